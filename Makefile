@@ -1,0 +1,102 @@
+# cifar10_mpi: `make help` lists the targets.
+#
+#   make BACKENDS="openblas onednn"   insist on these backends instead of those that are found
+#   make BUILD=build/asan SANITIZE=address,undefined    another flavour beside the usual one
+
+PREFIX  ?= /usr/local
+DESTDIR ?=
+BUILD   ?= build
+MPICC   ?= mpicc
+CC      := $(MPICC)
+OPTIMISE ?= -O3 -g
+SANITIZE ?=
+
+VERSION := 0.1.0
+
+# ---- libraries -------------------------------------------------------------------------------
+pkg_cflags = $(shell pkg-config --cflags $(1) 2>/dev/null)
+pkg_libs   = $(shell pkg-config --libs $(1) 2>/dev/null)
+HDF5_PC := $(shell for p in hdf5-serial hdf5; do pkg-config --exists $$p 2>/dev/null && echo $$p && break; done)
+LIBRARIES := $(HDF5_PC) libarchive libcurl libcrypto libjpeg libpng
+
+# A backend is built in where its header and library compile and link: try_<name> says so.
+try = $(shell printf '\#include <$(1)>\nint main(void){return 0;}' | $(CC) -x c - $(2) -o /dev/null >/dev/null 2>&1 && echo yes)
+openblas_flags := $(call pkg_cflags,openblas)
+openblas_libs  := $(or $(call pkg_libs,openblas),-lopenblas)
+openblas_found := $(call try,cblas.h,$(openblas_flags) $(openblas_libs))
+openblas_why   := cblas.h or libopenblas is missing (Debian: libopenblas-dev)
+onednn_flags   := -fopenmp
+onednn_libs    := -ldnnl -fopenmp
+onednn_found   := $(call try,dnnl.h,$(onednn_flags) $(onednn_libs))
+onednn_why     := dnnl.h or libdnnl is missing (Debian: libdnnl-dev)
+
+BACKENDS_KNOWN := openblas onednn
+BACKENDS_FOUND := $(foreach b,$(BACKENDS_KNOWN),$(if $($(b)_found),$(b)))
+BACKENDS ?= $(BACKENDS_FOUND)
+missing := $(filter-out $(BACKENDS_FOUND),$(BACKENDS))
+
+# ---- flags -----------------------------------------------------------------------------------
+WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
+# No contraction to fused multiply-adds in our own loops: replicas on mixed CPUs agree to the bit.
+CFLAGS_ALL := -std=c11 -D_GNU_SOURCE $(WARN) $(OPTIMISE) -ffp-contract=off -fno-math-errno -pthread -fPIE \
+  -fstack-protector-strong $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=undefined,-D_FORTIFY_SOURCE=2) \
+  -Iinclude -DVERSION='"$(VERSION)"' $(call pkg_cflags,$(LIBRARIES)) \
+  $(foreach b,$(BACKENDS),-DHAVE_$(b) $($(b)_flags)) $(CFLAGS)
+LDFLAGS_ALL := -pie -Wl,-z,relro,-z,now -pthread $(if $(SANITIZE),-fsanitize=$(SANITIZE)) $(LDFLAGS)
+LIBS := $(call pkg_libs,$(LIBRARIES)) $(foreach b,$(BACKENDS),$($(b)_libs)) -lm $(LDLIBS)
+
+ROOMS   := base commands data model tower parallel optimize store report backends $(addprefix backends/,$(BACKENDS))
+SOURCES := $(wildcard $(addsuffix /*.c,$(addprefix src/,$(ROOMS))))
+OBJECTS := $(SOURCES:src/%.c=$(BUILD)/%.o)
+LIBRARY := $(BUILD)/libcifar10.a
+PROGRAM := $(if $(filter build,$(BUILD)),cifar10_mpi,$(BUILD)/cifar10_mpi)
+UNIT_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c tests/backends/test_*.c tests/mpi/test_*.c))
+
+.PHONY: all lib tests-built info clean install help
+.DELETE_ON_ERROR:
+
+all: $(PROGRAM) ## build ./cifar10_mpi (the default)
+
+$(PROGRAM): $(BUILD)/main.o $(LIBRARY)
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+
+lib: $(LIBRARY)
+$(LIBRARY): $(OBJECTS)
+	@rm -f $@
+	ar rcs $@ $^
+
+# Flags and backends are a dependency too: a change of either rebuilds what it touches.
+$(BUILD)/flags: FORCE
+	$(if $(missing),$(error $(foreach b,$(missing),backend $(b) was asked for, but $(or $($(b)_why),there is no such backend here))))
+	@mkdir -p $(BUILD); echo '$(CC) $(subst ','\'',$(CFLAGS_ALL))' | cmp -s - $@ || echo '$(CC) $(subst ','\'',$(CFLAGS_ALL))' > $@
+FORCE:
+
+$(BUILD)/%.o: src/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+
+$(BUILD)/tests/%: tests/%.c $(LIBRARY)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) -Itests -MMD -MP $(LDFLAGS_ALL) -o $@ $< $(LIBRARY) -lcmocka $(LIBS)
+
+tests-built: $(UNIT_TESTS) ## build the test programs
+
+info: ## which libraries and backends are built in, and why others are not
+	@echo "compiler   $(CC) ($$($(CC) -dumpversion)), $(OPTIMISE)"
+	@echo "MPI        $$(mpirun --version 2>/dev/null | head -1)"
+	@echo "HDF5       $(or $(HDF5_PC) $(shell pkg-config --modversion $(HDF5_PC) 2>/dev/null),missing (Debian: libhdf5-dev))"
+	@for b in $(BACKENDS); do echo "backend    $$b: built in"; done
+	@$(foreach b,$(filter-out $(BACKENDS),$(BACKENDS_KNOWN)),echo "backend    $(b): not built in: $(if $($(b)_found),left out by BACKENDS,$($(b)_why))";)
+	@echo "backend    cudnn: not built in: this version has no cudnn backend yet"
+
+install: all ## install the program under $(DESTDIR)$(PREFIX)
+	install -D -m 755 cifar10_mpi $(DESTDIR)$(PREFIX)/bin/cifar10_mpi
+	install -D -m 644 README.md $(DESTDIR)$(PREFIX)/share/doc/cifar10_mpi/README.md
+
+clean: ## remove what make made
+	rm -rf build cifar10_mpi
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' Makefile
+
+-include $(wildcard $(OBJECTS:.o=.d) $(UNIT_TESTS:=.d) $(BUILD)/main.d)

@@ -1,0 +1,119 @@
+/* Backends: a library that computes a net, behind one contract.
+ *
+ * Given a net and a batch size, a backend makes a plan: a row of stages, usually one a layer, but
+ * it may fuse neighbours (convolution + bias + ReLU + pool + norm). The walk over the stages is
+ * written once, in src/tower. Outside a backend activations are NHWC, weights HWIO or (in, out),
+ * fp32, in one flat parameter buffer and one flat gradient buffer in layer order; inside, a
+ * backend lays out what it likes.
+ *
+ * To add one: a folder in src/backends, a `const struct backend` in it, a line in
+ * src/backends/registry.c. Every test in tests/backends then runs on it. */
+#ifndef BACKEND_H
+#define BACKEND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "error.h"
+#include "model.h"
+
+/* One or several neighbouring layers. All buffers were given or made by the plan; running a stage
+ * allocates nothing. */
+struct stage {
+    char name[48];   /* "conv1", or "conv1+pool1" where fused */
+    int first, last; /* layers of the net that it computes */
+    size_t gradient, gradient_count; /* the slice of the gradient buffer that backward completes */
+
+    /* The parameters (flat, net->parameters long, unchanged until the next prepare) are new: once
+     * after every update. May be NULL. */
+    int (*prepare)(struct stage *stage, const float *parameters, struct error *why);
+    /* From the stage's input to its output, both known to the plan. */
+    int (*forward)(struct stage *stage, struct error *why);
+    /* From the gradient of its output to that of its input (except the first stage, unless the
+     * request asks for it), and to its slice of `gradients` (flat), which it overwrites with the
+     * sum over the batch. NULL in a plan for evaluation. */
+    int (*backward)(struct stage *stage, float *gradients, struct error *why);
+    void (*free)(struct stage *stage); /* also of a stage that was only half made */
+    void *state;
+};
+
+struct plan_request {
+    const struct net *net; /* outlives the plan */
+    int batch;             /* images */
+    bool training;         /* with backward */
+    bool input_gradient;   /* also the gradient of the first layer's input (tests) */
+};
+
+/* What the loss tells about a batch. */
+struct loss_sums {
+    double loss;     /* cross-entropy, summed over the images */
+    int64_t correct; /* images whose largest logit is the label's (the first of equals) */
+    int64_t count;   /* images */
+};
+
+struct plan {
+    struct stage stages[NET_LAYERS_MAX];
+    int stage_count;
+    int batch, classes;
+    /* In the backend's own memory (struct backend, memory_*). */
+    float *input;           /* (batch, height, width, channels): where a batch is put */
+    float *output;          /* (batch, outputs of the last layer) in NHWC order: the logits */
+    float *output_gradient; /* the same shape; from the loss, or put there by a test; NULL in evaluation */
+    float *input_gradient;  /* (batch, height, width, channels), where asked for, else NULL */
+    void *state;
+};
+
+struct backend {
+    const char *name;
+    int priority; /* `auto` takes the highest whose probe succeeds */
+
+    /* 0 where its library and device are usable here, with the library's name and version in
+     * `about`; else -1 and why not. */
+    int (*probe)(char *about, size_t size, struct error *why);
+    /* Threads of one tower; before the first plan. */
+    int (*set_threads)(int threads, struct error *why);
+
+    int (*plan)(struct plan *plan, const struct plan_request *request, struct error *why);
+    void (*plan_free)(struct plan *plan); /* also of a zeroed or half-made plan */
+
+    /* Softmax cross-entropy of the plan's output and `labels` (host memory; the first `count` of
+     * the batch's images count, the rest are padding). In a training plan writes
+     * output_gradient = softmax - one-hot (not divided by the batch; 0 for padding). */
+    int (*loss)(struct plan *plan, const int32_t *labels, int count, struct loss_sums *sums, struct error *why);
+
+    /* Memory where the tower's parameters, gradients and activations live (host memory for a CPU).
+     * allocate: zeroed floats, NULL with why on failure. */
+    float *(*memory_allocate)(size_t count, const char *what, struct error *why);
+    void (*memory_free)(float *memory);
+    int (*memory_upload)(float *to, const float *from, size_t count, struct error *why);
+    int (*memory_download)(float *to, const float *from, size_t count, struct error *why);
+
+    /* The update where the parameters live; formulas in optimize.h. */
+    int (*sgd)(float *parameters, const float *gradients, size_t count, float rate, float scale, float decay,
+               double *penalty, struct error *why);
+    int (*ema)(float *shadows, const float *parameters, size_t count, float decay, struct error *why);
+};
+
+/* All backends of this program, by falling priority: `index` 0, 1, ... NULL behind the last. One
+ * that was not built in is there too; its probe says why. */
+const struct backend *backend_at(int index);
+
+/* The backend of that name, or with "auto" the one of highest priority that can run here. NULL
+ * with why not (which of them there are, or what is missing). */
+const struct backend *backend_find(const char *name, struct error *why);
+
+/* Shared by the CPU backends (src/backends/host.c): the members of struct backend that do not
+ * depend on the library. */
+int host_loss(struct plan *plan, const int32_t *labels, int count, struct loss_sums *sums, struct error *why);
+float *host_allocate(size_t count, const char *what, struct error *why);
+void host_free(float *memory);
+int host_copy(float *to, const float *from, size_t count, struct error *why);
+int host_sgd(float *parameters, const float *gradients, size_t count, float rate, float scale, float decay,
+             double *penalty, struct error *why);
+int host_ema(float *shadows, const float *parameters, size_t count, float decay, struct error *why);
+
+/* Frees a host plan's stages (each by its own free) and its four buffers, and zeroes it. */
+void host_plan_free(struct plan *plan);
+
+#endif

@@ -1,0 +1,27 @@
+/* One sentence that says what went wrong.
+ *
+ * Every function that can fail returns 0, or -1 with its sentence in `why`. Nobody but a command
+ * (src/commands) decides what follows: a mistake of the user is agreed on by all ranks and printed
+ * once (world_agree), a failure under way aborts the whole job (world_abort). */
+#ifndef ERROR_H
+#define ERROR_H
+
+#include <stddef.h>
+
+struct error {
+    char text[1024];
+};
+
+/* Writes the sentence (printf's format; cut at the buffer's end) and returns -1, so that a
+ * failing function ends in `return error_set(why, "...", ...)`. A later call replaces it. */
+int error_set(struct error *why, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Puts "context: " before the sentence that is there, and returns -1. */
+int error_in(struct error *why, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Zeroed memory aligned to 64 bytes (a cache line, an AVX-512 register), for `count` elements of
+ * `size` bytes; free() releases it. NULL with a sentence naming `what` and the bytes asked for
+ * where memory is short or the product overflows. */
+void *memory_new(size_t count, size_t size, const char *what, struct error *why);
+
+#endif

@@ -1,0 +1,41 @@
+/* The command line: one table (src/base/options.c) feeds the parser, --help, the start block and
+ * the checkpoint's attributes, so that they cannot drift apart. */
+#ifndef OPTIONS_H
+#define OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum command { COMMAND_TRAIN, COMMAND_EVAL, COMMAND_PACK, COMMAND_PREDICT, COMMAND_INSPECT, COMMAND_BENCH };
+
+enum { OPTION_TEXT = 1024, OPTION_FILES_MAX = 64 };
+
+struct options {
+    enum command command;
+    char data[OPTION_TEXT], train_dir[OPTION_TEXT], model[64], tower[64], resume[OPTION_TEXT];
+    int64_t batch_size, max_steps, threads, loader_threads, slices, seed;
+    int64_t log_frequency, checkpoint_secs, keep, parity_steps, bucket_kib;
+    double epochs, learning_rate, lr_decay_factor, lr_decay_epochs, ema_decay;
+    char checkpoint_dir[OPTION_TEXT], checkpoint[OPTION_TEXT], split[64];
+    int64_t eval_interval_secs, num_examples;
+    bool run_once, no_ema;
+    char from[OPTION_TEXT], url[OPTION_TEXT], md5[64];
+    bool download;
+    int64_t image_size, bench_steps;
+    int file_count; /* words that are no options: OUT.h5, FILE.h5, IMAGE... */
+    char files[OPTION_FILES_MAX][OPTION_TEXT];
+};
+
+enum options_outcome { OPTIONS_RUN, OPTIONS_DONE /* help or version was printed: exit 0 */, OPTIONS_WRONG /* exit 2 */ };
+
+/* Rank 0 only. Parses, checks every value against its range, prints help, or one sentence about
+ * what is wrong to standard error. */
+enum options_outcome options_parse(struct options *options, int argc, char **argv);
+
+/* The index-th option of the command as "name" and its value as text; false behind the last.
+ * *is_default: it was not changed. */
+bool options_text(const struct options *options, int index, const char **name, char *value, size_t size,
+                  bool *is_default);
+
+#endif

@@ -1,0 +1,116 @@
+/* Ranks: who runs where, agreement on errors, and the one mean over all ranks a step.
+ * mpi.h is included in src/parallel only. Comments begin with who must call. */
+#ifndef PARALLEL_H
+#define PARALLEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "error.h"
+
+/* ---- world: the ranks, their nodes ---- */
+
+struct world {
+    int rank, size;           /* in the job */
+    int node, nodes;          /* numbered by their lowest rank */
+    int node_rank, node_size; /* among the ranks that share this node's memory */
+    char host[64];
+    char library[96];         /* "Open MPI 4.1.4" */
+    struct world_state *state;
+};
+
+/* Collective. Starts MPI (funneled: only the main thread calls it) and finds the nodes. Refuses N
+ * copies that each believe to be alone (SLURM_NTASKS or SLURM_STEP_NUM_TASKS > 1, MPI size 1). */
+int world_open(struct world *world, int *argc, char ***argv, struct error *why);
+
+/* Collective. Ends MPI. Never on an error path: a rank that finalizes strands its peers. */
+void world_close(struct world *world);
+
+/* Not collective. Prints rank, host and the sentence to standard error and ends the whole job. */
+void world_abort(const struct world *world, const char *sentence) __attribute__((noreturn));
+
+/* Collective. `status` is this rank's 0 or -1 (with why). 0 where all ranks have 0; else -1 on
+ * every rank, each with the sentence of the lowest rank that failed in `why`. */
+int world_agree(const struct world *world, int status, struct error *why);
+
+/* Collective. Rank 0's bytes to all. */
+int world_broadcast(const struct world *world, void *data, size_t bytes, struct error *why);
+
+/* Collective. Sums over all ranks, exact, in place. */
+int world_sum(const struct world *world, int64_t *values, int count, struct error *why);
+
+/* Collective. Every rank's `bytes` of data, in rank order, to rank 0's `all` (size * bytes; NULL elsewhere). */
+int world_gather(const struct world *world, const void *data, size_t bytes, void *all, struct error *why);
+
+/* Collective. Waits for all ranks (all of them, or those of this node). */
+int world_barrier(const struct world *world, bool node_only, struct error *why);
+
+/* Collective over the node. One block of memory that all ranks of the node see; *shared is false
+ * where the node cannot share so much (/dev/shm too small): then each rank has a block of its own. */
+struct shared_memory {
+    void *data;
+    bool shared;
+    void *window;
+};
+int world_share(const struct world *world, size_t bytes, struct shared_memory *memory, struct error *why);
+/* Collective over the node. */
+void world_unshare(struct shared_memory *memory);
+
+/* Collective. 0 where `hash` is the same on all ranks; else -1 and a sentence with both hashes and their ranks. */
+int parity_check(const struct world *world, uint64_t hash, uint64_t step, struct error *why);
+
+/* FNV-1a over 64-bit words, of count floats: what parity compares. */
+uint64_t parity_hash(const float *values, size_t count);
+
+/* ---- reducer: gradient sums of all ranks ---- */
+
+/* The parcel: the flat gradient sums, then this tail, in one message. Sums plus a count are exact
+ * for any split, and what one rank noticed (a fault, a signal) reaches all at the same step. */
+enum parcel_slot {
+    PARCEL_LOSS,    /* sum of cross-entropies */
+    PARCEL_CORRECT, /* images classified right */
+    PARCEL_COUNT,   /* images */
+    PARCEL_FAULT,   /* > 0: a rank met a NaN or infinity */
+    PARCEL_STOP,    /* > 0: a rank was asked to stop */
+    PARCEL_SLOTS
+};
+
+/* How the slice sums of all ranks meet.
+ * REDUCE_FASTEST: one slice a rank; MPI_Iallreduce in buckets, beside the backward pass.
+ * REDUCE_TREE: the fixed binary tree over all slices (neighbours first: inside a rank, then ranks
+ * at distance 1, 2, 4, ...): the same bits for every number of ranks. A rank's slices must be a
+ * power of two where there are several ranks. */
+enum reduce_kind { REDUCE_FASTEST, REDUCE_TREE };
+
+struct reducer {
+    const struct world *world;
+    enum reduce_kind kind;
+    size_t parameters; /* floats before the tail */
+    int slices;        /* of this rank, a step */
+    size_t bucket;     /* floats that start a message */
+    double wait_seconds; /* spent in reducer_finish since the owner last set it to 0 */
+    struct reducer_state *state;
+};
+
+/* Not collective. bucket_bytes: how much ready gradient starts a message. */
+int reducer_init(struct reducer *reducer, const struct world *world, enum reduce_kind kind, size_t parameters,
+                 int slices, size_t bucket_bytes, struct error *why);
+void reducer_free(struct reducer *reducer);
+
+/* Where slice `slice` (0, 1, ..., in order) of this step is to be written: parameters floats of
+ * gradient sums and the tail, zeroed, behind them. */
+float *reducer_begin(struct reducer *reducer, int slice);
+
+/* All of the current parcel from `offset` to its end is complete (the backward pass works from
+ * the end to the beginning). Starts messages; lets those under way progress. */
+int reducer_ready(struct reducer *reducer, size_t offset, struct error *why);
+
+/* The current slice is complete: adds what the tree adds inside this rank. */
+int reducer_end(struct reducer *reducer, struct error *why);
+
+/* Collective. The sums over all ranks, bit-identical on each: parameters floats and the tail,
+ * owned by the reducer, until the next reducer_begin. */
+int reducer_finish(struct reducer *reducer, const float **parcel, struct error *why);
+
+#endif

@@ -1,0 +1,48 @@
+/* Reports of rank 0: the tutorial's log line, a progress line, metrics.csv, the start block. */
+#ifndef REPORT_H
+#define REPORT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "error.h"
+
+/* "2026-11-24 12:00:00.123456: " + the printf text + newline to standard output (and to the log
+ * file where one is open), clearing a progress line first. */
+struct report {
+    FILE *log;     /* DIR/train.log, appended; may be NULL */
+    FILE *metrics; /* DIR/metrics.csv; may be NULL */
+    bool terminal; /* standard error is a terminal: draw progress */
+    bool drawn;    /* a progress line stands there now */
+    double started, drawn_at; /* seconds, monotonic */
+    uint64_t first_step;
+};
+
+/* Rank 0 only. Opens DIR/train.log and DIR/metrics.csv to go on after `step` (rows of later steps,
+ * from a run that was cut, are dropped). directory NULL: standard output only. */
+int report_open(struct report *report, const char *directory, uint64_t step, struct error *why);
+int report_close(struct report *report, struct error *why);
+
+void report_line(struct report *report, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Means over the steps since the last row. */
+struct interval {
+    uint64_t step;
+    double epoch;
+    double total_loss, cross_entropy, precision; /* means over the interval */
+    double last_loss;    /* of the last step: what the log line shows */
+    double average_loss; /* moving average of the total loss, decay 0.9 */
+    double examples_per_second, seconds_per_batch;
+    double data_wait, reduce_wait; /* seconds a step */
+    float rate;
+};
+/* The tutorial's line, and a row of metrics.csv. */
+int report_step(struct report *report, const struct interval *interval, struct error *why);
+/* On a terminal: epoch, loss, rate, time left; at most ten times a second. */
+void report_progress(struct report *report, uint64_t step, uint64_t last_step, double epoch, double loss);
+
+/* Seconds from a monotonic clock. */
+double clock_seconds(void);
+
+#endif

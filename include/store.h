@@ -1,0 +1,108 @@
+/* Store: the few HDF5 helpers that data and checkpoints share, and the checkpoint.
+ * hdf5.h is included in src/store only. Everything here is for one process: no collective calls. */
+#ifndef STORE_H
+#define STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "error.h"
+#include "model.h"
+
+/* ---- h5: files, data sets, attributes ---- */
+
+enum h5_type { H5_UINT8, H5_FLOAT, H5_DOUBLE, H5_INT64 }; /* little-endian in the file */
+enum { H5_RANK_MAX = 4 };
+
+struct h5; /* an open file */
+
+/* Creates (truncating) `file`: no object timestamps, so that equal contents are equal files. */
+struct h5 *h5_create(const char *file, struct error *why);
+/* Opens read-only, without needing a lock (read-only and network file systems). The sentence says
+ * whether the file is missing, is not HDF5, or is truncated. */
+struct h5 *h5_open(const char *file, struct error *why);
+/* Closes; for a created file 0 only when everything reached the operating system. NULL is fine. */
+int h5_close(struct h5 *h5, struct error *why);
+
+struct h5_shape {
+    enum h5_type type;
+    int rank;
+    int64_t size[H5_RANK_MAX];
+};
+
+/* Creates a data set (parents too) chunked by `chunk_rows` rows of its first dimension, Fletcher32.
+ * labels: a dimension label each ("N", "H", ...) or NULL. The first dimension may be 0 and grows
+ * with h5_append. */
+int h5_make(struct h5 *h5, const char *name, const struct h5_shape *shape, const char *const *labels,
+            int64_t chunk_rows, struct error *why);
+/* Appends `rows` rows behind the last one (growing the first dimension). */
+int h5_append(struct h5 *h5, const char *name, const void *data, int64_t rows, struct error *why);
+/* h5_make and all of its data at once, chunked as a whole. */
+int h5_write(struct h5 *h5, const char *name, const struct h5_shape *shape, const char *const *labels,
+             const void *data, struct error *why);
+/* Finds type and sizes; -1 where it is missing or of a type or rank that is none of ours. */
+int h5_shape(struct h5 *h5, const char *name, struct h5_shape *shape, struct error *why);
+/* Rows [first, first + rows) into memory of the data set's own type. */
+int h5_read(struct h5 *h5, const char *name, int64_t first, int64_t rows, void *data, struct error *why);
+
+/* Attributes of the object `name` ("/" for the file). Texts are variable-length UTF-8. */
+int h5_set_text(struct h5 *h5, const char *name, const char *attribute, const char *text, struct error *why);
+int h5_set_texts(struct h5 *h5, const char *name, const char *attribute, const char *const *texts, int count,
+                 struct error *why);
+int h5_set_integer(struct h5 *h5, const char *name, const char *attribute, int64_t value, struct error *why);
+int h5_set_real(struct h5 *h5, const char *name, const char *attribute, double value, struct error *why);
+int h5_get_text(struct h5 *h5, const char *name, const char *attribute, char *text, size_t size, struct error *why);
+/* *texts: a new array of `*count` texts, each cut to 63 bytes, freed by the caller. */
+int h5_get_texts(struct h5 *h5, const char *name, const char *attribute, char (**texts)[64], int *count,
+                 struct error *why);
+int h5_get_integer(struct h5 *h5, const char *name, const char *attribute, int64_t *value, struct error *why);
+int h5_get_real(struct h5 *h5, const char *name, const char *attribute, double *value, struct error *why);
+
+/* ---- files that are whole or absent ---- */
+
+/* The temporary name beside `file` (same directory): ".NAME.tmp". */
+int file_beside(const char *file, char *temporary, size_t size, struct error *why);
+/* Flushes `temporary` to disk, renames it to `file`, flushes the directory. */
+int file_commit(const char *temporary, const char *file, struct error *why);
+
+/* ---- checkpoint ---- */
+
+/* All that a run needs to go on. The buffers belong to the caller (net->parameters floats each). */
+struct checkpoint {
+    uint64_t step;     /* updates done */
+    uint64_t position; /* next place in the sample stream */
+    uint64_t seed;
+    float *parameters, *shadows;
+    double loss_average, total_loss_average; /* moving averages, decay 0.9 */
+    double wall_seconds; /* trained so far */
+    int classes, channels; /* what the net was laid out for */
+    char (*class_names)[64]; /* `classes` of them; on load a new array, freed by the caller */
+    char model[64], dataset[64], dataset_sha256[65];
+};
+
+/* What made it, kept as attributes and never read back for training: names and texts. */
+struct provenance {
+    const char *name, *text;
+};
+
+/* The file, step in its name: DIR/checkpoint-00001234.h5
+ *   /params/<layer>/weights, biases   fp32, TensorFlow's shapes (HWIO; in x out), dimension labels
+ *   /ema/<layer>/weights, biases      the shadows
+ *   /                                 attributes: format "cifar10_mpi checkpoint", format_version 1, step, position, ...
+ *                                     the provenance; last of all: complete = 1
+ * Written beside, flushed, renamed; then all but the newest `keep` are removed (0 keeps all). */
+int checkpoint_save(const struct checkpoint *checkpoint, const struct net *net, const char *directory, int keep,
+                    const struct provenance *provenance, int provenance_count, struct error *why);
+
+/* What a checkpoint is of, without its buffers: to lay out the net before checkpoint_load. */
+int checkpoint_peek(struct checkpoint *checkpoint, const char *file, struct error *why);
+
+/* Reads all of it. Refuses, naming what differs: another model, other shapes, not complete, damaged. */
+int checkpoint_load(struct checkpoint *checkpoint, const struct net *net, const char *file, struct error *why);
+
+/* Checkpoints of a directory, newest first. *steps: a new array freed by the caller. No directory is no checkpoint. */
+int checkpoint_list(const char *directory, uint64_t **steps, int *count, struct error *why);
+void checkpoint_name(const char *directory, uint64_t step, char *file, size_t size);
+
+#endif
