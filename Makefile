@@ -20,7 +20,8 @@ HDF5_PC := $(shell for p in hdf5-serial hdf5; do pkg-config --exists $$p 2>/dev/
 LIBRARIES := $(HDF5_PC) libarchive libcurl libcrypto libjpeg libpng
 
 # A backend is built in where its header and library compile and link: try_<name> says so.
-try = $(shell printf '\#include <$(1)>\nint main(void){return 0;}' | $(CC) -x c - $(2) -o /dev/null >/dev/null 2>&1 && echo yes)
+HASH := \#
+try = $(shell printf '$(HASH)include <$(1)>\nint main(void){return 0;}' | $(CC) -x c - $(2) -o /dev/null >/dev/null 2>&1 && echo yes)
 openblas_flags := $(call pkg_cflags,openblas)
 openblas_libs  := $(or $(call pkg_libs,openblas),-lopenblas)
 openblas_found := $(call try,cblas.h,$(openblas_flags) $(openblas_libs))
@@ -39,7 +40,7 @@ missing := $(filter-out $(BACKENDS_FOUND),$(BACKENDS))
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
 # No contraction to fused multiply-adds in our own loops: replicas on mixed CPUs agree to the bit.
 CFLAGS_ALL := -std=c11 -D_GNU_SOURCE $(WARN) $(OPTIMISE) -ffp-contract=off -fno-math-errno -pthread -fPIE \
-  -fstack-protector-strong $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=undefined,-D_FORTIFY_SOURCE=2) \
+  -fstack-protector-strong $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=undefined,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3) \
   -Iinclude -DVERSION='"$(VERSION)"' $(call pkg_cflags,$(LIBRARIES)) \
   $(foreach b,$(BACKENDS),-DHAVE_$(b) $($(b)_flags)) $(CFLAGS)
 LDFLAGS_ALL := -pie -Wl,-z,relro,-z,now -pthread $(if $(SANITIZE),-fsanitize=$(SANITIZE)) $(LDFLAGS)
