@@ -42,7 +42,4 @@ int report_step(struct report *report, const struct interval *interval, struct e
 /* On a terminal: epoch, loss, rate, time left; at most ten times a second. */
 void report_progress(struct report *report, uint64_t step, uint64_t last_step, double epoch, double loss);
 
-/* Seconds from a monotonic clock. */
-double clock_seconds(void);
-
 #endif

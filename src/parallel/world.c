@@ -1,0 +1,157 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "mpi_check.h"
+#include "parallel.h"
+
+static int environment_integer(const char *name)
+{
+    const char *text = getenv(name);
+    return text ? atoi(text) : 0;
+}
+
+/* Plain srun without PMIx starts N programs that each believe to be alone; N masters would write
+ * the same checkpoints. A batch step's shell has SLURM_NTASKS too, so only a task of a step counts. */
+static int refuse_singletons(const struct world *world, struct error *why)
+{
+    int tasks = environment_integer("SLURM_STEP_NUM_TASKS");
+    if (world->size > 1 || tasks <= 1 || !getenv("SLURM_PROCID") || getenv("OMPI_COMM_WORLD_SIZE"))
+        return 0;
+    return error_set(why,
+                     "Slurm started %d tasks, but each of them believes to be the only MPI rank: start them with "
+                     "'srun --mpi=pmix' (see 'srun --mpi=list') or with mpirun",
+                     tasks);
+}
+
+/* Nodes are numbered by their lowest rank. */
+static int find_nodes(struct world *world, struct error *why)
+{
+    MPI_Comm node = world->state->node;
+    int lowest = world->rank;
+    if (mpi_check(MPI_Comm_rank(node, &world->node_rank), "MPI_Comm_rank", why) ||
+        mpi_check(MPI_Comm_size(node, &world->node_size), "MPI_Comm_size", why) ||
+        mpi_check(MPI_Bcast(&lowest, 1, MPI_INT, 0, node), "MPI_Bcast", why))
+        return -1;
+    int *all = memory_new((size_t)world->size, sizeof *all, "the table of nodes", why);
+    if (!all)
+        return -1;
+    int status = mpi_check(MPI_Allgather(&lowest, 1, MPI_INT, all, 1, MPI_INT, MPI_COMM_WORLD), "MPI_Allgather", why);
+    for (int rank = 0; !status && rank < world->size; rank++) {
+        bool first = all[rank] == rank;
+        world->nodes += first;
+        world->node += first && rank < lowest;
+    }
+    free(all);
+    return status;
+}
+
+static void name_library(struct world *world)
+{
+    char text[MPI_MAX_LIBRARY_VERSION_STRING];
+    int length;
+    if (MPI_Get_library_version(text, &length) != MPI_SUCCESS)
+        return;
+    text[strcspn(text, ",\n")] = 0;
+    snprintf(world->library, sizeof world->library, "%.*s", (int)sizeof world->library - 1, text);
+}
+
+int world_open(struct world *world, int *argc, char ***argv, struct error *why)
+{
+    memset(world, 0, sizeof *world);
+    world->size = 1;
+    snprintf(world->host, sizeof world->host, "?");
+    int provided;
+    if (mpi_check(MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &provided), "MPI_Init_thread", why))
+        return -1;
+    if (provided < MPI_THREAD_FUNNELED)
+        return error_set(why, "this MPI library allows no threads beside the one that calls it");
+    char host[256] = "";
+    if (gethostname(host, sizeof host - 1))
+        return error_set(why, "the host has no name: %m");
+    snprintf(world->host, sizeof world->host, "%.*s", (int)sizeof world->host - 1, host);
+    name_library(world);
+    world->state = memory_new(1, sizeof *world->state, "the communicators", why);
+    if (!world->state)
+        return -1;
+    world->state->node = MPI_COMM_NULL;
+    if (mpi_check(MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler", why) ||
+        mpi_check(MPI_Comm_rank(MPI_COMM_WORLD, &world->rank), "MPI_Comm_rank", why) ||
+        mpi_check(MPI_Comm_size(MPI_COMM_WORLD, &world->size), "MPI_Comm_size", why) ||
+        mpi_check(MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, world->rank, MPI_INFO_NULL,
+                                      &world->state->node),
+                  "MPI_Comm_split_type", why) ||
+        mpi_check(MPI_Comm_set_errhandler(world->state->node, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler", why))
+        return -1;
+    return find_nodes(world, why) ? -1 : refuse_singletons(world, why);
+}
+
+void world_close(struct world *world)
+{
+    if (world->state) {
+        MPI_Comm_free(&world->state->node);
+        free(world->state);
+        world->state = NULL;
+    }
+    MPI_Finalize();
+}
+
+void world_abort(const struct world *world, const char *sentence)
+{
+    fprintf(stderr, "cifar10_mpi: rank %d on %s: %s\n", world->rank, world->host, sentence);
+    fflush(NULL);
+    MPI_Abort(MPI_COMM_WORLD, 1);
+    _exit(1);
+}
+
+int world_agree(const struct world *world, int status, struct error *why)
+{
+    int mine[2] = {status ? world->rank : world->size, status ? 1 : 0};
+    int lowest[2]; /* the first rank that failed, and whether all did */
+    struct error call;
+    if (mpi_check(MPI_Allreduce(mine, lowest, 2, MPI_INT, MPI_MIN, MPI_COMM_WORLD), "MPI_Allreduce", &call))
+        world_abort(world, call.text);
+    int first = lowest[0];
+    if (first == world->size)
+        return 0;
+    if (first == world->rank && !lowest[1])
+        error_in(why, "rank %d on %s", world->rank, world->host);
+    if (mpi_check(MPI_Bcast(why->text, sizeof why->text, MPI_CHAR, first, MPI_COMM_WORLD), "MPI_Bcast", &call))
+        world_abort(world, call.text);
+    return -1;
+}
+
+int world_broadcast(const struct world *world, void *data, size_t bytes, struct error *why)
+{
+    (void)world;
+    const size_t piece = 1 << 30; /* MPI counts are ints */
+    for (size_t at = 0; at < bytes; at += piece) {
+        int count = (int)(bytes - at < piece ? bytes - at : piece);
+        if (mpi_check(MPI_Bcast((char *)data + at, count, MPI_BYTE, 0, MPI_COMM_WORLD), "MPI_Bcast", why))
+            return -1;
+    }
+    return 0;
+}
+
+int world_sum(const struct world *world, int64_t *values, int count, struct error *why)
+{
+    (void)world;
+    return mpi_check(MPI_Allreduce(MPI_IN_PLACE, values, count, MPI_INT64_T, MPI_SUM, MPI_COMM_WORLD), "MPI_Allreduce",
+                     why);
+}
+
+int world_gather(const struct world *world, const void *data, size_t bytes, void *all, struct error *why)
+{
+    (void)world;
+    return mpi_check(MPI_Gather(data, (int)bytes, MPI_BYTE, all, (int)bytes, MPI_BYTE, 0, MPI_COMM_WORLD),
+                     "MPI_Gather", why);
+}
+
+int world_barrier(const struct world *world, bool node_only, struct error *why)
+{
+    __atomic_thread_fence(__ATOMIC_SEQ_CST); /* shared memory: what was written before is seen behind */
+    int status = mpi_check(MPI_Barrier(node_only ? world->state->node : MPI_COMM_WORLD), "MPI_Barrier", why);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    return status;
+}
