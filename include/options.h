@@ -9,7 +9,7 @@
 
 enum command { COMMAND_TRAIN, COMMAND_EVAL, COMMAND_PACK, COMMAND_PREDICT, COMMAND_INSPECT, COMMAND_BENCH };
 
-enum { OPTION_TEXT = 1024, OPTION_FILES_MAX = 64 };
+enum { OPTION_TEXT = 1024 };
 
 struct options {
     enum command command;
@@ -24,13 +24,13 @@ struct options {
     bool download;
     int64_t image_size, bench_steps;
     int file_count; /* words that are no options: OUT.h5, FILE.h5, IMAGE... */
-    char files[OPTION_FILES_MAX][OPTION_TEXT];
+    char **files;   /* they lie in argv: rank 0 only, not for other ranks after a broadcast */
 };
 
 enum options_outcome { OPTIONS_RUN, OPTIONS_DONE /* help or version was printed: exit 0 */, OPTIONS_WRONG /* exit 2 */ };
 
 /* Rank 0 only. Parses, checks every value against its range, prints help, or one sentence about
- * what is wrong to standard error. */
+ * what is wrong to standard error. Moves the words of argv that are no options to its end. */
 enum options_outcome options_parse(struct options *options, int argc, char **argv);
 
 /* The index-th option of the command as "name" and its value as text; false behind the last.
