@@ -53,7 +53,7 @@ LIBRARY := $(BUILD)/libcifar10.a
 PROGRAM := $(if $(filter build,$(BUILD)),cifar10_mpi,$(BUILD)/cifar10_mpi)
 UNIT_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c tests/backends/test_*.c tests/mpi/test_*.c))
 
-.PHONY: all lib tests-built info clean install help
+.PHONY: all lib deps deps-test run test unit tests-built sanitized-asan sanitized-tsan info clean install help FORCE
 .DELETE_ON_ERROR:
 
 all: $(PROGRAM) ## build ./cifar10_mpi (the default)
@@ -80,7 +80,36 @@ $(BUILD)/tests/%: tests/%.c $(LIBRARY)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_ALL) -Itests -MMD -MP $(LDFLAGS_ALL) -o $@ $< $(LIBRARY) -lcmocka $(LIBS)
 
-tests-built: $(UNIT_TESTS) ## build the test programs
+tests-built: $(UNIT_TESTS)
+
+# ---- set-up, run, test: each installs what it needs, then looks again at what is there ---------
+JOBS := -j$(shell nproc 2>/dev/null || echo 1)
+SELF := $(MAKE) --no-print-directory
+THREADED := unit/test_loader
+
+deps: ## install the packages that building needs (apt, as root or through sudo)
+	@scripts/deps.sh build
+
+deps-test: ## and those that the tests need
+	@scripts/deps.sh build test
+
+run: ## set up, build, train on 2 ranks for some minutes, evaluate, show where the results are
+	@scripts/deps.sh build
+	@$(SELF) $(JOBS) all
+	@scripts/run.sh
+
+test: ## set up what the tests need, build and run them all, sanitizers included
+	@scripts/deps.sh build test
+	@$(SELF) $(JOBS) all tests-built
+	@$(SELF) $(JOBS) BUILD=build/asan SANITIZE=address,undefined OPTIMISE='-O1 -g' sanitized-asan
+	@$(SELF) $(JOBS) BUILD=build/tsan SANITIZE=thread OPTIMISE='-O1 -g' sanitized-tsan
+	@tests/run
+
+sanitized-asan: $(filter $(BUILD)/tests/unit/% $(BUILD)/tests/backends/%,$(UNIT_TESTS))
+sanitized-tsan: $(filter $(THREADED:%=$(BUILD)/tests/%),$(UNIT_TESTS))
+
+unit: all tests-built ## build and run the quick tests only
+	@tests/run $(filter build/tests/unit/% build/tests/backends/%,$(UNIT_TESTS))
 
 info: ## which libraries and backends are built in, and why others are not
 	@echo "compiler   $(CC) ($$($(CC) -dumpversion)), $(OPTIMISE)"
