@@ -17,12 +17,17 @@ enum { H5_RANK_MAX = 4 };
 
 struct h5; /* an open file */
 
-/* Creates (truncating) `file`: no object timestamps, so that equal contents are equal files. */
+/* Creates (truncating) `file`: no object timestamps, so that equal contents are equal files; the
+ * format of HDF5 1.10, whose headers and attributes carry checksums. */
 struct h5 *h5_create(const char *file, struct error *why);
+/* The same for a file that fits in memory: h5_close writes it, at once, so that a full disk is met
+ * outside of the HDF5 library. */
+struct h5 *h5_create_in_memory(const char *file, struct error *why);
 /* Opens read-only, without needing a lock (read-only and network file systems). The sentence says
  * whether the file is missing, is not HDF5, or is truncated. */
 struct h5 *h5_open(const char *file, struct error *why);
-/* Closes; for a created file 0 only when everything reached the operating system. NULL is fine. */
+/* Closes; for a created file 0 only when everything reached the operating system (a write that failed
+ * is remembered; then the caller removes the file). NULL is fine. */
 int h5_close(struct h5 *h5, struct error *why);
 
 struct h5_shape {
@@ -36,17 +41,22 @@ struct h5_shape {
  * with h5_append. */
 int h5_make(struct h5 *h5, const char *name, const struct h5_shape *shape, const char *const *labels,
             int64_t chunk_rows, struct error *why);
-/* Appends `rows` rows behind the last one (growing the first dimension). */
+/* Appends `rows` rows behind the last one (growing the first dimension). Writes at once: multiples of
+ * chunk_rows are cheap, a part of a chunk costs a chunk. */
 int h5_append(struct h5 *h5, const char *name, const void *data, int64_t rows, struct error *why);
 /* h5_make and all of its data at once, chunked as a whole. */
 int h5_write(struct h5 *h5, const char *name, const struct h5_shape *shape, const char *const *labels,
              const void *data, struct error *why);
-/* Finds type and sizes; -1 where it is missing or of a type or rank that is none of ours. */
+/* Finds type and sizes; -1 where it is missing, of a type or rank that is none of ours, or claims
+ * more bytes than the file stores: so its sizes may be allocated. */
 int h5_shape(struct h5 *h5, const char *name, struct h5_shape *shape, struct error *why);
 /* Rows [first, first + rows) into memory of the data set's own type. */
 int h5_read(struct h5 *h5, const char *name, int64_t first, int64_t rows, void *data, struct error *why);
 
-/* Attributes of the object `name` ("/" for the file). Texts are variable-length UTF-8. */
+const char *h5_type_name(enum h5_type type); /* "uint8", "float32", ... */
+
+/* Attributes of the object `name` ("/" for the file). Texts are written as UTF-8 of fixed length, which the
+ * header's checksum covers (those of variable length lie outside of it); both kinds are read. */
 int h5_set_text(struct h5 *h5, const char *name, const char *attribute, const char *text, struct error *why);
 int h5_set_texts(struct h5 *h5, const char *name, const char *attribute, const char *const *texts, int count,
                  struct error *why);
@@ -63,6 +73,8 @@ int h5_get_real(struct h5 *h5, const char *name, const char *attribute, double *
 
 /* The temporary name beside `file` (same directory): ".NAME.tmp". */
 int file_beside(const char *file, char *temporary, size_t size, struct error *why);
+/* Writes `file` (created or truncated) as a whole. */
+int file_write(const char *file, const void *data, size_t bytes, struct error *why);
 /* Flushes `temporary` to disk, renames it to `file`, flushes the directory. */
 int file_commit(const char *temporary, const char *file, struct error *why);
 

@@ -1,0 +1,70 @@
+#include "store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Length of the directory part of `file`, its last slash included; 0 where there is none. */
+static int directory_length(const char *file)
+{
+    const char *slash = strrchr(file, '/');
+    return slash ? (int)(slash - file) + 1 : 0;
+}
+
+int file_beside(const char *file, char *temporary, size_t size, struct error *why)
+{
+    int directory = directory_length(file);
+    if (!file[directory])
+        return error_set(why, "'%s': names no file", file);
+    int length = snprintf(temporary, size, "%.*s.%s.tmp", directory, file, file + directory);
+    if (length < 0 || (size_t)length >= size)
+        return error_set(why, "%.64s...: the file name is too long", file);
+    return 0;
+}
+
+int file_write(const char *file, const void *data, size_t bytes, struct error *why)
+{
+    int descriptor = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (descriptor < 0)
+        return error_set(why, "%s: cannot be created: %s", file, strerror(errno));
+    int status = 0;
+    for (size_t done = 0; !status && done < bytes;) {
+        ssize_t written = write(descriptor, (const char *)data + done, bytes - done);
+        if (written >= 0)
+            done += (size_t)written;
+        else if (errno != EINTR)
+            status = error_set(why, "%s: cannot be written: %s", file, strerror(errno));
+    }
+    if (close(descriptor) && !status)
+        status = error_set(why, "%s: cannot be written: %s", file, strerror(errno));
+    return status;
+}
+
+/* Flushes a file or directory to disk. Some file systems cannot flush a directory: not an error. */
+static int path_flush(const char *path, int flags, struct error *why)
+{
+    int descriptor = open(path, O_RDONLY | O_CLOEXEC | flags);
+    if (descriptor < 0)
+        return error_set(why, "%s: cannot be opened to flush it to disk: %s", path, strerror(errno));
+    int status = 0;
+    if (fsync(descriptor) && !(flags & O_DIRECTORY && (errno == EINVAL || errno == ENOTSUP)))
+        status = error_set(why, "%s: cannot be flushed to disk: %s", path, strerror(errno));
+    close(descriptor);
+    return status;
+}
+
+int file_commit(const char *temporary, const char *file, struct error *why)
+{
+    if (path_flush(temporary, 0, why))
+        return -1;
+    if (rename(temporary, file))
+        return error_set(why, "%s: cannot be renamed to %s: %s", temporary, file, strerror(errno));
+    char directory[4096];
+    int length = directory_length(file);
+    if (length >= (int)sizeof directory)
+        return error_set(why, "%.64s...: the file name is too long", file);
+    snprintf(directory, sizeof directory, "%.*s", length ? length : 1, length ? file : ".");
+    return path_flush(directory, O_DIRECTORY, why);
+}

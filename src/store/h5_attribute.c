@@ -1,0 +1,247 @@
+#include "h5.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Limits of what is read: texts of an attribute, bytes of one. */
+enum { TEXTS_MAX = 1 << 16, TEXT_BYTES_MAX = 1 << 20 };
+
+/* ---- writing ---- */
+
+static int attribute_write(struct h5 *h5, const char *name, const char *attribute, hid_t type, hid_t space,
+                           const void *value, struct error *why)
+{
+    hid_t object = H5Oopen(h5->file, name, H5P_DEFAULT), id = H5I_INVALID_HID;
+    if (object >= 0)
+        id = H5Acreate2(object, attribute, type, space, H5P_DEFAULT, H5P_DEFAULT);
+    int status = 0;
+    if (id < 0 || H5Awrite(id, type, value) < 0)
+        status = h5_error(h5, why, "attribute %s of %s cannot be written", attribute, name);
+    if (id >= 0 && H5Aclose(id) < 0 && !status)
+        status = h5_error(h5, why, "attribute %s of %s cannot be written", attribute, name);
+    if (object >= 0 && H5Oclose(object) < 0 && !status)
+        status = h5_error(h5, why, "attribute %s of %s cannot be written", attribute, name);
+    return status;
+}
+
+/* UTF-8 of so many bytes, the closing zero included. */
+static hid_t text_type(size_t size)
+{
+    hid_t type = H5Tcopy(H5T_C_S1);
+    if (type >= 0 && H5Tset_size(type, size) >= 0 && H5Tset_cset(type, H5T_CSET_UTF8) >= 0)
+        return type;
+    H5Tclose(type);
+    return H5I_INVALID_HID;
+}
+
+int h5_set_text(struct h5 *h5, const char *name, const char *attribute, const char *text, struct error *why)
+{
+    hid_t type = text_type(strlen(text) + 1), space = H5Screate(H5S_SCALAR);
+    int status = attribute_write(h5, name, attribute, type, space, text, why);
+    H5Sclose(space);
+    H5Tclose(type);
+    return status;
+}
+
+int h5_set_texts(struct h5 *h5, const char *name, const char *attribute, const char *const *texts, int count,
+                 struct error *why)
+{
+    size_t longest = 0;
+    for (int i = 0; i < count; i++)
+        longest = strlen(texts[i]) > longest ? strlen(texts[i]) : longest;
+    char *all = memory_new((size_t)count, longest + 1, attribute, why);
+    if (!all)
+        return -1;
+    for (int i = 0; i < count; i++)
+        strcpy(all + (size_t)i * (longest + 1), texts[i]);
+    hsize_t size = (hsize_t)count;
+    hid_t type = text_type(longest + 1), space = H5Screate_simple(1, &size, NULL);
+    int status = attribute_write(h5, name, attribute, type, space, all, why);
+    H5Sclose(space);
+    H5Tclose(type);
+    free(all);
+    return status;
+}
+
+static int number_write(struct h5 *h5, const char *name, const char *attribute, hid_t type, const void *value,
+                        struct error *why)
+{
+    hid_t space = H5Screate(H5S_SCALAR);
+    int status = attribute_write(h5, name, attribute, type, space, value, why);
+    H5Sclose(space);
+    return status;
+}
+
+int h5_set_integer(struct h5 *h5, const char *name, const char *attribute, int64_t value, struct error *why)
+{
+    return number_write(h5, name, attribute, H5T_STD_I64LE, &(int64_t){value}, why);
+}
+
+int h5_set_real(struct h5 *h5, const char *name, const char *attribute, double value, struct error *why)
+{
+    return number_write(h5, name, attribute, H5T_IEEE_F64LE, &(double){value}, why);
+}
+
+/* ---- reading ---- */
+
+/* An open attribute and what it is. */
+struct attribute {
+    hid_t id, type, space;
+    H5T_class_t class;
+    size_t size; /* bytes of an element */
+    hssize_t count;
+};
+
+static void attribute_close(struct attribute *attribute)
+{
+    H5Sclose(attribute->space);
+    H5Tclose(attribute->type);
+    H5Aclose(attribute->id);
+}
+
+static int attribute_open(struct h5 *h5, const char *name, const char *attribute, struct attribute *open,
+                          struct error *why)
+{
+    open->id = H5Aopen_by_name(h5->file, name, attribute, H5P_DEFAULT, H5P_DEFAULT);
+    if (open->id < 0) {
+        h5_error(h5, why, "attribute %s of %s is missing", attribute, name);
+        return -1;
+    }
+    open->type = H5Aget_type(open->id);
+    open->space = H5Aget_space(open->id);
+    open->class = open->type < 0 ? H5T_NO_CLASS : H5Tget_class(open->type);
+    open->size = open->type < 0 ? 0 : H5Tget_size(open->type);
+    open->count = open->space < 0 ? -1 : H5Sget_simple_extent_npoints(open->space);
+    if (open->class >= 0 && open->size > 0 && open->count >= 0)
+        return 0;
+    h5_error(h5, why, "attribute %s of %s cannot be read", attribute, name);
+    attribute_close(open);
+    return -1;
+}
+
+/* Opens an attribute of the given class with one element. */
+static int scalar_open(struct h5 *h5, const char *name, const char *attribute, H5T_class_t class, const char *what,
+                       struct attribute *open, struct error *why)
+{
+    if (attribute_open(h5, name, attribute, open, why))
+        return -1;
+    if (open->class == class && open->count == 1)
+        return 0;
+    attribute_close(open);
+    return error_set(why, "%s: attribute %s of %s is not one %s", h5->path, attribute, name, what);
+}
+
+static int number_read(struct h5 *h5, const char *name, const char *attribute, H5T_class_t class, const char *what,
+                       hid_t type, void *value, struct error *why)
+{
+    struct attribute open;
+    if (scalar_open(h5, name, attribute, class, what, &open, why))
+        return -1;
+    int status = 0;
+    if (open.size > 8)
+        status = error_set(why, "%s: attribute %s of %s is longer than 64 bits", h5->path, attribute, name);
+    else if (H5Aread(open.id, type, value) < 0)
+        status = h5_error(h5, why, "attribute %s of %s cannot be read", attribute, name);
+    attribute_close(&open);
+    return status;
+}
+
+int h5_get_integer(struct h5 *h5, const char *name, const char *attribute, int64_t *value, struct error *why)
+{
+    return number_read(h5, name, attribute, H5T_INTEGER, "integer", H5T_NATIVE_INT64, value, why);
+}
+
+int h5_get_real(struct h5 *h5, const char *name, const char *attribute, double *value, struct error *why)
+{
+    return number_read(h5, name, attribute, H5T_FLOAT, "floating-point number", H5T_NATIVE_DOUBLE, value, why);
+}
+
+/* Texts of variable length, as h5py writes them: the library allocates each. */
+static int variable_read(struct attribute *open, hid_t type, char *all, size_t stride)
+{
+    struct error ignored;
+    char **texts = memory_new((size_t)open->count, sizeof *texts, "texts", &ignored);
+    if (!texts || H5Aread(open->id, type, texts) < 0) {
+        free(texts);
+        return -1;
+    }
+    for (hssize_t i = 0; i < open->count; i++)
+        snprintf(all + (size_t)i * stride, stride, "%s", texts[i] ? texts[i] : "");
+    H5Dvlen_reclaim(type, open->space, H5P_DEFAULT, texts);
+    free(texts);
+    return 0;
+}
+
+/* Texts of one length: read with room for a closing zero. */
+static int fixed_read(struct attribute *open, hid_t type, char *all, size_t stride)
+{
+    struct error ignored;
+    char *texts = memory_new((size_t)open->count, open->size + 1, "texts", &ignored);
+    if (!texts || H5Aread(open->id, type, texts) < 0) {
+        free(texts);
+        return -1;
+    }
+    for (hssize_t i = 0; i < open->count; i++)
+        snprintf(all + (size_t)i * stride, stride, "%s", texts + (size_t)i * (open->size + 1));
+    free(texts);
+    return 0;
+}
+
+/* All texts of an open attribute, each cut to stride - 1 bytes, into a new array. NULL with a sentence on failure. */
+static char *texts_read(struct h5 *h5, struct attribute *open, const char *name, const char *attribute, size_t stride,
+                        struct error *why)
+{
+    htri_t variable = open->class == H5T_STRING ? H5Tis_variable_str(open->type) : -1;
+    if (variable < 0 || open->count > TEXTS_MAX || open->size > TEXT_BYTES_MAX ||
+        (size_t)open->count * open->size > TEXTS_MAX * 64) {
+        error_set(why, "%s: attribute %s of %s is no text, or too long", h5->path, attribute, name);
+        return NULL;
+    }
+    char *all = memory_new((size_t)open->count, stride, attribute, why);
+    if (!all)
+        return NULL;
+    hid_t type = H5Tcopy(H5T_C_S1);
+    int status = -1;
+    if (type >= 0 && H5Tset_size(type, variable ? H5T_VARIABLE : open->size + 1) >= 0 &&
+        H5Tset_cset(type, H5Tget_cset(open->type)) >= 0)
+        status = variable ? variable_read(open, type, all, stride) : fixed_read(open, type, all, stride);
+    if (status)
+        h5_error(h5, why, "attribute %s of %s cannot be read", attribute, name);
+    H5Tclose(type);
+    if (!status)
+        return all;
+    free(all);
+    return NULL;
+}
+
+int h5_get_text(struct h5 *h5, const char *name, const char *attribute, char *text, size_t size, struct error *why)
+{
+    struct attribute open;
+    if (scalar_open(h5, name, attribute, H5T_STRING, "text", &open, why))
+        return -1;
+    char *found = texts_read(h5, &open, name, attribute, size + 1, why);
+    attribute_close(&open);
+    if (!found)
+        return -1;
+    int status = 0;
+    if (strlen(found) >= size)
+        status = error_set(why, "%s: attribute %s of %s is longer than %zu bytes", h5->path, attribute, name, size - 1);
+    else
+        strcpy(text, found);
+    free(found);
+    return status;
+}
+
+int h5_get_texts(struct h5 *h5, const char *name, const char *attribute, char (**texts)[64], int *count,
+                 struct error *why)
+{
+    struct attribute open;
+    if (attribute_open(h5, name, attribute, &open, why))
+        return -1;
+    char *found = texts_read(h5, &open, name, attribute, 64, why);
+    *count = (int)open.count;
+    *texts = (char(*)[64])found;
+    attribute_close(&open);
+    return found ? 0 : -1;
+}

@@ -1,0 +1,300 @@
+#include "h5.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A chunk is read and written as a whole, in memory, so it has a limit; so has what a compressed
+ * byte may unpack to (deflate's). */
+enum { CHUNK_BYTES_MAX = 64 << 20, UNPACKED_MAX = 1032 };
+
+static const struct {
+    const char *name;
+    int64_t bytes;
+} types[] = {[H5_UINT8] = {"uint8", 1}, [H5_FLOAT] = {"float32", 4}, [H5_DOUBLE] = {"float64", 8}, [H5_INT64] = {"int64", 8}};
+
+const char *h5_type_name(enum h5_type type)
+{
+    return types[type].name;
+}
+
+static hid_t type_in_file(enum h5_type type)
+{
+    switch (type) {
+    case H5_UINT8: return H5T_STD_U8LE;
+    case H5_FLOAT: return H5T_IEEE_F32LE;
+    case H5_DOUBLE: return H5T_IEEE_F64LE;
+    case H5_INT64: return H5T_STD_I64LE;
+    }
+    return H5I_INVALID_HID;
+}
+
+static hid_t type_in_memory(enum h5_type type)
+{
+    switch (type) {
+    case H5_UINT8: return H5T_NATIVE_UINT8;
+    case H5_FLOAT: return H5T_NATIVE_FLOAT;
+    case H5_DOUBLE: return H5T_NATIVE_DOUBLE;
+    case H5_INT64: return H5T_NATIVE_INT64;
+    }
+    return H5I_INVALID_HID;
+}
+
+/* Bytes of `rows` rows, or -1 where that overflows or a size is negative. */
+static int64_t rows_bytes(const struct h5_shape *shape, int64_t rows)
+{
+    int64_t bytes = types[shape->type].bytes;
+    bool over = rows < 0 || __builtin_mul_overflow(bytes, rows, &bytes);
+    for (int i = 1; i < shape->rank; i++)
+        over = over || shape->size[i] < 0 || __builtin_mul_overflow(bytes, shape->size[i], &bytes);
+    return over ? -1 : bytes;
+}
+
+/* ---- making ---- */
+
+/* As H5DSset_label of HDF5's high-level library writes them: what h5py shows as `dims`. */
+static int label(struct h5 *h5, hid_t set, const char *name, const char *const *labels, int rank, struct error *why)
+{
+    hsize_t count = (hsize_t)rank;
+    hid_t type = H5Tcopy(H5T_C_S1), space = H5Screate_simple(1, &count, NULL), attribute = H5I_INVALID_HID;
+    int status = 0;
+    if (type < 0 || space < 0 || H5Tset_size(type, H5T_VARIABLE) < 0 ||
+        (attribute = H5Acreate2(set, "DIMENSION_LABELS", type, space, H5P_DEFAULT, H5P_DEFAULT)) < 0 ||
+        H5Awrite(attribute, type, labels) < 0)
+        status = h5_error(h5, why, "%s: its dimensions cannot be labelled", name);
+    if (attribute >= 0 && H5Aclose(attribute) < 0 && !status)
+        status = h5_error(h5, why, "%s: its dimensions cannot be labelled", name);
+    H5Sclose(space);
+    H5Tclose(type);
+    return status;
+}
+
+/* The creation list: chunks of so many rows, Fletcher32, no times. */
+static hid_t creation_list(const struct h5_shape *shape, int64_t chunk_rows)
+{
+    hid_t list = H5Pcreate(H5P_DATASET_CREATE);
+    hsize_t chunk[H5_RANK_MAX] = {(hsize_t)chunk_rows};
+    for (int i = 1; i < shape->rank; i++)
+        chunk[i] = (hsize_t)shape->size[i];
+    if (list >= 0 && H5Pset_chunk(list, shape->rank, chunk) >= 0 && H5Pset_fletcher32(list) >= 0 &&
+        H5Pset_obj_track_times(list, false) >= 0)
+        return list;
+    H5Pclose(list);
+    return H5I_INVALID_HID;
+}
+
+static hid_t parents_list(void)
+{
+    hid_t list = H5Pcreate(H5P_LINK_CREATE);
+    if (list >= 0 && H5Pset_create_intermediate_group(list, 1) >= 0)
+        return list;
+    H5Pclose(list);
+    return H5I_INVALID_HID;
+}
+
+/* Rows of a chunk: as asked for, but at least one and not above the limit. -1 where the shape is impossible. */
+static int64_t chunk_fit(struct h5 *h5, const char *name, const struct h5_shape *shape, int64_t rows, struct error *why)
+{
+    int64_t row = shape->rank >= 1 && shape->rank <= H5_RANK_MAX ? rows_bytes(shape, 1) : -1;
+    if (row < 1 || row > CHUNK_BYTES_MAX || rows_bytes(shape, shape->size[0]) < 0) {
+        h5->failed = true;
+        return error_set(why, "%s: %s: a data set has 1 to %d dimensions, and rows of 1 to %d bytes", h5->path, name,
+                         H5_RANK_MAX, CHUNK_BYTES_MAX);
+    }
+    if (rows > CHUNK_BYTES_MAX / row)
+        rows = CHUNK_BYTES_MAX / row;
+    return rows < 1 ? 1 : rows;
+}
+
+int h5_make(struct h5 *h5, const char *name, const struct h5_shape *shape, const char *const *labels,
+            int64_t chunk_rows, struct error *why)
+{
+    int64_t rows = chunk_fit(h5, name, shape, chunk_rows, why);
+    if (rows < 0)
+        return -1;
+    hsize_t size[H5_RANK_MAX], most[H5_RANK_MAX];
+    for (int i = 0; i < shape->rank; i++)
+        size[i] = most[i] = (hsize_t)shape->size[i];
+    most[0] = H5S_UNLIMITED;
+    hid_t creation = creation_list(shape, rows), parents = parents_list();
+    hid_t space = H5Screate_simple(shape->rank, size, most), set = H5I_INVALID_HID;
+    if (creation >= 0 && parents >= 0 && space >= 0)
+        set = H5Dcreate2(h5->file, name, type_in_file(shape->type), space, parents, creation, H5P_DEFAULT);
+    int status = set < 0 ? h5_error(h5, why, "%s: cannot be created", name) : 0;
+    if (!status && labels)
+        status = label(h5, set, name, labels, shape->rank, why);
+    if (set >= 0 && H5Dclose(set) < 0 && !status)
+        status = h5_error(h5, why, "%s: cannot be written", name);
+    H5Sclose(space);
+    H5Pclose(parents);
+    H5Pclose(creation);
+    return status;
+}
+
+/* ---- looking ---- */
+
+/* Whether a type is one of ours, whatever its byte order. */
+static bool type_known(hid_t type, enum h5_type *known)
+{
+    size_t size = H5Tget_size(type);
+    H5T_class_t class = H5Tget_class(type);
+    if (class == H5T_FLOAT && (size == 4 || size == 8))
+        *known = size == 4 ? H5_FLOAT : H5_DOUBLE;
+    else if (class == H5T_INTEGER && size == 1 && H5Tget_sign(type) == H5T_SGN_NONE)
+        *known = H5_UINT8;
+    else if (class == H5T_INTEGER && size == 8 && H5Tget_sign(type) == H5T_SGN_2)
+        *known = H5_INT64;
+    else
+        return false;
+    return true;
+}
+
+/* Bytes that the data set's chunks may hold at most, given what is stored; -1 where a chunk is too large. */
+static int64_t stored_bytes(hid_t set, int64_t element)
+{
+    hid_t list = H5Dget_create_plist(set);
+    if (list < 0)
+        return -1;
+    int64_t stored = (int64_t)H5Dget_storage_size(set), chunk_bytes = element;
+    hsize_t chunk[H5_RANK_MAX];
+    if (H5Pget_layout(list) == H5D_CHUNKED) {
+        int rank = H5Pget_chunk(list, H5_RANK_MAX, chunk);
+        for (int i = 0; i < rank && chunk_bytes >= 0; i++)
+            if (chunk[i] > CHUNK_BYTES_MAX || (chunk_bytes *= (int64_t)chunk[i]) > CHUNK_BYTES_MAX)
+                chunk_bytes = -1;
+        if (rank < 0 || rank > H5_RANK_MAX)
+            chunk_bytes = -1;
+    }
+    bool packed = false;
+    for (int i = 0; i < H5Pget_nfilters(list); i++) {
+        unsigned flags, config;
+        size_t values = 0;
+        packed = packed || H5Pget_filter2(list, (unsigned)i, &flags, &values, NULL, 0, NULL, &config) != H5Z_FILTER_FLETCHER32;
+    }
+    H5Pclose(list);
+    if (chunk_bytes < 0 || stored < 0 || stored > INT64_MAX / UNPACKED_MAX)
+        return -1;
+    return packed ? stored * UNPACKED_MAX : stored;
+}
+
+/* Nobody allocates for a size that the file only claims. */
+static int claim_check(struct h5 *h5, hid_t set, const char *name, const struct h5_shape *shape, struct error *why)
+{
+    if (h5->writing)
+        return 0;
+    int64_t claimed = rows_bytes(shape, shape->size[0]), stored = stored_bytes(set, types[shape->type].bytes);
+    if (stored < 0)
+        return error_set(why, "%s: %s: has chunks above %d bytes", h5->path, name, CHUNK_BYTES_MAX);
+    if (claimed < 0 || claimed > stored || (int64_t)H5Dget_storage_size(set) > h5->bytes)
+        return error_set(why, "%s: %s: claims %lld bytes where the file of %lld bytes stores %lld: it is damaged or was not written to its end",
+                         h5->path, name, (long long)claimed, (long long)h5->bytes, (long long)H5Dget_storage_size(set));
+    return 0;
+}
+
+static int shape_take(struct h5 *h5, hid_t set, const char *name, struct h5_shape *shape, struct error *why)
+{
+    hid_t type = H5Dget_type(set), space = H5Dget_space(set);
+    hsize_t size[H5S_MAX_RANK];
+    int rank = space < 0 ? -1 : H5Sget_simple_extent_dims(space, size, NULL);
+    bool known = type >= 0 && type_known(type, &shape->type);
+    H5Sclose(space);
+    H5Tclose(type);
+    if (!known)
+        return error_set(why, "%s: %s: is of a type that is none of uint8, int64, float32 and float64", h5->path, name);
+    if (rank < 1 || rank > H5_RANK_MAX)
+        return error_set(why, "%s: %s: has %d dimensions instead of 1 to %d", h5->path, name, rank, H5_RANK_MAX);
+    shape->rank = rank;
+    for (int i = 0; i < rank; i++) {
+        if (size[i] > INT64_MAX)
+            return error_set(why, "%s: %s: claims a dimension beyond any memory", h5->path, name);
+        shape->size[i] = (int64_t)size[i];
+    }
+    return claim_check(h5, set, name, shape, why);
+}
+
+/* Opens a data set and takes its shape; negative with a sentence on failure. */
+static hid_t set_open(struct h5 *h5, const char *name, struct h5_shape *shape, struct error *why)
+{
+    hid_t set = H5Dopen2(h5->file, name, H5P_DEFAULT);
+    if (set < 0)
+        h5_error(h5, why, "data set %s cannot be opened", name);
+    else if (shape_take(h5, set, name, shape, why)) {
+        H5Dclose(set);
+        return H5I_INVALID_HID;
+    }
+    return set;
+}
+
+int h5_shape(struct h5 *h5, const char *name, struct h5_shape *shape, struct error *why)
+{
+    hid_t set = set_open(h5, name, shape, why);
+    if (set < 0)
+        return -1;
+    H5Dclose(set);
+    return 0;
+}
+
+/* ---- moving ---- */
+
+/* Rows [first, first + rows) of an open data set, to memory or from it. */
+static int rows_move(struct h5 *h5, hid_t set, const char *name, const struct h5_shape *shape, int64_t first,
+                     int64_t rows, void *to, const void *from, struct error *why)
+{
+    hsize_t start[H5_RANK_MAX] = {(hsize_t)first}, count[H5_RANK_MAX] = {(hsize_t)rows};
+    for (int i = 1; i < shape->rank; i++)
+        count[i] = (hsize_t)shape->size[i];
+    hid_t space = H5Dget_space(set), memory = H5Screate_simple(shape->rank, count, NULL);
+    herr_t moved = -1;
+    if (space >= 0 && memory >= 0 && H5Sselect_hyperslab(space, H5S_SELECT_SET, start, NULL, count, NULL) >= 0)
+        moved = from ? H5Dwrite(set, type_in_memory(shape->type), memory, space, H5P_DEFAULT, from)
+                     : H5Dread(set, type_in_memory(shape->type), memory, space, H5P_DEFAULT, to);
+    int status = moved < 0 ? h5_error(h5, why, "%s: cannot be %s", name, from ? "written" : "read") : 0;
+    H5Sclose(memory);
+    H5Sclose(space);
+    return status;
+}
+
+int h5_append(struct h5 *h5, const char *name, const void *data, int64_t rows, struct error *why)
+{
+    struct h5_shape shape;
+    if (rows <= 0)
+        return rows ? error_set(why, "%s: %s: cannot append %lld rows", h5->path, name, (long long)rows) : 0;
+    hid_t set = set_open(h5, name, &shape, why);
+    if (set < 0)
+        return -1;
+    hsize_t size[H5_RANK_MAX] = {(hsize_t)(shape.size[0] + rows)};
+    for (int i = 1; i < shape.rank; i++)
+        size[i] = (hsize_t)shape.size[i];
+    int status = H5Dset_extent(set, size) < 0 ? h5_error(h5, why, "%s: cannot be written", name) : 0;
+    if (!status)
+        status = rows_move(h5, set, name, &shape, shape.size[0], rows, NULL, data, why);
+    if (H5Dclose(set) < 0 && !status)
+        status = h5_error(h5, why, "%s: cannot be written", name);
+    return status;
+}
+
+int h5_write(struct h5 *h5, const char *name, const struct h5_shape *shape, const char *const *labels,
+             const void *data, struct error *why)
+{
+    struct h5_shape empty = *shape;
+    empty.size[0] = 0;
+    if (h5_make(h5, name, &empty, labels, shape->size[0], why))
+        return -1;
+    return h5_append(h5, name, data, shape->size[0], why);
+}
+
+int h5_read(struct h5 *h5, const char *name, int64_t first, int64_t rows, void *data, struct error *why)
+{
+    struct h5_shape shape;
+    hid_t set = set_open(h5, name, &shape, why);
+    if (set < 0)
+        return -1;
+    int status = 0;
+    if (first < 0 || rows < 0 || first > shape.size[0] || rows > shape.size[0] - first)
+        status = error_set(why, "%s: %s: has %lld rows, not %lld from %lld on", h5->path, name,
+                           (long long)shape.size[0], (long long)rows, (long long)first);
+    else if (rows)
+        status = rows_move(h5, set, name, &shape, first, rows, data, NULL, why);
+    H5Dclose(set);
+    return status;
+}

@@ -1,0 +1,182 @@
+#include "h5.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct reason {
+    char text[512];
+};
+
+/* The innermost entry of the error stack; of a system call's failure only what errno says. */
+static herr_t reason_take(unsigned depth, const H5E_error2_t *entry, void *data)
+{
+    struct reason *reason = data;
+    if (depth > 0 || !entry->desc)
+        return 0;
+    const char *start = strstr(entry->desc, "error message = '");
+    const char *message = start ? start + strlen("error message = '") : entry->desc;
+    int length = start ? (int)strcspn(message, "'") : (int)strlen(message);
+    snprintf(reason->text, sizeof reason->text, "%.*s", length, message);
+    return 0;
+}
+
+int h5_error(struct h5 *h5, struct error *why, const char *format, ...)
+{
+    struct reason reason = {"the HDF5 library gives no reason"};
+    H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, reason_take, &reason);
+    h5->failed = h5->writing;
+    char text[sizeof why->text];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    error_set(why, "%s: %.500s: %s", h5->path, text, reason.text);
+    return -1;
+}
+
+/* A new struct, and the library told once more to print nothing and to leave exit() alone: there
+ * it would write again to a file whose disk is full, and crash. */
+static struct h5 *h5_new(const char *file, struct error *why)
+{
+    H5dont_atexit(); /* refuses when it is already so */
+    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+    struct h5 *h5 = memory_new(1, sizeof *h5, "HDF5 file", why);
+    if (!h5)
+        return NULL;
+    if (snprintf(h5->path, sizeof h5->path, "%s", file) >= (int)sizeof h5->path) {
+        error_set(why, "%.64s...: the file name is longer than %zu bytes", file, sizeof h5->path - 1);
+        free(h5);
+        return NULL;
+    }
+    h5->file = H5I_INVALID_HID;
+    return h5;
+}
+
+/* Access without a lock (network file systems have none; ours are written under another name and
+ * renamed); new files in the format whose object headers carry checksums. */
+static hid_t access_list(bool in_memory)
+{
+    hid_t list = H5Pcreate(H5P_FILE_ACCESS);
+    if (list < 0)
+        return list;
+    if (H5Pset_file_locking(list, false, true) < 0 ||
+        H5Pset_libver_bounds(list, H5F_LIBVER_V110, H5F_LIBVER_V110) < 0 ||
+        (in_memory && H5Pset_fapl_core(list, 4 << 20, false) < 0)) {
+        H5Pclose(list);
+        return H5I_INVALID_HID;
+    }
+    return list;
+}
+
+static struct h5 *create(const char *file, bool in_memory, struct error *why)
+{
+    struct h5 *h5 = h5_new(file, why);
+    if (!h5)
+        return NULL;
+    h5->writing = true;
+    h5->in_memory = in_memory;
+    hid_t access = access_list(in_memory), creation = H5Pcreate(H5P_FILE_CREATE);
+    if (access >= 0 && creation >= 0 && H5Pset_obj_track_times(creation, false) >= 0)
+        h5->file = H5Fcreate(file, H5F_ACC_TRUNC, creation, access);
+    if (h5->file < 0)
+        h5_error(h5, why, "cannot be created");
+    H5Pclose(access);
+    H5Pclose(creation);
+    if (h5->file >= 0)
+        return h5;
+    free(h5);
+    return NULL;
+}
+
+struct h5 *h5_create(const char *file, struct error *why)
+{
+    return create(file, false, why);
+}
+
+struct h5 *h5_create_in_memory(const char *file, struct error *why)
+{
+    return create(file, true, why);
+}
+
+/* What the system can say about `file` before the library is asked. */
+static int file_check(const char *file, int64_t *bytes, struct error *why)
+{
+    struct stat status;
+    if (stat(file, &status) || access(file, R_OK))
+        return error_set(why, "%s: %s", file, strerror(errno));
+    if (!S_ISREG(status.st_mode))
+        return error_set(why, "%s: is %s, not an HDF5 file", file, S_ISDIR(status.st_mode) ? "a directory" : "no file");
+    *bytes = status.st_size;
+    return status.st_size ? 0 : error_set(why, "%s: is empty, not an HDF5 file", file);
+}
+
+struct h5 *h5_open(const char *file, struct error *why)
+{
+    int64_t bytes;
+    struct h5 *h5 = file_check(file, &bytes, why) ? NULL : h5_new(file, why);
+    if (!h5)
+        return NULL;
+    h5->bytes = bytes;
+    hid_t access = access_list(false);
+    if (access < 0)
+        h5_error(h5, why, "cannot be opened");
+    else if (H5Fis_hdf5(file) <= 0)
+        error_set(why, "%s: is not an HDF5 file", file);
+    else if ((h5->file = H5Fopen(file, H5F_ACC_RDONLY, access)) < 0)
+        h5_error(h5, why, "is a damaged or truncated HDF5 file");
+    H5Pclose(access);
+    if (h5->file >= 0)
+        return h5;
+    free(h5);
+    return NULL;
+}
+
+/* The image of a file in memory goes to its place in one write. */
+static int image_write(struct h5 *h5, struct error *why)
+{
+    ssize_t size = H5Fget_file_image(h5->file, NULL, 0);
+    if (size <= 0)
+        return h5_error(h5, why, "cannot be laid out in memory");
+    void *image = memory_new((size_t)size, 1, h5->path, why);
+    int status = image ? 0 : -1;
+    if (!status && H5Fget_file_image(h5->file, image, (size_t)size) != size)
+        status = h5_error(h5, why, "cannot be laid out in memory");
+    if (!status)
+        status = file_write(h5->path, image, (size_t)size, why);
+    free(image);
+    return status;
+}
+
+/* A file on disk whose writing failed is left open in the library, which crashes when it is asked
+ * to close it, but gives its space back. */
+static void abandon(const struct h5 *h5)
+{
+    void *descriptor = NULL;
+    if (H5Fget_vfd_handle(h5->file, H5P_DEFAULT, &descriptor) < 0 || !descriptor)
+        return;
+    int emptied = ftruncate(*(int *)descriptor, 0);
+    (void)emptied; /* there is nothing more to do */
+}
+
+int h5_close(struct h5 *h5, struct error *why)
+{
+    if (!h5)
+        return 0;
+    int status = h5->failed ? error_set(why, "%s: is not complete, since a write failed", h5->path) : 0;
+    if (!status && h5->writing && H5Fflush(h5->file, H5F_SCOPE_LOCAL) < 0)
+        status = h5_error(h5, why, "cannot be written");
+    if (!status && h5->in_memory)
+        status = image_write(h5, why);
+    if (h5->failed && !h5->in_memory)
+        abandon(h5);
+    else if (H5Fclose(h5->file) < 0 && !status)
+        status = h5_error(h5, why, "cannot be closed");
+    free(h5);
+    return status;
+}
