@@ -8,22 +8,25 @@
 
 #include "error.h"
 
-/* "2026-11-24 12:00:00.123456: " + the printf text + newline to standard output (and to the log
- * file where one is open), clearing a progress line first. */
 struct report {
     FILE *log;     /* DIR/train.log, appended; may be NULL */
     FILE *metrics; /* DIR/metrics.csv; may be NULL */
-    bool terminal; /* standard error is a terminal: draw progress */
-    bool drawn;    /* a progress line stands there now */
-    double started, drawn_at; /* seconds, monotonic */
+    char directory[4096];
+    int terminal; /* what standard error leads to where a person sees it, else 0: draw progress */
+    bool drawn;   /* a progress line stands there now */
+    double started, drawn_at; /* seconds, monotonic: of the first progress call, of the last drawing */
     uint64_t first_step;
+    double examples_per_second; /* as last reported */
 };
 
 /* Rank 0 only. Opens DIR/train.log and DIR/metrics.csv to go on after `step` (rows of later steps,
  * from a run that was cut, are dropped). directory NULL: standard output only. */
 int report_open(struct report *report, const char *directory, uint64_t step, struct error *why);
+/* Also of a zeroed or closed report. -1 where something could not be written. */
 int report_close(struct report *report, struct error *why);
 
+/* "2026-11-24 12:00:00.123456: " + the printf text + newline to standard output and the log file,
+ * clearing a progress line first. What cannot be written, report_step and report_close tell. */
 void report_line(struct report *report, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Means over the steps since the last row. */
