@@ -1,0 +1,138 @@
+#include "tower.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+
+int tower_init(struct tower *tower, const struct tower_request *request, struct error *why)
+{
+    memset(tower, 0, sizeof *tower);
+    tower->backend = request->backend;
+    tower->net = request->net;
+    struct plan_request plan = {.net = request->net, .batch = request->batch, .training = request->training};
+    if (request->backend->plan(&tower->plan, &plan, why))
+        return error_in(why, "the %s tower for a batch of %d", request->backend->name, request->batch);
+    tower->parameters = request->backend->memory_allocate(request->net->parameters, "the parameters", why);
+    return tower->parameters ? 0 : -1;
+}
+
+void tower_free(struct tower *tower)
+{
+    if (!tower->backend)
+        return;
+    tower->backend->plan_free(&tower->plan);
+    if (tower->parameters)
+        tower->backend->memory_free(tower->parameters);
+    memset(tower, 0, sizeof *tower);
+}
+
+/* The parameters changed: each stage lays them out as it likes. */
+static int prepare_stages(struct tower *tower, struct error *why)
+{
+    for (int i = 0; i < tower->plan.stage_count; i++) {
+        struct stage *stage = &tower->plan.stages[i];
+        double before = clock_seconds();
+        if (stage->prepare && stage->prepare(stage, tower->parameters, why))
+            return error_in(why, "stage %s", stage->name);
+        tower->times[i].forward += clock_seconds() - before;
+    }
+    return 0;
+}
+
+int tower_set_parameters(struct tower *tower, const float *parameters, struct error *why)
+{
+    if (tower->backend->memory_upload(tower->parameters, parameters, tower->net->parameters, why))
+        return -1;
+    return prepare_stages(tower, why);
+}
+
+int tower_get_parameters(struct tower *tower, float *parameters, struct error *why)
+{
+    return tower->backend->memory_download(parameters, tower->parameters, tower->net->parameters, why);
+}
+
+/* input (batch->count, H, W, C) → logits → loss. */
+static int forward(struct tower *tower, const struct batch *batch, struct loss_sums *sums, struct error *why)
+{
+    struct plan *plan = &tower->plan;
+    size_t values = (size_t)batch->count * shape_size(tower->net->input);
+    if (batch->count > plan->batch)
+        return error_set(why, "a batch of %d images does not fit a tower for %d", batch->count, plan->batch);
+    if (tower->backend->memory_upload(plan->input, batch->images, values, why))
+        return -1;
+    for (int i = 0; i < plan->stage_count; i++) {
+        double before = clock_seconds();
+        if (plan->stages[i].forward(&plan->stages[i], why))
+            return error_in(why, "stage %s, forward", plan->stages[i].name);
+        tower->times[i].forward += clock_seconds() - before;
+    }
+    double before = clock_seconds();
+    int status = tower->backend->loss(plan, batch->labels, batch->count, sums, why);
+    tower->loss_seconds += clock_seconds() - before;
+    return status;
+}
+
+int tower_gradients(struct tower *tower, const struct batch *batch, struct reducer *reducer, float *parcel,
+                    struct error *why)
+{
+    struct plan *plan = &tower->plan;
+    struct loss_sums sums;
+    if (forward(tower, batch, &sums, why))
+        return -1;
+    float *tail = parcel + tower->net->parameters;
+    tail[PARCEL_LOSS] = (float)sums.loss;
+    tail[PARCEL_CORRECT] = (float)sums.correct;
+    tail[PARCEL_COUNT] = (float)sums.count;
+    for (int i = plan->stage_count - 1; i >= 0; i--) {
+        struct stage *stage = &plan->stages[i];
+        double before = clock_seconds();
+        if (stage->backward(stage, parcel, why))
+            return error_in(why, "stage %s, backward", stage->name);
+        tower->times[i].backward += clock_seconds() - before;
+        if (reducer_ready(reducer, stage->gradient, why))
+            return -1;
+    }
+    return 0;
+}
+
+int tower_evaluate(struct tower *tower, const struct batch *batch, struct loss_sums *sums, struct error *why)
+{
+    struct loss_sums of_batch;
+    if (forward(tower, batch, &of_batch, why))
+        return -1;
+    sums->loss += of_batch.loss;
+    sums->correct += of_batch.correct;
+    sums->count += of_batch.count;
+    return 0;
+}
+
+/* Layers one by one: weights have the layer's decay, biases none. */
+static int update_layers(struct tower *tower, const float *gradients, float scale, float rate, double *penalty,
+                         struct error *why)
+{
+    *penalty = 0;
+    for (int i = 0; i < tower->net->layer_count; i++) {
+        const struct net_layer *l = &tower->net->layers[i];
+        double weights = 0, biases = 0;
+        if (l->weight_count + l->bias_count == 0)
+            continue;
+        if (tower->backend->sgd(tower->parameters + l->weights, gradients + l->weights, l->weight_count, rate, scale,
+                                l->layer.decay, &weights, why) ||
+            tower->backend->sgd(tower->parameters + l->biases, gradients + l->biases, l->bias_count, rate, scale, 0,
+                                &biases, why))
+            return error_in(why, "the update of layer %s", l->layer.name);
+        *penalty += weights;
+    }
+    return 0;
+}
+
+int tower_update(struct tower *tower, const float *gradients, float samples, float rate, double *penalty,
+                 struct error *why)
+{
+    double before = clock_seconds();
+    if (update_layers(tower, gradients, 1.0f / samples, rate, penalty, why))
+        return -1;
+    tower->update_seconds += clock_seconds() - before;
+    return prepare_stages(tower, why);
+}
