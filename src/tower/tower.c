@@ -1,5 +1,6 @@
 #include "tower.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -84,13 +85,14 @@ int tower_gradients(struct tower *tower, const struct batch *batch, struct reduc
     tail[PARCEL_LOSS] = (float)sums.loss;
     tail[PARCEL_CORRECT] = (float)sums.correct;
     tail[PARCEL_COUNT] = (float)sums.count;
+    tail[PARCEL_FAULT] = !isfinite(sums.loss);
     for (int i = plan->stage_count - 1; i >= 0; i--) {
         struct stage *stage = &plan->stages[i];
         double before = clock_seconds();
         if (stage->backward(stage, parcel, why))
             return error_in(why, "stage %s, backward", stage->name);
         tower->times[i].backward += clock_seconds() - before;
-        if (reducer_ready(reducer, stage->gradient, why))
+        if (reducer_ready(reducer, tower->net->layers[stage->first].weights, why))
             return -1;
     }
     return 0;

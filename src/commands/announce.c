@@ -1,0 +1,82 @@
+/* The start block: what runs where, and every option that is not at its default. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "train.h"
+
+/* What a rank says of itself. */
+struct introduction {
+    char host[64], about[128];
+    int node, shared;
+};
+
+/* "ranks 0-3   host: tower": a line for each run of ranks that are alike. */
+static void print_ranks(const struct run *run, const struct introduction *ranks)
+{
+    int size = run->world->size;
+    for (int first = 0, next; first < size; first = next) {
+        for (next = first + 1; next < size && !memcmp(&ranks[next], &ranks[first], sizeof *ranks);)
+            next++;
+        char range[32];
+        snprintf(range, sizeof range, next - first > 1 ? "%d-%d" : "%d", first, next - 1);
+        printf("  rank %-9s on %s: %s tower, %s\n", range, ranks[first].host, run->backend->name, ranks[first].about);
+    }
+}
+
+static void print_options(const struct run *run)
+{
+    const char *name;
+    char value[OPTION_TEXT];
+    bool is_default, any = false;
+    for (int i = 0; options_text(run->options, i, &name, value, sizeof value, &is_default); i++) {
+        if (is_default)
+            continue;
+        printf("%s --%s %s", any ? "" : "  options       ", name, value);
+        any = true;
+    }
+    printf(any ? "\n" : "  options        all at their defaults\n");
+}
+
+static void print_run(const struct run *run, const struct introduction *ranks)
+{
+    const struct options *o = run->options;
+    const struct world *world = run->world;
+    printf("cifar10_mpi %s: %d rank%s on %d node%s, %s\n", VERSION, world->size, world->size > 1 ? "s" : "",
+           world->nodes, world->nodes > 1 ? "s" : "", world->library);
+    print_ranks(run, ranks);
+    printf("  threads        %" PRId64 " of the tower and %" PRId64 " of the loader a rank\n", o->threads, o->loader_threads);
+    printf("  batch          %d = %d x %" PRId64 ", %d slice%s a rank, %s\n", run->global_batch, world->size, o->batch_size,
+           run->slices, run->slices > 1 ? "s" : "",
+           run->tree ? "summed in the fixed tree: the same bits on any ranks" : "the fastest allreduce");
+    printf("  learning rate  %g, times %g every %g epochs (%.0f steps); EMA %g\n", o->learning_rate, o->lr_decay_factor,
+           o->lr_decay_epochs, o->lr_decay_epochs * (double)run->dataset.count / run->global_batch, o->ema_decay);
+    printf("  data           %s: %s, %" PRId64 " training images of %dx%dx%d, %d classes, a copy %s\n", run->dataset.file,
+           run->dataset.name, run->dataset.count, run->dataset.height, run->dataset.width, run->dataset.channels,
+           run->dataset.classes, run->dataset.memory.shared ? "a node" : "a rank");
+    printf("  model          %s: %zu parameters, %.1f million multiply-adds an image forward, %.1f a training step\n",
+           run->model->name, run->net.parameters, 1e-6 * net_forward_multiply_adds(&run->net),
+           1e-6 * net_step_multiply_adds(&run->net));
+    printf("  train-dir      %s: %s%s, step %" PRIu64 " of %" PRIu64 "\n", o->train_dir,
+           run->resumed_from[0] ? "continues " : "a new run", run->resumed_from, run->state.step, run->last_step);
+    print_options(run);
+    fflush(stdout);
+}
+
+int run_announce(struct run *run, struct error *why)
+{
+    struct introduction mine = {.node = run->world->node, .shared = run->dataset.memory.shared}, *all = NULL;
+    memcpy(mine.host, run->world->host, sizeof mine.host);
+    memcpy(mine.about, run->about, sizeof mine.about);
+    if (run->world->rank == 0)
+        all = memory_new((size_t)run->world->size, sizeof *all, "the introductions", why);
+    if (world_agree(run->world, run->world->rank == 0 && !all ? -1 : 0, why))
+        return -1;
+    if (world_gather(run->world, &mine, sizeof mine, all, why))
+        world_abort(run->world, why->text);
+    if (run->world->rank == 0)
+        print_run(run, all);
+    free(all);
+    return 0;
+}

@@ -1,0 +1,153 @@
+/* Setting a run up. Steps that can fail on one rank alone end in world_agree. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "clock.h"
+#include "train.h"
+
+/* How the global batch is cut: slices over ranks. */
+static int plan_slices(struct run *run, struct error *why)
+{
+    const struct options *o = run->options;
+    int64_t ranks = run->world->size, global = o->batch_size * ranks;
+    if (global > INT32_MAX / 2)
+        return error_set(why, "--batch-size %lld on %lld ranks: a global batch above %d is not supported",
+                         (long long)o->batch_size, (long long)ranks, INT32_MAX / 2);
+    run->global_batch = (int)global;
+    run->tree = o->slices > 0;
+    int64_t slices = run->tree ? o->slices : ranks, mine = slices / ranks;
+    if (slices % ranks || global % slices || (ranks > 1 && (mine & (mine - 1))))
+        return error_set(why,
+                         "--slices %lld does not fit %lld ranks with a global batch of %lld: it must divide the global "
+                         "batch and be a multiple (1, 2, 4, 8, ... times) of the ranks",
+                         (long long)slices, (long long)ranks, (long long)global);
+    run->slices = (int)mine;
+    return 0;
+}
+
+/* Model and backend: what the options name. */
+static int choose(struct run *run, struct error *why)
+{
+    run->model = model_find(run->options->model, why);
+    if (!run->model)
+        return -1;
+    run->backend = backend_find(run->options->tower, why);
+    if (!run->backend || run->backend->probe(run->about, sizeof run->about, why) ||
+        run->backend->set_threads((int)run->options->threads, why))
+        return -1;
+    return plan_slices(run, why);
+}
+
+/* All memory of the run. */
+static int take_memory(struct run *run, struct error *why)
+{
+    const struct options *o = run->options;
+    if (net_init(&run->net, run->model, run->dataset.channels, run->dataset.classes, why))
+        return -1;
+    struct tower_request tower = {
+        .backend = run->backend, .net = &run->net, .batch = run->global_batch / run->world->size / run->slices,
+        .training = true};
+    struct checkpoint *state = &run->state;
+    size_t parameters = run->net.parameters;
+    if (tower_init(&run->tower, &tower, why) ||
+        reducer_init(&run->reducer, run->world, run->tree ? REDUCE_TREE : REDUCE_FASTEST, parameters, run->slices,
+                     (size_t)o->bucket_kib * 1024, why) ||
+        !(state->parameters = memory_new(parameters, sizeof(float), "the parameters", why)))
+        return -1;
+    if (run->world->rank > 0)
+        return 0;
+    state->shadows = memory_new(parameters, sizeof(float), "the shadows", why);
+    run->shadows = run->backend->memory_allocate(parameters, "the shadows", why);
+    return state->shadows && run->shadows ? 0 : -1;
+}
+
+static void begin_state(struct run *run)
+{
+    struct checkpoint *state = &run->state;
+    state->seed = (uint64_t)run->options->seed;
+    state->classes = run->dataset.classes;
+    state->channels = run->dataset.channels;
+    state->class_names = run->dataset.class_names;
+    memcpy(state->dataset, run->dataset.name, sizeof state->dataset);
+    memcpy(state->dataset_sha256, run->dataset.sha256, sizeof state->dataset_sha256);
+    strncpy(state->model, run->model->name, sizeof state->model - 1);
+    run->schedule = (struct schedule){.rate = run->options->learning_rate,
+                                      .factor = run->options->lr_decay_factor,
+                                      .epochs = run->options->lr_decay_epochs,
+                                      .epoch_samples = (uint64_t)run->dataset.count};
+}
+
+/* --epochs counts samples from the stream's beginning, --max-steps steps: both from step 0. */
+static void set_last_step(struct run *run)
+{
+    const struct checkpoint *state = &run->state;
+    run->last_step = (uint64_t)run->options->max_steps;
+    if (run->options->epochs > 0) {
+        double left = run->options->epochs * (double)run->dataset.count - (double)state->position;
+        double steps = left > 0 ? left / run->global_batch : 0;
+        run->last_step = state->step + (uint64_t)steps + (steps > (double)(uint64_t)steps);
+    }
+}
+
+static int start_loader(struct run *run, struct error *why)
+{
+    int batch = run->global_batch / run->world->size;
+    struct loader_request loader = {
+        .dataset = &run->dataset,
+        .seed = run->state.seed,
+        .crop_height = run->model->height,
+        .crop_width = run->model->width,
+        .position = run->state.position,
+        .global_batch = run->global_batch,
+        .offset = run->world->rank * batch,
+        .batch = batch / run->slices,
+        .slices = run->slices,
+        .threads = (int)run->options->loader_threads,
+        .depth = (int)run->options->loader_threads + 2,
+    };
+    return loader_init(&run->loader, &loader, why);
+}
+
+static int check_images(const struct run *run, struct error *why)
+{
+    if (run->dataset.height >= run->model->height && run->dataset.width >= run->model->width)
+        return 0;
+    return error_set(why, "%s: images of %dx%d are smaller than the %dx%d that model %s is trained on",
+                     run->dataset.file, run->dataset.height, run->dataset.width, run->model->height,
+                     run->model->width, run->model->name);
+}
+
+int run_open(struct run *run, const struct options *options, const struct world *world, struct error *why)
+{
+    memset(run, 0, sizeof *run);
+    run->options = options;
+    run->world = world;
+    run->started = run->saved_at = clock_seconds();
+    if (world_agree(world, choose(run, why), why) || dataset_open(&run->dataset, world, options->data, "train", why) ||
+        world_agree(world, check_images(run, why), why) || world_agree(world, take_memory(run, why), why))
+        return -1;
+    begin_state(run);
+    if (run_resume(run, why))
+        return -1;
+    set_last_step(run);
+    if (world_agree(world, start_loader(run, why), why) || run_announce(run, why))
+        return -1;
+    run->ready = true;
+    return 0;
+}
+
+void run_close(struct run *run)
+{
+    struct error ignored; /* a run that failed has said why already */
+    loader_free(&run->loader);
+    reducer_free(&run->reducer);
+    if (run->shadows)
+        run->backend->memory_free(run->shadows);
+    tower_free(&run->tower);
+    report_close(&run->report, &ignored);
+    free(run->state.parameters);
+    free(run->state.shadows);
+    dataset_close(&run->dataset);
+}

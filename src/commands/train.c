@@ -1,0 +1,205 @@
+/* cifar10_mpi train: how a run reads, top to bottom. */
+#include <inttypes.h>
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "clock.h"
+#include "commands.h"
+#include "train.h"
+
+enum { EXIT_TRY_AGAIN = 75 }; /* EX_TEMPFAIL of sysexits.h: saved, with work left */
+enum { ALL_FAILED = 1 };      /* the status of a failure that every rank saw, with the same sentence */
+
+/* The one piece of global state: what a signal handler may touch. */
+static volatile sig_atomic_t stop_asked;
+
+static void ask_to_stop(int signal_number)
+{
+    stop_asked = signal_number;
+}
+
+static int watch_signals(struct error *why)
+{
+    static const int signals[] = {SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
+    struct sigaction action = {.sa_handler = ask_to_stop, .sa_flags = SA_RESTART | SA_RESETHAND};
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+        if (sigaction(signals[i], &action, NULL))
+            return error_set(why, "signal %d cannot be watched: %m", signals[i]);
+    return 0;
+}
+
+/* What one step told, the same on all ranks. */
+struct step {
+    double cross_entropy, penalty; /* of the loss, means over the global batch */
+    double precision;
+    float rate;
+    bool stop;
+};
+
+/* Gradient sums of all slices of all ranks. */
+static int step_gradients(struct run *run, const float **sums, struct error *why)
+{
+    for (int slice = 0; slice < run->slices; slice++) {
+        struct batch batch;
+        float *parcel = reducer_begin(&run->reducer, slice);
+        parcel[run->net.parameters + PARCEL_STOP] = stop_asked != 0;
+        if (loader_next(&run->loader, &batch, why) ||
+            tower_gradients(&run->tower, &batch, &run->reducer, parcel, why) || reducer_end(&run->reducer, why))
+            return -1;
+    }
+    return reducer_finish(&run->reducer, sums, why);
+}
+
+static int train_step(struct run *run, struct step *step, struct error *why)
+{
+    const float *sums;
+    if (step_gradients(run, &sums, why))
+        return -1;
+    const float *tail = sums + run->net.parameters;
+    if (tail[PARCEL_FAULT] > 0 || !isfinite(tail[PARCEL_LOSS])) {
+        error_set(why, "step %" PRIu64 ": the loss is not a finite number: the model has diverged; nothing was saved "
+                  "since step %" PRIu64 "; try a lower --learning-rate", run->state.step, run->saved_step);
+        return ALL_FAILED;
+    }
+    float samples = tail[PARCEL_COUNT];
+    step->rate = schedule_rate(&run->schedule, run->state.position);
+    if (tower_update(&run->tower, sums, samples, step->rate, &step->penalty, why))
+        return -1;
+    run->state.step++;
+    run->state.position += (uint64_t)run->global_batch;
+    step->cross_entropy = tail[PARCEL_LOSS] / samples;
+    step->precision = tail[PARCEL_CORRECT] / samples;
+    step->stop = tail[PARCEL_STOP] > 0;
+    if (run->world->rank > 0)
+        return 0;
+    float decay = ema_decay((float)run->options->ema_decay, run->state.step);
+    return run->backend->ema(run->shadows, run->tower.parameters, run->net.parameters, decay, why);
+}
+
+static double moving_average(double average, double value, uint64_t step)
+{
+    return step <= 1 ? value : 0.9 * average + 0.1 * value;
+}
+
+/* Sums over the steps since the last log line. */
+struct tally {
+    int steps;
+    double total_loss, cross_entropy, precision, started;
+};
+
+static int report_interval(struct run *run, const struct step *step, struct tally *tally, struct error *why)
+{
+    double seconds = (clock_seconds() - tally->started) / tally->steps, n = tally->steps;
+    struct interval interval = {
+        .step = run->state.step,
+        .epoch = (double)run->state.position / (double)run->dataset.count,
+        .total_loss = tally->total_loss / n,
+        .cross_entropy = tally->cross_entropy / n,
+        .precision = tally->precision / n,
+        .last_loss = step->cross_entropy + step->penalty,
+        .average_loss = run->state.total_loss_average,
+        .examples_per_second = run->global_batch / seconds,
+        .seconds_per_batch = seconds,
+        .data_wait = run->loader.wait_seconds / n,
+        .reduce_wait = run->reducer.wait_seconds / n,
+        .rate = step->rate,
+    };
+    run->loader.wait_seconds = run->reducer.wait_seconds = 0;
+    *tally = (struct tally){.started = clock_seconds()};
+    return report_step(&run->report, &interval, why);
+}
+
+/* Rank 0: averages, log line, progress, a checkpoint by time. */
+static int after_step(struct run *run, const struct step *step, struct tally *tally, struct error *why)
+{
+    struct checkpoint *state = &run->state;
+    double total = step->cross_entropy + step->penalty;
+    state->loss_average = moving_average(state->loss_average, step->cross_entropy, state->step);
+    state->total_loss_average = moving_average(state->total_loss_average, total, state->step);
+    tally->steps++;
+    tally->total_loss += total;
+    tally->cross_entropy += step->cross_entropy;
+    tally->precision += step->precision;
+    if (state->step % (uint64_t)run->options->log_frequency == 0 && report_interval(run, step, tally, why))
+        return -1;
+    report_progress(&run->report, state->step, run->last_step, (double)state->position / (double)run->dataset.count,
+                    state->total_loss_average);
+    if (clock_seconds() - run->saved_at < (double)run->options->checkpoint_secs)
+        return 0;
+    struct error save;
+    if (run_save(run, &save)) /* the next one is tried when it is due */
+        report_line(&run->report, "no checkpoint at step %" PRIu64 ": %s; training goes on", state->step, save.text);
+    run->saved_at = clock_seconds();
+    return 0;
+}
+
+/* All ranks hold the same bits, or the run stops. */
+static int check_parity(struct run *run, struct error *why)
+{
+    uint64_t step = run->state.step;
+    bool due = run->options->parity_steps && step % (uint64_t)run->options->parity_steps == 0;
+    if (run->world->size == 1 || !(due || step == run->last_step))
+        return 0;
+    if (tower_get_parameters(&run->tower, run->state.parameters, why))
+        return -1;
+    uint64_t hash = parity_hash(run->state.parameters, run->net.parameters);
+    return parity_check(run->world, hash, step, why) ? ALL_FAILED : 0;
+}
+
+static int train_steps(struct run *run, bool *stopped, struct error *why)
+{
+    struct tally tally = {.started = clock_seconds()};
+    *stopped = false;
+    while (run->state.step < run->last_step && !*stopped) {
+        struct step step;
+        int status = train_step(run, &step, why);
+        if (!status)
+            status = check_parity(run, why);
+        if (status)
+            return status;
+        if (run->world->rank == 0 && after_step(run, &step, &tally, why))
+            return -1;
+        *stopped = step.stop;
+    }
+    return 0;
+}
+
+/* Rank 0 saves what was reached; all ranks learn whether it could. */
+static int finish(struct run *run, bool stopped, struct error *why)
+{
+    int status = 0;
+    if (run->world->rank == 0) {
+        if (run->saved_step != run->state.step)
+            status = run_save(run, why);
+        if (!status)
+            report_line(&run->report, "%s at step %" PRIu64 ", checkpoint in %s", stopped ? "stopped" : "done",
+                        run->state.step, run->options->train_dir);
+        if (!status)
+            status = report_close(&run->report, why);
+    }
+    return world_agree(run->world, status, why);
+}
+
+int command_train(const struct options *options, const struct world *world)
+{
+    static struct run run; /* large: the net's table of layers */
+    struct error why;
+    bool stopped = false;
+    int status = run_open(&run, options, world, &why);
+    if (!status)
+        status = world_agree(world, watch_signals(&why), &why);
+    if (!status)
+        status = train_steps(&run, &stopped, &why);
+    if (status < 0 && run.ready)
+        world_abort(world, why.text); /* a lone exit would strand the peers in a collective */
+    if (!status)
+        status = finish(&run, stopped, &why);
+    if (status && world->rank == 0)
+        fprintf(stderr, "cifar10_mpi: %s\n", why.text);
+    run_close(&run);
+    if (status)
+        return 1;
+    return stopped && run.state.step < run.last_step ? EXIT_TRY_AGAIN : 0;
+}

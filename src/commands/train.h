@@ -1,0 +1,54 @@
+/* The training command's own parts: setting a run up, its start block, resuming and saving it. */
+#ifndef TRAIN_H
+#define TRAIN_H
+
+#include "backend.h"
+#include "data.h"
+#include "model.h"
+#include "optimize.h"
+#include "options.h"
+#include "parallel.h"
+#include "report.h"
+#include "store.h"
+#include "tower.h"
+
+struct run {
+    const struct options *options;
+    const struct world *world;
+    struct dataset dataset;
+    const struct model *model;
+    struct net net;
+    const struct backend *backend;
+    char about[128]; /* the backend's library and version */
+    struct tower tower;
+    struct reducer reducer;
+    struct loader loader;
+    struct schedule schedule;
+    int global_batch;
+    int slices; /* of this rank, a step */
+    bool tree;
+
+    struct checkpoint state; /* step, position, seed, averages; parameters and shadows on rank 0 as last saved */
+    uint64_t last_step, saved_step;
+    float *shadows;          /* rank 0: EMA, in the backend's memory */
+    char resumed_from[4096]; /* the checkpoint, or "" */
+    struct report report;    /* rank 0 */
+    double started, saved_at;
+    bool ready; /* the first step may come */
+};
+
+/* Collective. Everything before the first step: data, model, tower, checkpoint, loader, reports.
+ * -1 with one sentence on all ranks; run_close is due in either case. */
+int run_open(struct run *run, const struct options *options, const struct world *world, struct error *why);
+/* Collective over each node. */
+void run_close(struct run *run);
+
+/* Collective. Initial or saved state, the same on all ranks, into the tower. */
+int run_resume(struct run *run, struct error *why);
+/* Rank 0 only. Writes a checkpoint of the present step. */
+int run_save(struct run *run, struct error *why);
+
+/* Collective. Rank 0 prints what runs where. */
+int run_announce(struct run *run, struct error *why);
+
+#endif

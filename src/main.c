@@ -1,0 +1,47 @@
+/* Command line → command. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "commands.h"
+#include "error.h"
+#include "options.h"
+#include "parallel.h"
+
+/* Rank 0 alone parses (and prints help or what is wrong, once); the others are told. */
+static enum options_outcome parse(const struct world *world, struct options *options, int argc, char **argv)
+{
+    enum options_outcome outcome = OPTIONS_RUN;
+    struct error why;
+    if (world->rank == 0)
+        outcome = options_parse(options, argc, argv);
+    if (world_broadcast(world, &outcome, sizeof outcome, &why) ||
+        world_broadcast(world, options, sizeof *options, &why))
+        world_abort(world, why.text);
+    return outcome;
+}
+
+static int run_command(const struct options *options, const struct world *world)
+{
+    switch (options->command) {
+    case COMMAND_TRAIN: return command_train(options, world);
+    case COMMAND_EVAL: return command_eval(options, world);
+    case COMMAND_PACK: return command_pack(options, world);
+    case COMMAND_PREDICT: return command_predict(options, world);
+    case COMMAND_INSPECT: return command_inspect(options, world);
+    case COMMAND_BENCH: return command_bench(options, world);
+    }
+    return 2;
+}
+
+int main(int argc, char **argv)
+{
+    static struct options options; /* large: fixed texts */
+    struct world world;
+    struct error why;
+    if (world_open(&world, &argc, &argv, &why))
+        world_abort(&world, why.text);
+    enum options_outcome outcome = parse(&world, &options, argc, argv);
+    int code = outcome == OPTIONS_DONE ? 0 : outcome == OPTIONS_WRONG ? 2 : run_command(&options, &world);
+    world_close(&world);
+    return code;
+}
