@@ -1,0 +1,220 @@
+/* World, parity and reducer; run under mpirun on any number of ranks (tests/system/parallel.sh). */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "draws.h"
+#include "parallel.h"
+
+static struct world world;
+
+enum { PARAMETERS = 5003, LENGTH = PARAMETERS + PARCEL_SLOTS };
+
+/* A slice's made-up gradient: a pure function of (slice, index), with many orders of magnitude, so
+ * that the order of additions shows. */
+static float gradient(int slice, int index)
+{
+    uint32_t words[4];
+    draw_words(7, DRAW_WEIGHTS, (uint64_t)slice, (uint32_t)index, words);
+    float value = draw_uniform(words[0]) - 0.5f;
+    return value * (float)(1 << draw_below(words[1], 20));
+}
+
+static float whole_number(int slice, int index)
+{
+    return (float)((slice * 31 + index) % 1000);
+}
+
+/* The documented tree, written as its definition: the largest power of two of slices on the left. */
+static float tree_sum(float (*value)(int, int), int first, int count, int index)
+{
+    if (count == 1)
+        return value(first, index);
+    int left = 1;
+    while (2 * left < count)
+        left *= 2;
+    float a = tree_sum(value, first, left, index), b = tree_sum(value, first + left, count - left, index);
+    return a + b;
+}
+
+static const float *reduce(struct reducer *reducer, float (*value)(int, int))
+{
+    struct error why;
+    const float *sums;
+    for (int slice = 0; slice < reducer->slices; slice++) {
+        float *parcel = reducer_begin(reducer, slice);
+        for (int i = 0; i < PARCEL_SLOTS; i++) {
+            assert_true(parcel[PARAMETERS + i] == 0);
+            parcel[PARAMETERS + i] = value(world.rank * reducer->slices + slice, PARAMETERS + i);
+        }
+        for (int offset = PARAMETERS; offset > 0;) { /* as a backward pass would: from the end, in uneven pieces */
+            int piece = offset % 997 + 1 < offset ? offset % 997 + 1 : offset;
+            for (int i = offset - piece; i < offset; i++)
+                parcel[i] = value(world.rank * reducer->slices + slice, i);
+            offset -= piece;
+            assert_int_equal(reducer_ready(reducer, (size_t)offset, &why), 0);
+        }
+        assert_int_equal(reducer_end(reducer, &why), 0);
+    }
+    assert_int_equal(reducer_finish(reducer, &sums, &why), 0);
+    return sums;
+}
+
+static void test_fastest_sums_exactly(void **state)
+{
+    (void)state;
+    struct reducer reducer;
+    struct error why;
+    static const size_t buckets[] = {4, 1000, 16384, 1 << 20};
+    for (size_t b = 0; b < sizeof buckets / sizeof *buckets; b++) {
+        assert_int_equal(reducer_init(&reducer, &world, REDUCE_FASTEST, PARAMETERS, 1, buckets[b], &why), 0);
+        for (int step = 0; step < 3; step++) {
+            const float *sums = reduce(&reducer, whole_number);
+            for (int i = 0; i < LENGTH; i++) {
+                float expected = 0;
+                for (int rank = 0; rank < world.size; rank++)
+                    expected += whole_number(rank, i);
+                assert_true(sums[i] == expected);
+            }
+        }
+        reducer_free(&reducer);
+    }
+}
+
+static void check_tree(int slices)
+{
+    struct reducer reducer;
+    struct error why;
+    int all = slices * world.size;
+    assert_int_equal(reducer_init(&reducer, &world, REDUCE_TREE, PARAMETERS, slices, 4096, &why), 0);
+    for (int step = 0; step < 2; step++) {
+        const float *sums = reduce(&reducer, gradient);
+        for (int i = 0; i < LENGTH; i++) {
+            float expected = tree_sum(gradient, 0, all, i);
+            assert_memory_equal(&sums[i], &expected, sizeof expected);
+        }
+    }
+    reducer_free(&reducer);
+}
+
+static void test_tree_is_the_same_on_any_ranks(void **state)
+{
+    (void)state;
+    for (int slices = 1; slices <= 8; slices *= 2)
+        check_tree(slices);
+    if (world.size == 1)
+        for (int slices = 1; slices <= 13; slices++)
+            check_tree(slices);
+}
+
+static void test_reducer_refuses(void **state)
+{
+    (void)state;
+    struct reducer reducer;
+    struct error why;
+    assert_int_equal(reducer_init(&reducer, &world, REDUCE_FASTEST, PARAMETERS, 2, 4096, &why), -1);
+    reducer_free(&reducer);
+    assert_int_equal(reducer_init(&reducer, &world, REDUCE_TREE, PARAMETERS, 3, 4096, &why), world.size > 1 ? -1 : 0);
+    reducer_free(&reducer);
+}
+
+static void test_agree_tells_all_the_first_sentence(void **state)
+{
+    (void)state;
+    struct error why;
+    assert_int_equal(world_agree(&world, 0, &why), 0);
+    int last = world.size - 1;
+    int status = world.rank == last ? error_set(&why, "rank %d has no data", last) : 0;
+    assert_int_equal(world_agree(&world, status, &why), -1);
+    assert_non_null(strstr(why.text, "has no data"));
+    error_set(&why, "everybody fails, rank %d", world.rank);
+    assert_int_equal(world_agree(&world, -1, &why), -1);
+    assert_string_equal(why.text, "everybody fails, rank 0");
+}
+
+static void test_sums_and_broadcasts(void **state)
+{
+    (void)state;
+    struct error why;
+    int64_t values[2] = {1, ((int64_t)1 << 40) + world.rank};
+    assert_int_equal(world_sum(&world, values, 2, &why), 0);
+    assert_int_equal(values[0], world.size);
+    assert_true(values[1] == world.size * ((int64_t)1 << 40) + world.size * (world.size - 1) / 2);
+    int data[3] = {world.rank, world.rank, world.rank};
+    assert_int_equal(world_broadcast(&world, data, sizeof data, &why), 0);
+    assert_int_equal(data[2], 0);
+    int *all = malloc(sizeof(int) * (size_t)world.size);
+    assert_int_equal(world_gather(&world, &world.rank, sizeof(int), world.rank == 0 ? all : NULL, &why), 0);
+    for (int rank = 0; world.rank == 0 && rank < world.size; rank++)
+        assert_int_equal(all[rank], rank);
+    free(all);
+}
+
+static void test_memory_is_shared_on_the_node(void **state)
+{
+    (void)state;
+    struct error why;
+    struct shared_memory memory;
+    assert_int_equal(world.nodes, 1);
+    assert_int_equal(world.node_size, world.size);
+    assert_int_equal(world_share(&world, 1000000, &memory, &why), 0);
+    assert_int_equal(memory.shared, world.size > 1);
+    uint8_t *bytes = memory.data;
+    bytes[world.rank] = (uint8_t)(100 + world.rank);
+    assert_int_equal(world_barrier(&world, true, &why), 0);
+    for (int rank = 0; rank < world.size; rank++)
+        assert_int_equal(bytes[rank], 100 + rank);
+    assert_int_equal(world_barrier(&world, true, &why), 0);
+    world_unshare(&memory);
+}
+
+static void test_parity_names_the_rank_that_drifted(void **state)
+{
+    (void)state;
+    struct error why;
+    float values[1001];
+    for (int i = 0; i < 1001; i++)
+        values[i] = (float)i;
+    assert_int_equal(parity_check(&world, parity_hash(values, 1001), 5, &why), 0);
+    for (int at = 0; at < 1001; at += 500) { /* one flipped bit anywhere shows */
+        uint64_t before = parity_hash(values, 1001);
+        uint32_t bits;
+        memcpy(&bits, &values[at], 4);
+        bits ^= 1;
+        memcpy(&values[at], &bits, 4);
+        assert_true(parity_hash(values, 1001) != before);
+        bits ^= 1;
+        memcpy(&values[at], &bits, 4);
+    }
+    if (world.size == 1)
+        return;
+    values[500] += world.rank == 1 ? 1e-3f : 0;
+    assert_int_equal(parity_check(&world, parity_hash(values, 1001), 6, &why), -1);
+    assert_non_null(strstr(why.text, "step 6: the parameters of rank 1 "));
+}
+
+int main(int argc, char **argv)
+{
+    struct error why;
+    if (world_open(&world, &argc, &argv, &why))
+        world_abort(&world, why.text);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_fastest_sums_exactly),
+        cmocka_unit_test(test_tree_is_the_same_on_any_ranks),
+        cmocka_unit_test(test_reducer_refuses),
+        cmocka_unit_test(test_agree_tells_all_the_first_sentence),
+        cmocka_unit_test(test_sums_and_broadcasts),
+        cmocka_unit_test(test_memory_is_shared_on_the_node),
+        cmocka_unit_test(test_parity_names_the_rank_that_drifted),
+    };
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    if (failed)
+        world_abort(&world, "a test failed");
+    world_close(&world);
+    return 0;
+}
