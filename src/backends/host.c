@@ -1,0 +1,94 @@
+/* What the CPU backends share: the loss, memory, the update. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "backend.h"
+#include "optimize.h"
+
+float *host_allocate(size_t count, const char *what, struct error *why)
+{
+    return memory_new(count, sizeof(float), what, why);
+}
+
+void host_free(float *memory)
+{
+    free(memory);
+}
+
+int host_copy(float *to, const float *from, size_t count, struct error *why)
+{
+    (void)why;
+    memcpy(to, from, count * sizeof *to);
+    return 0;
+}
+
+int host_sgd(float *parameters, const float *gradients, size_t count, float rate, float scale, float decay,
+             double *penalty, struct error *why)
+{
+    (void)why;
+    *penalty = sgd_apply(parameters, gradients, count, rate, scale, decay);
+    return 0;
+}
+
+int host_ema(float *shadows, const float *parameters, size_t count, float decay, struct error *why)
+{
+    (void)why;
+    ema_update(shadows, parameters, count, decay);
+    return 0;
+}
+
+void host_plan_free(struct plan *plan)
+{
+    for (int i = 0; i < plan->stage_count; i++)
+        if (plan->stages[i].free)
+            plan->stages[i].free(&plan->stages[i]);
+    free(plan->input);
+    free(plan->output);
+    free(plan->output_gradient);
+    free(plan->input_gradient);
+    memset(plan, 0, sizeof *plan);
+}
+
+static int index_of_largest(const float *values, int count)
+{
+    int largest = 0;
+    for (int i = 1; i < count; i++)
+        if (values[i] > values[largest])
+            largest = i;
+    return largest;
+}
+
+/* One image. With the largest logit subtracted no exponential overflows; a NaN or infinite logit
+ * makes the loss NaN, and counts as wrong. */
+static void image_loss(const float *logits, int classes, int label, float *gradient, struct loss_sums *sums)
+{
+    int largest = index_of_largest(logits, classes);
+    double total = 0;
+    for (int i = 0; i < classes; i++)
+        total += exp((double)logits[i] - logits[largest]);
+    double loss = log(total) - ((double)logits[label] - logits[largest]);
+    sums->loss += loss;
+    sums->correct += largest == label && !isnan(loss);
+    sums->count++;
+    for (int i = 0; gradient && i < classes; i++)
+        gradient[i] = (float)(exp((double)logits[i] - logits[largest]) / total - (i == label));
+}
+
+int host_loss(struct plan *plan, const int32_t *labels, int count, struct loss_sums *sums, struct error *why)
+{
+    size_t classes = (size_t)plan->classes;
+    if (count < 0 || count > plan->batch)
+        return error_set(why, "loss of %d images: the batch holds 0 to %d", count, plan->batch);
+    *sums = (struct loss_sums){0};
+    for (int n = 0; n < count; n++) {
+        if (labels[n] < 0 || labels[n] >= plan->classes)
+            return error_set(why, "image %d of the batch has label %d: labels are 0 to %d", n, (int)labels[n],
+                             plan->classes - 1);
+        float *gradient = plan->output_gradient ? plan->output_gradient + n * classes : NULL;
+        image_loss(plan->output + n * classes, plan->classes, labels[n], gradient, sums);
+    }
+    if (plan->output_gradient)
+        memset(plan->output_gradient + count * classes, 0, (size_t)(plan->batch - count) * classes * sizeof(float));
+    return 0;
+}

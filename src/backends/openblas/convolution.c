@@ -1,0 +1,139 @@
+/* Convolutions: the windows of some output rows are gathered into a matrix (im2col), one row a
+ * window, and multiplied by the weights, which are such a matrix as they lie (HWIO). */
+#include <cblas.h>
+#include <string.h>
+
+#include "openblas.h"
+
+enum { BLOCK = 1 << 18 }; /* floats of gathered windows: 1 MiB, to stay in the second-level cache */
+
+static int window_size(const struct net_layer *l)
+{
+    return l->layer.kernel * l->layer.kernel * l->in.channels;
+}
+
+/* Output rows whose windows fill a block. */
+static int block_rows(const struct net_layer *l)
+{
+    size_t rows = BLOCK / ((size_t)l->out.width * window_size(l));
+    return rows < 1 ? 1 : rows > (size_t)l->out.height ? l->out.height : (int)rows;
+}
+
+static size_t convolution_scratch(const struct net_layer *l)
+{
+    return (size_t)block_rows(l) * l->out.width * window_size(l);
+}
+
+/* One row of a window, kernel * channels floats: those from `before` on, `inside` long, lie in the
+ * image at `offset` in one piece; the others are padding. */
+struct window_row {
+    size_t before, inside, offset;
+};
+
+static inline struct window_row window_row(const struct net_layer *l, int oy, int ox, int ky)
+{
+    int y = oy * l->layer.stride - l->pad_top + ky, x = ox * l->layer.stride - l->pad_left;
+    int left = x < 0 ? -x : 0;
+    int right = x + l->layer.kernel > l->in.width ? l->in.width - x : l->layer.kernel;
+    if (y < 0 || y >= l->in.height)
+        return (struct window_row){0};
+    size_t channels = (size_t)l->in.channels;
+    return (struct window_row){left * channels, (right - left) * channels,
+                               ((size_t)y * l->in.width + x + left) * channels};
+}
+
+static void gather_windows(const struct net_layer *l, const float *image, int first, int rows, float *windows)
+{
+    size_t length = (size_t)l->layer.kernel * l->in.channels;
+    for (int oy = first; oy < first + rows; oy++)
+        for (int ox = 0; ox < l->out.width; ox++)
+            for (int ky = 0; ky < l->layer.kernel; ky++, windows += length) {
+                struct window_row row = window_row(l, oy, ox, ky);
+                if (row.inside < length)
+                    memset(windows, 0, length * sizeof *windows);
+                memcpy(windows + row.before, image + row.offset, row.inside * sizeof *windows);
+            }
+}
+
+/* The transpose of gathering: adds the windows onto the image. */
+__attribute__((target_clones("avx512f", "avx2", "default")))
+static void scatter_windows(const struct net_layer *l, const float *restrict windows, int first, int rows,
+                            float *restrict image)
+{
+    size_t length = (size_t)l->layer.kernel * l->in.channels;
+    for (int oy = first; oy < first + rows; oy++)
+        for (int ox = 0; ox < l->out.width; ox++)
+            for (int ky = 0; ky < l->layer.kernel; ky++, windows += length) {
+                struct window_row row = window_row(l, oy, ox, ky);
+                for (size_t i = 0; i < row.inside; i++)
+                    image[row.offset + i] += windows[row.before + i];
+            }
+}
+
+static int convolution_forward(struct stage *stage, struct error *why)
+{
+    (void)why;
+    struct operation *o = stage->state;
+    const struct net_layer *l = o->layer;
+    size_t in = shape_size(l->in), out = shape_size(l->out), line = (size_t)l->out.width * l->out.channels;
+    int window = window_size(l), channels = l->out.channels, block = block_rows(l);
+    const float *weights = o->parameters + l->weights, *biases = o->parameters + l->biases;
+
+    for (int n = 0; n < o->batch; n++) {
+        float *y = o->y + n * out;
+        blas_bias_set(y, biases, out / channels, channels);
+        for (int first = 0; first < l->out.height; first += block) {
+            int rows = first + block < l->out.height ? block : l->out.height - first;
+            gather_windows(l, o->x + n * in, first, rows, o->scratch);
+            cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, rows * l->out.width, channels, window, 1,
+                        o->scratch, window, weights, channels, 1, y + first * line, channels);
+        }
+        if (l->layer.relu)
+            blas_relu_forward(y, out);
+    }
+    return 0;
+}
+
+/* One block of one image: adds to the weights' gradient and to the image's. */
+static void block_backward(struct operation *o, int n, int first, int rows, float *dw)
+{
+    const struct net_layer *l = o->layer;
+    size_t in = shape_size(l->in), line = (size_t)l->out.width * l->out.channels;
+    int window = window_size(l), channels = l->out.channels, count = rows * l->out.width;
+    const float *dy = o->dy + n * shape_size(l->out) + first * line;
+
+    gather_windows(l, o->x + n * in, first, rows, o->scratch);
+    cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, window, channels, count, 1, o->scratch, window, dy, channels,
+                1, dw, channels);
+    if (!o->dx)
+        return;
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, count, window, channels, 1, dy, channels,
+                o->parameters + l->weights, channels, 0, o->scratch, window);
+    scatter_windows(l, o->scratch, first, rows, o->dx + n * in);
+}
+
+static int convolution_backward(struct stage *stage, float *gradients, struct error *why)
+{
+    (void)why;
+    struct operation *o = stage->state;
+    const struct net_layer *l = o->layer;
+    size_t out = shape_size(l->out);
+    int channels = l->out.channels, block = block_rows(l);
+    float *dw = gradients + l->weights, *db = gradients + l->biases;
+
+    memset(dw, 0, l->weight_count * sizeof *dw);
+    memset(db, 0, l->bias_count * sizeof *db);
+    if (o->dx)
+        memset(o->dx, 0, o->batch * shape_size(l->in) * sizeof *o->dx);
+    for (int n = 0; n < o->batch; n++) {
+        float *dy = o->dy + n * out;
+        if (l->layer.relu)
+            blas_relu_backward(dy, o->y + n * out, out);
+        blas_bias_gradient(db, dy, out / channels, channels);
+        for (int first = 0; first < l->out.height; first += block)
+            block_backward(o, n, first, first + block < l->out.height ? block : l->out.height - first, dw);
+    }
+    return 0;
+}
+
+const struct operation_kind blas_convolution = {convolution_forward, convolution_backward, convolution_scratch};

@@ -1,0 +1,32 @@
+#include <string.h>
+
+#include "openblas.h"
+
+void blas_bias_set(float *y, const float *bias, size_t rows, size_t channels)
+{
+    for (size_t row = 0; row < rows; row++)
+        memcpy(y + row * channels, bias, channels * sizeof *y);
+}
+
+__attribute__((target_clones("avx512f", "avx2", "default")))
+void blas_bias_gradient(float *restrict sums, const float *restrict dy, size_t rows, size_t channels)
+{
+    for (size_t row = 0; row < rows; row++)
+        for (size_t c = 0; c < channels; c++)
+            sums[c] += dy[row * channels + c];
+}
+
+/* NaN stays NaN, so that it reaches the loss and is seen. */
+__attribute__((target_clones("avx512f", "avx2", "default")))
+void blas_relu_forward(float *y, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        y[i] = y[i] < 0 ? 0 : y[i];
+}
+
+__attribute__((target_clones("avx512f", "avx2", "default")))
+void blas_relu_backward(float *restrict dy, const float *restrict y, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        dy[i] = y[i] > 0 ? dy[i] : 0;
+}

@@ -1,0 +1,99 @@
+/* Max pooling; the windows reach over the edge (SAME), and only what is inside counts. */
+#include <string.h>
+
+#include "openblas.h"
+
+/* What of a window lies inside the image: rows [top, bottom), columns [left, right). */
+struct window {
+    int top, bottom, left, right;
+};
+
+static inline struct window window_at(const struct net_layer *l, int oy, int ox)
+{
+    int kernel = l->layer.kernel, top = oy * l->layer.stride - l->pad_top, left = ox * l->layer.stride - l->pad_left;
+    return (struct window){
+        .top = top < 0 ? 0 : top,
+        .bottom = top + kernel > l->in.height ? l->in.height : top + kernel,
+        .left = left < 0 ? 0 : left,
+        .right = left + kernel > l->in.width ? l->in.width : left + kernel,
+    };
+}
+
+/* One window, all channels. A NaN wins, so that it reaches the loss and is seen. */
+static inline void window_forward(const struct net_layer *l, struct window w, const float *restrict image,
+                                  float *restrict y)
+{
+    size_t channels = (size_t)l->in.channels;
+    memcpy(y, image + ((size_t)w.top * l->in.width + w.left) * channels, channels * sizeof *y);
+    for (int iy = w.top; iy < w.bottom; iy++)
+        for (int ix = w.left; ix < w.right; ix++) {
+            const float *x = image + ((size_t)iy * l->in.width + ix) * channels;
+            for (size_t c = 0; c < channels; c++)
+                y[c] = x[c] > y[c] || x[c] != x[c] ? x[c] : y[c];
+        }
+}
+
+/* The gradient goes to the first maximum in row order: `rest` is what has not been given away. */
+static inline void window_backward(const struct net_layer *l, struct window w, const float *restrict image,
+                                   const float *restrict y, float *restrict rest, float *restrict gradient)
+{
+    size_t channels = (size_t)l->in.channels;
+    for (int iy = w.top; iy < w.bottom; iy++)
+        for (int ix = w.left; ix < w.right; ix++) {
+            size_t at = ((size_t)iy * l->in.width + ix) * channels;
+            for (size_t c = 0; c < channels; c++) {
+                float part = image[at + c] == y[c] ? rest[c] : 0;
+                gradient[at + c] += part;
+                rest[c] = image[at + c] == y[c] ? 0 : rest[c];
+            }
+        }
+}
+
+__attribute__((target_clones("avx512f", "avx2", "default")))
+static void image_forward(const struct net_layer *l, const float *image, float *y)
+{
+    for (int oy = 0; oy < l->out.height; oy++)
+        for (int ox = 0; ox < l->out.width; ox++, y += l->out.channels)
+            window_forward(l, window_at(l, oy, ox), image, y);
+}
+
+__attribute__((target_clones("avx512f", "avx2", "default")))
+static void image_backward(const struct net_layer *l, const float *image, const float *y, const float *dy, float *rest,
+                           float *gradient)
+{
+    memset(gradient, 0, shape_size(l->in) * sizeof *gradient);
+    for (int oy = 0; oy < l->out.height; oy++)
+        for (int ox = 0; ox < l->out.width; ox++, y += l->out.channels, dy += l->out.channels) {
+            memcpy(rest, dy, l->out.channels * sizeof *rest);
+            window_backward(l, window_at(l, oy, ox), image, y, rest, gradient);
+        }
+}
+
+static int pool_forward(struct stage *stage, struct error *why)
+{
+    (void)why;
+    struct operation *o = stage->state;
+    const struct net_layer *l = o->layer;
+    size_t in = shape_size(l->in), out = shape_size(l->out);
+    for (int n = 0; n < o->batch; n++)
+        image_forward(l, o->x + n * in, o->y + n * out);
+    return 0;
+}
+
+static int pool_backward(struct stage *stage, float *gradients, struct error *why)
+{
+    (void)gradients, (void)why;
+    struct operation *o = stage->state;
+    const struct net_layer *l = o->layer;
+    size_t in = shape_size(l->in), out = shape_size(l->out);
+    for (int n = 0; o->dx && n < o->batch; n++)
+        image_backward(l, o->x + n * in, o->y + n * out, o->dy + n * out, o->scratch, o->dx + n * in);
+    return 0;
+}
+
+static size_t pool_scratch(const struct net_layer *layer)
+{
+    return (size_t)layer->in.channels;
+}
+
+const struct operation_kind blas_max_pool = {pool_forward, pool_backward, pool_scratch};
