@@ -1,0 +1,21 @@
+/* Digests of data that streams by (OpenSSL's). */
+#ifndef DIGEST_H
+#define DIGEST_H
+
+#include <stddef.h>
+
+#include "error.h"
+
+enum { DIGEST_TEXT = 65 };
+
+struct digest {
+    void *context;
+};
+
+/* algorithm: "sha256" or "md5". */
+int digest_open(struct digest *digest, const char *algorithm, struct error *why);
+int digest_add(struct digest *digest, const void *data, size_t bytes, struct error *why);
+/* Ends it; the digest of all that was added in hexadecimal, lower case. text NULL: only ends it. */
+int digest_close(struct digest *digest, char text[DIGEST_TEXT], struct error *why);
+
+#endif

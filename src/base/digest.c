@@ -1,0 +1,32 @@
+#include "digest.h"
+
+#include <openssl/evp.h>
+#include <stdio.h>
+
+int digest_open(struct digest *digest, const char *algorithm, struct error *why)
+{
+    const EVP_MD *kind = EVP_get_digestbyname(algorithm);
+    digest->context = EVP_MD_CTX_new();
+    if (kind && digest->context && EVP_DigestInit_ex(digest->context, kind, NULL))
+        return 0;
+    EVP_MD_CTX_free(digest->context);
+    digest->context = NULL;
+    return error_set(why, "the digest %s is not to be had from OpenSSL", algorithm);
+}
+
+int digest_add(struct digest *digest, const void *data, size_t bytes, struct error *why)
+{
+    return EVP_DigestUpdate(digest->context, data, bytes) ? 0 : error_set(why, "OpenSSL cannot compute a digest");
+}
+
+int digest_close(struct digest *digest, char text[DIGEST_TEXT], struct error *why)
+{
+    unsigned char bytes[EVP_MAX_MD_SIZE];
+    unsigned size = 0;
+    int done = !text || EVP_DigestFinal_ex(digest->context, bytes, &size);
+    EVP_MD_CTX_free(digest->context);
+    digest->context = NULL;
+    for (unsigned i = 0; text && i < size && 2 * i + 2 < DIGEST_TEXT; i++)
+        snprintf(text + 2 * i, 3, "%02x", bytes[i]);
+    return done ? 0 : error_set(why, "OpenSSL cannot compute a digest");
+}
