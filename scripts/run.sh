@@ -1,0 +1,73 @@
+#!/bin/bash
+# What `make run` does once the program is built: finds data, trains on 2 ranks for a minute or two, evaluates the
+# newest checkpoint, and says where the results are. Run again, it goes on from where it was.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+aim=90         # seconds of training to aim for
+steps_max=1500 # and at most so many steps a run
+batch=64       # per rank
+
+if [ "$(id -u)" -eq 0 ]; then export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1; fi
+# All ranks are on this machine: no network, and no reading of each other's memory, which containers forbid.
+export OMPI_MCA_btl=self,vader OMPI_MCA_btl_vader_single_copy_mechanism=none OMPI_MCA_oob_tcp_if_include=lo
+export OMPI_MCA_rmaps_base_oversubscribe=1 # where two 'processors' are one core
+ranks=$(($(nproc) > 1 ? 2 : 1))
+
+say() { printf '\n== %s\n' "$*"; }
+
+find_data() { # sets $data
+    mkdir -p data
+    if [ -n "${CIFAR10_DIR:-}" ]; then
+        data=data/cifar10-dir.h5
+        say "Data: packing CIFAR10_DIR=$CIFAR10_DIR into $data"
+        ./cifar10_mpi pack --from "$CIFAR10_DIR" $data
+        return
+    fi
+    data=data/cifar10.h5
+    if [ -f $data ]; then say "Data: $data, which is there"; return; fi
+    say "Data: trying to download CIFAR-10 (162 MB) into $data; CIFAR10_DIR=... would use a copy you have"
+    if timeout -s INT 100 ./cifar10_mpi pack --download $data; then return; fi
+    data=data/cifar10-sample.h5
+    if [ -f $data ]; then say "Data: no download; $data, the repository's sample, which is there"; return; fi
+    say "Data: no download; packing the repository's sample (10,000 + 2,000 images) into $data"
+    ./cifar10_mpi pack --from tests/data/cifar10-sample.tar.xz $data
+}
+
+steps_done() { # of the newest checkpoint in $run
+    local newest
+    newest=$(ls $run/checkpoint-*.h5 2> /dev/null | tail -n 1 | grep -o '[0-9]*\.h5$') || { echo 0; return; }
+    echo $((10#${newest%.h5}))
+}
+
+train() { # MORE: goes on for so many steps, $steps in all
+    steps=$((steps + $1))
+    mpirun -np "$ranks" ./cifar10_mpi train --data $data --train-dir $run --batch-size $batch --max-steps $steps \
+        --log-frequency 50 2>&1 | tee -a $run.log
+}
+
+find_data
+run=runs/$(basename $data .h5)
+mkdir -p runs
+steps=$(steps_done)
+
+say "Training on $ranks rank(s): 50 steps to see how fast this machine is"
+start=${EPOCHREALTIME/[.,]/}
+train 50
+took=$((${EPOCHREALTIME/[.,]/} - start))
+more=$((50 * aim * 1000000 / took))
+more=$((more > steps_max ? steps_max : more))
+say "Training: $more steps more"
+train $more
+
+say "Evaluating the newest checkpoint"
+mpirun -np "$ranks" ./cifar10_mpi eval --data $data --checkpoint-dir $run --run-once
+
+cat <<END
+
+== Results
+data          $data                    look into it:   ./cifar10_mpi inspect $data
+checkpoints   $run/checkpoint-*.h5     look into one:  h5dump -A $run/checkpoint-$(printf %08d $steps).h5
+log           $run.log
+go on         make run, or:  mpirun -np $ranks ./cifar10_mpi train --data $data --train-dir $run --batch-size $batch --max-steps $((steps * 2))
+evaluate      mpirun -np $ranks ./cifar10_mpi eval --data $data --checkpoint-dir $run --run-once
+END
