@@ -15,9 +15,10 @@ for group in "${@:-build}"; do
     esac
 done
 
+installed=$(dpkg-query -W -f '${Package}:${Status}\n' $wanted 2> /dev/null || true)
 missing=
 for package in $wanted; do
-    [ "$(dpkg-query -W -f '${Status}' "$package" 2>/dev/null)" = "install ok installed" ] || missing+=" $package"
+    grep -qx "$package:install ok installed" <<< "$installed" || missing+=" $package"
 done
 [ -n "$missing" ] || exit 0
 
@@ -31,6 +32,8 @@ if ! command -v apt-get > /dev/null || { [ -n "$as_root" ] && ! command -v sudo 
 fi >&2
 
 echo "Installing$missing"
-apt="$as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0"
-$apt update
-$apt install -y --no-install-recommends $missing > /dev/null
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+apt="$as_root env DEBIAN_FRONTEND=noninteractive apt-get -y"
+{ $apt update && $apt install --no-install-recommends $missing; } > "$log" 2>&1 < /dev/null ||
+    { grep -E '^[EW]: ' "$log" || tail -n 20 "$log"; echo "apt-get could not install them."; exit 1; } >&2

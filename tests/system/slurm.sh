@@ -1,0 +1,94 @@
+#!/bin/bash
+# The job scripts under a real Slurm on this host: munged, slurmctld and slurmd of the test's own, on ports of their own.
+# time limit: 240 s
+. tests/lib.sh
+
+dir=$tmp/slurm
+node=$(uname -n | cut -d. -f1)
+port=$((20000 + $$ % 20000))
+export SLURM_CONF=$dir/slurm.conf
+
+stop() { # PID-FILE: ends that daemon and waits for it
+    local pid
+    pid=$(cat "$1" 2> /dev/null) || return
+    kill "$pid" 2> /dev/null
+    for _ in $(seq 50); do kill -0 "$pid" 2> /dev/null || return; sleep 0.1; done
+    kill -KILL "$pid"
+}
+
+cleanup() {
+    scancel --user=root 2> /dev/null
+    stop "$dir/slurmd.pid"
+    stop "$dir/slurmctld.pid"
+    stop "$dir/munged.pid"
+}
+
+configure() {
+    mkdir -p "$dir/state" "$dir/spool"
+    head -c 1024 /dev/urandom > "$dir/munge.key"
+    chmod 400 "$dir/munge.key"
+    cat > "$SLURM_CONF" <<END
+ClusterName=test
+SlurmctldHost=$node(127.0.0.1)
+SlurmctldPort=$port
+SlurmdPort=$((port + 1))
+SlurmUser=root
+AuthType=auth/munge
+AuthInfo=socket=$dir/munge.socket
+CryptoType=crypto/munge
+StateSaveLocation=$dir/state
+SlurmdSpoolDir=$dir/spool
+SlurmctldPidFile=$dir/slurmctld.pid
+SlurmdPidFile=$dir/slurmd.pid
+SlurmctldLogFile=$dir/slurmctld.log
+SlurmdLogFile=$dir/slurmd.log
+SlurmdParameters=config_overrides
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core
+SwitchType=switch/none
+MpiDefault=none
+NodeName=$node NodeAddr=127.0.0.1 CPUs=2 State=UNKNOWN
+PartitionName=test Nodes=$node Default=YES MaxTime=10 State=UP
+END
+}
+
+start() {
+    munged --force --key-file="$dir/munge.key" --socket="$dir/munge.socket" --pid-file="$dir/munged.pid" \
+        --log-file="$dir/munged.log" --seed-file="$dir/munge.seed" || return 1
+    slurmctld -i || return 1
+    slurmd -N "$node" || return 1
+    for _ in $(seq 100); do
+        if sinfo -h -o %T 2> /dev/null | grep -q idle; then return 0; fi
+        sleep 0.2
+    done
+    sinfo
+    tail -n 5 "$dir"/*.log
+    return 1
+}
+
+for program in munged slurmctld slurmd sbatch; do
+    command -v $program > /dev/null || { skip "jobs under Slurm" "no $program here (Debian: slurm-wlm munge)"; finish; exit; }
+done
+[ "$(id -u)" -eq 0 ] || { skip "jobs under Slurm" "slurmd must be started by root"; finish; exit; }
+
+configure
+check "munged, slurmctld and slurmd start" start
+if ! sinfo -h -o %T 2> /dev/null | grep -q idle; then finish; exit; fi
+
+DATA=$(small_data) || exit 1
+export DATA RUN=$tmp/run BATCH=16 STEPS=6
+submit() { sbatch --wait --ntasks=2 --output="$tmp/$1.log" "${@:2}"; }
+said() { grep -E "$1" "$tmp/$2.log" || { cat "$tmp/$2.log"; return 1; }; }
+
+check "sbatch jobs/train-cpu.sbatch ends well" submit train jobs/train-cpu.sbatch
+check "it trained on 2 ranks" said '2 ranks' train
+check "its last checkpoint is there" test -f "$RUN/checkpoint-00000006.h5"
+STEPS=10 LAUNCH=mpirun check "submitted again, under mpirun, it goes on" submit again jobs/train-cpu.sbatch
+check "and ends at step 10" test -f "$RUN/checkpoint-00000010.h5"
+check "sbatch jobs/eval.sbatch ends well" submit eval jobs/eval.sbatch
+check "it prints the precision" said 'precision @ 1 = 0\.[0-9]+' eval
+check "without PMIx the copies refuse, with advice" \
+    refused_alone srun --mpi=none -n 2 ./cifar10_mpi train --data "$DATA" --train-dir "$tmp/alone" --max-steps 2
+finish
