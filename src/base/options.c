@@ -132,7 +132,7 @@ static bool word_listed(const char *words, const char *word)
 {
     size_t length = strlen(word);
     for (const char *next = words; next; next = strchr(next, '|'), next = next ? next + 1 : NULL)
-        if (length && strncmp(next, word, length) == 0 && (next[length] == '|' || !next[length]))
+        if (strcspn(next, "|") == length && strncmp(next, word, length) == 0)
             return true;
     return false;
 }

@@ -1,0 +1,208 @@
+/* The command line: defaults, values, and one sentence for each mistake. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "options.h"
+
+static struct options options;
+static char printed[8192]; /* by the last parse, to standard output and error */
+
+/* Parses the words of `line`, split at blanks, behind the program's name. */
+static enum options_outcome parse(const char *line)
+{
+    static char words[1 << 14];
+    char *argv[128] = {"cifar10_mpi"};
+    int argc = 1;
+    snprintf(words, sizeof words, "%s", line);
+    for (char *word = strtok(words, " "); word; word = strtok(NULL, " "))
+        argv[argc++] = word;
+    FILE *caught = tmpfile();
+    assert_non_null(caught);
+    fflush(stdout);
+    int out = dup(STDOUT_FILENO), error = dup(STDERR_FILENO);
+    dup2(fileno(caught), STDOUT_FILENO);
+    dup2(fileno(caught), STDERR_FILENO);
+    enum options_outcome outcome = options_parse(&options, argc, argv);
+    fflush(stdout);
+    dup2(out, STDOUT_FILENO);
+    dup2(error, STDERR_FILENO);
+    close(out);
+    close(error);
+    rewind(caught);
+    printed[fread(printed, 1, sizeof printed - 1, caught)] = '\0';
+    fclose(caught);
+    return outcome;
+}
+
+/* The tutorial's flags keep the tutorial's values (cifar10_train.py, cifar10.py). */
+static void defaults_are_the_tutorials(void **state)
+{
+    (void)state;
+    assert_int_equal(parse(""), OPTIONS_RUN);
+    assert_int_equal(options.command, COMMAND_TRAIN);
+    assert_int_equal(options.batch_size, 128);
+    assert_int_equal(options.log_frequency, 10);
+    assert_int_equal(options.checkpoint_secs, 600);
+    assert_true(options.learning_rate == 0.1 && options.lr_decay_factor == 0.1);
+    assert_true(options.lr_decay_epochs == 350 && options.ema_decay == 0.9999);
+    assert_string_equal(options.data, "data/cifar10.h5");
+    assert_string_equal(options.tower, "auto");
+    assert_int_equal(parse("eval"), OPTIONS_RUN);
+    assert_int_equal(options.command, COMMAND_EVAL);
+    assert_int_equal(options.eval_interval_secs, 300);
+    assert_false(options.run_once);
+    assert_string_equal(options.split, "test");
+}
+
+static void values_are_read(void **state)
+{
+    (void)state;
+    assert_int_equal(parse("train --batch-size=64 --max-steps 7 --learning-rate 2.5e-1 --tower openblas --seed 0"),
+                     OPTIONS_RUN);
+    assert_int_equal(options.batch_size, 64);
+    assert_int_equal(options.max_steps, 7);
+    assert_true(options.learning_rate == 0.25);
+    assert_string_equal(options.tower, "openblas");
+    assert_int_equal(options.seed, 0);
+    assert_int_equal(parse("--max-steps 1 --max-steps 9"), OPTIONS_RUN); /* the last one counts */
+    assert_int_equal(options.max_steps, 9);
+    assert_int_equal(parse("predict a.png --no-ema --checkpoint c.h5 b.jpg -- --odd.png"), OPTIONS_RUN);
+    assert_true(options.no_ema);
+    assert_string_equal(options.checkpoint, "c.h5");
+    assert_int_equal(options.file_count, 3);
+    assert_string_equal(options.files[0], "a.png");
+    assert_string_equal(options.files[1], "b.jpg");
+    assert_string_equal(options.files[2], "--odd.png");
+    assert_int_equal(parse("pack --from somewhere out.h5"), OPTIONS_RUN);
+    assert_string_equal(options.files[0], "out.h5");
+}
+
+/* A mistake, and what the sentence must name. */
+static const struct {
+    const char *line, *named[3];
+} mistakes[] = {
+    {"--batch-size=0", {"--batch-size", "'0'", "from 1 to"}},
+    {"--batch-size -128", {"--batch-size", "'-128'", "from 1 to"}},
+    {"--batch-size 1e2", {"--batch-size", "'1e2'", "whole number"}},
+    {"--batch-size 99999999999999999999", {"--batch-size", "99999999999999999999", "to 1000000"}},
+    {"--max-steps -5", {"--max-steps", "'-5'", "from 1 to"}},
+    {"--max-steps", {"--max-steps", "needs a value", ""}},
+    {"--learning-rate nan", {"--learning-rate", "'nan'", "from 0 to"}},
+    {"--learning-rate inf", {"--learning-rate", "'inf'", "from 0 to"}},
+    {"--learning-rate 0x1", {"--learning-rate", "'0x1'", "from 0 to"}},
+    {"--learning-rate -0.1", {"--learning-rate", "'-0.1'", "from 0 to"}},
+    {"--ema-decay 1.5", {"--ema-decay", "'1.5'", "from 0 to 1"}},
+    {"--slices 3x", {"--slices", "'3x'", "whole number"}},
+    {"--slices=", {"--slices", "''", "whole number"}},
+    {"--data=", {"--data", "not empty", ""}},
+    {"--tower gpu", {"--tower", "'gpu'", "auto|cudnn|onednn|openblas"}},
+    {"--tower auto|cudnn", {"--tower", "'auto|cudnn'", ""}},
+    {"--tower cud", {"--tower", "'cud'", ""}},
+    {"--max-steps 5 --epochs 2", {"--max-steps", "--epochs", ""}},
+    {"--batch_size=128", {"--batch_size", "did you mean --batch-size", ""}},
+    {"--frobnicate", {"--frobnicate", "--help", ""}},
+    {"--run-once", {"train", "--run-once", "another command"}},
+    {"-x", {"-x", "--help", ""}},
+    {"trian", {"'trian'", "train", ""}},
+    {"unheard-of", {"'unheard-of'", "inspect", ""}},
+    {"train stray", {"train", "'stray'", "--help"}},
+    {"eval --run-once=False", {"--run-once", "'False'", "no value"}},
+    {"eval --split valid", {"--split", "'valid'", "test|train"}},
+    {"eval --checkpoint a --checkpoint-dir b", {"--checkpoint", "--checkpoint-dir", ""}},
+    {"pack --from x", {"pack", "OUT.h5", ""}},
+    {"pack out.h5", {"pack", "--from", "--download"}},
+    {"pack --from x --download out.h5", {"--from", "--download", ""}},
+    {"pack --from x --url u out.h5", {"--url", "--download", ""}},
+    {"pack --from x a.h5 b.h5", {"pack", "'b.h5'", ""}},
+    {"inspect", {"inspect", "FILE.h5", ""}},
+    {"predict --no-ema", {"predict", "IMAGE", ""}},
+};
+
+static void mistakes_get_one_sentence(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof mistakes / sizeof *mistakes; i++) {
+        if (parse(mistakes[i].line) != OPTIONS_WRONG)
+            fail_msg("'%s' is accepted", mistakes[i].line);
+        if (strchr(printed, '\n') != printed + strlen(printed) - 1)
+            fail_msg("'%s' gets other than one line: %s", mistakes[i].line, printed);
+        for (int j = 0; j < 3 && mistakes[i].named[j]; j++)
+            if (!strstr(printed, mistakes[i].named[j]))
+                fail_msg("'%s': '%s' is not named in: %s", mistakes[i].line, mistakes[i].named[j], printed);
+    }
+}
+
+static void long_texts_are_refused(void **state)
+{
+    (void)state;
+    char line[4096] = "--data ";
+    memset(line + strlen(line), 'x', OPTION_TEXT);
+    assert_int_equal(parse(line), OPTIONS_WRONG);
+    assert_non_null(strstr(printed, "--data"));
+    line[strlen("--data ") + OPTION_TEXT - 1] = '\0';
+    assert_int_equal(parse(line), OPTIONS_RUN);
+    assert_int_equal(strlen(options.data), OPTION_TEXT - 1);
+}
+
+/* Each command's help fits a screen of 80 x 45, and shows every option with its default. */
+static void help_fits_a_screen(void **state)
+{
+    static const char *const lines[] = {"--help", "train --help", "eval --help", "pack --help", "predict --help",
+                                        "inspect --help", "bench --help", "-h"};
+    (void)state;
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        int rows = 0;
+        assert_int_equal(parse(lines[i]), OPTIONS_DONE);
+        assert_non_null(strstr(printed, "--help"));
+        for (char *line = printed, *end; (end = strchr(line, '\n')); line = end + 1, rows++)
+            if (end - line > 80)
+                fail_msg("%s: %.*s", lines[i], (int)(end - line), line);
+        assert_in_range(rows, 4, 45);
+    }
+    parse("--help");
+    assert_non_null(strstr(printed, "--batch-size N            images a rank and step [128]"));
+    assert_int_equal(parse("--version"), OPTIONS_DONE);
+    assert_string_equal(printed, "cifar10_mpi " VERSION "\n");
+}
+
+static void texts_tell_what_was_changed(void **state)
+{
+    const char *name;
+    char value[OPTION_TEXT];
+    bool is_default;
+    int count = 0, changed = 0;
+    (void)state;
+    assert_int_equal(parse("eval --num-examples 997 --no-ema --batch-size 128"), OPTIONS_RUN);
+    for (; options_text(&options, count, &name, value, sizeof value, &is_default); count++) {
+        changed += !is_default;
+        if (strcmp(name, "num-examples") == 0)
+            assert_string_equal(value, "997");
+        else if (strcmp(name, "no-ema") == 0)
+            assert_string_equal(value, "yes");
+        else if (!is_default)
+            fail_msg("--%s %s is not its default", name, value);
+    }
+    assert_int_equal(changed, 2);
+    assert_in_range(count, 10, 20);
+    for (int i = 0; parse(""), options_text(&options, i, &name, value, sizeof value, &is_default); i++)
+        assert_true(is_default);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(defaults_are_the_tutorials), cmocka_unit_test(values_are_read),
+        cmocka_unit_test(mistakes_get_one_sentence),  cmocka_unit_test(long_texts_are_refused),
+        cmocka_unit_test(help_fits_a_screen),         cmocka_unit_test(texts_tell_what_was_changed),
+    };
+    cmocka_set_message_output(CM_OUTPUT_TAP);
+    return cmocka_run_group_tests_name("options", tests, NULL, NULL);
+}
