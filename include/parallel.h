@@ -27,7 +27,8 @@ int world_open(struct world *world, int *argc, char ***argv, struct error *why);
 /* Collective. Ends MPI. Never on an error path: a rank that finalizes strands its peers. */
 void world_close(struct world *world);
 
-/* Not collective. Prints rank, host and the sentence to standard error and ends the whole job. */
+/* Not collective. Prints rank, host and the sentence to standard error and ends the whole job.
+ * An empty sentence is not printed: another rank says it. */
 void world_abort(const struct world *world, const char *sentence) __attribute__((noreturn));
 
 /* Collective. `status` is this rank's 0 or -1 (with why). 0 where all ranks have 0; else -1 on

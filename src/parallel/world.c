@@ -13,16 +13,26 @@ static int environment_integer(const char *name)
 }
 
 /* Plain srun without PMIx starts N programs that each believe to be alone; N masters would write
- * the same checkpoints. A batch step's shell has SLURM_NTASKS too, so only a task of a step counts. */
+ * the same checkpoints. A batch step's shell has SLURM_NTASKS too, so only a task of a step counts.
+ * The first task says it for all. */
 static int refuse_singletons(const struct world *world, struct error *why)
 {
     int tasks = environment_integer("SLURM_STEP_NUM_TASKS");
     if (world->size > 1 || tasks <= 1 || !getenv("SLURM_PROCID") || getenv("OMPI_COMM_WORLD_SIZE"))
         return 0;
-    return error_set(why,
-                     "Slurm started %d tasks, but each of them believes to be the only MPI rank: start them with "
-                     "'srun --mpi=pmix' (see 'srun --mpi=list') or with mpirun",
-                     tasks);
+    error_set(why,
+              "Slurm started %d tasks, but each of them believes to be the only MPI rank: start them with "
+              "'srun --mpi=pmix' (see 'srun --mpi=list') or with mpirun",
+              tasks);
+    if (environment_integer("SLURM_PROCID") > 0)
+        why->text[0] = '\0';
+    return -1;
+}
+
+/* Asked before MPI starts, since some MPI libraries then end the program with a page of their own. */
+static int refuse_without_launcher(const struct world *world, struct error *why)
+{
+    return getenv("PMIX_RANK") || getenv("PMI_RANK") ? 0 : refuse_singletons(world, why);
 }
 
 /* Nodes are numbered by their lowest rank. */
@@ -62,15 +72,17 @@ int world_open(struct world *world, int *argc, char ***argv, struct error *why)
     memset(world, 0, sizeof *world);
     world->size = 1;
     snprintf(world->host, sizeof world->host, "?");
+    char host[256] = "";
+    if (gethostname(host, sizeof host - 1))
+        return error_set(why, "the host has no name: %m");
+    snprintf(world->host, sizeof world->host, "%.*s", (int)sizeof world->host - 1, host);
+    if (refuse_without_launcher(world, why))
+        return -1;
     int provided;
     if (mpi_check(MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &provided), "MPI_Init_thread", why))
         return -1;
     if (provided < MPI_THREAD_FUNNELED)
         return error_set(why, "this MPI library allows no threads beside the one that calls it");
-    char host[256] = "";
-    if (gethostname(host, sizeof host - 1))
-        return error_set(why, "the host has no name: %m");
-    snprintf(world->host, sizeof world->host, "%.*s", (int)sizeof world->host - 1, host);
     name_library(world);
     world->state = memory_new(1, sizeof *world->state, "the communicators", why);
     if (!world->state)
@@ -99,9 +111,12 @@ void world_close(struct world *world)
 
 void world_abort(const struct world *world, const char *sentence)
 {
-    fprintf(stderr, "cifar10_mpi: rank %d on %s: %s\n", world->rank, world->host, sentence);
+    int started = 0;
+    if (sentence[0])
+        fprintf(stderr, "cifar10_mpi: rank %d on %s: %s\n", world->rank, world->host, sentence);
     fflush(NULL);
-    MPI_Abort(MPI_COMM_WORLD, 1);
+    if (MPI_Initialized(&started) == MPI_SUCCESS && started)
+        MPI_Abort(MPI_COMM_WORLD, 1);
     _exit(1);
 }
 

@@ -1,4 +1,5 @@
-/* World, parity and reducer; run under mpirun on any number of ranks (tests/system/parallel.sh). */
+/* World, parity and reducer; on any number of ranks; tests/run takes these.
+ * ranks: 1 2 3 4 5 8 */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -212,6 +213,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_memory_is_shared_on_the_node),
         cmocka_unit_test(test_parity_names_the_rank_that_drifted),
     };
+    cmocka_set_message_output(CM_OUTPUT_TAP);
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     if (failed)
         world_abort(&world, "a test failed");

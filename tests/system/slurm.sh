@@ -89,6 +89,7 @@ STEPS=10 LAUNCH=mpirun check "submitted again, under mpirun, it goes on" submit 
 check "and ends at step 10" test -f "$RUN/checkpoint-00000010.h5"
 check "sbatch jobs/eval.sbatch ends well" submit eval jobs/eval.sbatch
 check "it prints the precision" said 'precision @ 1 = 0\.[0-9]+' eval
-check "without PMIx the copies refuse, with advice" \
-    refused_alone srun --mpi=none -n 2 ./cifar10_mpi train --data "$DATA" --train-dir "$tmp/alone" --max-steps 2
+refused "without PMIx the copies refuse, once and with advice" "srun --mpi=pmix" \
+    srun --mpi=none -n 2 ./cifar10_mpi train --data "$DATA" --train-dir "$tmp/alone" --max-steps 2
+check "and wrote nothing" test ! -e "$tmp/alone"
 finish
