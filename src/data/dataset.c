@@ -1,0 +1,169 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "data.h"
+#include "store.h"
+
+enum { FORMAT_VERSION = 1, SIDE_MAX = 8192, CHANNELS_MAX = 4, CLASSES_MAX = 256 };
+
+static struct h5 *open_file(const char *file, struct error *why)
+{
+    if (!access(file, F_OK))
+        return h5_open(file, why);
+    error_set(why, "%s: there is no such data file (%m); make it with: cifar10_mpi pack --download %s", file, file);
+    return NULL;
+}
+
+static int check_format(struct h5 *h5, const char *file, struct error *why)
+{
+    char format[64];
+    int64_t version;
+    if (h5_get_text(h5, "/", "format", format, sizeof format, why))
+        return error_set(why, "%s: is an HDF5 file, but none that 'cifar10_mpi pack' made (no attribute format)", file);
+    if (strcmp(format, "cifar10_mpi dataset"))
+        return error_set(why, "%s: is a '%s', not a 'cifar10_mpi dataset'", file, format);
+    if (h5_get_integer(h5, "/", "format_version", &version, why))
+        return -1;
+    if (version != FORMAT_VERSION)
+        return error_set(why, "%s: has format version %lld, but this program reads %d: pack it anew", file,
+                         (long long)version, FORMAT_VERSION);
+    return 0;
+}
+
+static int read_classes(struct dataset *dataset, struct h5 *h5, struct error *why)
+{
+    if (h5_get_texts(h5, "/", "class_names", &dataset->class_names, &dataset->classes, why))
+        return -1;
+    if (dataset->classes < 1 || dataset->classes > CLASSES_MAX)
+        return error_set(why, "%s: names %d classes, but there can be 1 to %d", dataset->file, dataset->classes,
+                         CLASSES_MAX);
+    return 0;
+}
+
+static int check_images(struct dataset *dataset, const struct h5_shape *shape, struct error *why)
+{
+    if (shape->type != H5_UINT8 || shape->rank != 4)
+        return error_set(why, "%s: /%s/images is not uint8 [count,height,width,channels], but %s of %d dimensions",
+                         dataset->file, dataset->split, shape->type == H5_UINT8 ? "uint8" : "another type", shape->rank);
+    if (shape->size[1] < 1 || shape->size[1] > SIDE_MAX || shape->size[2] < 1 || shape->size[2] > SIDE_MAX ||
+        shape->size[3] < 1 || shape->size[3] > CHANNELS_MAX)
+        return error_set(why, "%s: /%s/images are %lld x %lld of %lld channels, but sides of 1 to %d and 1 to %d "
+                         "channels are expected", dataset->file, dataset->split, (long long)shape->size[1],
+                         (long long)shape->size[2], (long long)shape->size[3], SIDE_MAX, CHANNELS_MAX);
+    if (shape->size[0] < 1)
+        return error_set(why, "%s: has no images in /%s", dataset->file, dataset->split);
+    dataset->count = shape->size[0];
+    dataset->height = (int)shape->size[1];
+    dataset->width = (int)shape->size[2];
+    dataset->channels = (int)shape->size[3];
+    return 0;
+}
+
+static int check_labels(const struct dataset *dataset, const struct h5_shape *shape, struct error *why)
+{
+    if (shape->type != H5_UINT8 || shape->rank != 1)
+        return error_set(why, "%s: /%s/labels is not uint8 [count], but %s of %d dimensions", dataset->file,
+                         dataset->split, shape->type == H5_UINT8 ? "uint8" : "another type", shape->rank);
+    if (shape->size[0] != dataset->count)
+        return error_set(why, "%s: /%s has %lld images, but %lld labels", dataset->file, dataset->split,
+                         (long long)dataset->count, (long long)shape->size[0]);
+    return 0;
+}
+
+static int read_header(struct dataset *dataset, struct h5 *h5, struct error *why)
+{
+    char images[32], labels[32];
+    struct h5_shape shape;
+    snprintf(images, sizeof images, "/%s/images", dataset->split);
+    snprintf(labels, sizeof labels, "/%s/labels", dataset->split);
+    if (check_format(h5, dataset->file, why) || read_classes(dataset, h5, why) ||
+        h5_get_text(h5, "/", "name", dataset->name, sizeof dataset->name, why) ||
+        h5_shape(h5, images, &shape, why) || check_images(dataset, &shape, why) ||
+        h5_get_text(h5, images, "sha256", dataset->sha256, sizeof dataset->sha256, why))
+        return -1;
+    return h5_shape(h5, labels, &shape, why) ? -1 : check_labels(dataset, &shape, why);
+}
+
+/* Nodes may have files of their own under one name: they must be copies. */
+static int check_same_file(const struct dataset *dataset, const struct world *world, struct error *why)
+{
+    struct {
+        int64_t count;
+        int32_t height, width, channels, classes;
+        char sha256[72];
+    } mine = {dataset->count, dataset->height, dataset->width, dataset->channels, dataset->classes, ""}, first;
+    snprintf(mine.sha256, sizeof mine.sha256, "%s", dataset->sha256);
+    first = mine;
+    if (world_broadcast(world, &first, sizeof first, why))
+        return -1;
+    if (memcmp(&mine, &first, sizeof mine))
+        return error_set(why, "%s: is another file here (%lld images, SHA-256 %.12s...) than rank 0's (%lld, %.12s...)",
+                         dataset->file, (long long)mine.count, mine.sha256, (long long)first.count, first.sha256);
+    return 0;
+}
+
+static size_t image_bytes(const struct dataset *dataset)
+{
+    return (size_t)dataset->height * dataset->width * dataset->channels;
+}
+
+/* Rows [first, end) of images and labels to their places in the shared memory, and a look at the labels. */
+static int read_rows(struct dataset *dataset, struct h5 *h5, int64_t first, int64_t end, struct error *why)
+{
+    char images[32], labels[32];
+    snprintf(images, sizeof images, "/%s/images", dataset->split);
+    snprintf(labels, sizeof labels, "/%s/labels", dataset->split);
+    uint8_t *image = dataset->memory.data, *label = image + (size_t)dataset->count * image_bytes(dataset);
+    if (h5_read(h5, images, first, end - first, image + (size_t)first * image_bytes(dataset), why) ||
+        h5_read(h5, labels, first, end - first, label + first, why))
+        return -1;
+    for (int64_t i = first; i < end; i++)
+        if (label[i] >= dataset->classes)
+            return error_set(why, "%s: /%s/labels: image %lld has label %d, but there are %d classes", dataset->file,
+                             dataset->split, (long long)i, label[i], dataset->classes);
+    return 0;
+}
+
+/* Collective. Memory for all rows, and this rank's part of them read; where a node's memory cannot be
+ * shared each rank reads everything. */
+static int read_part(struct dataset *dataset, const struct world *world, struct h5 *h5, struct error *why)
+{
+    size_t bytes = (size_t)dataset->count * (image_bytes(dataset) + 1); /* the file holds them: no overflow */
+    if (world_agree(world, world_share(world, bytes, &dataset->memory, why), why))
+        return -1;
+    int64_t parts = dataset->memory.shared ? world->node_size : 1, part = dataset->memory.shared ? world->node_rank : 0;
+    int64_t first = dataset->count * part / parts, end = dataset->count * (part + 1) / parts;
+    if (world_agree(world, read_rows(dataset, h5, first, end, why), why) || world_barrier(world, true, why))
+        return -1;
+    dataset->images = dataset->memory.data;
+    dataset->labels = dataset->images + (size_t)dataset->count * image_bytes(dataset);
+    return 0;
+}
+
+int dataset_open(struct dataset *dataset, const struct world *world, const char *file, const char *split,
+                 struct error *why)
+{
+    memset(dataset, 0, sizeof *dataset);
+    snprintf(dataset->file, sizeof dataset->file, "%s", file);
+    snprintf(dataset->split, sizeof dataset->split, "%s", split);
+    struct h5 *h5 = open_file(file, why);
+    int status = world_agree(world, h5 ? read_header(dataset, h5, why) : -1, why);
+    if (!status)
+        status = world_agree(world, check_same_file(dataset, world, why), why);
+    if (!status)
+        status = read_part(dataset, world, h5, why);
+    struct error closing; /* a file that was only read has nothing to lose */
+    h5_close(h5, &closing);
+    if (status)
+        dataset_close(dataset);
+    return status;
+}
+
+void dataset_close(struct dataset *dataset)
+{
+    world_unshare(&dataset->memory);
+    free(dataset->class_names);
+    memset(dataset, 0, sizeof *dataset);
+}
