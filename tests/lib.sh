@@ -13,7 +13,7 @@ export LC_ALL=C OMP_NUM_THREADS=1
 # The tests may run as root in a container, on more ranks than cores, and talk over the loopback only.
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
 export OMPI_MCA_btl=self,vader,tcp OMPI_MCA_btl_tcp_if_include=lo OMPI_MCA_oob_tcp_if_include=lo
-# Ranks that share a core must not spin while they wait, and containers often forbid one process to read another's memory.
+# Ranks that share a core must not spin while they wait; containers often forbid reading another process's memory.
 export OMPI_MCA_mpi_yield_when_idle=1 OMPI_MCA_btl_vader_single_copy_mechanism=none
 unset CDPATH
 
@@ -39,7 +39,7 @@ check() {
     shift
     output=$("$@" 2>&1 < /dev/null)
     rc=$?
-    if [ $rc -eq 0 ]; then ok "$name"; else not_ok "$name" "exit code $rc of: $*"$'\n'"$(tail -n 20 <<< "$output")"; fi
+    if [ $rc -eq 0 ]; then ok "$name"; else not_ok "$name" "exit code $rc of: $(cut -c 1-200 <<< "$*")"$'\n'"$(tail -n 20 <<< "$output")"; fi
 }
 
 refused() {
@@ -64,8 +64,7 @@ small_data() {
     if [ ! -s $packed ] || [ cifar10_mpi -nt $packed ]; then
         mkdir -p build/tests "$from"
         tar -xf tests/data/cifar10-sample.tar.xz -C "$from" --wildcards '*/*/[0-9]*0.jpg' || return 1
-        ./cifar10_mpi pack --from "$from" "$tmp/small.h5" > "$tmp/small.log" 2>&1 || { cat "$tmp/small.log" >&2; return 1; }
-        mv "$tmp/small.h5" $packed
+        ./cifar10_mpi pack --from "$from" $packed > "$tmp/small.log" 2>&1 || { cat "$tmp/small.log" >&2; return 1; }
     fi
     echo $packed
 }

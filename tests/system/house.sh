@@ -1,0 +1,50 @@
+#!/bin/bash
+# The house rules that a machine can check.
+. tests/lib.sh
+
+nothing() { # COMMAND...: fails where the command prints something, and shows it
+    local found
+    found=$("$@")
+    [ -z "$found" ] || { echo "$found"; return 1; }
+}
+
+c_files() { find "$@" -name '*.[ch]'; }
+
+included_outside() { # HEADERS ROOM
+    grep -rnE "#include *[<\"]($1)[>\"]" include src --include='*.[ch]' | grep -v "^src/$2/"
+}
+
+check "mpi.h only in parallel" nothing included_outside 'mpi(-ext)?\.h' parallel
+check "hdf5.h only in store" nothing included_outside 'H5.*\.h|hdf5.*\.h' store
+check "dnnl.h only in backends/onednn" nothing included_outside '(oneapi/dnnl/)?dnnl.*\.h' backends/onednn
+check "cblas.h only in backends/openblas" nothing included_outside 'cblas.*\.h' backends/openblas
+check "CUDA only in backends/cudnn" nothing included_outside 'cuda.*\.h|cudnn.*\.h|cublas.*\.h' backends/cudnn
+check "curl, archives, JPEG and PNG only in data" nothing included_outside 'curl/.*|archive.*\.h|jpeglib\.h|png\.h' data
+check "Random123 only in base" nothing included_outside 'Random123/.*' base
+
+# A function is what stands between a brace in the first column and the one that closes it, and its first line.
+functions() { c_files src | xargs awk '/^\{/ { first = FNR - 1 } /^\}$/ && first { print FILENAME, first, FNR - first + 1; first = 0 }'; }
+long_functions() { functions | awk '$3 > 60 { print $1 ":" $2 ": a function of " $3 " lines" }'; }
+many_long_ones() { functions | awk '{ all++ } $3 >= 40 { long++ } END { if (long * 10 > all) print long " of " all }'; }
+long_files() { find src include tests scripts jobs -name '*.[ch]' -o -name '*.sh' -o -name '*.py' | xargs awk 'FNR == 501 { print FILENAME }'; }
+check "functions are found at all" test "$(functions | wc -l)" -gt 50
+check "no function is longer than 60 lines" nothing long_functions
+check "nine of ten functions are under 40 lines" nothing many_long_ones
+check "no file is longer than 500 lines" nothing long_files
+check "no line of C is longer than 132 characters" nothing grep -nE '^.{133}' $(c_files src include tests)
+check "no tabs and no spaces at line ends in C" nothing grep -nP '\t| $' $(c_files src include tests)
+
+conditionals() { grep -rnE '^ *# *(if|ifdef|ifndef)\b' src --include='*.c' | grep -v '^src/backends/registry.c:'; }
+check "no conditional compilation but in the registry of backends" nothing conditionals
+exits() { grep -rnE '^[^*]*\bexit\(' src --include='*.c' | grep -vE '^src/(main\.c|commands/)'; }
+check "no exit() outside the commands" nothing exits
+finalizes() { grep -rlE '^[^*]*MPI_Finalize\(' src; }
+check "MPI_Finalize in one file, for the way out that is no error" test "$(finalizes)" = src/parallel/world.c
+
+mutable_state() { # what the compiled rooms keep in .data or .bss
+    for object in $(find build -name '*.o' ! -path 'build/?san/*' ! -path 'build/commands/*' ! -path build/main.o); do
+        objdump -t "$object" | awk -v file="$object" '$2 == "O" || $3 == "O" { if (/ \.(bss|data)\t/) print file ": " $NF }'
+    done
+}
+check "no mutable state outside the commands" nothing mutable_state
+finish
