@@ -73,7 +73,7 @@ static const struct flag flags[] = {
     {"md5", PACK, TEXT, "DIGEST", "", 0, 0, NULL, "of the download if not the published, or none", AT(md5)},
     {"image-size", PACK, INTEGER, "N", "32", 4, 1024, NULL, "pixels; images of other sizes are resized",
      AT(image_size)},
-    {"bench-steps", BENCH, INTEGER, "N", "20", 1, 1e6, NULL, "steps measured", AT(bench_steps)},
+    {"bench-steps", BENCH, INTEGER, "N", "20", 1, 10000, NULL, "steps measured", AT(bench_steps)},
 };
 enum { FLAGS = sizeof flags / sizeof *flags };
 

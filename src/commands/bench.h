@@ -1,0 +1,48 @@
+/* The bench command's own parts: what is measured, and the table of it. */
+#ifndef BENCH_H
+#define BENCH_H
+
+#include "backend.h"
+#include "data.h"
+#include "model.h"
+#include "options.h"
+#include "parallel.h"
+#include "tower.h"
+
+/* Rows of the table behind the stages. */
+enum bench_row { BENCH_LOSS, BENCH_UPDATE, BENCH_EMA, BENCH_STEP, BENCH_ROWS };
+
+/* Medians over the steps, of one rank. */
+struct bench_times {
+    double forward[NET_LAYERS_MAX], backward[NET_LAYERS_MAX]; /* seconds a step, by stage */
+    double rows[BENCH_ROWS];                                  /* seconds a step */
+    double reduce; /* seconds, of a parcel alone over all ranks */
+    double loader; /* images a second, of one loader thread alone */
+    double peak;   /* fp32 operations a second, of one core */
+    char host[64];
+};
+
+struct bench {
+    const struct options *options;
+    const struct world *world;
+    const struct model *model;
+    const struct backend *backend;
+    char about[128];
+    struct net net;
+    struct tower tower;
+    int slices, slice; /* of this rank, a step; images a slice */
+    float *images, *shadows, *parameters;
+    int32_t *labels;
+    struct bench_times times;
+};
+
+/* Not collective. This rank's tower alone, --bench-steps steps; then its loader. */
+int bench_tower(struct bench *bench, struct error *why);
+int bench_loader(struct bench *bench, struct error *why);
+/* Collective. */
+int bench_reduce(struct bench *bench, struct error *why);
+
+/* Rank 0 only. all: every rank's times, in rank order. */
+void bench_print(const struct bench *bench, const struct bench_times *all);
+
+#endif

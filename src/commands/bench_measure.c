@@ -1,0 +1,168 @@
+/* What the bench command measures. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench.h"
+#include "clock.h"
+
+enum { WARM_UP = 3 };
+
+static int compare(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Sorts them. */
+static double median(double *values, int count)
+{
+    qsort(values, (size_t)count, sizeof *values, compare);
+    return 0.5 * (values[(count - 1) / 2] + values[count / 2]);
+}
+
+/* A step of this tower alone: a world of one rank needs no messages. */
+static int step_alone(struct bench *b, struct reducer *reducer, double rows[BENCH_ROWS], struct error *why)
+{
+    struct batch batch = {.count = b->slice, .images = b->images, .labels = b->labels};
+    const float *sums;
+    double before = clock_seconds(), penalty;
+    memset(b->tower.times, 0, sizeof b->tower.times);
+    b->tower.loss_seconds = b->tower.update_seconds = 0;
+    for (int slice = 0; slice < b->slices; slice++)
+        if (tower_gradients(&b->tower, &batch, reducer, reducer_begin(reducer, slice), why) ||
+            reducer_end(reducer, why))
+            return -1;
+    if (reducer_finish(reducer, &sums, why) ||
+        tower_update(&b->tower, sums, sums[b->net.parameters + PARCEL_COUNT], 1e-3f, &penalty, why))
+        return -1;
+    double ema = clock_seconds();
+    if (b->backend->ema(b->shadows, b->tower.parameters, b->net.parameters, 0.999f, why))
+        return -1;
+    rows[BENCH_EMA] = clock_seconds() - ema;
+    rows[BENCH_STEP] = clock_seconds() - before;
+    rows[BENCH_LOSS] = b->tower.loss_seconds;
+    rows[BENCH_UPDATE] = b->tower.update_seconds;
+    return 0;
+}
+
+/* samples: (columns, steps); columns are the stages' forward and backward passes, then the rows. */
+static int sample_steps(struct bench *b, struct reducer *reducer, double *samples, struct error *why)
+{
+    int steps = (int)b->options->bench_steps, stages = b->tower.plan.stage_count;
+    for (int step = -WARM_UP; step < steps; step++) {
+        double rows[BENCH_ROWS];
+        if (step_alone(b, reducer, rows, why))
+            return -1;
+        if (step < 0)
+            continue;
+        for (int i = 0; i < stages; i++) {
+            samples[(2 * i) * steps + step] = b->tower.times[i].forward;
+            samples[(2 * i + 1) * steps + step] = b->tower.times[i].backward;
+        }
+        for (int row = 0; row < BENCH_ROWS; row++)
+            samples[(2 * stages + row) * steps + step] = rows[row];
+    }
+    for (int i = 0; i < stages; i++) {
+        b->times.forward[i] = median(samples + (2 * i) * steps, steps);
+        b->times.backward[i] = median(samples + (2 * i + 1) * steps, steps);
+    }
+    for (int row = 0; row < BENCH_ROWS; row++)
+        b->times.rows[row] = median(samples + (2 * stages + row) * steps, steps);
+    return 0;
+}
+
+int bench_tower(struct bench *b, struct error *why)
+{
+    struct world alone = {.size = 1, .nodes = 1, .node_size = 1};
+    struct reducer reducer = {0};
+    size_t columns = 2 * (size_t)b->tower.plan.stage_count + BENCH_ROWS;
+    double *samples = memory_new(columns * (size_t)b->options->bench_steps, sizeof *samples, "the times", why);
+    int status = -1;
+    if (samples && !reducer_init(&reducer, &alone, b->slices > 1 ? REDUCE_TREE : REDUCE_FASTEST, b->net.parameters,
+                                 b->slices, 1 << 20, why))
+        status = sample_steps(b, &reducer, samples, why);
+    reducer_free(&reducer);
+    free(samples);
+    return status;
+}
+
+/* One parcel over all ranks, with nothing else to do. */
+static int reduce_once(struct bench *b, struct reducer *reducer, double *seconds, struct error *why)
+{
+    const float *sums;
+    if (world_barrier(b->world, false, why))
+        return -1;
+    double before = clock_seconds();
+    for (int slice = 0; slice < b->slices; slice++) {
+        reducer_begin(reducer, slice);
+        if (reducer_ready(reducer, 0, why) || reducer_end(reducer, why))
+            return -1;
+    }
+    if (reducer_finish(reducer, &sums, why))
+        return -1;
+    *seconds = clock_seconds() - before;
+    return 0;
+}
+
+int bench_reduce(struct bench *b, struct error *why)
+{
+    struct reducer reducer = {0};
+    int steps = (int)b->options->bench_steps, status = 0;
+    double *samples = memory_new((size_t)steps, sizeof *samples, "the times", why), warm_up;
+    if (!samples || reducer_init(&reducer, b->world, b->options->slices ? REDUCE_TREE : REDUCE_FASTEST,
+                                 b->net.parameters, b->slices, 1 << 20, why))
+        status = -1;
+    for (int step = -WARM_UP; !status && step < steps; step++)
+        status = reduce_once(b, &reducer, step < 0 ? &warm_up : &samples[step], why);
+    if (!status)
+        b->times.reduce = median(samples, steps);
+    reducer_free(&reducer);
+    free(samples);
+    return status;
+}
+
+/* Takes batches for a while; the caller only waits, so the loader's thread has the core. */
+static int drain_loader(struct loader *loader, double *rate, struct error *why)
+{
+    const double duration = 0.3; /* seconds */
+    struct batch batch;
+    int64_t images = 0;
+    for (int i = 0; i < 8; i++) /* what was made ahead */
+        if (loader_next(loader, &batch, why))
+            return -1;
+    double before = clock_seconds(), now = before;
+    for (; now - before < duration; now = clock_seconds()) {
+        if (loader_next(loader, &batch, why))
+            return -1;
+        images += batch.count;
+    }
+    *rate = (double)images / (now - before);
+    return 0;
+}
+
+int bench_loader(struct bench *b, struct error *why)
+{
+    enum { IMAGES = 10000, MARGIN = 8 }; /* CIFAR-10's images are 8 pixels larger than the crop */
+    struct dataset dataset = {.file = "synthetic images", .split = "train", .count = IMAGES,
+                              .height = b->model->height + MARGIN, .width = b->model->width + MARGIN,
+                              .channels = b->net.input.channels, .classes = b->net.classes};
+    struct loader_request request = {.dataset = &dataset, .seed = 1, .crop_height = b->model->height,
+                                     .crop_width = b->model->width, .global_batch = b->slice, .batch = b->slice,
+                                     .slices = 1, .threads = 1, .depth = 3};
+    struct loader loader = {0};
+    size_t bytes = (size_t)IMAGES * dataset.height * dataset.width * dataset.channels;
+    uint8_t *images = memory_new(bytes, 1, "synthetic images", why), *labels = NULL;
+    for (size_t i = 0; images && i < bytes; i++)
+        images[i] = (uint8_t)(i * 2654435761u >> 24);
+    int status = images && (labels = memory_new(IMAGES, 1, "synthetic labels", why)) ? 0 : -1;
+    dataset.images = images;
+    dataset.labels = labels;
+    if (!status)
+        status = loader_init(&loader, &request, why);
+    if (!status)
+        status = drain_loader(&loader, &b->times.loader, why);
+    loader_free(&loader);
+    free(images);
+    free(labels);
+    return status;
+}

@@ -1,0 +1,100 @@
+/* The bench command's table. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "bench.h"
+
+/* Operations (a multiply-add is two) of a stage and a step of `images`. The first layer's input needs no gradient. */
+static void stage_operations(const struct bench *b, const struct stage *stage, double *forward, double *backward)
+{
+    *forward = *backward = 0;
+    for (int i = stage->first; i <= stage->last; i++) {
+        double operations = 2 * b->net.layers[i].multiply_adds * (double)b->options->batch_size;
+        *forward += operations;
+        *backward += i == 0 ? operations : 2 * operations;
+    }
+}
+
+/* GFLOP/s, or a blank where there is nothing to count. */
+static void print_rate(double operations, double seconds)
+{
+    if (operations > 0 && seconds > 0)
+        printf(" %9.1f", 1e-9 * operations / seconds);
+    else
+        printf(" %9s", "-");
+}
+
+static void print_stage(const struct bench *b, const struct bench_times *t, int index)
+{
+    double forward, backward, step = t->rows[BENCH_STEP];
+    stage_operations(b, &b->tower.plan.stages[index], &forward, &backward);
+    printf("%-24s %9.3f", b->tower.plan.stages[index].name, 1e3 * t->forward[index]);
+    print_rate(forward, t->forward[index]);
+    printf(" %9.3f", 1e3 * t->backward[index]);
+    print_rate(backward, t->backward[index]);
+    printf(" %8.1f %%\n", 100 * (t->forward[index] + t->backward[index]) / step);
+}
+
+static void print_row(const char *name, double seconds, double step)
+{
+    printf("%-24s %9.3f %9s %9s %9s %8.1f %%\n", name, 1e3 * seconds, "-", "-", "-", 100 * seconds / step);
+}
+
+static void print_tower(const struct bench *b, const struct bench_times *t)
+{
+    double step = t->rows[BENCH_STEP], rest = step;
+    printf("%-24s %9s %9s %9s %9s %10s\n", "# stage", "forward", "forward", "backward", "backward", "share of");
+    printf("%-24s %9s %9s %9s %9s %10s\n", "#", "ms", "GFLOP/s", "ms", "GFLOP/s", "the step");
+    for (int i = 0; i < b->tower.plan.stage_count; i++) {
+        print_stage(b, t, i);
+        rest -= t->forward[i] + t->backward[i];
+    }
+    for (int row = 0; row < BENCH_STEP; row++)
+        rest -= t->rows[row];
+    print_row("loss", t->rows[BENCH_LOSS], step);
+    print_row("update", t->rows[BENCH_UPDATE], step);
+    print_row("EMA (rank 0's)", t->rows[BENCH_EMA], step);
+    print_row("rest (copies, slices)", rest > 0 ? rest : 0, step);
+    print_row("whole step", step, step);
+}
+
+static double share_of_peak(const struct bench *b, const struct bench_times *t)
+{
+    double operations = 2 * net_step_multiply_adds(&b->net) * (double)b->options->batch_size;
+    return operations / t->rows[BENCH_STEP] / (t->peak * (double)b->options->threads);
+}
+
+static void print_ranks(const struct bench *b, const struct bench_times *all)
+{
+    double images = (double)b->options->batch_size, total = 0;
+    printf("#\n%-6s %-17s %9s %12s %9s %9s %9s %12s\n", "# rank", "host", "step", "examples", "tower", "core peak",
+           "share of", "loader");
+    printf("%-6s %-17s %9s %12s %9s %9s %9s %12s\n", "#", "", "ms", "/sec", "GFLOP/s", "GFLOP/s", "peak",
+           "images/sec");
+    for (int rank = 0; rank < b->world->size; rank++) {
+        const struct bench_times *t = &all[rank];
+        double share = share_of_peak(b, t), step = t->rows[BENCH_STEP];
+        printf("%-6d %-17.17s %9.3f %12.1f %9.1f %9.1f %7.1f %% %12.0f\n", rank, t->host, 1e3 * step, images / step,
+               1e-9 * share * t->peak * (double)b->options->threads, 1e-9 * t->peak, 100 * share, t->loader);
+        total += images / step;
+    }
+    printf("# all ranks, towers alone: %.1f examples/sec\n", total);
+}
+
+void bench_print(const struct bench *b, const struct bench_times *all)
+{
+    const struct options *o = b->options;
+    double parcel = 1e-6 * (double)(b->net.parameters + PARCEL_SLOTS) * sizeof(float);
+    printf("# cifar10_mpi %s bench: model %s, %s tower (%s), fp32\n", VERSION, b->model->name, b->backend->name,
+           b->about);
+    printf("# %d rank%s on %d node%s, batch %" PRId64 " a rank in %d slice%s, %" PRId64 " thread%s a tower; medians of %"
+           PRId64 " steps; stages of rank 0\n", b->world->size, b->world->size > 1 ? "s" : "", b->world->nodes,
+           b->world->nodes > 1 ? "s" : "", o->batch_size, b->slices, b->slices > 1 ? "s" : "", o->threads,
+           o->threads > 1 ? "s" : "", o->bench_steps);
+    printf("# synthetic images; a core's peak: fp32 fused multiply-adds, measured in the same run\n#\n");
+    print_tower(b, &all[0]);
+    print_ranks(b, all);
+    printf("# reduction of a parcel alone (%.2f MB over %d rank%s, %s): %.3f ms\n", parcel, b->world->size,
+           b->world->size > 1 ? "s" : "", o->slices ? "fixed tree" : "fastest", 1e3 * all[0].reduce);
+}
