@@ -41,7 +41,7 @@ WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
 # No contraction to fused multiply-adds in our own loops: replicas on mixed CPUs agree to the bit.
 # Hot loops are compiled for several instruction sets (target_clones). Not for other processors, and not under the
 # thread sanitizer, which is not ready yet where the choice is made: there the attribute is defined away.
-CLONES := $(if $(filter x86_64-%,$(shell $(CC) -dumpmachine)),$(if $(filter thread,$(SANITIZE)),none,all),none)
+CLONES := $(if $(filter x86_64-%,$(shell $(CC) -dumpmachine 2>/dev/null)),$(if $(filter thread,$(SANITIZE)),none,all),none)
 CFLAGS_ALL := -std=c11 -D_GNU_SOURCE $(WARN) $(OPTIMISE) -ffp-contract=off -fno-math-errno -pthread -fPIE \
   -fstack-protector-strong $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=undefined,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3) \
   $(if $(filter none,$(CLONES)),'-Dtarget_clones(...)=') -Iinclude -DVERSION='"$(VERSION)"' $(call pkg_cflags,$(LIBRARIES)) \
