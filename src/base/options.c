@@ -71,7 +71,7 @@ static const struct flag flags[] = {
     {"download", PACK, SWITCH, NULL, "no", 0, 0, NULL, "fetch the original archive instead", AT(download)},
     {"url", PACK, TEXT, "URL", "", 0, 0, NULL, "mirror to download from (http, https, file)", AT(url)},
     {"md5", PACK, TEXT, "DIGEST", "", 0, 0, NULL, "of the download if not the published, or none", AT(md5)},
-    {"image-size", PACK, INTEGER, "N", "32", 4, 1024, NULL, "pixels; images of other sizes are resized",
+    {"image-size", PACK | PREDICT, INTEGER, "N", "32", 4, 1024, NULL, "pixels; images of other sizes are resized",
      AT(image_size)},
     {"bench-steps", BENCH, INTEGER, "N", "20", 1, 10000, NULL, "steps measured", AT(bench_steps)},
 };

@@ -1,0 +1,215 @@
+/* cifar10_mpi predict: images → the classes that a checkpoint finds most probable. */
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "backend.h"
+#include "commands.h"
+#include "data.h"
+#include "image.h"
+#include "model.h"
+#include "store.h"
+#include "tower.h"
+
+enum { SHOWN = 3, CHANNELS = 3, FILE_BYTES_MAX = 1 << 28 };
+
+struct predictor {
+    const struct options *options;
+    char file[4096]; /* the checkpoint */
+    struct checkpoint checkpoint;
+    struct net net;
+    struct tower tower; /* for one image at a time */
+    float *input, *logits;
+};
+
+/* --checkpoint, or the newest of --checkpoint-dir. */
+static int find_checkpoint(struct predictor *p, struct error *why)
+{
+    const struct options *o = p->options;
+    uint64_t *steps;
+    int count;
+    if (o->checkpoint[0]) {
+        snprintf(p->file, sizeof p->file, "%s", o->checkpoint);
+        return 0;
+    }
+    if (checkpoint_list(o->checkpoint_dir, &steps, &count, why))
+        return -1;
+    if (count)
+        checkpoint_name(o->checkpoint_dir, steps[0], p->file, sizeof p->file);
+    free(steps);
+    return count ? 0 : error_set(why, "there is no checkpoint in %s: train first, or name one with --checkpoint",
+                                 o->checkpoint_dir);
+}
+
+/* The net that the checkpoint is of. */
+static int lay_out(struct predictor *p, struct error *why)
+{
+    if (checkpoint_peek(&p->checkpoint, p->file, why))
+        return -1;
+    const struct model *model = model_find(p->checkpoint.model, why);
+    if (!model)
+        return error_in(why, "%s", p->file);
+    if (p->checkpoint.channels != CHANNELS)
+        return error_set(why, "%s was trained on images of %d channels; image files have %d", p->file,
+                         p->checkpoint.channels, CHANNELS);
+    if (p->options->image_size < model->height || p->options->image_size < model->width)
+        return error_set(why, "--image-size %" PRId64 " is smaller than the %d x %d of model %s",
+                         p->options->image_size, model->height, model->width, model->name);
+    return net_init(&p->net, model, CHANNELS, p->checkpoint.classes, why);
+}
+
+static int make_tower(struct predictor *p, struct error *why)
+{
+    char about[128];
+    struct tower_request request = {.backend = backend_find(p->options->tower, why), .net = &p->net, .batch = 1};
+    if (!request.backend || request.backend->probe(about, sizeof about, why) ||
+        request.backend->set_threads((int)p->options->threads, why) || tower_init(&p->tower, &request, why))
+        return -1;
+    p->input = memory_new(shape_size(p->net.input), sizeof *p->input, "an image", why);
+    p->logits = memory_new((size_t)p->net.classes, sizeof *p->logits, "the logits", why);
+    return p->input && p->logits ? 0 : -1;
+}
+
+static int load(struct predictor *p, struct error *why)
+{
+    struct checkpoint *c = &p->checkpoint;
+    free(c->class_names); /* the peek's */
+    c->class_names = NULL;
+    c->parameters = memory_new(p->net.parameters, sizeof(float), "the parameters", why);
+    c->shadows = memory_new(p->net.parameters, sizeof(float), "the shadows", why);
+    if (!c->parameters || !c->shadows || checkpoint_load(c, &p->net, p->file, why))
+        return -1;
+    return tower_set_parameters(&p->tower, p->options->no_ema ? c->parameters : c->shadows, why);
+}
+
+/* A whole file: *bytes is freed by the caller. */
+static int read_bytes(const char *file, void **bytes, size_t *size, struct error *why)
+{
+    struct stat found;
+    *bytes = NULL;
+    FILE *stream = fopen(file, "re");
+    if (!stream)
+        return error_set(why, "%s: cannot be opened: %s", file, strerror(errno));
+    int status = 0;
+    if (fstat(fileno(stream), &found) || !S_ISREG(found.st_mode))
+        status = error_set(why, "%s is not a file", file);
+    else if (found.st_size < 1 || found.st_size > FILE_BYTES_MAX)
+        status = error_set(why, "%s: %lld bytes; an image file has 1 to %d", file, (long long)found.st_size,
+                           FILE_BYTES_MAX);
+    else if (!(*bytes = memory_new((size_t)found.st_size, 1, file, why)))
+        status = -1;
+    else if (fread(*bytes, 1, (size_t)found.st_size, stream) != (size_t)found.st_size)
+        status = error_set(why, "%s: cannot be read to its end", file);
+    *size = (size_t)found.st_size;
+    fclose(stream);
+    return status;
+}
+
+/* File → the net's input: resized as the packer does, then the evaluation's crop. */
+static int read_image(struct predictor *p, const char *file, struct error *why)
+{
+    struct image image = {0};
+    void *bytes;
+    size_t size = 0;
+    int side = (int)p->options->image_size;
+    struct shape in = p->net.input;
+    int status = read_bytes(file, &bytes, &size, why);
+    if (!status)
+        status = image_decode(&image, bytes, size, file, why);
+    free(bytes);
+    if (!status)
+        status = image_resize(&image, side, why);
+    if (!status) {
+        struct distortion center = distort_center(side, side, in.height, in.width);
+        distort_apply(image.pixels, side, side, CHANNELS, &center, in.height, in.width, p->input);
+    }
+    image_free(&image);
+    return status;
+}
+
+/* The most probable classes, by softmax of the logits. */
+static void print_classes(const struct predictor *p, const char *file)
+{
+    int classes = p->net.classes;
+    double total = 0, largest = p->logits[0];
+    for (int i = 1; i < classes; i++)
+        largest = p->logits[i] > largest ? p->logits[i] : largest;
+    for (int i = 0; i < classes; i++)
+        total += exp(p->logits[i] - largest);
+    printf("%s:", file);
+    for (int rank = 0; rank < SHOWN && rank < classes; rank++) {
+        int best = 0;
+        for (int i = 1; i < classes; i++)
+            best = p->logits[i] > p->logits[best] ? i : best;
+        printf("%s %s %.3f", rank ? "," : "", p->checkpoint.class_names[best], exp(p->logits[best] - largest) / total);
+        p->logits[best] = -INFINITY;
+    }
+    printf("\n");
+}
+
+static int predict_image(struct predictor *p, const char *file, struct error *why)
+{
+    int32_t label = 0; /* unknown: the loss is not used */
+    struct batch batch = {.count = 1, .images = p->input, .labels = &label};
+    struct loss_sums unused = {0};
+    if (read_image(p, file, why) || tower_evaluate(&p->tower, &batch, &unused, why) ||
+        p->tower.backend->memory_download(p->logits, p->tower.plan.output, (size_t)p->net.classes, why))
+        return -1;
+    for (int i = 0; i < p->net.classes; i++)
+        if (!isfinite(p->logits[i]))
+            return error_set(why, "%s: the net answers with a number that is not finite: has %s diverged?", file,
+                             p->file);
+    print_classes(p, file);
+    return 0;
+}
+
+/* An image that cannot be read does not keep the others from being told: each failure is printed once, the last one
+ * by the caller. */
+static int predict_images(struct predictor *p, struct error *why)
+{
+    bool failed = false;
+    printf("checkpoint %s: model %s, step %" PRIu64 ", %s parameters\n", p->file, p->net.model->name,
+           p->checkpoint.step, p->options->no_ema ? "raw" : "EMA");
+    for (int i = 0; i < p->options->file_count; i++) {
+        struct error reason;
+        if (predict_image(p, p->options->files[i], &reason) == 0)
+            continue;
+        if (failed)
+            fprintf(stderr, "cifar10_mpi: %s\n", why->text);
+        failed = true;
+        *why = reason;
+    }
+    if (fflush(stdout))
+        return error_set(why, "standard output could not be written: %s", strerror(errno));
+    return failed ? -1 : 0;
+}
+
+static void release(struct predictor *p)
+{
+    tower_free(&p->tower);
+    free(p->checkpoint.parameters);
+    free(p->checkpoint.shadows);
+    free(p->checkpoint.class_names);
+    free(p->input);
+    free(p->logits);
+}
+
+int command_predict(const struct options *options, const struct world *world)
+{
+    static struct predictor p; /* large: the net's table of layers */
+    struct error why;
+    int status = 0;
+    p = (struct predictor){.options = options};
+    if (world->rank == 0)
+        status = find_checkpoint(&p, &why) || lay_out(&p, &why) || make_tower(&p, &why) || load(&p, &why) ||
+                 predict_images(&p, &why);
+    status = world_agree(world, status, &why);
+    if (status && world->rank == 0)
+        fprintf(stderr, "cifar10_mpi: %s\n", why.text);
+    release(&p);
+    return status ? 1 : 0;
+}
