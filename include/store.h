@@ -29,6 +29,7 @@ struct h5 *h5_open(const char *file, struct error *why);
 /* Closes; for a created file 0 only when everything reached the operating system (a write that failed
  * is remembered; then the caller removes the file). NULL is fine. */
 int h5_close(struct h5 *h5, struct error *why);
+const char *h5_path(const struct h5 *h5);
 
 struct h5_shape {
     enum h5_type type;
@@ -69,6 +70,20 @@ int h5_get_texts(struct h5 *h5, const char *name, const char *attribute, char (*
 int h5_get_integer(struct h5 *h5, const char *name, const char *attribute, int64_t *value, struct error *why);
 int h5_get_real(struct h5 *h5, const char *name, const char *attribute, double *value, struct error *why);
 
+/* Any such attribute as text: texts joined by ", ", reals as the shortest decimal that means the same. */
+int h5_get_as_text(struct h5 *h5, const char *name, const char *attribute, char *text, size_t size, struct error *why);
+
+/* What a file holds. *names: a new array of `*count` names, freed by the caller. */
+enum { H5_NAME = 256 };
+int h5_list(struct h5 *h5, char (**names)[H5_NAME], int *count, struct error *why); /* all data sets, "/a/b", by name */
+int h5_attributes(struct h5 *h5, const char *name, char (**names)[H5_NAME], int *count, struct error *why);
+bool h5_has(struct h5 *h5, const char *name, const char *attribute); /* attribute NULL: the object alone */
+void h5_shape_text(const struct h5_shape *shape, char *text, size_t size); /* "5x5x3x64" */
+/* SHA-256 of a data set's elements as they lie in memory, in hexadecimal (65 bytes). */
+int h5_sha256(struct h5 *h5, const char *name, char *text, struct error *why);
+/* An empty group, to bear attributes. */
+int h5_make_group(struct h5 *h5, const char *name, struct error *why);
+
 /* ---- files that are whole or absent ---- */
 
 /* The temporary name beside `file` (same directory): ".NAME.tmp". */
@@ -93,25 +108,33 @@ struct checkpoint {
     char model[64], dataset[64], dataset_sha256[65];
 };
 
-/* What made it, kept as attributes and never read back for training: names and texts. */
+/* What made it, kept as attributes of /provenance and never read back for training: names and texts. */
 struct provenance {
     const char *name, *text;
 };
 
 /* The file, step in its name: DIR/checkpoint-00001234.h5
- *   /params/<layer>/weights, biases   fp32, TensorFlow's shapes (HWIO; in x out), dimension labels
- *   /ema/<layer>/weights, biases      the shadows
- *   /                                 attributes: format "cifar10_mpi checkpoint", format_version 1, step, position, ...
- *                                     the provenance; last of all: complete = 1
- * Written beside, flushed, renamed; then all but the newest `keep` are removed (0 keeps all). */
+ *   /                               attributes: format "cifar10_mpi checkpoint", format_version 1, about, created
+ *                                   (UTC), model, parameters, step, position, seed, ...; digest; last of all: complete = 1
+ *   /params/<layer>/weights, biases fp32, TensorFlow's shapes (HWIO; in x out), dimension labels
+ *   /ema/<layer>/weights, biases    the shadows
+ *   /provenance                     attributes: the provenance
+ * digest: SHA-256 over lines of text, "NAME=VALUE" for the attributes of / and /provenance (but digest and complete),
+ * "NAME=SHAPE SHA256" for the data sets, each in the order of names.
+ * Written beside, flushed, renamed; then all but the newest `keep` are removed (0 keeps all), and what a killed
+ * writer left behind. A save that fails leaves all earlier checkpoints as they were. */
 int checkpoint_save(const struct checkpoint *checkpoint, const struct net *net, const char *directory, int keep,
                     const struct provenance *provenance, int provenance_count, struct error *why);
 
 /* What a checkpoint is of, without its buffers: to lay out the net before checkpoint_load. */
 int checkpoint_peek(struct checkpoint *checkpoint, const char *file, struct error *why);
 
-/* Reads all of it. Refuses, naming what differs: another model, other shapes, not complete, damaged. */
+/* Reads all of it. Refuses, naming what differs: another model, other shapes, not complete, damaged;
+ * then only the buffers may have changed. */
 int checkpoint_load(struct checkpoint *checkpoint, const struct net *net, const char *file, struct error *why);
+
+/* 0 where the open file is a checkpoint that was written to its end and whose digest is right. */
+int checkpoint_verify(struct h5 *h5, struct error *why);
 
 /* Checkpoints of a directory, newest first. *steps: a new array freed by the caller. No directory is no checkpoint. */
 int checkpoint_list(const char *directory, uint64_t **steps, int *count, struct error *why);

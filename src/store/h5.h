@@ -10,13 +10,17 @@ struct h5 {
     hid_t file;
     char path[4096];
     int64_t bytes;  /* of a file opened to read: bounds every size that it claims */
-    bool writing;
-    bool in_memory; /* h5_create_in_memory: written by h5_close */
+    bool writing;   /* a new file */
     bool failed;    /* a write failed: the library may say yes to all that follows, h5_close does not */
+    bool in_memory; /* h5_create_in_memory: h5_close writes the image */
+    void *image;
 };
 
 /* "FILE: <the printf text>: <reason>", the reason taken from the library's error stack, so to be
  * called before any other HDF5 call. Marks a file being written as failed. Returns -1. */
 int h5_error(struct h5 *h5, struct error *why, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* Bytes of `rows` rows of that shape, or -1 where that overflows or a size is negative. */
+int64_t h5_bytes(const struct h5_shape *shape, int64_t rows);
 
 #endif

@@ -245,3 +245,48 @@ int h5_get_texts(struct h5 *h5, const char *name, const char *attribute, char (*
     attribute_close(&open);
     return found ? 0 : -1;
 }
+
+/* The shortest decimal that is read back as the same number. */
+static void real_text(double value, char *text, size_t size)
+{
+    for (int digits = 1; digits <= 17; digits++) {
+        snprintf(text, size, "%.*g", digits, value);
+        if (strtod(text, NULL) == value)
+            return;
+    }
+}
+
+/* Texts joined by commas, cut at the end of `text`. */
+static int joined_text(struct h5 *h5, struct attribute *open, const char *name, const char *attribute, char *text,
+                       size_t size, struct error *why)
+{
+    size_t stride = H5Tis_variable_str(open->type) > 0 ? 256 : open->size + 1, length = 0;
+    char *all = texts_read(h5, open, name, attribute, stride, why);
+    if (!all)
+        return -1;
+    text[0] = '\0';
+    for (hssize_t i = 0; i < open->count && length < size; i++)
+        length += (size_t)snprintf(text + length, size - length, "%s%s", i ? ", " : "", all + (size_t)i * stride);
+    free(all);
+    return 0;
+}
+
+int h5_get_as_text(struct h5 *h5, const char *name, const char *attribute, char *text, size_t size, struct error *why)
+{
+    struct attribute open;
+    int64_t integer;
+    double real;
+    if (attribute_open(h5, name, attribute, &open, why))
+        return -1;
+    int status = -1;
+    if (open.class == H5T_STRING)
+        status = joined_text(h5, &open, name, attribute, text, size, why);
+    else if (open.class == H5T_INTEGER && !(status = h5_get_integer(h5, name, attribute, &integer, why)))
+        snprintf(text, size, "%lld", (long long)integer);
+    else if (open.class == H5T_FLOAT && !(status = h5_get_real(h5, name, attribute, &real, why)))
+        real_text(real, text, size);
+    else if (open.class != H5T_INTEGER && open.class != H5T_FLOAT)
+        error_set(why, "%s: attribute %s of %s is neither text nor number", h5->path, attribute, name);
+    attribute_close(&open);
+    return status;
+}

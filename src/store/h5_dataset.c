@@ -40,8 +40,7 @@ static hid_t type_in_memory(enum h5_type type)
     return H5I_INVALID_HID;
 }
 
-/* Bytes of `rows` rows, or -1 where that overflows or a size is negative. */
-static int64_t rows_bytes(const struct h5_shape *shape, int64_t rows)
+int64_t h5_bytes(const struct h5_shape *shape, int64_t rows)
 {
     int64_t bytes = types[shape->type].bytes;
     bool over = rows < 0 || __builtin_mul_overflow(bytes, rows, &bytes);
@@ -95,8 +94,8 @@ static hid_t parents_list(void)
 /* Rows of a chunk: as asked for, but at least one and not above the limit. -1 where the shape is impossible. */
 static int64_t chunk_fit(struct h5 *h5, const char *name, const struct h5_shape *shape, int64_t rows, struct error *why)
 {
-    int64_t row = shape->rank >= 1 && shape->rank <= H5_RANK_MAX ? rows_bytes(shape, 1) : -1;
-    if (row < 1 || row > CHUNK_BYTES_MAX || rows_bytes(shape, shape->size[0]) < 0) {
+    int64_t row = shape->rank >= 1 && shape->rank <= H5_RANK_MAX ? h5_bytes(shape, 1) : -1;
+    if (row < 1 || row > CHUNK_BYTES_MAX || h5_bytes(shape, shape->size[0]) < 0) {
         h5->failed = true;
         return error_set(why, "%s: %s: a data set has 1 to %d dimensions, and rows of 1 to %d bytes", h5->path, name,
                          H5_RANK_MAX, CHUNK_BYTES_MAX);
@@ -129,6 +128,14 @@ int h5_make(struct h5 *h5, const char *name, const struct h5_shape *shape, const
     H5Pclose(parents);
     H5Pclose(creation);
     return status;
+}
+
+int h5_make_group(struct h5 *h5, const char *name, struct error *why)
+{
+    hid_t group = H5Gcreate2(h5->file, name, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    if (group < 0 || H5Gclose(group) < 0)
+        return h5_error(h5, why, "group %s cannot be created", name);
+    return 0;
 }
 
 /* ---- looking ---- */
@@ -182,7 +189,7 @@ static int claim_check(struct h5 *h5, hid_t set, const char *name, const struct 
 {
     if (h5->writing)
         return 0;
-    int64_t claimed = rows_bytes(shape, shape->size[0]), stored = stored_bytes(set, types[shape->type].bytes);
+    int64_t claimed = h5_bytes(shape, shape->size[0]), stored = stored_bytes(set, types[shape->type].bytes);
     if (stored < 0)
         return error_set(why, "%s: %s: has chunks above %d bytes", h5->path, name, CHUNK_BYTES_MAX);
     if (claimed < 0 || claimed > stored || (int64_t)H5Dget_storage_size(set) > h5->bytes)

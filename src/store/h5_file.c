@@ -1,7 +1,6 @@
 #include "h5.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -58,20 +57,70 @@ static struct h5 *h5_new(const char *file, struct error *why)
     return h5;
 }
 
+/* The core driver keeps a file in memory that these give it, which thus outlives the file's closing:
+ * what H5Fget_file_image copies before has a superblock whose checksum is wrong (HDF5 1.10.8). */
+static void *image_grow(void *image, size_t size, H5FD_file_image_op_t reason, void *data)
+{
+    (void)reason;
+    void *larger = realloc(image, size);
+    if (larger)
+        ((struct h5 *)data)->image = larger;
+    return larger;
+}
+
+static void *image_new(size_t size, H5FD_file_image_op_t reason, void *data)
+{
+    return image_grow(NULL, size, reason, data);
+}
+
+static void *image_copy(void *to, const void *from, size_t size, H5FD_file_image_op_t reason, void *data)
+{
+    (void)reason;
+    (void)data;
+    return memcpy(to, from, size);
+}
+
+static herr_t image_keep(void *image, H5FD_file_image_op_t reason, void *data)
+{
+    (void)image;
+    (void)reason;
+    (void)data;
+    return 0;
+}
+
+static void *owner_share(void *data)
+{
+    return data;
+}
+
+static herr_t owner_keep(void *data)
+{
+    (void)data;
+    return 0;
+}
+
+static bool keep_in_memory(hid_t access, struct h5 *h5)
+{
+    enum { GROW_BYTES = 1 << 20 };
+    /* No metadata block: closing would give its rest back, and the file be shorter than h5_close knows. */
+    if (H5Pset_meta_block_size(access, 0) < 0)
+        return false;
+    H5FD_file_image_callbacks_t callbacks = {image_new, image_copy, image_grow, image_keep, owner_share, owner_keep, h5};
+    return H5Pset_fapl_core(access, GROW_BYTES, false) >= 0 && H5Pset_file_image_callbacks(access, &callbacks) >= 0;
+}
+
 /* Access without a lock (network file systems have none; ours are written under another name and
  * renamed); new files in the format whose object headers carry checksums. */
-static hid_t access_list(bool in_memory)
+static hid_t access_list(void)
 {
     hid_t list = H5Pcreate(H5P_FILE_ACCESS);
     if (list < 0)
         return list;
-    if (H5Pset_file_locking(list, false, true) < 0 ||
-        H5Pset_libver_bounds(list, H5F_LIBVER_V110, H5F_LIBVER_V110) < 0 ||
-        (in_memory && H5Pset_fapl_core(list, 4 << 20, false) < 0)) {
-        H5Pclose(list);
-        return H5I_INVALID_HID;
-    }
-    return list;
+    if (H5Pset_file_locking(list, false, true) >= 0 &&
+        H5Pset_libver_bounds(list, H5F_LIBVER_V110, H5F_LIBVER_V110) >= 0)
+        return list;
+    H5Pclose(list);
+    return H5I_INVALID_HID;
 }
 
 static struct h5 *create(const char *file, bool in_memory, struct error *why)
@@ -81,8 +130,9 @@ static struct h5 *create(const char *file, bool in_memory, struct error *why)
         return NULL;
     h5->writing = true;
     h5->in_memory = in_memory;
-    hid_t access = access_list(in_memory), creation = H5Pcreate(H5P_FILE_CREATE);
-    if (access >= 0 && creation >= 0 && H5Pset_obj_track_times(creation, false) >= 0)
+    hid_t access = access_list(), creation = H5Pcreate(H5P_FILE_CREATE);
+    if (access >= 0 && creation >= 0 && H5Pset_obj_track_times(creation, false) >= 0 &&
+        (!in_memory || keep_in_memory(access, h5)))
         h5->file = H5Fcreate(file, H5F_ACC_TRUNC, creation, access);
     if (h5->file < 0)
         h5_error(h5, why, "cannot be created");
@@ -123,7 +173,7 @@ struct h5 *h5_open(const char *file, struct error *why)
     if (!h5)
         return NULL;
     h5->bytes = bytes;
-    hid_t access = access_list(false);
+    hid_t access = access_list();
     if (access < 0)
         h5_error(h5, why, "cannot be opened");
     else if (H5Fis_hdf5(file) <= 0)
@@ -137,20 +187,9 @@ struct h5 *h5_open(const char *file, struct error *why)
     return NULL;
 }
 
-/* The image of a file in memory goes to its place in one write. */
-static int image_write(struct h5 *h5, struct error *why)
+const char *h5_path(const struct h5 *h5)
 {
-    ssize_t size = H5Fget_file_image(h5->file, NULL, 0);
-    if (size <= 0)
-        return h5_error(h5, why, "cannot be laid out in memory");
-    void *image = memory_new((size_t)size, 1, h5->path, why);
-    int status = image ? 0 : -1;
-    if (!status && H5Fget_file_image(h5->file, image, (size_t)size) != size)
-        status = h5_error(h5, why, "cannot be laid out in memory");
-    if (!status)
-        status = file_write(h5->path, image, (size_t)size, why);
-    free(image);
-    return status;
+    return h5->path;
 }
 
 /* A file on disk whose writing failed is left open in the library, which crashes when it is asked
@@ -168,15 +207,18 @@ int h5_close(struct h5 *h5, struct error *why)
 {
     if (!h5)
         return 0;
+    ssize_t size = 0;
     int status = h5->failed ? error_set(why, "%s: is not complete, since a write failed", h5->path) : 0;
-    if (!status && h5->writing && H5Fflush(h5->file, H5F_SCOPE_LOCAL) < 0)
+    if (!status && h5->writing &&
+        (H5Fflush(h5->file, H5F_SCOPE_LOCAL) < 0 || (size = H5Fget_file_image(h5->file, NULL, 0)) < 0))
         status = h5_error(h5, why, "cannot be written");
-    if (!status && h5->in_memory)
-        status = image_write(h5, why);
     if (h5->failed && !h5->in_memory)
         abandon(h5);
     else if (H5Fclose(h5->file) < 0 && !status)
         status = h5_error(h5, why, "cannot be closed");
+    if (!status && h5->in_memory)
+        status = file_write(h5->path, h5->image, (size_t)size, why);
+    free(h5->image);
     free(h5);
     return status;
 }

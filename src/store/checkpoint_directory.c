@@ -1,0 +1,123 @@
+#include <dirent.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "checkpoint.h"
+#include "store.h"
+
+void checkpoint_name(const char *directory, uint64_t step, char *file, size_t size)
+{
+    snprintf(file, size, "%s/checkpoint-%08" PRIu64 ".h5", directory, step);
+}
+
+/* Whether `name` is PREFIXcheckpoint-STEP.h5SUFFIX, just as it is written here. */
+static bool name_parse(const char *name, const char *prefix, const char *suffix, uint64_t *step)
+{
+    char same[64];
+    size_t start = strlen(prefix) + strlen("checkpoint-");
+    if (strlen(name) <= start)
+        return false;
+    *step = strtoull(name + start, NULL, 10);
+    snprintf(same, sizeof same, "%scheckpoint-%08" PRIu64 ".h5%s", prefix, *step, suffix);
+    return !strcmp(name, same);
+}
+
+static int newest_first(const void *left, const void *right)
+{
+    uint64_t l = *(const uint64_t *)left, r = *(const uint64_t *)right;
+    return l < r ? 1 : l > r ? -1 : 0;
+}
+
+/* The steps of all regular files with such names, newest first. */
+static int steps_list(const char *directory, const char *prefix, const char *suffix, uint64_t **steps, int *count,
+                      struct error *why)
+{
+    *steps = NULL;
+    *count = 0;
+    DIR *open = opendir(directory);
+    if (!open)
+        return errno == ENOENT ? 0 : error_set(why, "%s: cannot be read: %s", directory, strerror(errno));
+    int room = 0, status = 0;
+    struct stat kind;
+    const struct dirent *entry;
+    uint64_t step;
+    while (!status && (errno = 0, entry = readdir(open))) {
+        if (!name_parse(entry->d_name, prefix, suffix, &step) || fstatat(dirfd(open), entry->d_name, &kind, 0) ||
+            !S_ISREG(kind.st_mode))
+            continue;
+        if (*count == room) {
+            room = room ? 2 * room : 16;
+            uint64_t *larger = realloc(*steps, (size_t)room * sizeof *larger);
+            status = larger ? 0 : error_set(why, "%s: no memory for its list of checkpoints", directory);
+            *steps = larger ? larger : *steps;
+        }
+        if (!status)
+            (*steps)[(*count)++] = step;
+    }
+    if (!status && errno)
+        status = error_set(why, "%s: cannot be read: %s", directory, strerror(errno));
+    closedir(open);
+    if (status) {
+        free(*steps);
+        *steps = NULL;
+        *count = 0;
+    } else if (*count)
+        qsort(*steps, (size_t)*count, sizeof **steps, newest_first);
+    return status;
+}
+
+int checkpoint_list(const char *directory, uint64_t **steps, int *count, struct error *why)
+{
+    return steps_list(directory, "", "", steps, count, why);
+}
+
+static int file_remove(const char *file, struct error *why)
+{
+    if (unlink(file) && errno != ENOENT)
+        return error_set(why, "%s: cannot be removed: %s", file, strerror(errno));
+    return 0;
+}
+
+int checkpoint_prune(const char *directory, uint64_t saved, int keep, struct error *why)
+{
+    uint64_t *steps;
+    int count, status = 0, kept = 1; /* the saved one */
+    if (keep <= 0)
+        return 0;
+    if (checkpoint_list(directory, &steps, &count, why))
+        return -1;
+    for (int i = 0; i < count && !status; i++) {
+        char file[4096];
+        checkpoint_name(directory, steps[i], file, sizeof file);
+        if (steps[i] == saved)
+            continue;
+        if (i == 0 || kept < keep)
+            kept++;
+        else
+            status = file_remove(file, why);
+    }
+    free(steps);
+    return status;
+}
+
+int leftovers_remove(const char *directory, struct error *why)
+{
+    uint64_t *steps;
+    int count, status = 0;
+    if (steps_list(directory, ".", ".tmp", &steps, &count, why))
+        return -1;
+    for (int i = 0; i < count && !status; i++) {
+        char file[4096], temporary[4096];
+        checkpoint_name(directory, steps[i], file, sizeof file);
+        status = file_beside(file, temporary, sizeof temporary, why);
+        if (!status)
+            status = file_remove(temporary, why);
+    }
+    free(steps);
+    return status;
+}

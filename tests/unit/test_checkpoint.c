@@ -1,0 +1,461 @@
+/* Checkpoints: whole or absent, found, pruned, and refused with a sentence where anything differs. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "store.h"
+
+#define assert_fine(call)                        \
+    do {                                         \
+        if (call)                                \
+            fail_msg("%s: %s", #call, why.text); \
+    } while (0)
+
+#define assert_refused(call, words)                                              \
+    do {                                                                         \
+        strcpy(why.text, "(nothing)");                                           \
+        assert_int_equal(call, -1);                                              \
+        if (!strstr(why.text, words))                                            \
+            fail_msg("'%s' is not in the sentence '%s'", words, why.text);       \
+    } while (0)
+
+/* ---- a small model, the tutorial's, and a state of either ---- */
+
+static const struct layer small_layers[] = {
+    {.name = "conv1", .kind = LAYER_CONVOLUTION, .kernel = 3, .stride = 1, .outputs = 4, .relu = true},
+    {.name = "pool1", .kind = LAYER_MAX_POOL, .kernel = 2, .stride = 2},
+    {.name = "dense", .kind = LAYER_DENSE, .outputs = 0},
+};
+static const struct layer other_layers[] = {
+    {.name = "conv1", .kind = LAYER_CONVOLUTION, .kernel = 3, .stride = 1, .outputs = 5, .relu = true},
+    {.name = "pool1", .kind = LAYER_MAX_POOL, .kernel = 2, .stride = 2},
+    {.name = "dense", .kind = LAYER_DENSE, .outputs = 0},
+};
+static const struct model small = {"small", "for tests", 6, 6, small_layers, 3};
+static const struct model small_changed = {"small", "for tests", 6, 6, other_layers, 3};
+static const struct model renamed = {"renamed", "for tests", 6, 6, small_layers, 3};
+
+static const struct provenance provenance[] = {{"library", "some MPI 4.1"}, {"seed", "also an option"}};
+
+struct fixture {
+    char directory[4096];
+    struct net net;
+    struct checkpoint saved, loaded;
+};
+
+static void state_init(struct fixture *f, const struct model *model)
+{
+    struct error why;
+    assert_fine(net_init(&f->net, model, 3, 10, &why));
+    f->saved = (struct checkpoint){.step = 1234, .position = 157952, .seed = 7, .loss_average = 0.1,
+                                   .total_loss_average = 1.0 / 3, .wall_seconds = 12.5, .classes = 10, .channels = 3};
+    strcpy(f->saved.model, model->name);
+    strcpy(f->saved.dataset, "CIFAR-10");
+    strcpy(f->saved.dataset_sha256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    f->saved.class_names = calloc(10, sizeof *f->saved.class_names);
+    for (int i = 0; i < 10; i++)
+        snprintf(f->saved.class_names[i], 64, "class %d", i * i);
+    float **buffers[] = {&f->saved.parameters, &f->saved.shadows, &f->loaded.parameters, &f->loaded.shadows};
+    for (int i = 0; i < 4; i++) {
+        *buffers[i] = calloc(f->net.parameters, sizeof(float));
+        assert_non_null(*buffers[i]);
+    }
+    for (size_t i = 0; i < f->net.parameters; i++) {
+        f->saved.parameters[i] = sinf((float)i);
+        f->saved.shadows[i] = cosf((float)i);
+    }
+}
+
+static void state_free(struct fixture *f)
+{
+    free(f->saved.class_names);
+    free(f->saved.parameters);
+    free(f->saved.shadows);
+    free(f->loaded.parameters);
+    free(f->loaded.shadows);
+}
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+    const char *where = getenv("TMPDIR");
+    snprintf(f->directory, sizeof f->directory, "%s/test_checkpoint.XXXXXX", where ? where : "/tmp");
+    if (!mkdtemp(f->directory))
+        return -1;
+    state_init(f, &small);
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+    char command[4200];
+    snprintf(command, sizeof command, "rm -rf '%s'", f->directory);
+    int status = system(command);
+    state_free(f);
+    free(f);
+    return status;
+}
+
+static const char *save(struct fixture *f, uint64_t step)
+{
+    static char file[4200];
+    struct error why;
+    f->saved.step = step;
+    assert_fine(checkpoint_save(&f->saved, &f->net, f->directory, 0, provenance, 2, &why));
+    checkpoint_name(f->directory, step, file, sizeof file);
+    return file;
+}
+
+static bool same_state(const struct fixture *f, const struct checkpoint *l)
+{
+    const struct checkpoint *s = &f->saved;
+    size_t bytes = f->net.parameters * sizeof(float);
+    return l->step == s->step && l->position == s->position && l->seed == s->seed &&
+           l->loss_average == s->loss_average && l->total_loss_average == s->total_loss_average &&
+           l->wall_seconds == s->wall_seconds && l->classes == s->classes && l->channels == s->channels &&
+           !memcmp(l->class_names, s->class_names, (size_t)s->classes * sizeof *s->class_names) &&
+           !strcmp(l->model, s->model) && !strcmp(l->dataset, s->dataset) &&
+           !strcmp(l->dataset_sha256, s->dataset_sha256) && !memcmp(l->parameters, s->parameters, bytes) &&
+           !memcmp(l->shadows, s->shadows, bytes);
+}
+
+static void load_and_compare(struct fixture *f, const char *file)
+{
+    struct error why;
+    assert_fine(checkpoint_load(&f->loaded, &f->net, file, &why));
+    assert_true(same_state(f, &f->loaded));
+    free(f->loaded.class_names);
+}
+
+/* ---- what is saved is loaded ---- */
+
+static void test_round_trip(void **state)
+{
+    struct fixture *f = *state;
+    struct error why;
+    f->saved.parameters[3] = NAN; /* a checkpoint tells what was, be it broken */
+    f->saved.shadows[5] = -INFINITY;
+    const char *file = save(f, 1234);
+    assert_non_null(strstr(file, "/checkpoint-00001234.h5"));
+    load_and_compare(f, file);
+
+    struct checkpoint peeked = {0};
+    assert_fine(checkpoint_peek(&peeked, file, &why));
+    assert_int_equal(peeked.step, 1234);
+    assert_string_equal(peeked.model, "small");
+    assert_null(peeked.parameters);
+    free(peeked.class_names);
+}
+
+static void test_large_numbers(void **state)
+{
+    struct fixture *f = *state;
+    f->saved.seed = (uint64_t)INT64_MAX;
+    f->saved.position = 1ULL << 62;
+    load_and_compare(f, save(f, 123456789012ULL));
+}
+
+/* The layout that the header promises, through the helpers. */
+static void test_layout(void **state)
+{
+    struct fixture *f = *state;
+    struct error why;
+    struct h5 *h5 = h5_open(save(f, 1), &why);
+    assert_non_null(h5);
+    char (*names)[H5_NAME], text[128];
+    int count;
+    assert_fine(h5_list(h5, &names, &count, &why));
+    const char *expected[] = {"/ema/conv1/biases",    "/ema/conv1/weights",    "/ema/dense/biases",    "/ema/dense/weights",
+                              "/params/conv1/biases", "/params/conv1/weights", "/params/dense/biases", "/params/dense/weights"};
+    assert_int_equal(count, 8);
+    for (int i = 0; i < 8; i++)
+        assert_string_equal(names[i], expected[i]);
+    free(names);
+    struct h5_shape shape;
+    assert_fine(h5_shape(h5, "/params/conv1/weights", &shape, &why));
+    h5_shape_text(&shape, text, sizeof text);
+    assert_string_equal(text, "3x3x3x4");
+    assert_fine(h5_shape(h5, "/ema/dense/weights", &shape, &why));
+    h5_shape_text(&shape, text, sizeof text);
+    assert_string_equal(text, "36x10");
+    float bias[10];
+    assert_fine(h5_read(h5, "/params/dense/biases", 0, 10, bias, &why));
+    assert_memory_equal(bias, f->saved.parameters + f->net.layers[2].biases, sizeof bias);
+    assert_fine(h5_get_as_text(h5, "/", "step", text, sizeof text, &why));
+    assert_string_equal(text, "1");
+    assert_fine(h5_get_as_text(h5, "/", "loss_average", text, sizeof text, &why));
+    assert_string_equal(text, "0.1");
+    assert_fine(h5_get_as_text(h5, "/", "class_names", text, sizeof text, &why));
+    assert_non_null(strstr(text, "class 0, class 1, class 4, "));
+    assert_fine(h5_get_as_text(h5, "/provenance", "seed", text, sizeof text, &why));
+    assert_string_equal(text, "also an option");
+    assert_fine(checkpoint_verify(h5, &why));
+    assert_fine(h5_close(h5, &why));
+}
+
+/* ---- what differs is refused ---- */
+
+static void test_other_model(void **state)
+{
+    struct fixture *f = *state;
+    struct error why;
+    struct net other;
+    const char *file = save(f, 1);
+    assert_fine(net_init(&other, &renamed, 3, 10, &why));
+    assert_refused(checkpoint_load(&f->loaded, &other, file, &why), "model small");
+    assert_refused(checkpoint_load(&f->loaded, &other, file, &why), "model renamed");
+    assert_fine(net_init(&other, &small, 1, 10, &why));
+    assert_refused(checkpoint_load(&f->loaded, &other, file, &why), "1 channels");
+    assert_fine(net_init(&other, &small, 3, 2, &why));
+    assert_refused(checkpoint_load(&f->loaded, &other, file, &why), "2 classes");
+    assert_fine(net_init(&other, &small_changed, 3, 10, &why));
+    assert_refused(checkpoint_load(&f->loaded, &other, file, &why), "/params/conv1/weights is float32 3x3x3x4");
+    assert_refused(checkpoint_load(&f->loaded, &other, file, &why), "3x3x3x5");
+}
+
+static void test_no_checkpoint(void **state)
+{
+    struct fixture *f = *state;
+    struct error why;
+    char file[4200];
+    snprintf(file, sizeof file, "%s/none.h5", f->directory);
+    assert_refused(checkpoint_load(&f->loaded, &f->net, file, &why), "No such file");
+    assert_refused(checkpoint_load(&f->loaded, &f->net, f->directory, &why), "is a directory");
+    FILE *text = fopen(file, "w");
+    fputs("a text\n", text);
+    fclose(text);
+    assert_refused(checkpoint_peek(&f->loaded, file, &why), "is not an HDF5 file");
+    struct h5 *h5 = h5_create(file, &why);
+    assert_fine(h5_set_text(h5, "/", "format", "cifar10_mpi dataset", &why));
+    assert_fine(h5_close(h5, &why));
+    assert_refused(checkpoint_peek(&f->loaded, file, &why), "no checkpoint of cifar10_mpi");
+    h5 = h5_create(file, &why);
+    assert_fine(h5_set_text(h5, "/", "format", "cifar10_mpi checkpoint", &why));
+    assert_fine(h5_set_integer(h5, "/", "format_version", 1, &why));
+    assert_fine(h5_close(h5, &why));
+    assert_refused(checkpoint_peek(&f->loaded, file, &why), "not written to its end");
+}
+
+/* ---- damage ---- */
+
+static uint8_t *file_read(const char *file, size_t *size)
+{
+    FILE *open = fopen(file, "rb");
+    assert_non_null(open);
+    fseek(open, 0, SEEK_END);
+    *size = (size_t)ftell(open);
+    rewind(open);
+    uint8_t *bytes = malloc(*size);
+    assert_int_equal(fread(bytes, 1, *size, open), *size);
+    fclose(open);
+    return bytes;
+}
+
+static void bytes_write(const char *file, const uint8_t *bytes, size_t size)
+{
+    struct error why;
+    assert_fine(file_write(file, bytes, size, &why));
+}
+
+static void test_truncated(void **state)
+{
+    struct fixture *f = *state;
+    struct error why;
+    char file[4200];
+    strcpy(file, save(f, 1));
+    size_t size;
+    uint8_t *bytes = file_read(file, &size);
+    for (size_t cut = 0; cut < size; cut += cut < 64 || size - cut < 64 ? 1 : 293) {
+        bytes_write(file, bytes, cut);
+        assert_refused(checkpoint_load(&f->loaded, &f->net, file, &why), file);
+    }
+    bytes_write(file, bytes, size);
+    load_and_compare(f, file);
+    free(bytes);
+}
+
+/* One flipped bit is found, or lies where it changes nothing that is loaded. */
+static void test_flipped_bits(void **state)
+{
+    struct fixture *f = *state;
+    struct error why;
+    char file[4200];
+    strcpy(file, save(f, 1));
+    size_t size;
+    uint8_t *bytes = file_read(file, &size);
+    int refused = 0, flips = 600;
+    uint64_t draw = 88172645463325252ULL;
+    for (int i = 0; i < flips; i++) {
+        draw ^= draw << 13;
+        draw ^= draw >> 7;
+        draw ^= draw << 17;
+        size_t bit = draw % (8 * size);
+        bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
+        bytes_write(file, bytes, size);
+        bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
+        if (checkpoint_load(&f->loaded, &f->net, file, &why)) {
+            refused++;
+            continue;
+        }
+        if (!same_state(f, &f->loaded))
+            fail_msg("bit %zu of byte %zu was flipped, and not noticed", bit % 8, bit / 8);
+        free(f->loaded.class_names);
+    }
+    print_message("# %d of %d flipped bits were refused, the others changed nothing that is loaded\n", refused, flips);
+    assert_true(refused > flips / 4);
+    free(bytes);
+}
+
+/* ---- the directory ---- */
+
+static void test_list(void **state)
+{
+    struct fixture *f = *state;
+    struct error why;
+    uint64_t *steps;
+    int count;
+    assert_fine(checkpoint_list("/no/such/directory", &steps, &count, &why));
+    assert_int_equal(count, 0);
+    free(steps);
+    save(f, 30);
+    save(f, 100000000);
+    save(f, 4);
+    const char *foreign[] = {"checkpoint-5.h5", "checkpoint-00000006.h5.bak", "checkpoint-0000000a.h5", "train.log",
+                             "checkpoint-000000007.h5", ".checkpoint-00000008.h5.tmp.x", "checkpoint-"};
+    char file[4200];
+    for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++) {
+        snprintf(file, sizeof file, "%s/%s", f->directory, foreign[i]);
+        bytes_write(file, (const uint8_t *)"x", 1);
+    }
+    snprintf(file, sizeof file, "%s/checkpoint-00000009.h5", f->directory);
+    assert_int_equal(mkdir(file, 0777), 0);
+    assert_fine(checkpoint_list(f->directory, &steps, &count, &why));
+    assert_int_equal(count, 3);
+    assert_int_equal(steps[0], 100000000);
+    assert_int_equal(steps[1], 30);
+    assert_int_equal(steps[2], 4);
+    free(steps);
+    f->saved.step = 100000001;
+    assert_fine(checkpoint_save(&f->saved, &f->net, f->directory, 1, provenance, 2, &why));
+    assert_fine(checkpoint_list(f->directory, &steps, &count, &why));
+    assert_int_equal(count, 1);
+    free(steps);
+    for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++) {
+        snprintf(file, sizeof file, "%s/%s", f->directory, foreign[i]);
+        assert_int_equal(access(file, F_OK), 0);
+    }
+}
+
+static void test_keep(void **state)
+{
+    struct fixture *f = *state;
+    struct error why;
+    char leftover[4200];
+    snprintf(leftover, sizeof leftover, "%s/.checkpoint-00000003.h5.tmp", f->directory);
+    bytes_write(leftover, (const uint8_t *)"torn", 4);
+    uint64_t *steps;
+    int count;
+    for (uint64_t step = 10; step <= 70; step += 10) {
+        f->saved.step = step;
+        assert_fine(checkpoint_save(&f->saved, &f->net, f->directory, 3, NULL, 0, &why));
+        assert_fine(checkpoint_list(f->directory, &steps, &count, &why));
+        assert_int_equal(count, step < 30 ? step / 10 : 3);
+        for (int i = 0; i < count; i++)
+            assert_int_equal(steps[i], step - 10 * (uint64_t)i);
+        free(steps);
+    }
+    assert_int_equal(access(leftover, F_OK), -1);
+    f->saved.step = 5; /* a run that went back: neither what it saved nor the newest goes */
+    assert_fine(checkpoint_save(&f->saved, &f->net, f->directory, 2, NULL, 0, &why));
+    assert_fine(checkpoint_list(f->directory, &steps, &count, &why));
+    assert_int_equal(count, 2);
+    assert_int_equal(steps[0], 70);
+    assert_int_equal(steps[1], 5);
+    free(steps);
+}
+
+static void test_no_directory(void **state)
+{
+    struct fixture *f = *state;
+    struct error why;
+    assert_refused(checkpoint_save(&f->saved, &f->net, "/no/such/directory", 0, NULL, 0, &why), "No such file");
+}
+
+/* ---- no room: the tutorial's 8.5 MB, which do not fit ---- */
+
+static int files_in(const char *directory)
+{
+    char command[4400];
+    snprintf(command, sizeof command, "ls -A '%s' | wc -l", directory);
+    FILE *pipe = popen(command, "r");
+    int count = -1;
+    assert_int_equal(fscanf(pipe, "%d", &count), 1);
+    pclose(pipe);
+    return count;
+}
+
+/* After a small checkpoint, one of the tutorial's model; then the small one again. */
+static void save_too_much(struct fixture *f, const char *reason)
+{
+    struct error why;
+    struct fixture large = {0};
+    char file[4200];
+    strcpy(file, save(f, 1));
+    const struct model *tutorial = model_find("tutorial", &why);
+    assert_non_null(tutorial);
+    state_init(&large, tutorial);
+    assert_refused(checkpoint_save(&large.saved, &large.net, f->directory, 1, NULL, 0, &why), reason);
+    assert_int_equal(files_in(f->directory), 1);
+    load_and_compare(f, file);
+    load_and_compare(f, save(f, 2));
+    state_free(&large);
+}
+
+static void test_full_disk(void **state)
+{
+    struct fixture *f = *state;
+    if (mount("none", f->directory, "tmpfs", 0, "size=2m"))
+        skip();
+    save_too_much(f, "No space left on device");
+    assert_int_equal(umount(f->directory), 0);
+}
+
+static void test_file_size_limit(void **state)
+{
+    struct fixture *f = *state;
+    struct rlimit limit, old;
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+    limit = (struct rlimit){1 << 20, old.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    save_too_much(f, "File too large");
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+}
+
+int main(void)
+{
+    cmocka_set_message_output(CM_OUTPUT_TAP);
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(test_round_trip), TEST(test_large_numbers), TEST(test_layout),       TEST(test_other_model),
+        TEST(test_no_checkpoint), TEST(test_truncated),  TEST(test_flipped_bits), TEST(test_list),
+        TEST(test_keep),       TEST(test_no_directory),  TEST(test_full_disk),    TEST(test_file_size_limit),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
