@@ -31,7 +31,7 @@ static const struct flag flags[] = {
     {"data", TRAIN | EVAL, TEXT, "FILE", "data/cifar10.h5", 0, 0, NULL, "packed data set", AT(data)},
     {"train-dir", TRAIN, TEXT, "DIR", "runs/cifar10", 0, 0, NULL, "checkpoints and logs go here", AT(train_dir)},
     {"model", TRAIN | BENCH, TEXT, "NAME", "tutorial", 0, 0, NULL, "layer table", AT(model)},
-    {"batch-size", TRAIN | EVAL | BENCH, INTEGER, "N", "128", 1, 1e6, NULL, "images a rank and step", AT(batch_size)},
+    {"batch-size", TRAIN | EVAL | BENCH, INTEGER, "N", "128", 1, 1e8, NULL, "images a rank and step", AT(batch_size)},
     {"max-steps", TRAIN, INTEGER, "N", "100000", 1, 1e9, NULL, "last step, from 0 on also when continued",
      AT(max_steps)},
     {"epochs", TRAIN, REAL, "X", "0", 0, 1e6, NULL, "last epoch, instead of --max-steps", AT(epochs)},

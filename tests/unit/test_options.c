@@ -92,7 +92,7 @@ static const struct {
     {"--batch-size=0", {"--batch-size", "'0'", "from 1 to"}},
     {"--batch-size -128", {"--batch-size", "'-128'", "from 1 to"}},
     {"--batch-size 1e2", {"--batch-size", "'1e2'", "whole number"}},
-    {"--batch-size 99999999999999999999", {"--batch-size", "99999999999999999999", "to 1000000"}},
+    {"--batch-size 99999999999999999999", {"--batch-size", "99999999999999999999", "to 100000000"}},
     {"--max-steps -5", {"--max-steps", "'-5'", "from 1 to"}},
     {"--max-steps", {"--max-steps", "needs a value", ""}},
     {"--learning-rate nan", {"--learning-rate", "'nan'", "from 0 to"}},

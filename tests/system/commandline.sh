@@ -1,0 +1,64 @@
+#!/bin/bash
+# The command line as a user meets it: help, version, and one sentence with exit code 2 for each mistake.
+. tests/lib.sh
+
+for command in "" train eval pack predict inspect bench; do
+    help=$(./cifar10_mpi $command --help 2>&1)
+    rc=$?
+    [ $rc -eq 0 ] && [ "$(wc -l <<< "$help")" -le 45 ] && [ "$(wc -L <<< "$help")" -le 80 ] && [[ $help == *Usage:* ]] &&
+        ok "'${command:+$command }--help' fits a screen" || not_ok "'${command:+$command }--help' fits a screen" "$rc: $help"
+done
+# The README's and the scripts' flags must be there. Expected: the tutorial's values.
+check "--help shows the tutorial's batch" grep -qE -- '--batch-size N .*\[128\]' <(./cifar10_mpi --help)
+check "and its averages' decay" grep -qE -- '--ema-decay X .*\[0.9999\]' <(./cifar10_mpi --help)
+check "--version" grep -qE '^cifar10_mpi [0-9]+\.[0-9]+' <(./cifar10_mpi --version)
+
+wrong() { # PATTERN WORD...: exit code 2, one line on standard error, nothing on standard output
+    local pattern=$1 rc out
+    shift
+    out=$(timeout 20 ./cifar10_mpi "$@" 2> "$tmp/said" < /dev/null)
+    rc=$?
+    if [ $rc -eq 2 ] && [ -z "$out" ] && [ "$(wc -l < "$tmp/said")" -eq 1 ] && grep -qE -- "$pattern" "$tmp/said"; then
+        ok "refused: $*"
+    else
+        not_ok "refused: $*" "exit code $rc; $out$(cat "$tmp/said")"
+    fi
+}
+cd_before=$(ls -A)
+wrong "--batch-size '0'.* 1 to" --batch-size=0
+wrong "--batch-size '-5'.* 1 to" train --batch-size -5
+wrong "--max-steps '-5'.* 1 to" --max-steps -5
+wrong "--learning-rate 'nan'" --learning-rate nan
+wrong "--slices '3x'.*whole number" --slices 3x
+wrong "--seed '18446744073709551616'" --seed 18446744073709551616
+wrong "--run-once takes no value.*False" eval --run-once=False
+wrong "--tower 'abacus'.*onednn" --tower abacus
+wrong "--max-steps needs a value" --max-steps
+wrong "--max-steps and --epochs" --max-steps 5 --epochs 1
+wrong "did you mean --batch-size" --batch_size 128
+wrong "did you mean train" trian
+wrong "no command 'dance'" dance
+wrong "no use for the word 'dance'" train dance
+wrong "pack needs a file.*OUT.h5" pack --from somewhere
+wrong "--from .*--download" pack out.h5
+wrong "--from and --download" pack --from a --download out.h5
+wrong "inspect needs a file" inspect
+wrong "predict needs a file" predict --no-ema
+wrong "--data: its value is [0-9]+ bytes" --data "$(printf 'x%.0s' {1..2000})"
+[ "$cd_before" = "$(ls -A)" ] && ok "none of them left a file" || not_ok "none of them left a file"
+
+said_once() { # NAME EXIT-CODE PATTERN WORD...: under mpirun with 3 ranks
+    local name=$1 expected=$2 pattern=$3 rc
+    shift 3
+    timeout 60 mpirun -np 3 ./cifar10_mpi "$@" > "$tmp/said" 2>&1 < /dev/null
+    rc=$?
+    if [ $rc -eq "$expected" ] && [ "$(grep -cE -- "$pattern" "$tmp/said")" -eq 1 ]; then
+        ok "$name"
+    else
+        not_ok "$name" "exit code $rc, not $expected; $(cat "$tmp/said")"
+    fi
+}
+said_once "3 ranks say it once" 2 "--batch-size '0'" --batch-size=0
+said_once "3 ranks print help once" 0 "^Usage:" --help
+said_once "3 ranks print the version once" 0 "^cifar10_mpi [0-9]" --version
+finish
