@@ -56,7 +56,7 @@ LIBRARY := $(BUILD)/libcifar10.a
 PROGRAM := $(if $(filter build,$(BUILD)),cifar10_mpi,$(BUILD)/cifar10_mpi)
 UNIT_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c tests/backends/test_*.c tests/mpi/test_*.c))
 
-.PHONY: all lib deps deps-test run test unit tests-built sanitized-asan sanitized-tsan info clean install help FORCE
+.PHONY: all lib deps deps-test run bench test unit tests-built sanitized-asan sanitized-tsan info clean install help FORCE
 .DELETE_ON_ERROR:
 
 all: $(PROGRAM) ## build ./cifar10_mpi (the default)
@@ -100,6 +100,9 @@ run: ## set up, build, train on 2 ranks for some minutes, evaluate, show where t
 	@scripts/deps.sh build
 	@$(SELF) $(JOBS) all
 	@scripts/run.sh
+
+bench: all ## compare training rates in one run (scripts/bench.sh tells how to name peers) and show where a step's time goes
+	@scripts/bench.sh
 
 test: ## set up what the tests need, build and run them all, sanitizers included
 	@scripts/deps.sh build test

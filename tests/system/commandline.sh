@@ -14,14 +14,15 @@ check "and its averages' decay" grep -qE -- '--ema-decay X .*\[0.9999\]' <(./cif
 check "--version" grep -qE '^cifar10_mpi [0-9]+\.[0-9]+' <(./cifar10_mpi --version)
 
 wrong() { # PATTERN WORD...: exit code 2, one line on standard error, nothing on standard output
-    local pattern=$1 rc out
+    local pattern=$1 rc out line
     shift
+    line="$*"
     out=$(timeout 20 ./cifar10_mpi "$@" 2> "$tmp/said" < /dev/null)
     rc=$?
     if [ $rc -eq 2 ] && [ -z "$out" ] && [ "$(wc -l < "$tmp/said")" -eq 1 ] && grep -qE -- "$pattern" "$tmp/said"; then
-        ok "refused: $*"
+        ok "refused: ${line:0:60}"
     else
-        not_ok "refused: $*" "exit code $rc; $out$(cat "$tmp/said")"
+        not_ok "refused: ${line:0:60}" "exit code $rc; $out$(cat "$tmp/said")"
     fi
 }
 cd_before=$(ls -A)

@@ -1,0 +1,103 @@
+#!/bin/bash
+# What `make bench` does: compares rates in one run, in both orders, by medians, and prints a table.
+#   CIFAR10_DIR=DIR      the binary files of CIFAR-10 (holds cifar-10-batches-bin/); else data/cifar10.h5, else the sample
+#   PEERS=DIR            also run tf_tutorial.py and torch_tutorial.py of DIR, the same model in TensorFlow and PyTorch,
+#   TF_PYTHON=, TORCH_PYTHON=   with these Pythons
+#   ROUNDS=4 STEPS=200 TOWER=auto
+# Absolute rates move with the machine's mood, so look at the ratios: each is the median over the rounds.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+rounds=${ROUNDS:-4} steps=${STEPS:-200} tower=${TOWER:-auto} window=20
+
+if [ "$(id -u)" -eq 0 ]; then export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1; fi
+# All ranks are on this machine: no network, and no reading of each other's memory, which containers forbid.
+export OMPI_MCA_btl=self,vader OMPI_MCA_btl_vader_single_copy_mechanism=none OMPI_MCA_oob_tcp_if_include=lo
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+
+say() { echo "bench.sh: $*" >&2; }
+# Settings of OpenBLAS that a machine's owner made for other programs would make the peers slow.
+clean() { env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE "$@"; }
+median() { sort -g | awk '{ x[NR] = $1 } END { if (NR) printf "%.6g\n", (x[int((NR + 1) / 2)] + x[int(NR / 2) + 1]) / 2 }'; }
+
+find_data() { # sets $data
+    mkdir -p build/bench
+    if [ -n "${CIFAR10_DIR:-}" ]; then
+        data=build/bench/cifar10.h5
+        [ -s $data ] || ./cifar10_mpi pack --from "$CIFAR10_DIR" $data >&2
+    elif [ -f data/cifar10.h5 ]; then
+        data=data/cifar10.h5
+    else
+        data=build/bench/sample.h5
+        [ -s $data ] || ./cifar10_mpi pack --from tests/data/cifar10-sample.tar.xz $data >&2
+    fi
+    say "data: $data"
+}
+
+train() { # RANKS BATCH OPTIONS...: prints examples/sec, the median over windows of steps; the first two are dropped
+    local ranks=$1 batch=$2
+    shift 2
+    rm -rf "$tmp/run"
+    clean mpirun -np "$ranks" --bind-to core ./cifar10_mpi train --data $data --train-dir "$tmp/run" --tower "$tower" \
+        --batch-size "$batch" --log-frequency $window --max-steps $((steps + 2 * window)) "$@" > "$tmp/log" 2>&1 ||
+        { cat "$tmp/log" >&2; return 1; }
+    sed -n 's,.*(\([0-9.]*\) examples/sec.*,\1,p' "$tmp/log" | tail -n +3 | median
+}
+
+# One benchmark each: prints examples/sec.
+two_64() { train 2 64; }
+slices_8() { train 2 64 --slices 8; }
+two_128() { train 2 128; }
+one_128() { train 1 128; }
+peer() { # COMMAND...
+    clean "$@" > "$tmp/log" 2>&1 || { tail -n 20 "$tmp/log" >&2; return 1; }
+    sed -n 's,.*: \([0-9.]*\) examples/sec.*,\1,p' "$tmp/log" | tail -n 1
+}
+tensorflow() {
+    CUDA_VISIBLE_DEVICES='' peer "$TF_PYTHON" "$PEERS/tf_tutorial.py" --data "$CIFAR10_DIR" --threads 2 --steps "$steps"
+}
+torch() { peer "$TORCH_PYTHON" "$PEERS/torch_tutorial.py" --threads 2 --steps 40; }
+
+compare() { # NAME...: each once a round, every other round in the opposite order; rates go to $tmp/NAME.rates
+    local round name order
+    for ((round = 1; round <= rounds; round++)); do
+        order=$(printf '%s\n' "$@")
+        if ((round % 2 == 0)); then order=$(tac <<< "$order"); fi
+        for name in $order; do
+            $name > "$tmp/rate"
+            cat "$tmp/rate" >> "$tmp/$name.rates"
+            say "round $round of $rounds: $name: $(cat "$tmp/rate") examples/sec"
+        done
+    done
+}
+
+ratio() { paste "$tmp/$1.rates" "$tmp/$2.rates" | awk '{ print $1 / $2 }' | median; } # of A to B, by rounds
+
+row() { # NAME TEXT [RATIO GOAL]
+    printf '%-52s %12.1f %10.1f %10.1f %8s  %s\n' "$2" "$(median < "$tmp/$1.rates")" "$(sort -g "$tmp/$1.rates" | head -n 1)" \
+        "$(sort -g "$tmp/$1.rates" | tail -n 1)" "${3:--}" "${4:-}"
+}
+
+find_data
+peers=
+if [ -n "${PEERS:-}" ] && [ -n "${TF_PYTHON:-}" ] && [ -n "${CIFAR10_DIR:-}" ]; then peers+=" tensorflow"; fi
+if [ -n "${PEERS:-}" ] && [ -n "${TORCH_PYTHON:-}" ]; then peers+=" torch"; fi
+[ -n "$peers" ] || say "no peers: PEERS=, TF_PYTHON= (which also needs CIFAR10_DIR=) and TORCH_PYTHON= would name them"
+
+compare two_64 slices_8 $peers
+compare two_128 one_128
+
+printf '\n%-52s %12s %10s %10s %8s\n' "# training end to end, data pipeline included" "median" "least" "most" "ratio"
+printf '%-52s %12s %10s %10s %8s\n' "# fp32; $(nproc) cores; medians over $rounds rounds" "examples/sec" "" "" ""
+row two_64 "2 ranks x 64"
+for peer in $peers; do
+    case $peer in
+        tensorflow) row $peer "TensorFlow with its pipeline, 2 threads, batch 128" "$(ratio two_64 $peer)" "2 x 64 to it; goal 1.6" ;;
+        torch) row $peer "PyTorch, input in memory, 2 threads, batch 128" "$(ratio two_64 $peer)" "2 x 64 to it; goal 2.8" ;;
+    esac
+done
+row slices_8 "2 ranks x 64, --slices 8" "$(ratio two_64 slices_8)" "2 x 64 to it; goal at most 1.15"
+row one_128 "1 rank x 128, on one core"
+row two_128 "2 ranks x 128" "$(ratio two_128 one_128)" "to one rank; goal 1.85"
+echo
+clean mpirun -np 2 --bind-to core ./cifar10_mpi bench --tower "$tower" --batch-size 128
