@@ -101,7 +101,7 @@ run: ## set up, build, train on 2 ranks for some minutes, evaluate, show where t
 	@$(SELF) $(JOBS) all
 	@scripts/run.sh
 
-bench: all ## compare training rates in one run (scripts/bench.sh tells how to name peers) and show where a step's time goes
+bench: all ## compare training rates (scripts/bench.sh tells how), and show where the time of a step goes
 	@scripts/bench.sh
 
 test: ## set up what the tests need, build and run them all, sanitizers included

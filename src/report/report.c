@@ -101,7 +101,7 @@ int report_step(struct report *report, const struct interval *i, struct error *w
     report_line(report, "step %" PRIu64 ", loss = %.2f (%.1f examples/sec; %.3f sec/batch)", i->step, i->last_loss,
                 i->examples_per_second, i->seconds_per_batch);
     if (report->metrics)
-        fprintf(report->metrics, "%" PRIu64 ",%.6g,%.9g,%.9g,%.9g,%.9g,%.9g,%.9g,%.6g,%.6g,%.6g,%.6g\n", i->step,
+        fprintf(report->metrics, "%" PRIu64 ",%.6g,%.9g,%.9g,%.9g,%.9g,%.9g,%.6g,%.6g,%.6g,%.6g,%.6g\n", i->step,
                 i->epoch, i->total_loss, i->cross_entropy, i->precision, i->last_loss, i->average_loss,
                 (double)i->rate, i->examples_per_second, i->seconds_per_batch, i->data_wait, i->reduce_wait);
     return check_written(report, why);

@@ -1,0 +1,24 @@
+#!/bin/bash
+# On a terminal, also one behind mpirun, a progress line shows the rest of the run; in a file there are only log lines.
+. tests/lib.sh
+data=$(small_data) || { not_ok "a packed data set" "$data"; finish; exit; }
+train="./cifar10_mpi train --data $data --batch-size 4 --max-steps 20 --train-dir $tmp"
+
+if command -v script > /dev/null; then
+    for launcher in "" "mpirun -np 2 "; do
+        where=${launcher:+"behind mpirun "}
+        TERM=xterm script -qec "stty cols 50; $launcher$train/tty${launcher:0:1}" /dev/null < /dev/null > "$tmp/typescript" 2>&1
+        check "a terminal ${where}shows progress" grep -qE 'step [0-9]+/20, epoch 0\.[0-9]+, loss [0-9.]+' "$tmp/typescript"
+        tr '\r' '\n' < "$tmp/typescript" | sed 's/\x1b\[K//g' | grep -E '^step [0-9]+/20' > "$tmp/progress"
+        check "never wider than the terminal ${where}" test "$(wc -L < "$tmp/progress")" -le 49
+        TERM=dumb script -qec "$launcher$train/dumb${launcher:0:1}" /dev/null < /dev/null > "$tmp/typescript" 2>&1
+        check "a dumb terminal ${where}shows none" test "$(grep -c '20, epoch' "$tmp/typescript")" -eq 0
+    done
+else
+    skip "progress on a terminal" "there is no script command"
+fi
+mpirun -np 2 $train/file > "$tmp/out" 2>&1
+check "a file gets log lines" grep -qE 'step 20, loss = [0-9.]+ \([0-9.]+ examples/sec; [0-9.]+ sec/batch\)$' "$tmp/out"
+check "and no progress" test "$(grep -c $'\r' "$tmp/out")" -eq 0
+check "train.log holds the same log lines" test "$(grep -c ' step .*examples/sec' "$tmp/file/train.log")" -eq 2
+finish
