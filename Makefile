@@ -61,13 +61,16 @@ UNIT_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*
 
 all: $(PROGRAM) ## build ./cifar10_mpi (the default)
 
+# One short line a file; `make V=1` shows the commands.
+say = $(if $(V),,@echo '  $(1)';)
+
 $(PROGRAM): $(BUILD)/main.o $(LIBRARY)
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+	$(call say,link $@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 
 lib: $(LIBRARY)
 $(LIBRARY): $(OBJECTS)
 	@rm -f $@
-	ar rcs $@ $^
+	$(call say,archive $@)ar rcs $@ $^
 
 # Flags and backends are a dependency too: a change of either rebuilds what it touches.
 $(BUILD)/flags: FORCE
@@ -77,11 +80,11 @@ FORCE:
 
 $(BUILD)/%.o: src/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+	$(call say,compile $@)$(CC) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
 
 $(BUILD)/tests/%: tests/%.c $(LIBRARY)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) -Itests -MMD -MP $(LDFLAGS_ALL) -o $@ $< $(LIBRARY) -lcmocka $(LIBS)
+	$(call say,build $@)$(CC) $(CFLAGS_ALL) -Itests -MMD -MP $(LDFLAGS_ALL) -o $@ $< $(LIBRARY) -lcmocka $(LIBS)
 
 tests-built: $(UNIT_TESTS)
 

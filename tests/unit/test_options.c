@@ -19,7 +19,7 @@ static char printed[8192]; /* by the last parse, to standard output and error */
 static enum options_outcome parse(const char *line)
 {
     static char words[1 << 14];
-    char *argv[128] = {"cifar10_mpi"};
+    static char *argv[128] = {"cifar10_mpi"}; /* options.files point into it */
     int argc = 1;
     snprintf(words, sizeof words, "%s", line);
     for (char *word = strtok(words, " "); word; word = strtok(NULL, " "))
