@@ -82,15 +82,6 @@ static hid_t creation_list(const struct h5_shape *shape, int64_t chunk_rows)
     return H5I_INVALID_HID;
 }
 
-static hid_t parents_list(void)
-{
-    hid_t list = H5Pcreate(H5P_LINK_CREATE);
-    if (list >= 0 && H5Pset_create_intermediate_group(list, 1) >= 0)
-        return list;
-    H5Pclose(list);
-    return H5I_INVALID_HID;
-}
-
 /* Rows of a chunk: as asked for, but at least one and not above the limit. -1 where the shape is impossible. */
 static int64_t chunk_fit(struct h5 *h5, const char *name, const struct h5_shape *shape, int64_t rows, struct error *why)
 {
@@ -105,37 +96,51 @@ static int64_t chunk_fit(struct h5 *h5, const char *name, const struct h5_shape 
     return rows < 1 ? 1 : rows;
 }
 
+int h5_make_group(struct h5 *h5, const char *name, struct error *why)
+{
+    hid_t list = H5Pcreate(H5P_GROUP_CREATE), group = H5I_INVALID_HID;
+    if (list >= 0 && H5Pset_obj_track_times(list, false) >= 0)
+        group = H5Gcreate2(h5->file, name, H5P_DEFAULT, list, H5P_DEFAULT);
+    int status = group < 0 || H5Gclose(group) < 0 ? h5_error(h5, why, "group %s cannot be created", name) : 0;
+    H5Pclose(list);
+    return status;
+}
+
+/* The groups that lead to a data set (those that the library would make itself would carry times). */
+static int parents_make(struct h5 *h5, const char *name, struct error *why)
+{
+    char group[H5_NAME];
+    for (const char *slash = strchr(name + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+        if (snprintf(group, sizeof group, "%.*s", (int)(slash - name), name) >= (int)sizeof group)
+            return error_set(why, "%s: %.64s...: the name is too long", h5->path, name);
+        if (!h5_has(h5, group, NULL) && h5_make_group(h5, group, why))
+            return -1;
+    }
+    return 0;
+}
+
 int h5_make(struct h5 *h5, const char *name, const struct h5_shape *shape, const char *const *labels,
             int64_t chunk_rows, struct error *why)
 {
     int64_t rows = chunk_fit(h5, name, shape, chunk_rows, why);
-    if (rows < 0)
+    if (rows < 0 || parents_make(h5, name, why))
         return -1;
     hsize_t size[H5_RANK_MAX], most[H5_RANK_MAX];
     for (int i = 0; i < shape->rank; i++)
         size[i] = most[i] = (hsize_t)shape->size[i];
     most[0] = H5S_UNLIMITED;
-    hid_t creation = creation_list(shape, rows), parents = parents_list();
+    hid_t creation = creation_list(shape, rows);
     hid_t space = H5Screate_simple(shape->rank, size, most), set = H5I_INVALID_HID;
-    if (creation >= 0 && parents >= 0 && space >= 0)
-        set = H5Dcreate2(h5->file, name, type_in_file(shape->type), space, parents, creation, H5P_DEFAULT);
+    if (creation >= 0 && space >= 0)
+        set = H5Dcreate2(h5->file, name, type_in_file(shape->type), space, H5P_DEFAULT, creation, H5P_DEFAULT);
     int status = set < 0 ? h5_error(h5, why, "%s: cannot be created", name) : 0;
     if (!status && labels)
         status = label(h5, set, name, labels, shape->rank, why);
     if (set >= 0 && H5Dclose(set) < 0 && !status)
         status = h5_error(h5, why, "%s: cannot be written", name);
     H5Sclose(space);
-    H5Pclose(parents);
     H5Pclose(creation);
     return status;
-}
-
-int h5_make_group(struct h5 *h5, const char *name, struct error *why)
-{
-    hid_t group = H5Gcreate2(h5->file, name, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
-    if (group < 0 || H5Gclose(group) < 0)
-        return h5_error(h5, why, "group %s cannot be created", name);
-    return 0;
 }
 
 /* ---- looking ---- */

@@ -15,6 +15,7 @@
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "store.h"
@@ -448,6 +449,37 @@ static void test_file_size_limit(void **state)
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
 }
 
+/* ---- killed while saving ---- */
+
+static void test_killed(void **state)
+{
+    struct fixture *f = *state;
+    struct error why;
+    uint64_t *steps, newest = 0;
+    int count;
+    for (int kill_after = 1; kill_after <= 20; kill_after++) {
+        pid_t child = fork();
+        if (!child)
+            for (uint64_t step = newest + 1;; step++)
+                save(f, step);
+        usleep((useconds_t)kill_after * 4999);
+        assert_int_equal(kill(child, SIGKILL), 0);
+        assert_int_equal(waitpid(child, NULL, 0), child);
+        assert_fine(checkpoint_list(f->directory, &steps, &count, &why));
+        for (int i = 0; i < count; i++) {
+            char file[4200];
+            checkpoint_name(f->directory, steps[i], file, sizeof file);
+            f->saved.step = steps[i];
+            load_and_compare(f, file);
+        }
+        newest = count ? steps[0] : 0;
+        free(steps);
+    }
+    save(f, newest + 1);
+    assert_true(newest > 0);
+    assert_int_equal(files_in(f->directory), newest + 1);
+}
+
 int main(void)
 {
     cmocka_set_message_output(CM_OUTPUT_TAP);
@@ -456,6 +488,7 @@ int main(void)
         TEST(test_round_trip), TEST(test_large_numbers), TEST(test_layout),       TEST(test_other_model),
         TEST(test_no_checkpoint), TEST(test_truncated),  TEST(test_flipped_bits), TEST(test_list),
         TEST(test_keep),       TEST(test_no_directory),  TEST(test_full_disk),    TEST(test_file_size_limit),
+        TEST(test_killed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

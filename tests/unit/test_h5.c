@@ -7,6 +7,7 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <hdf5.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,6 +52,14 @@ static int remove_directory(void **state)
     do {                                         \
         if (call)                                \
             fail_msg("%s: %s", #call, why.text); \
+    } while (0)
+
+#define assert_refused(call, words)                                        \
+    do {                                                                   \
+        strcpy(why.text, "(nothing)");                                     \
+        assert_int_equal(call, -1);                                        \
+        if (!strstr(why.text, words))                                      \
+            fail_msg("'%s' is not in the sentence '%s'", words, why.text); \
     } while (0)
 
 static void test_round_trip(void **state)
@@ -110,6 +119,10 @@ static void test_round_trip(void **state)
     assert_int_equal(count, 3);
     assert_string_equal(names[1], "a longer name");
     free(names);
+    assert_fine(h5_get_texts(h5, "/train/images", "DIMENSION_LABELS", &names, &count, &why));
+    assert_int_equal(count, 3);
+    assert_string_equal(names[2], "W");
+    free(names);
     assert_fine(h5_get_integer(h5, "/", "step", &integer, &why));
     assert_true(integer == -12345678901LL);
     assert_fine(h5_get_real(h5, "/", "loss", &real, &why));
@@ -117,11 +130,402 @@ static void test_round_trip(void **state)
     assert_fine(h5_close(h5, &why));
 }
 
+/* ---- what others wrote, by the library itself ---- */
+
+static void foreign_attribute(hid_t file, const char *name, hid_t type, const void *value, hsize_t count)
+{
+    hid_t space = count ? H5Screate_simple(1, &count, NULL) : H5Screate(H5S_SCALAR);
+    hid_t attribute = H5Acreate2(file, name, type, space, H5P_DEFAULT, H5P_DEFAULT);
+    assert_true(H5Awrite(attribute, type, value) >= 0);
+    H5Aclose(attribute);
+    H5Sclose(space);
+}
+
+static void foreign_set(hid_t file, const char *name, hid_t type, int rank, const void *value)
+{
+    hsize_t size[6] = {2, 1, 1, 1, 1, 1};
+    hid_t space = rank ? H5Screate_simple(rank, size, NULL) : H5Screate(H5S_SCALAR);
+    hid_t set = H5Dcreate2(file, name, type, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    assert_true(H5Dwrite(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, value) >= 0);
+    H5Dclose(set);
+    H5Sclose(space);
+}
+
+static void test_foreign_texts(void **state)
+{
+    (void)state;
+    struct error why;
+    hid_t file = H5Fcreate(path("texts.h5"), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT), type = H5Tcopy(H5T_C_S1);
+    H5Tset_size(type, H5T_VARIABLE);
+    foreign_attribute(file, "variable", type, (const char *[]){"of any length"}, 0);
+    foreign_attribute(file, "several", type, (const char *[]){"one", "two", NULL}, 3);
+    H5Tset_cset(type, H5T_CSET_UTF8);
+    foreign_attribute(file, "unicode", type, (const char *[]){"größer"}, 0);
+    H5Tclose(type);
+    type = H5Tcopy(H5T_C_S1);
+    H5Tset_size(type, 4);
+    H5Tset_strpad(type, H5T_STR_NULLPAD);
+    foreign_attribute(file, "padded", type, "fullabc", 2);
+    H5Tclose(type);
+    foreign_attribute(file, "integer", H5T_STD_I16BE, &(int16_t){0x0500}, 0);
+    foreign_attribute(file, "integers", H5T_NATIVE_INT64, &(int64_t[]){1, 2}, 2);
+    H5Fclose(file);
+
+    struct h5 *h5 = h5_open(path("texts.h5"), &why);
+    char text[32], (*texts)[64];
+    int count;
+    int64_t integer;
+    double real;
+    assert_fine(h5_get_text(h5, "/", "variable", text, sizeof text, &why));
+    assert_string_equal(text, "of any length");
+    assert_fine(h5_get_text(h5, "/", "unicode", text, sizeof text, &why));
+    assert_string_equal(text, "größer");
+    assert_fine(h5_get_texts(h5, "/", "several", &texts, &count, &why));
+    assert_int_equal(count, 3);
+    assert_string_equal(texts[1], "two");
+    assert_string_equal(texts[2], "");
+    free(texts);
+    assert_fine(h5_get_texts(h5, "/", "padded", &texts, &count, &why));
+    assert_string_equal(texts[0], "full");
+    assert_string_equal(texts[1], "abc");
+    free(texts);
+    assert_fine(h5_get_integer(h5, "/", "integer", &integer, &why));
+    assert_int_equal(integer, 5);
+    assert_refused(h5_get_text(h5, "/", "variable", text, 5, &why), "longer than 4 bytes");
+    assert_refused(h5_get_text(h5, "/", "several", text, sizeof text, &why), "not one text");
+    assert_refused(h5_get_text(h5, "/", "integer", text, sizeof text, &why), "not one text");
+    assert_refused(h5_get_integer(h5, "/", "variable", &integer, &why), "not one integer");
+    assert_refused(h5_get_integer(h5, "/", "integers", &integer, &why), "not one integer");
+    assert_refused(h5_get_real(h5, "/", "integer", &real, &why), "not one floating-point number");
+    assert_refused(h5_get_text(h5, "/", "nothing", text, sizeof text, &why), "attribute nothing of / is missing");
+    assert_fine(h5_close(h5, &why));
+}
+
+static void test_foreign_sets(void **state)
+{
+    (void)state;
+    struct error why;
+    hid_t file = H5Fcreate(path("sets.h5"), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+    foreign_set(file, "int32", H5T_NATIVE_INT, 1, (int[]){1, 2});
+    foreign_set(file, "scalar", H5T_NATIVE_FLOAT, 0, (float[]){1});
+    foreign_set(file, "deep", H5T_NATIVE_FLOAT, 6, (float[]){1, 2});
+    foreign_set(file, "signed", H5T_NATIVE_SCHAR, 1, "ab");
+    foreign_set(file, "contiguous", H5T_IEEE_F32BE, 1, (uint8_t[]){0x3f, 0x80, 0, 0, 0xc0, 0, 0, 0});
+    H5Fclose(file);
+    struct h5 *h5 = h5_open(path("sets.h5"), &why);
+    struct h5_shape shape;
+    float values[2];
+    assert_refused(h5_shape(h5, "/int32", &shape, &why), "is of a type that is none of");
+    assert_refused(h5_shape(h5, "/signed", &shape, &why), "is of a type that is none of");
+    assert_refused(h5_shape(h5, "/scalar", &shape, &why), "0 dimensions");
+    assert_refused(h5_shape(h5, "/deep", &shape, &why), "6 dimensions");
+    assert_refused(h5_shape(h5, "/absent", &shape, &why), "data set /absent cannot be opened");
+    assert_fine(h5_read(h5, "/contiguous", 0, 2, values, &why));
+    assert_true(values[0] == 1 && values[1] == -2);
+    assert_refused(h5_read(h5, "/contiguous", 1, 2, values, &why), "has 2 rows, not 2 from 1 on");
+    assert_refused(h5_read(h5, "/contiguous", -1, 1, values, &why), "not 1 from -1 on");
+    assert_refused(h5_read(h5, "/contiguous", 0, INT64_MAX, values, &why), "has 2 rows");
+    assert_fine(h5_close(h5, &why));
+}
+
+/* A size that the file does not store is not believed: nobody is to allocate it. */
+static void test_claims(void **state)
+{
+    (void)state;
+    struct error why;
+    struct h5_shape shape = {H5_UINT8, 2, {1LL << 40, 3072}};
+    struct h5 *h5 = h5_create(path("claims.h5"), &why);
+    assert_fine(h5_make(h5, "/images", &shape, NULL, 250, &why));
+    assert_fine(h5_make(h5, "/empty", &(struct h5_shape){H5_UINT8, 2, {0, 3072}}, NULL, 250, &why));
+    assert_fine(h5_close(h5, &why));
+    hid_t file = H5Fopen(path("claims.h5"), H5F_ACC_RDWR, H5P_DEFAULT), list = H5Pcreate(H5P_DATASET_CREATE);
+    hid_t space = H5Screate_simple(1, (hsize_t[]){3LL << 30}, (hsize_t[]){H5S_UNLIMITED});
+    H5Pset_chunk(list, 1, (hsize_t[]){3LL << 30});
+    assert_true(H5Dclose(H5Dcreate2(file, "chunk", H5T_STD_U8LE, space, H5P_DEFAULT, list, H5P_DEFAULT)) >= 0);
+    H5Sclose(space);
+    H5Pclose(list);
+    H5Fclose(file);
+    h5 = h5_open(path("claims.h5"), &why);
+    uint8_t row[3072];
+    assert_refused(h5_shape(h5, "/images", &shape, &why), "claims 3377699720527872 bytes");
+    assert_refused(h5_read(h5, "/images", 0, 1, row, &why), "claims 3377699720527872 bytes");
+    assert_refused(h5_shape(h5, "/chunk", &shape, &why), "has chunks above");
+    assert_fine(h5_shape(h5, "/empty", &shape, &why));
+    assert_int_equal(shape.size[0], 0);
+    assert_fine(h5_close(h5, &why));
+}
+
+static void test_bad_requests(void **state)
+{
+    (void)state;
+    struct error why;
+    struct h5 *h5 = h5_create(path("bad.h5"), &why);
+    assert_refused(h5_make(h5, "/a", &(struct h5_shape){H5_UINT8, 0, {1}}, NULL, 1, &why), "1 to 4 dimensions");
+    assert_refused(h5_make(h5, "/a", &(struct h5_shape){H5_UINT8, 2, {1, 1LL << 40}}, NULL, 1, &why), "rows of 1 to");
+    assert_refused(h5_make(h5, "/a", &(struct h5_shape){H5_UINT8, 2, {1, -1}}, NULL, 1, &why), "rows of 1 to");
+    assert_refused(h5_close(h5, &why), "a write failed");
+    assert_null(h5_create("/no/such/directory/a.h5", &why));
+    assert_non_null(strstr(why.text, "/no/such/directory/a.h5: cannot be created: No such file or directory"));
+}
+
+/* ---- opening ---- */
+
+static void refused_open(const char *file, const char *words)
+{
+    struct error why = {""};
+    struct h5 *h5 = h5_open(file, &why);
+    assert_null(h5);
+    if (!strstr(why.text, words) || !strstr(why.text, file))
+        fail_msg("'%s' is not in the sentence '%s'", words, why.text);
+}
+
+static void test_refused_files(void **state)
+{
+    (void)state;
+    struct error why;
+    refused_open(path("absent.h5"), "No such file or directory");
+    refused_open(directory, "is a directory");
+    refused_open("/dev/null", "no file");
+    assert_fine(file_write(path("zero.h5"), "", 0, &why));
+    refused_open(path("zero.h5"), "is empty");
+    assert_fine(file_write(path("text.h5"), "hello", 5, &why));
+    refused_open(path("text.h5"), "is not an HDF5 file");
+}
+
+/* Another process holds the file locked, as HDF5's writers do: it is read all the same. */
+static void test_no_lock_needed(void **state)
+{
+    (void)state;
+    struct error why;
+    assert_fine(h5_close(h5_create(path("locked.h5"), &why), &why));
+    int descriptor = open(path("locked.h5"), O_RDWR);
+    assert_int_equal(flock(descriptor, LOCK_EX | LOCK_NB), 0);
+    struct h5 *h5 = h5_open(path("locked.h5"), &why);
+    if (!h5)
+        fail_msg("%s", why.text);
+    assert_fine(h5_close(h5, &why));
+    close(descriptor);
+}
+
+/* ---- damage ---- */
+
+static const uint8_t *rows(void)
+{
+    static uint8_t all[1000][30];
+    for (int i = 0; i < 1000; i++)
+        for (int k = 0; k < 30; k++)
+            all[i][k] = (uint8_t)(i * 7 + k);
+    return all[0];
+}
+
+/* Writes /train/images, 1000 rows in chunks of 250. */
+static int write_rows(const char *file, struct error *why)
+{
+    struct h5 *h5 = h5_create(file, why);
+    int status = !h5 || h5_make(h5, "/train/images", &(struct h5_shape){H5_UINT8, 2, {0, 30}}, NULL, 250, why) ? -1 : 0;
+    for (int first = 0; !status && first < 1000; first += 250)
+        status = h5_append(h5, "/train/images", rows() + first * 30, 250, why);
+    struct error ignored;
+    return h5_close(h5, status ? &ignored : why) || status ? -1 : 0;
+}
+
+/* -1 where it is refused; fails the test where other rows are read. */
+static int read_rows(const char *file, struct error *why)
+{
+    static uint8_t found[1000 * 30];
+    struct h5_shape shape;
+    struct h5 *h5 = h5_open(file, why);
+    if (!h5)
+        return -1;
+    int status = h5_shape(h5, "/train/images", &shape, why);
+    if (!status && (shape.type != H5_UINT8 || shape.rank != 2 || shape.size[0] != 1000 || shape.size[1] != 30))
+        status = error_set(why, "%s: another shape", file);
+    if (!status && !(status = h5_read(h5, "/train/images", 0, 1000, found, why)) && memcmp(found, rows(), sizeof found))
+        fail_msg("%s: other rows were read without a complaint", file);
+    struct error closing;
+    assert_int_equal(h5_close(h5, &closing), 0);
+    return status;
+}
+
+static void test_damage(void **state)
+{
+    (void)state;
+    static uint8_t bytes[1 << 17];
+    struct error why;
+    char file[4200], copy[4200];
+    strcpy(file, path("rows.h5"));
+    strcpy(copy, path("damaged.h5"));
+    assert_fine(write_rows(file, &why));
+    assert_fine(read_rows(file, &why));
+    FILE *open = fopen(file, "rb");
+    size_t size = fread(bytes, 1, sizeof bytes, open);
+    fclose(open);
+    assert_true(size > 30000 && size < sizeof bytes);
+    for (size_t cut = 0; cut < size; cut += cut < 64 || size - cut < 64 ? 1 : 171) {
+        assert_fine(file_write(copy, bytes, cut, &why));
+        assert_refused(read_rows(copy, &why), copy);
+    }
+    int refused = 0, flips = 2000;
+    uint64_t draw = 88172645463325252ULL;
+    for (int i = 0; i < flips; i++) {
+        draw ^= draw << 13;
+        draw ^= draw >> 7;
+        draw ^= draw << 17;
+        size_t bit = draw % (8 * size);
+        bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
+        assert_fine(file_write(copy, bytes, size, &why));
+        bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
+        refused += read_rows(copy, &why) != 0;
+    }
+    print_message("# %d of %d flipped bits were refused, the others changed nothing\n", refused, flips);
+    assert_true(refused > flips / 2);
+    bytes[size / 2] ^= 1; /* a byte of the images */
+    assert_fine(file_write(copy, bytes, size, &why));
+    assert_refused(read_rows(copy, &why), "Fletcher32");
+}
+
+static void test_equal_files(void **state)
+{
+    (void)state;
+    struct error why;
+    static char bytes[2][1 << 17];
+    size_t size[2];
+    for (int i = 0; i < 2; i++) {
+        assert_fine(write_rows(path("equal.h5"), &why));
+        FILE *open = fopen(path("equal.h5"), "rb");
+        size[i] = fread(bytes[i], 1, sizeof bytes[i], open);
+        fclose(open);
+        usleep(i ? 0 : 1100000); /* a time in it would be another second's */
+    }
+    assert_int_equal(size[0], size[1]);
+    assert_memory_equal(bytes[0], bytes[1], size[0]);
+}
+
+/* ---- no room, while streaming ---- */
+
+/* Appends until something is refused, at most 16 MB. */
+static void stream_too_much(const char *file, const char *reason)
+{
+    struct error why;
+    uint8_t *images = calloc(250, 3072);
+    struct h5 *h5 = h5_create(file, &why);
+    assert_non_null(h5);
+    assert_fine(h5_make(h5, "/train/images", &(struct h5_shape){H5_UINT8, 2, {0, 3072}}, NULL, 250, &why));
+    int status = 0;
+    for (int i = 0; i < 20 && !status; i++)
+        status = h5_append(h5, "/train/images", images, 250, &why);
+    assert_int_equal(status, -1);
+    if (!strstr(why.text, reason) || !strstr(why.text, file))
+        fail_msg("'%s' is not in the sentence '%s'", reason, why.text);
+    assert_refused(h5_close(h5, &why), "a write failed");
+    assert_int_equal(unlink(file), 0);
+    free(images);
+}
+
+/* The process goes on, in the space that is free again, and ends as it should. */
+static int stream_and_go_on(const char *reason)
+{
+    struct error why;
+    for (int i = 0; i < 3; i++) {
+        stream_too_much(path("large.h5"), reason);
+        assert_fine(write_rows(path("small.h5"), &why));
+        assert_fine(read_rows(path("small.h5"), &why));
+    }
+    return 0;
+}
+
+static void in_child(int (*work)(const char *reason), const char *reason)
+{
+    int status;
+    fflush(stdout);
+    pid_t child = fork();
+    if (!child)
+        exit(work(reason));
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static void test_full_disk(void **state)
+{
+    (void)state;
+    if (mount("none", directory, "tmpfs", 0, "size=2m"))
+        skip();
+    in_child(stream_and_go_on, "No space left on device");
+    assert_int_equal(umount2(directory, MNT_DETACH), 0);
+}
+
+/* Wherever the disk ends, to the page: an error, or all is there. */
+static void test_every_full_disk(void **state)
+{
+    (void)state;
+    struct error why;
+    char options[64];
+    int refused = 0;
+    for (int pages = 1; pages < 16; pages++) {
+        snprintf(options, sizeof options, "size=%dk", 4 * pages);
+        if (mount("none", directory, "tmpfs", 0, options))
+            skip();
+        if (write_rows(path("rows.h5"), &why))
+            refused++;
+        else
+            assert_fine(read_rows(path("rows.h5"), &why));
+        assert_int_equal(umount2(directory, MNT_DETACH), 0);
+    }
+    assert_true(refused >= 6 && refused < 15);
+}
+
+static int stream_with_a_limit(const char *reason)
+{
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &(struct rlimit){1500000, RLIM_INFINITY}), 0);
+    return stream_and_go_on(reason);
+}
+
+static void test_file_size_limit(void **state)
+{
+    (void)state;
+    in_child(stream_with_a_limit, "File too large");
+}
+
+/* ---- files that are whole or absent ---- */
+
+static void test_beside(void **state)
+{
+    (void)state;
+    struct error why;
+    char temporary[64];
+    assert_fine(file_beside("data/cifar10.h5", temporary, sizeof temporary, &why));
+    assert_string_equal(temporary, "data/.cifar10.h5.tmp");
+    assert_fine(file_beside("a.h5", temporary, sizeof temporary, &why));
+    assert_string_equal(temporary, ".a.h5.tmp");
+    assert_fine(file_beside("/a.h5", temporary, sizeof temporary, &why));
+    assert_string_equal(temporary, "/.a.h5.tmp");
+    assert_refused(file_beside("data/", temporary, sizeof temporary, &why), "names no file");
+    assert_refused(file_beside("data/cifar10.h5", temporary, 20, &why), "too long");
+    assert_fine(file_write(path("new"), "new", 3, &why));
+    assert_fine(file_write(path("old"), "old one", 7, &why));
+    assert_fine(file_commit(path("new"), path("old"), &why));
+    assert_int_equal(access(path("new"), F_OK), -1);
+    char text[8] = "";
+    FILE *open = fopen(path("old"), "r");
+    assert_int_equal(fread(text, 1, sizeof text, open), 3);
+    fclose(open);
+    assert_refused(file_commit(path("absent"), path("old"), &why), "No such file");
+    assert_int_equal(access(path("old"), F_OK), 0);
+}
+
 int main(void)
 {
     cmocka_set_message_output(CM_OUTPUT_TAP);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_round_trip),      cmocka_unit_test(test_foreign_texts),
+        cmocka_unit_test(test_foreign_sets),    cmocka_unit_test(test_claims),
+        cmocka_unit_test(test_bad_requests),    cmocka_unit_test(test_refused_files),
+        cmocka_unit_test(test_no_lock_needed),  cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_equal_files),     cmocka_unit_test(test_full_disk),
+        cmocka_unit_test(test_every_full_disk), cmocka_unit_test(test_file_size_limit),
+        cmocka_unit_test(test_beside),
     };
     return cmocka_run_group_tests(tests, make_directory, remove_directory);
 }
