@@ -325,7 +325,7 @@ def special_images():
     speck = flat.copy()
     speck[16, 16, 1] += 1
     ramp = np.broadcast_to(np.arange(0, 256, 8, dtype=np.uint8)[None, :, None], (32, 32, 3))
-    return np.stack([flat, np.zeros_like(flat), np.full_like(flat, 255), colour, speck, ramp])
+    return np.stack([flat, np.zeros_like(flat), np.full_like(flat, 255), colour, ramp, speck, speck])
 
 
 def draws_of(stream, count, height, width, crop):
@@ -369,8 +369,10 @@ def make_distort():
     limits = [(0, 0, False, np.float32(-63), np.float32(0.2)), (8, 8, True, np.float32(62.5), np.float32(1.75)),
               (0, 8, True, np.float32(0), np.float32(1)), (8, 0, False, np.float32(0.1), np.float32(0.7))]
     put_distortions(file, "limits", noise(2, (4, 32, 32, 3)), limits, 24, "draws at their limits")
-    put_distortions(file, "flat", special_images(), draws_of(IMAGES + 3, 6, 32, 32, 24), 24,
-                    "images of one value (three), one colour, one differing byte, a ramp. Where the deviation is 0 "
+    specks = [(3, 5, True, np.float32(10.3), np.float32(0.25)), (0, 8, False, np.float32(-7), np.float32(1.75))]
+    put_distortions(file, "flat", special_images(), draws_of(IMAGES + 3, 5, 32, 32, 24) + specks, 24,
+                    "images of one value (three), one colour, a ramp, one differing byte (twice: a deviation below and "
+                    "above the least one that per_image_standardization divides by). Where the deviation is 0 "
                     "TensorFlow's float32 output is rounding noise: compare with output_exact")
     for channels in (1, 4):
         put_distortions(file, "channels%d" % channels, noise(4 + channels, (2, 30, 41, channels)),
