@@ -16,7 +16,7 @@
  *   /train/images        uint8 [N,H,W,C], dimension labels N H W C, chunks of 250 images, Fletcher32; attribute
  *   /train/labels        uint8 [N], Fletcher32                            sha256 of the data itself on each
  *   /test/images, /test/labels    the same; N may differ, and be 0 for an absent test split
- * All of it streams: memory does not grow with the source. */
+ * All of it streams: memory does not grow with the source. Says what it packed, in one line on standard output. */
 struct pack_request {
     const char *from;   /* directory or archive; NULL with download */
     bool download;      /* the original archive, kept beside the output until it is packed */

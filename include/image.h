@@ -12,11 +12,15 @@ struct image {
     uint8_t *pixels;   /* (height, width, 3): RGB; NULL in a zeroed one */
 };
 
-/* Decodes a whole JPEG or PNG file that lies in memory; told apart by its first bytes. Grey,
- * palette and alpha become RGB. `name` is for the sentence. Sizes are bounded before memory is taken. */
+enum { IMAGE_SIDE_MAX = 8192, IMAGE_CHANNELS = 3, IMAGE_FILE_MAX = 64 << 20 /* bytes of a file worth reading */ };
+
+/* Decodes a whole JPEG or PNG file that lies in memory; told apart by its first bytes. Grey and
+ * palette become RGB, alpha is dropped, 16 bits become 8. `name` is for the sentence (NULL: the caller
+ * adds one). Sizes are bounded before memory is taken; a damaged or cut image is refused. */
 int image_decode(struct image *image, const void *bytes, size_t size, const char *name, struct error *why);
 
-/* Resizes in place to size x size (area average where it shrinks), if it is not so already. */
+/* Resizes in place to size x size, if it is not so already, by a triangle filter as wide as the scale:
+ * linear interpolation where it grows, a weighted mean of all pixels where it shrinks. */
 int image_resize(struct image *image, int size, struct error *why);
 
 void image_free(struct image *image);

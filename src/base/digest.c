@@ -1,7 +1,9 @@
 #include "digest.h"
 
+#include <errno.h>
 #include <openssl/evp.h>
 #include <stdio.h>
+#include <string.h>
 
 int digest_open(struct digest *digest, const char *algorithm, struct error *why)
 {
@@ -29,4 +31,22 @@ int digest_close(struct digest *digest, char text[DIGEST_TEXT], struct error *wh
     for (unsigned i = 0; text && i < size && 2 * i + 2 < DIGEST_TEXT; i++)
         snprintf(text + 2 * i, 3, "%02x", bytes[i]);
     return done ? 0 : error_set(why, "OpenSSL cannot compute a digest");
+}
+
+int digest_file(const char *file, const char *algorithm, char text[DIGEST_TEXT], struct error *why)
+{
+    struct digest digest;
+    struct error ignored;
+    unsigned char block[1 << 16];
+    size_t bytes;
+    FILE *stream = fopen(file, "re");
+    if (!stream)
+        return error_set(why, "%s: cannot be opened: %s", file, strerror(errno));
+    int status = digest_open(&digest, algorithm, why);
+    while (!status && (bytes = fread(block, 1, sizeof block, stream)) > 0)
+        status = digest_add(&digest, block, bytes, why);
+    if (!status && ferror(stream))
+        status = error_set(why, "%s: cannot be read: %s", file, strerror(errno));
+    fclose(stream);
+    return status ? digest_close(&digest, NULL, &ignored), -1 : digest_close(&digest, text, why);
 }

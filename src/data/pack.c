@@ -1,0 +1,185 @@
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "pack.h"
+#include "store.h"
+
+static const char published_url[] = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz";
+static const char published_md5[] = "c32a1d4ab5d03f1284b67883e8d87530";
+
+enum { PATH_TEXT = 4096 };
+
+struct packing {
+    const struct pack_request *request;
+    const char *from; /* what is read: the request's, or what was downloaded */
+    char part[PATH_TEXT], temporary[PATH_TEXT];
+    struct survey survey;
+    struct source source;
+    struct writer writer;
+    int64_t counts[SPLITS];
+    int64_t bytes; /* of the packed file */
+};
+
+/* "data/cifar10.h5" works where data/ is not there yet. */
+static int make_directory(const char *output, struct error *why)
+{
+    const char *slash = strrchr(output, '/');
+    if (!slash || slash == output)
+        return 0;
+    char *directory = strndup(output, (size_t)(slash - output));
+    if (!directory)
+        return error_set(why, "%s: no memory for its name", output);
+    int status = mkdir(directory, 0777) && errno != EEXIST
+                     ? error_set(why, "%s: its directory cannot be made: %s", output, strerror(errno))
+                     : 0;
+    free(directory);
+    return status;
+}
+
+static int download(struct packing *packing, struct error *why)
+{
+    const struct pack_request *request = packing->request;
+    const char *md5 = request->md5 ? request->md5 : published_md5;
+    if (snprintf(packing->part, PATH_TEXT, "%s.part", request->output) >= PATH_TEXT)
+        return error_set(why, "%.64s...: the file name is too long", request->output);
+    if (!md5[0])
+        fprintf(stderr, "The download is not verified: --md5 none\n");
+    packing->from = packing->part;
+    return download_fetch(request->url ? request->url : published_url, md5, packing->part, request->progress, why);
+}
+
+/* All samples, one after the other, from the source to the file. */
+static int copy_samples(struct packing *packing, struct error *why)
+{
+    struct progress progress = {.shown = packing->request->progress, .what = "packing", .unit = "images", .scale = 1};
+    int64_t total = packing->survey.images[TRAIN] + packing->survey.images[TEST], done = 0;
+    struct sample sample;
+    bool found = true;
+    int status = 0;
+    while (!status && !(status = source_next(&packing->source, &sample, &found, why)) && found) {
+        status = writer_add(&packing->writer, &sample, why);
+        packing->counts[sample.split]++;
+        progress_draw(&progress, ++done, total);
+    }
+    progress_clear(&progress);
+    return status;
+}
+
+/* The source's own name: of a download, the URL's. */
+static const char *source_name(const struct packing *packing)
+{
+    const char *name = packing->source.files[0].name;
+    if (packing->request->download) {
+        const char *url = packing->request->url ? packing->request->url : published_url;
+        name = strrchr(url, '/') + 1;
+    }
+    return name;
+}
+
+/* "CIFAR-10", or for images the source's name without its suffixes. */
+static int write_name(struct packing *packing, struct error *why)
+{
+    char name[NAME_TEXT];
+    const char *source = source_name(packing);
+    size_t length = strcspn(source, ".");
+    snprintf(name, sizeof name, "%.*s", (int)(length ? length : strlen(source)), source);
+    return h5_set_text(packing->writer.h5, "/", "name", packing->survey.folders ? name : "CIFAR-10", why);
+}
+
+static int write_label_of_the_box(struct packing *packing, struct error *why)
+{
+    struct h5 *h5 = packing->writer.h5;
+    const char *classes[CLASSES_MAX], *names[CIFAR_FILES_MAX], *digests[CIFAR_FILES_MAX];
+    for (int i = 0; i < packing->survey.class_count; i++)
+        classes[i] = packing->survey.classes[i];
+    for (int i = 0; i < packing->source.file_count; i++) {
+        names[i] = packing->source.files[i].name;
+        digests[i] = packing->source.files[i].sha256;
+    }
+    names[0] = packing->request->download ? source_name(packing) : names[0];
+    return h5_set_text(h5, "/", "format", "cifar10_mpi dataset", why) ||
+                   h5_set_integer(h5, "/", "format_version", 1, why) || write_name(packing, why) ||
+                   h5_set_texts(h5, "/", "class_names", classes, packing->survey.class_count, why) ||
+                   h5_set_texts(h5, "/", "sources", names, packing->source.file_count, why) ||
+                   h5_set_texts(h5, "/", "source_sha256", digests, packing->source.file_count, why)
+               ? -1
+               : 0;
+}
+
+/* The whole temporary file. */
+static int write_file(struct packing *packing, struct error *why)
+{
+    if (source_open(&packing->source, &packing->survey, packing->from, packing->request->image_size, why) ||
+        writer_open(&packing->writer, packing->temporary, packing->source.side, why) || copy_samples(packing, why) ||
+        writer_finish(&packing->writer, why) || write_label_of_the_box(packing, why))
+        return -1;
+    return 0;
+}
+
+/* Beside its place, then renamed: an output that is there is replaced by a whole one or stays. */
+static int write_beside(struct packing *packing, struct error *why)
+{
+    struct error ignored;
+    struct stat made;
+    const char *output = packing->request->output;
+    int status = write_file(packing, why), closed = writer_close(&packing->writer, status ? &ignored : why);
+    if (status || closed || stat(packing->temporary, &made) || file_commit(packing->temporary, output, why)) {
+        unlink(packing->temporary);
+        return -1;
+    }
+    packing->bytes = made.st_size;
+    return 0;
+}
+
+static void tell(const struct packing *packing, double seconds)
+{
+    const struct survey *survey = &packing->survey;
+    int side = packing->source.side;
+    if (survey->strays)
+        fprintf(stderr, "%lld files were left out: no JPEG or PNG images in train/CLASS or test/CLASS\n",
+                (long long)survey->strays);
+    if (packing->source.resized)
+        fprintf(stderr, "%lld images of other sizes were resized to %dx%d\n", (long long)packing->source.resized, side,
+                side);
+    printf("Packed %s: %lld training and %lld test images of %dx%dx%d, %d classes, into %s (%.1f MB, %.1f s)\n",
+           survey->folders ? source_name(packing) : "CIFAR-10", (long long)packing->counts[TRAIN],
+           (long long)packing->counts[TEST], side, side, IMAGE_CHANNELS, survey->class_count, packing->request->output,
+           (double)packing->bytes / 1e6, seconds);
+}
+
+static int pack(struct packing *packing, struct error *why)
+{
+    const struct pack_request *request = packing->request;
+    struct stat status;
+    double started = clock_seconds();
+    if (!stat(request->output, &status) && !S_ISREG(status.st_mode))
+        return error_set(why, "%s: is there and no file that could be replaced", request->output);
+    if (make_directory(request->output, why) ||
+        file_beside(request->output, packing->temporary, PATH_TEXT, why) ||
+        (request->download && download(packing, why)) || survey_take(&packing->survey, packing->from, why) ||
+        write_beside(packing, why))
+        return -1;
+    tell(packing, clock_seconds() - started);
+    if (request->download)
+        unlink(packing->part);
+    return 0;
+}
+
+int pack_run(const struct pack_request *request, struct error *why)
+{
+    struct packing *packing = memory_new(1, sizeof *packing, "the packing", why);
+    if (!packing)
+        return -1;
+    packing->request = request;
+    packing->from = request->from;
+    int status = pack(packing, why);
+    source_close(&packing->source);
+    survey_free(&packing->survey);
+    free(packing);
+    return status;
+}

@@ -1,0 +1,171 @@
+#include <curl/curl.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "pack.h"
+
+/* Give up when nobody answers, and when an answer dries up. */
+enum { CONNECT_MS = 7000, STALL_BYTES = 1000, STALL_SECONDS = 15, REDIRECTS_MAX = 5 };
+
+struct transfer {
+    CURL *curl;
+    int file;
+    int64_t start; /* bytes that were there before */
+    int write_errno;
+    struct progress progress;
+    char message[CURL_ERROR_SIZE];
+};
+
+/* What libcurl calls with bytes that arrived. */
+static size_t take_bytes(char *bytes, size_t size, size_t count, void *data)
+{
+    struct transfer *transfer = data;
+    for (size_t done = 0; done < size * count;) {
+        ssize_t written = write(transfer->file, bytes + done, size * count - done);
+        if (written < 0 && errno != EINTR) {
+            transfer->write_errno = errno;
+            return CURL_WRITEFUNC_ERROR;
+        }
+        done += written > 0 ? (size_t)written : 0;
+    }
+    return size * count;
+}
+
+static int take_progress(void *data, curl_off_t total, curl_off_t now, curl_off_t up_total, curl_off_t up_now)
+{
+    (void)up_total, (void)up_now;
+    struct transfer *transfer = data;
+    progress_draw(&transfer->progress, transfer->start + now, total > 0 ? transfer->start + total : 0);
+    return 0;
+}
+
+static int set_options(struct transfer *transfer, const char *url, struct error *why)
+{
+    CURL *curl = transfer->curl;
+    CURLcode code = curl_easy_setopt(curl, CURLOPT_URL, url);
+#define SET(option, value) code = code ? code : curl_easy_setopt(curl, option, value)
+    SET(CURLOPT_PROTOCOLS_STR, "http,https,file");
+    SET(CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
+    SET(CURLOPT_FOLLOWLOCATION, 1L);
+    SET(CURLOPT_MAXREDIRS, (long)REDIRECTS_MAX);
+    SET(CURLOPT_FAILONERROR, 1L);
+    SET(CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS);
+    SET(CURLOPT_LOW_SPEED_LIMIT, (long)STALL_BYTES);
+    SET(CURLOPT_LOW_SPEED_TIME, (long)STALL_SECONDS);
+    SET(CURLOPT_NOSIGNAL, 1L);
+    SET(CURLOPT_QUICK_EXIT, 1L); /* do not wait for a name server that does not answer */
+    SET(CURLOPT_USERAGENT, "cifar10_mpi/" VERSION);
+    SET(CURLOPT_RESUME_FROM_LARGE, (curl_off_t)transfer->start);
+    SET(CURLOPT_WRITEFUNCTION, take_bytes);
+    SET(CURLOPT_WRITEDATA, transfer);
+    SET(CURLOPT_XFERINFOFUNCTION, take_progress);
+    SET(CURLOPT_XFERINFODATA, transfer);
+    SET(CURLOPT_NOPROGRESS, 0L);
+    SET(CURLOPT_ERRORBUFFER, transfer->message);
+#undef SET
+    return code ? error_set(why, "%s: libcurl refuses: %s", url, curl_easy_strerror(code)) : 0;
+}
+
+/* Whether a transfer that went on at an offset failed because of it: the server has another file
+ * by now, or cannot start in the middle. */
+static bool cannot_resume(const struct transfer *transfer, CURLcode code)
+{
+    long status = 0;
+    curl_easy_getinfo(transfer->curl, CURLINFO_RESPONSE_CODE, &status);
+    return transfer->start > 0 && (code == CURLE_RANGE_ERROR || code == CURLE_BAD_DOWNLOAD_RESUME ||
+                                   (code == CURLE_HTTP_RETURNED_ERROR && status == 416));
+}
+
+/* One transfer to the end of the open file. *restart: it would do from the beginning. */
+static int transfer_run(struct transfer *transfer, const char *url, const char *part, bool *restart,
+                        struct error *why)
+{
+    transfer->curl = curl_easy_init();
+    if (!transfer->curl)
+        return error_set(why, "libcurl does not start");
+    int status = set_options(transfer, url, why);
+    CURLcode code = status ? CURLE_OK : curl_easy_perform(transfer->curl);
+    progress_clear(&transfer->progress);
+    *restart = cannot_resume(transfer, code);
+    if (transfer->write_errno)
+        status = error_set(why, "%s: cannot be written: %s", part, strerror(transfer->write_errno));
+    else if (code)
+        status = error_set(why, "%s: cannot be downloaded: %s; a copy of CIFAR-10's binary version that you have is packed "
+                           "by --from, a mirror is named by --url", url,
+                           transfer->message[0] ? transfer->message : curl_easy_strerror(code));
+    curl_easy_cleanup(transfer->curl);
+    return status;
+}
+
+/* Fetches what is missing in `part`. */
+static int fetch(const char *url, const char *part, bool progress, bool *resumed, bool *restart, struct error *why)
+{
+    struct transfer transfer = {.progress = {.shown = progress, .what = "downloading", .unit = "MB", .scale = 1e6}};
+    transfer.file = open(part, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+    if (transfer.file < 0)
+        return error_set(why, "%s: cannot be written: %s", part, strerror(errno));
+    transfer.start = lseek(transfer.file, 0, SEEK_END);
+    *resumed = transfer.start > 0;
+    int status = transfer.start < 0 ? error_set(why, "%s: is not a file to write to: %s", part, strerror(errno))
+                                    : transfer_run(&transfer, url, part, restart, why);
+    if (close(transfer.file) && !status)
+        status = error_set(why, "%s: cannot be written: %s", part, strerror(errno));
+    struct stat left;
+    if (status && !stat(part, &left) && left.st_size == 0)
+        unlink(part); /* nothing to go on from */
+    return status;
+}
+
+/* A file with another digest is no use to anybody: removed. */
+static int verify(const char *url, const char *md5, const char *part, struct error *why)
+{
+    char found[DIGEST_TEXT];
+    if (!md5[0])
+        return 0;
+    if (digest_file(part, "md5", found, why))
+        return -1;
+    if (!strcasecmp(found, md5))
+        return 0;
+    unlink(part);
+    return error_set(why, "%s: what was downloaded has md5 %s instead of %s: it is damaged or another file, and was thrown away "
+                     "(--md5 gives the digest of another file)", url, found, md5);
+}
+
+static int check_request(const char *url, const char *md5, struct error *why)
+{
+    if (strncasecmp(url, "http://", 7) && strncasecmp(url, "https://", 8) && strncasecmp(url, "file://", 7))
+        return error_set(why, "--url '%s' begins with none of https://, http:// and file://", url);
+    if (md5[0] && (strlen(md5) != 32 || strspn(md5, "0123456789abcdefABCDEF") != 32))
+        return error_set(why, "--md5 '%s' is not a digest of 32 hexadecimal digits, nor 'none'", md5);
+    return 0;
+}
+
+int download_fetch(const char *url, const char *md5, const char *part, bool progress, struct error *why)
+{
+    char found[DIGEST_TEXT];
+    struct error ignored;
+    if (check_request(url, md5, why))
+        return -1;
+    if (md5[0] && !access(part, F_OK) && !digest_file(part, "md5", found, &ignored) && !strcasecmp(found, md5))
+        return 0; /* complete from an earlier time */
+    if (curl_global_init(CURL_GLOBAL_DEFAULT))
+        return error_set(why, "libcurl does not start");
+    int status = -1;
+    bool resumed = true, restart = true;
+    while (status && resumed && restart) { /* at most twice: the second time from the beginning */
+        restart = false;
+        status = fetch(url, part, progress, &resumed, &restart, why);
+        if (!status) {
+            status = verify(url, md5, part, why);
+            restart = true; /* of no use if this was the beginning */
+        } else if (restart)
+            unlink(part);
+    }
+    curl_global_cleanup();
+    return status;
+}

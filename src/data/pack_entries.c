@@ -1,0 +1,188 @@
+#include <archive.h>
+#include <archive_entry.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <fts.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "pack.h"
+
+enum { DEPTH_MAX = 4 /* TOP/train/CLASS/IMAGE */, BLOCK_BYTES = 1 << 16 };
+
+struct entries_state {
+    FTS *tree; /* of a directory, else NULL */
+    const char *path; /* of its current file */
+    int file; /* the same, opened when first read; or -1 */
+    struct archive *archive;
+};
+
+/* ---- a directory ---- */
+
+static int name_order(const FTSENT **a, const FTSENT **b)
+{
+    return strcmp((*a)->fts_name, (*b)->fts_name);
+}
+
+static int tree_open(struct entries *entries, struct error *why)
+{
+    char *roots[] = {(char *)entries->from, NULL};
+    entries->state->tree = fts_open(roots, FTS_LOGICAL | FTS_NOCHDIR, name_order);
+    return entries->state->tree ? 0 : error_set(why, "%s: cannot be listed: %s", entries->from, strerror(errno));
+}
+
+/* The next regular file; hidden folders and what lies too deep are left out. */
+static int tree_next(struct entries *entries, bool *found, struct error *why)
+{
+    struct entries_state *state = entries->state;
+    if (state->file >= 0)
+        close(state->file);
+    state->file = -1;
+    *found = false;
+    errno = 0;
+    for (FTSENT *entry; !*found && (entry = fts_read(state->tree)); errno = 0) {
+        if (entry->fts_info == FTS_DNR || entry->fts_info == FTS_ERR)
+            return error_set(why, "%s: cannot be read: %s", entry->fts_path, strerror(entry->fts_errno));
+        if (entry->fts_info == FTS_D && entry->fts_level > 0 &&
+            (entry->fts_level >= DEPTH_MAX || entry->fts_name[0] == '.'))
+            fts_set(state->tree, entry, FTS_SKIP);
+        if (entry->fts_info != FTS_F && entry->fts_info != FTS_SLNONE)
+            continue;
+        *found = true;
+        state->path = entry->fts_path;
+        entries->name = entry->fts_path + strlen(entries->from);
+        entries->name += strspn(entries->name, "/");
+        entries->size = entry->fts_info == FTS_F ? entry->fts_statp->st_size : 0;
+    }
+    return *found || !errno ? 0 : error_set(why, "%s: cannot be listed: %s", entries->from, strerror(errno));
+}
+
+static int tree_read(struct entries *entries, void *data, size_t bytes, size_t *got, struct error *why)
+{
+    struct entries_state *state = entries->state;
+    if (state->file < 0)
+        state->file = open(state->path, O_RDONLY | O_CLOEXEC);
+    if (state->file < 0)
+        return error_set(why, "cannot be opened: %s", strerror(errno));
+    for (*got = 0; *got < bytes;) {
+        ssize_t read_now = read(state->file, (char *)data + *got, bytes - *got);
+        if (read_now < 0 && errno != EINTR)
+            return error_set(why, "cannot be read: %s", strerror(errno));
+        if (read_now == 0)
+            break;
+        *got += read_now > 0 ? (size_t)read_now : 0;
+    }
+    return 0;
+}
+
+/* ---- an archive, streamed: its members never become files ---- */
+
+static int archive_open(struct entries *entries, struct error *why)
+{
+    struct archive *archive = entries->state->archive = archive_read_new();
+    if (!archive)
+        return error_set(why, "%s: no memory to read an archive", entries->from);
+    archive_read_support_filter_gzip(archive);
+    archive_read_support_filter_bzip2(archive);
+    archive_read_support_filter_xz(archive);
+    archive_read_support_filter_lzma(archive);
+    archive_read_support_filter_zstd(archive);
+    archive_read_support_filter_lz4(archive);
+    archive_read_support_filter_compress(archive);
+    archive_read_support_format_tar(archive);
+    archive_read_support_format_zip(archive);
+    if (archive_read_open_filename(archive, entries->from, BLOCK_BYTES) == ARCHIVE_OK)
+        return 0;
+    return error_set(why, "%s: cannot be read as an archive: %s", entries->from, archive_error_string(archive));
+}
+
+/* Names are bytes, but some archives store UTF-8 and the locale may not have it. */
+static const char *member_name(struct archive_entry *entry)
+{
+    const char *name = archive_entry_pathname(entry);
+    return name ? name : archive_entry_pathname_utf8(entry);
+}
+
+static int archive_next(struct entries *entries, bool *found, struct error *why)
+{
+    struct archive *archive = entries->state->archive;
+    struct archive_entry *entry;
+    int status;
+    *found = false;
+    while (!*found && (status = archive_read_next_header(archive, &entry)) != ARCHIVE_EOF) {
+        if (status != ARCHIVE_OK && status != ARCHIVE_WARN)
+            return error_set(why, "%s: is no archive (tar or zip) or is damaged: %s", entries->from,
+                             archive_error_string(archive));
+        if (archive_entry_filetype(entry) != AE_IFREG || archive_entry_hardlink(entry) || !member_name(entry))
+            continue;
+        *found = true;
+        entries->name = member_name(entry);
+        entries->size = archive_entry_size(entry);
+    }
+    return 0;
+}
+
+static int archive_read(struct entries *entries, void *data, size_t bytes, size_t *got, struct error *why)
+{
+    struct archive *archive = entries->state->archive;
+    la_ssize_t status = archive_read_data(archive, data, bytes);
+    if (status < 0)
+        return error_set(why, "the archive is damaged here: %s", archive_error_string(archive));
+    *got = (size_t)status;
+    return 0;
+}
+
+/* ---- either ---- */
+
+int entries_open(struct entries *entries, const char *from, struct error *why)
+{
+    struct stat status;
+    *entries = (struct entries){.from = from};
+    if (stat(from, &status))
+        return error_set(why, "%s: %s", from, strerror(errno));
+    if (!S_ISDIR(status.st_mode) && !S_ISREG(status.st_mode))
+        return error_set(why, "%s: is neither a directory nor an archive", from);
+    entries->state = memory_new(1, sizeof *entries->state, "the list of files", why);
+    if (!entries->state)
+        return -1;
+    entries->state->file = -1;
+    return S_ISDIR(status.st_mode) ? tree_open(entries, why) : archive_open(entries, why);
+}
+
+int entries_next(struct entries *entries, bool *found, struct error *why)
+{
+    return entries->state->tree ? tree_next(entries, found, why) : archive_next(entries, found, why);
+}
+
+int entries_read(struct entries *entries, void *data, size_t bytes, size_t *got, struct error *why)
+{
+    return entries->state->tree ? tree_read(entries, data, bytes, got, why)
+                                : archive_read(entries, data, bytes, got, why);
+}
+
+int entries_error(const struct entries *entries, struct error *why)
+{
+    if (entries->state->tree)
+        return error_in(why, "%s", entries->state->path);
+    return error_in(why, "%s: %s", entries->from, entries->name);
+}
+
+bool entries_are_files(const struct entries *entries)
+{
+    return entries->state->tree;
+}
+
+void entries_close(struct entries *entries)
+{
+    if (!entries->state)
+        return;
+    if (entries->state->file >= 0)
+        close(entries->state->file);
+    if (entries->state->tree)
+        fts_close(entries->state->tree);
+    archive_read_free(entries->state->archive);
+    free(entries->state);
+    entries->state = NULL;
+}
