@@ -42,11 +42,16 @@ static int read_classes(struct dataset *dataset, struct h5 *h5, struct error *wh
     return 0;
 }
 
+static const char *name_type(const struct h5_shape *shape)
+{
+    return shape->type == H5_UINT8 ? "uint8" : "another type";
+}
+
 static int check_images(struct dataset *dataset, const struct h5_shape *shape, struct error *why)
 {
     if (shape->type != H5_UINT8 || shape->rank != 4)
         return error_set(why, "%s: /%s/images is not uint8 [count,height,width,channels], but %s of %d dimensions",
-                         dataset->file, dataset->split, shape->type == H5_UINT8 ? "uint8" : "another type", shape->rank);
+                         dataset->file, dataset->split, name_type(shape), shape->rank);
     if (shape->size[1] < 1 || shape->size[1] > SIDE_MAX || shape->size[2] < 1 || shape->size[2] > SIDE_MAX ||
         shape->size[3] < 1 || shape->size[3] > CHANNELS_MAX)
         return error_set(why, "%s: /%s/images are %lld x %lld of %lld channels, but sides of 1 to %d and 1 to %d "
@@ -65,7 +70,7 @@ static int check_labels(const struct dataset *dataset, const struct h5_shape *sh
 {
     if (shape->type != H5_UINT8 || shape->rank != 1)
         return error_set(why, "%s: /%s/labels is not uint8 [count], but %s of %d dimensions", dataset->file,
-                         dataset->split, shape->type == H5_UINT8 ? "uint8" : "another type", shape->rank);
+                         dataset->split, name_type(shape), shape->rank);
     if (shape->size[0] != dataset->count)
         return error_set(why, "%s: /%s has %lld images, but %lld labels", dataset->file, dataset->split,
                          (long long)dataset->count, (long long)shape->size[0]);
