@@ -15,7 +15,7 @@
 #include "store.h"
 #include "tower.h"
 
-enum { SHOWN = 3, CHANNELS = 3, FILE_BYTES_MAX = 1 << 28 };
+enum { SHOWN = 3 };
 
 struct predictor {
     const struct options *options;
@@ -53,13 +53,13 @@ static int lay_out(struct predictor *p, struct error *why)
     const struct model *model = model_find(p->checkpoint.model, why);
     if (!model)
         return error_in(why, "%s", p->file);
-    if (p->checkpoint.channels != CHANNELS)
+    if (p->checkpoint.channels != IMAGE_CHANNELS)
         return error_set(why, "%s was trained on images of %d channels; image files have %d", p->file,
-                         p->checkpoint.channels, CHANNELS);
+                         p->checkpoint.channels, IMAGE_CHANNELS);
     if (p->options->image_size < model->height || p->options->image_size < model->width)
         return error_set(why, "--image-size %" PRId64 " is smaller than the %d x %d of model %s",
                          p->options->image_size, model->height, model->width, model->name);
-    return net_init(&p->net, model, CHANNELS, p->checkpoint.classes, why);
+    return net_init(&p->net, model, IMAGE_CHANNELS, p->checkpoint.classes, why);
 }
 
 static int make_tower(struct predictor *p, struct error *why)
@@ -97,9 +97,9 @@ static int read_bytes(const char *file, void **bytes, size_t *size, struct error
     int status = 0;
     if (fstat(fileno(stream), &found) || !S_ISREG(found.st_mode))
         status = error_set(why, "%s is not a file", file);
-    else if (found.st_size < 1 || found.st_size > FILE_BYTES_MAX)
+    else if (found.st_size < 1 || found.st_size > IMAGE_FILE_MAX)
         status = error_set(why, "%s: %lld bytes; an image file has 1 to %d", file, (long long)found.st_size,
-                           FILE_BYTES_MAX);
+                           IMAGE_FILE_MAX);
     else if (!(*bytes = memory_new((size_t)found.st_size, 1, file, why)))
         status = -1;
     else if (fread(*bytes, 1, (size_t)found.st_size, stream) != (size_t)found.st_size)
@@ -125,7 +125,7 @@ static int read_image(struct predictor *p, const char *file, struct error *why)
         status = image_resize(&image, side, why);
     if (!status) {
         struct distortion center = distort_center(side, side, in.height, in.width);
-        distort_apply(image.pixels, side, side, CHANNELS, &center, in.height, in.width, p->input);
+        distort_apply(image.pixels, side, side, IMAGE_CHANNELS, &center, in.height, in.width, p->input);
     }
     image_free(&image);
     return status;
