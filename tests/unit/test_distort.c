@@ -1,5 +1,5 @@
-/* Distortions against the tutorial's chain, written out operation by operation in double precision,
- * and the distributions of the draws. */
+/* Distortions against the tutorial's chain, written out operation by operation in double precision, for
+ * every number of channels and rows of all kinds (test_distort_reference has TensorFlow's own results). */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -91,8 +91,8 @@ static void test_equal_to_the_chain(void **state)
     }
 }
 
-/* All values equal, one that differs, two neighbouring values, black and white, channels apart: small deviations beside
- * large means, where the lower bound of the deviation counts. */
+/* All values equal, one that differs, two neighbouring values, black and white, channels apart: small deviations
+ * beside large means, where the lower bound of the deviation counts. */
 static void test_equal_to_the_chain_on_flat_images(void **state)
 {
     (void)state;
@@ -122,63 +122,6 @@ static void test_center_only_standardises(void **state)
     assert_true(d.brightness == 0 && d.contrast == 1);
 }
 
-/* Means and variances of a uniform distribution on [low, high), within five standard errors. */
-static void check_uniform(const double *x, int count, double low, double high)
-{
-    double mean = 0, variance = 0, span = high - low;
-    for (int i = 0; i < count; i++) {
-        assert_true(x[i] >= low && x[i] < high);
-        mean += x[i] / count;
-    }
-    for (int i = 0; i < count; i++)
-        variance += (x[i] - mean) * (x[i] - mean) / count;
-    assert_true(fabs(mean - (low + high) / 2) < 5 * span / sqrt(12.0 * count));
-    assert_true(fabs(variance * 12 / (span * span) - 1) < 5 * sqrt(0.8 / count));
-}
-
-enum { DRAWS = 20000 };
-
-static void test_draws_are_uniform(void **state)
-{
-    (void)state;
-    static double brightness[DRAWS], contrast[DRAWS];
-    int tops[9] = {0}, lefts[17] = {0}, flips = 0;
-    for (int i = 0; i < DRAWS; i++) {
-        struct distortion d = distort_draw(3, (uint64_t)i, 32, 40, 24, 24);
-        assert_in_range(d.top, 0, 8);
-        assert_in_range(d.left, 0, 16);
-        tops[d.top]++;
-        lefts[d.left]++;
-        flips += d.flip;
-        brightness[i] = (double)d.brightness;
-        contrast[i] = (double)d.contrast;
-    }
-    check_uniform(brightness, DRAWS, -63, 63);
-    check_uniform(contrast, DRAWS, 0.2, 1.8);
-    assert_true(abs(flips - DRAWS / 2) < 5 * sqrt(DRAWS / 4.0));
-    for (int i = 0; i < 9; i++)
-        assert_true(fabs(tops[i] - DRAWS / 9.0) < 5 * sqrt(DRAWS / 9.0));
-    for (int i = 0; i < 17; i++)
-        assert_true(fabs(lefts[i] - DRAWS / 17.0) < 5 * sqrt(DRAWS / 17.0));
-}
-
-/* Correlations of independent draws are about 1/sqrt(DRAWS). */
-static void test_draws_are_independent(void **state)
-{
-    (void)state;
-    double products[10] = {0};
-    for (int i = 0; i < DRAWS; i++) {
-        struct distortion d = distort_draw(4, (uint64_t)i, 32, 32, 24, 24);
-        double z[5] = {(d.top - 4) / sqrt(20 / 3.0), (d.left - 4) / sqrt(20 / 3.0), d.flip ? 1 : -1,
-                       (double)d.brightness / (63 / sqrt(3)), ((double)d.contrast - 1) / (0.8 / sqrt(3))};
-        for (int a = 0, pair = 0; a < 5; a++)
-            for (int b = a + 1; b < 5; b++, pair++)
-                products[pair] += z[a] * z[b] / DRAWS;
-    }
-    for (int pair = 0; pair < 10; pair++)
-        assert_true(fabs(products[pair]) < 5 / sqrt(DRAWS));
-}
-
 static void test_draws_depend_on_seed_and_position_only(void **state)
 {
     (void)state;
@@ -196,8 +139,6 @@ int main(void)
         cmocka_unit_test(test_equal_to_the_chain),
         cmocka_unit_test(test_equal_to_the_chain_on_flat_images),
         cmocka_unit_test(test_center_only_standardises),
-        cmocka_unit_test(test_draws_are_uniform),
-        cmocka_unit_test(test_draws_are_independent),
         cmocka_unit_test(test_draws_depend_on_seed_and_position_only),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
