@@ -42,9 +42,9 @@ static inline void window_backward(const struct net_layer *l, struct window w, c
         for (int ix = w.left; ix < w.right; ix++) {
             size_t at = ((size_t)iy * l->in.width + ix) * channels;
             for (size_t c = 0; c < channels; c++) {
-                float part = image[at + c] == y[c] ? rest[c] : 0;
+                float part = (float)(image[at + c] == y[c]) * rest[c];
                 gradient[at + c] += part;
-                rest[c] = image[at + c] == y[c] ? 0 : rest[c];
+                rest[c] -= part;
             }
         }
 }
