@@ -1,0 +1,425 @@
+/* Operations and steps against plain double arithmetic, and what must hold of every backend. */
+#include "fixture.h"
+#include "optimize.h"
+
+/* ---- convolution against the definition, in double ---- */
+
+struct convolution_case {
+    int kernel, stride, outputs;
+    struct shape input;
+    int batch;
+};
+
+struct reference {
+    double *y, *dw, *db, *dx;
+};
+
+static double *doubles_new(size_t count)
+{
+    double *doubles = calloc(count, sizeof *doubles);
+    assert_non_null(doubles);
+    return doubles;
+}
+
+/* One output pixel of image n: its value, and what its gradient adds elsewhere. */
+static void pixel_reference(const struct rig *rig, int n, int oy, int ox, struct reference *r)
+{
+    const struct net_layer *l = &rig->net.layers[0];
+    const float *w = rig->parameters + l->weights, *b = rig->parameters + l->biases;
+    int kernel = l->layer.kernel, in = l->in.channels, out = l->out.channels;
+    size_t to = (((size_t)n * l->out.height + oy) * l->out.width + ox) * out;
+    for (int o = 0; o < out; o++) {
+        r->y[to + o] += b[o];
+        r->db[o] += rig->output_gradient[to + o];
+    }
+    for (int k = 0; k < kernel * kernel; k++) {
+        int iy = oy * l->layer.stride - l->pad_top + k / kernel, ix = ox * l->layer.stride - l->pad_left + k % kernel;
+        if (iy < 0 || iy >= l->in.height || ix < 0 || ix >= l->in.width)
+            continue;
+        size_t from = (((size_t)n * l->in.height + iy) * l->in.width + ix) * in;
+        for (int i = 0; i < in; i++)
+            for (int o = 0; o < out; o++) {
+                size_t weight = ((size_t)k * in + i) * out + o;
+                r->y[to + o] += (double)rig->input[from + i] * w[weight];
+                r->dx[from + i] += (double)rig->output_gradient[to + o] * w[weight];
+                r->dw[weight] += (double)rig->output_gradient[to + o] * rig->input[from + i];
+            }
+    }
+}
+
+static void test_convolution(void **state)
+{
+    const struct subject *subject = *state;
+    const struct convolution_case *test = subject->data;
+    struct layer layer = {.name = "c", .kind = LAYER_CONVOLUTION, .kernel = test->kernel, .stride = test->stride,
+                          .outputs = test->outputs};
+    struct rig rig;
+    uint64_t random = 7;
+    rig_open(&rig, subject->backend, &layer, test->input, test->batch);
+    fill_random(rig.input, rig.input_count, &random);
+    fill_random(rig.parameters, rig.net.parameters, &random);
+    fill_random(rig.output_gradient, rig.output_count, &random);
+    const struct net_layer *l = &rig.net.layers[0];
+    struct reference r = {doubles_new(rig.output_count), doubles_new(l->weight_count), doubles_new(l->bias_count),
+                          doubles_new(rig.input_count)};
+    for (int n = 0; n < test->batch; n++)
+        for (int oy = 0; oy < l->out.height; oy++)
+            for (int ox = 0; ox < l->out.width; ox++)
+                pixel_reference(&rig, n, oy, ox, &r);
+
+    rig_forward(&rig);
+    rig_backward(&rig);
+    assert_close("output", rig.output, r.y, rig.output_count, 5e-6);
+    assert_close("gradient of weights", rig.gradients + l->weights, r.dw, l->weight_count, 5e-6);
+    assert_close("gradient of biases", rig.gradients + l->biases, r.db, l->bias_count, 5e-6);
+    assert_close("gradient of input", rig.input_gradient, r.dx, rig.input_count, 5e-6);
+    free(r.y), free(r.dw), free(r.db), free(r.dx);
+    rig_close(&rig);
+}
+
+/* ---- local response normalisation: tf.nn.lrn's formula, in double ---- */
+
+static double norm_scale(const struct layer *layer, const float *x, int channels, int c)
+{
+    double sum = 0;
+    for (int j = c - layer->radius; j <= c + layer->radius; j++)
+        if (j >= 0 && j < channels)
+            sum += (double)x[j] * x[j];
+    return layer->k + layer->alpha * sum;
+}
+
+static void test_norm(void **state)
+{
+    const struct subject *subject = *state;
+    const struct layer *layer = subject->data;
+    struct rig rig;
+    uint64_t random = 11;
+    rig_open(&rig, subject->backend, layer, (struct shape){5, 7, 64}, 3);
+    fill_random(rig.input, rig.input_count, &random);
+    for (size_t i = 0; i < rig.input_count; i++)
+        rig.input[i] *= 30; /* large enough for alpha = 0.001 / 9 to matter */
+    fill_random(rig.output_gradient, rig.output_count, &random);
+    double *y = doubles_new(rig.output_count), *dx = doubles_new(rig.input_count);
+    for (size_t pixel = 0; pixel < rig.input_count; pixel += 64)
+        for (int c = 0; c < 64; c++) {
+            const float *x = rig.input + pixel, *dy = rig.output_gradient + pixel;
+            double scale = norm_scale(layer, x, 64, c), power = pow(scale, -layer->beta);
+            y[pixel + c] = x[c] * power;
+            dx[pixel + c] += dy[c] * power;
+            for (int j = c - layer->radius; j <= c + layer->radius; j++)
+                if (j >= 0 && j < 64)
+                    dx[pixel + j] -= dy[c] * x[c] * 2.0 * layer->alpha * layer->beta * x[j] * power / scale;
+        }
+    rig_forward(&rig);
+    rig_backward(&rig);
+    assert_close("output", rig.output, y, rig.output_count, 5e-6);
+    assert_close("gradient of input", rig.input_gradient, dx, rig.input_count, 5e-6);
+    free(y), free(dx);
+    rig_close(&rig);
+}
+
+/* ---- SAME padding and ties, by hand ---- */
+
+/* 4x4 image 1..16; a 3x3 window with stride 2 reaches one beyond the end and none before the beginning. */
+static void open_window(struct rig *rig, const struct backend *backend, enum layer_kind kind)
+{
+    struct layer layer = {.name = "window", .kind = kind, .kernel = 3, .stride = 2,
+                          .outputs = kind == LAYER_CONVOLUTION ? 1 : 0};
+    rig_open(rig, backend, &layer, (struct shape){4, 4, 1}, 1);
+    for (int i = 0; i < 16; i++)
+        rig->input[i] = (float)(i + 1);
+}
+
+static void test_padding(void **state)
+{
+    const struct subject *subject = *state;
+    struct rig rig;
+    open_window(&rig, subject->backend, LAYER_CONVOLUTION);
+    for (int i = 0; i < 9; i++)
+        rig.parameters[i] = 1;
+    rig_forward(&rig);
+    assert_close("sums", rig.output, (double[]){54, 45, 72, 54}, 4, 0);
+    rig_close(&rig);
+
+    open_window(&rig, subject->backend, LAYER_MAX_POOL);
+    rig_forward(&rig);
+    assert_close("maxima", rig.output, (double[]){11, 12, 15, 16}, 4, 0);
+    for (int i = 0; i < 16; i++)
+        rig.input[i] -= 20; /* padding is not 0: it never wins */
+    rig_forward(&rig);
+    assert_close("negative maxima", rig.output, (double[]){-9, -8, -5, -4}, 4, 0);
+    rig_close(&rig);
+}
+
+static void test_ties(void **state)
+{
+    const struct subject *subject = *state;
+    struct rig rig;
+    open_window(&rig, subject->backend, LAYER_MAX_POOL);
+    float tied[16] = {0, 5, 5, 0,
+                      5, 5, 5, 5,
+                      0, 5, 0, 0,
+                      0, 0, 0, 0};
+    memcpy(rig.input, tied, sizeof tied);
+    for (int i = 0; i < 4; i++)
+        rig.output_gradient[i] = (float)(1 << i);
+    rig_forward(&rig);
+    rig_backward(&rig);
+    double expected[16] = {0, 1, 2, 0, /* first in row order, in each window */
+                           0, 0, 0, 0,
+                           0, 4, 8, 0,
+                           0, 0, 0, 0};
+    assert_close("gradient of input", rig.input_gradient, expected, 16, 0);
+    rig_close(&rig);
+}
+
+/* ---- loss ---- */
+
+static void test_loss(void **state)
+{
+    const struct subject *subject = *state;
+    const struct backend *b = subject->backend;
+    struct layer layer = {.name = "logits", .kind = LAYER_DENSE};
+    struct model model = {"test", "three classes", 1, 1, &layer, 1};
+    struct rig rig;
+    struct loss_sums sums;
+    struct error why;
+    rig_open_model(&rig, b, &model, 1, 3, 6, true);
+    const float logits[18] = {logf(1), logf(2), logf(5), 1000, 0, -1000, 2, 2, 2, 2, 2, 2, 9, 8, 7, NAN, NAN, NAN};
+    must(b->memory_upload(rig.plan.output, logits, 18, &why), &why);
+    must(b->loss(&rig.plan, (int32_t[]){2, 1, 0, 1}, 4, &sums, &why), &why);
+    assert_float_equal(sums.loss, log(8 / 5.0) + 1000 + 2 * log(3), 1e-4);
+    assert_int_equal(sums.count, 4);
+    assert_int_equal(sums.correct, 2); /* of equals the first */
+    must(b->memory_download(rig.output_gradient, rig.plan.output_gradient, 18, &why), &why);
+    const double t = 1 / 3.0;
+    assert_close("gradient", rig.output_gradient,
+                 (double[]){1 / 8.0, 2 / 8.0, 5 / 8.0 - 1, 1, -1, 0, t - 1, t, t, t, t - 1, t, 0, 0, 0, 0, 0, 0}, 18,
+                 1e-6);
+
+    must(b->loss(&rig.plan, (int32_t[]){2, 1, 0, 1, 0, 0}, 6, &sums, &why), &why);
+    assert_true(isnan(sums.loss));
+    assert_int_equal(sums.correct, 3);
+    must(b->loss(&rig.plan, NULL, 0, &sums, &why), &why);
+    assert_true(sums.loss == 0 && sums.count == 0 && sums.correct == 0);
+    for (int wrong = -1; wrong <= 3; wrong += 4) {
+        assert_int_equal(b->loss(&rig.plan, (int32_t[]){0, wrong}, 2, &sums, &why), -1);
+        assert_non_null(strstr(why.text, "label"));
+    }
+    assert_int_equal(b->loss(&rig.plan, (int32_t[7]){0}, 7, &sums, &why), -1);
+    rig_close(&rig);
+}
+
+/* ---- the tutorial's net, a whole step ---- */
+
+enum { STEP_BATCH = 8 };
+
+static const int32_t step_labels[STEP_BATCH] = {3, 8, 0, 6, 1, 9, 2, 7};
+
+static void open_tutorial(struct rig *rig, const struct backend *backend, int batch, bool training)
+{
+    struct error why;
+    const struct model *model = model_find("tutorial", &why);
+    assert_non_null(model);
+    rig_open_model(rig, backend, model, 3, 10, batch, training);
+    net_parameters(&rig->net, 1, rig->parameters);
+    uint64_t random = 5;
+    fill_random(rig->input, rig->input_count, &random);
+    for (size_t i = 0; i < rig->input_count; i++)
+        rig->input[i] *= 2;
+}
+
+static void test_agreement(void **state)
+{
+    const struct subject *subject = *state;
+    struct error why;
+    const struct backend *reference = backend_find("openblas", &why);
+    if (!reference || reference == subject->backend)
+        skip();
+    struct rig mine, theirs;
+    open_tutorial(&mine, subject->backend, STEP_BATCH, true);
+    open_tutorial(&theirs, reference, STEP_BATCH, true);
+    struct loss_sums got = rig_step(&mine, step_labels, STEP_BATCH);
+    struct loss_sums want = rig_step(&theirs, step_labels, STEP_BATCH);
+    assert_float_equal(got.loss, want.loss, 1e-5 * want.loss);
+    assert_int_equal(got.correct, want.correct);
+    assert_close_floats("logits", mine.output, theirs.output, mine.output_count, 1e-4);
+    assert_close_floats("gradient of input", mine.input_gradient, theirs.input_gradient, mine.input_count, 1e-4);
+    for (int i = 0; i < mine.net.layer_count; i++) {
+        const struct net_layer *l = &mine.net.layers[i];
+        assert_close_floats(l->layer.name, mine.gradients + l->weights, theirs.gradients + l->weights,
+                            l->weight_count + l->bias_count, 1e-4);
+    }
+    rig_close(&mine);
+    rig_close(&theirs);
+}
+
+/* A step twice on one plan, and once on another: the same bits. */
+static void test_determinism(void **state)
+{
+    const struct subject *subject = *state;
+    struct rig first, second;
+    open_tutorial(&first, subject->backend, STEP_BATCH, true);
+    open_tutorial(&second, subject->backend, STEP_BATCH, true);
+    double loss = rig_step(&first, step_labels, STEP_BATCH).loss;
+    for (int run = 0; run < 2; run++) {
+        assert_true(rig_step(&second, step_labels, STEP_BATCH).loss == loss);
+        assert_memory_equal(first.output, second.output, first.output_count * sizeof(float));
+        assert_memory_equal(first.gradients, second.gradients, first.net.parameters * sizeof(float));
+        assert_memory_equal(first.input_gradient, second.input_gradient, first.input_count * sizeof(float));
+    }
+    rig_close(&first);
+    rig_close(&second);
+}
+
+/* A batch of 8 of which 3 count has the sums of a batch of 3. */
+static void test_padding_images(void **state)
+{
+    const struct subject *subject = *state;
+    struct rig padded, exact;
+    open_tutorial(&padded, subject->backend, STEP_BATCH, true);
+    open_tutorial(&exact, subject->backend, 3, true);
+    struct loss_sums got = rig_step(&padded, step_labels, 3), want = rig_step(&exact, step_labels, 3);
+    assert_int_equal(got.count, 3);
+    assert_int_equal(got.correct, want.correct);
+    assert_float_equal(got.loss, want.loss, 1e-5 * want.loss);
+    assert_close_floats("gradients", padded.gradients, exact.gradients, exact.net.parameters, 1e-4);
+    for (size_t i = exact.input_count; i < padded.input_count; i++)
+        assert_true(padded.input_gradient[i] == 0);
+    rig_close(&padded);
+    rig_close(&exact);
+}
+
+static void test_evaluation(void **state)
+{
+    const struct subject *subject = *state;
+    struct rig training, evaluation;
+    struct error why;
+    open_tutorial(&training, subject->backend, STEP_BATCH, true);
+    open_tutorial(&evaluation, subject->backend, STEP_BATCH, false);
+    assert_null(evaluation.plan.output_gradient);
+    assert_null(evaluation.plan.input_gradient);
+    for (int i = 0; i < evaluation.plan.stage_count; i++)
+        assert_null(evaluation.plan.stages[i].backward);
+    rig_forward(&training);
+    rig_forward(&evaluation);
+    assert_close_floats("logits", evaluation.output, training.output, training.output_count, 1e-5);
+    struct loss_sums got, want;
+    must(subject->backend->loss(&evaluation.plan, step_labels, STEP_BATCH, &got, &why), &why);
+    must(subject->backend->loss(&training.plan, step_labels, STEP_BATCH, &want, &why), &why);
+    assert_float_equal(got.loss, want.loss, 1e-5 * want.loss);
+    rig_close(&training);
+    rig_close(&evaluation);
+}
+
+/* The stages cover layers and gradient in order, without gap or overlap. */
+static void test_stages(void **state)
+{
+    const struct subject *subject = *state;
+    struct rig rig;
+    open_tutorial(&rig, subject->backend, 1, true);
+    int layer = 0;
+    size_t gradient = 0;
+    for (int i = 0; i < rig.plan.stage_count; i++) {
+        const struct stage *stage = &rig.plan.stages[i];
+        assert_int_equal(stage->first, layer);
+        assert_true(stage->last >= stage->first && stage->name[0]);
+        assert_int_equal(stage->gradient, gradient);
+        layer = stage->last + 1;
+        gradient += stage->gradient_count;
+    }
+    assert_int_equal(layer, rig.net.layer_count);
+    assert_int_equal(gradient, rig.net.parameters);
+    rig_close(&rig);
+}
+
+/* ---- the update, against double arithmetic ---- */
+
+enum { VALUES = 1003 };
+
+static void test_update(void **state)
+{
+    const struct subject *subject = *state;
+    const struct backend *b = subject->backend;
+    struct error why;
+    uint64_t random = 3;
+    float p[VALUES], g[VALUES], s[VALUES];
+    double stepped[VALUES], shadowed[VALUES], squares = 0, penalty;
+    fill_random(p, VALUES, &random), fill_random(g, VALUES, &random), fill_random(s, VALUES, &random);
+    const double rate = 0.1f, scale = 1 / 128.0f, decay = 0.004f, ema = 0.9f;
+    for (int i = 0; i < VALUES; i++) {
+        squares += (double)p[i] * p[i];
+        stepped[i] = p[i] - rate * (scale * g[i] + decay * p[i]);
+        shadowed[i] = ema * s[i] + (1 - ema) * stepped[i];
+    }
+    float *dp = b->memory_allocate(VALUES, "p", &why), *dg = b->memory_allocate(VALUES, "g", &why);
+    float *ds = b->memory_allocate(VALUES, "s", &why);
+    assert_true(dp && dg && ds);
+    must(b->memory_upload(dp, p, VALUES, &why), &why);
+    must(b->memory_upload(dg, g, VALUES, &why), &why);
+    must(b->memory_upload(ds, s, VALUES, &why), &why);
+    must(b->sgd(dp, dg, VALUES, (float)rate, (float)scale, (float)decay, &penalty, &why), &why);
+    must(b->ema(ds, dp, VALUES, (float)ema, &why), &why);
+    must(b->memory_download(p, dp, VALUES, &why), &why);
+    must(b->memory_download(s, ds, VALUES, &why), &why);
+    assert_close("parameters", p, stepped, VALUES, 2e-7);
+    assert_close("shadows", s, shadowed, VALUES, 2e-7);
+    assert_float_equal(penalty, 0.5 * decay * squares, 1e-6 * decay * squares);
+    b->memory_free(dp), b->memory_free(dg), b->memory_free(ds);
+}
+
+/* ---- refusals ---- */
+
+static void test_refusals(void **state)
+{
+    const struct subject *subject = *state;
+    struct error why = {""};
+    struct net net;
+    struct plan plan;
+    must(net_init(&net, model_find("tutorial", &why), 3, 10, &why), &why);
+    for (int batch = -1; batch <= 0; batch++) {
+        struct plan_request request = {.net = &net, .batch = batch, .training = true};
+        assert_int_equal(subject->backend->plan(&plan, &request, &why), -1);
+        assert_true(why.text[0]);
+        subject->backend->plan_free(&plan); /* half-made */
+    }
+    assert_int_equal(subject->backend->set_threads(0, &why), -1);
+    struct plan zeroed = {0};
+    subject->backend->plan_free(&zeroed);
+    assert_null(subject->backend->memory_allocate(SIZE_MAX / 2, "too much", &why));
+    assert_non_null(strstr(why.text, "too much"));
+}
+
+static const struct convolution_case convolutions[] = {
+    {5, 1, 64, {12, 12, 16}, 2}, {5, 2, 16, {7, 7, 3}, 3}, {3, 1, 48, {13, 13, 3}, 1}, {3, 2, 16, {12, 12, 48}, 16},
+    {4, 3, 5, {9, 10, 2}, 2},    {2, 4, 3, {9, 9, 5}, 1},
+};
+static const struct layer norm_tutorial = {.name = "n", .kind = LAYER_NORM, .radius = 4, .k = 1, .alpha = 0.001f / 9,
+                                           .beta = 0.75f};
+static const struct layer norm_other = {.name = "n", .kind = LAYER_NORM, .radius = 2, .k = 2, .alpha = 0.1f, .beta = 0.5f};
+
+static const struct backend_test tests[] = {
+    {"convolution 5x5, 12x12x16 to 64, as defined", test_convolution, &convolutions[0]},
+    {"convolution 5x5 stride 2, 7x7x3 to 16, as defined", test_convolution, &convolutions[1]},
+    {"convolution 3x3, 13x13x3 to 48, as defined", test_convolution, &convolutions[2]},
+    {"convolution 3x3 stride 2, 12x12x48 to 16, as defined", test_convolution, &convolutions[3]},
+    {"convolution 4x4 stride 3, 9x10x2 to 5, as defined", test_convolution, &convolutions[4]},
+    {"convolution 2x2 stride 4 (unread pixels), as defined", test_convolution, &convolutions[5]},
+    {"norm of the tutorial, as defined", test_norm, &norm_tutorial},
+    {"norm with other constants, as defined", test_norm, &norm_other},
+    {"SAME padding is 0 before and 1 after", test_padding, NULL},
+    {"a tie's gradient goes to the first maximum", test_ties, NULL},
+    {"loss: values, ties, padding, NaN, wrong labels", test_loss, NULL},
+    {"a tutorial step agrees with openblas", test_agreement, NULL},
+    {"a step has the same bits every time", test_determinism, NULL},
+    {"padding images add nothing", test_padding_images, NULL},
+    {"a plan for evaluation computes the same", test_evaluation, NULL},
+    {"stages cover layers and gradient in order", test_stages, NULL},
+    {"the update against double arithmetic", test_update, NULL},
+    {"wrong requests are refused", test_refusals, NULL},
+};
+
+int main(int argc, char **argv)
+{
+    return run_on_backends(argc, argv, tests, sizeof tests / sizeof *tests);
+}

@@ -1,0 +1,59 @@
+#include "fixture.h"
+
+static void test_order(void **state)
+{
+    (void)state;
+    int priority = 1000, count = 0;
+    for (const struct backend *b; (b = backend_at(count)); count++) {
+        assert_true(b->priority < priority);
+        priority = b->priority;
+    }
+    assert_true(count >= 3); /* also those that are not built in */
+    assert_null(backend_at(-1));
+    assert_null(backend_at(count + 1));
+}
+
+/* Each backend either works and is found by its name, or says in one sentence why not. */
+static void test_find(void **state)
+{
+    (void)state;
+    const struct backend *best = NULL;
+    for (int i = 0; backend_at(i); i++) {
+        const struct backend *b = backend_at(i);
+        char about[256] = "";
+        struct error why = {""};
+        if (!b->probe(about, sizeof about, &why)) {
+            assert_true(about[0]);
+            assert_ptr_equal(backend_find(b->name, &why), b);
+            best = best ? best : b;
+        } else {
+            assert_null(backend_find(b->name, &why));
+            assert_non_null(strstr(why.text, b->name));
+            assert_null(strchr(why.text, '\n'));
+        }
+    }
+    struct error why = {""};
+    assert_ptr_equal(backend_find("auto", &why), best);
+    assert_true(best || why.text[0]);
+}
+
+static void test_unknown(void **state)
+{
+    (void)state;
+    struct error why = {""};
+    assert_null(backend_find("abacus", &why));
+    assert_non_null(strstr(why.text, "abacus"));
+    for (int i = 0; backend_at(i); i++)
+        assert_non_null(strstr(why.text, backend_at(i)->name));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_order),
+        cmocka_unit_test(test_find),
+        cmocka_unit_test(test_unknown),
+    };
+    cmocka_set_message_output(CM_OUTPUT_TAP);
+    return cmocka_run_group_tests_name("registry", tests, NULL, NULL);
+}
