@@ -1,0 +1,84 @@
+/* The onednn backend: activations NHWC, convolutions by the library with weights in its own layout, dense layers by
+ * its sgemm on the flat buffers, pools and norms by loops of our own. A file an operation. */
+#ifndef BACKENDS_ONEDNN_H
+#define BACKENDS_ONEDNN_H
+
+#include <dnnl.h>
+
+#include "backend.h"
+
+/* ---- primitive.c: what every use of the library's primitives needs ---- */
+
+struct library {
+    dnnl_engine_t engine;
+    dnnl_stream_t stream;
+};
+
+enum { ARGUMENTS_MAX = 8 };
+
+/* A primitive with its arguments. Zeroed, it is none. */
+struct primitive {
+    char about[96]; /* what it computes and of which shape: begins the sentence of a failure */
+    const struct library *library;
+    dnnl_primitive_desc_t desc;
+    dnnl_primitive_t handle;
+    dnnl_exec_arg_t arguments[ARGUMENTS_MAX];
+    void *owned[ARGUMENTS_MAX]; /* memory that was taken for an argument, or NULL */
+    int count;
+};
+
+/* 0 for dnnl_success, else -1 with "oneDNN: <about>: <what failed>: <status>". */
+int library_check(dnnl_status_t status, const char *about, const char *what, struct error *why);
+int library_open(struct library *library, struct error *why);
+void library_close(struct library *library);
+
+/* Makes the primitive of an operation descriptor (about: set before), with a scratchpad of its own. relu: max(0, .)
+ * of its result. hint: the forward primitive of a backward one, or NULL. */
+int primitive_init(struct primitive *primitive, const struct library *library, const_dnnl_op_desc_t operation,
+                   bool relu, const struct primitive *hint, struct error *why);
+/* Makes a copy from one layout to another. */
+int primitive_init_reorder(struct primitive *primitive, const struct library *library,
+                           const dnnl_memory_desc_t *from, const dnnl_memory_desc_t *to, struct error *why);
+/* What the primitive wants its argument to look like (query: dnnl_query_src_md, ...; index 1: the bias). */
+const dnnl_memory_desc_t *primitive_wants(const struct primitive *primitive, dnnl_query_t query, int index);
+/* Binds an argument to memory at `data`, or takes zeroed memory for it where data is NULL. */
+int primitive_bind(struct primitive *primitive, int argument, const dnnl_memory_desc_t *desc, const void *data,
+                   struct error *why);
+/* Points an argument that is bound at other data of the same layout. */
+int primitive_point(struct primitive *primitive, int argument, const void *data, struct error *why);
+/* The data of an argument that is bound. */
+float *primitive_data(const struct primitive *primitive, int argument);
+int primitive_run(const struct primitive *primitive, struct error *why);
+void primitive_free(struct primitive *primitive);
+
+/* ---- operations ---- */
+
+/* A layer in a plan: the state of its stage. The plan owns the activations. */
+struct operation {
+    const struct net_layer *layer;
+    const struct library *library;
+    int batch;
+    const float *parameters; /* flat, since the last prepare */
+    const float *x;          /* (batch, in) */
+    float *y;                /* (batch, out) */
+    float *dx, *dy;          /* their gradients; NULL where nobody wants them */
+    void *own;               /* of the kind of layer */
+};
+
+/* Of one kind of layer; steps as in struct stage, those that a kind does not need are NULL. */
+struct operation_kind {
+    int (*init)(struct operation *operation, struct error *why);
+    int (*prepare)(struct operation *operation, struct error *why);
+    int (*forward)(struct operation *operation, struct error *why);
+    int (*backward)(struct operation *operation, float *gradients, struct error *why);
+    void (*free)(struct operation *operation);
+};
+
+extern const struct operation_kind onednn_convolution, onednn_dense, onednn_max_pool, onednn_norm;
+
+/* pointwise.c; loops over images or rows run on all threads of the tower. */
+void bias_relu_forward(float *y, const float *bias, bool relu, size_t rows, size_t channels);
+void relu_backward(float *dy, const float *y, size_t count); /* dy = 0 where y = 0 */
+void bias_gradient(float *sums, const float *dy, size_t rows, size_t channels);
+
+#endif

@@ -1,0 +1,201 @@
+#include <omp.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "../backends.h"
+#include "onednn.h"
+
+static const struct operation_kind *const kinds[] = {
+    [LAYER_CONVOLUTION] = &onednn_convolution,
+    [LAYER_MAX_POOL] = &onednn_max_pool,
+    [LAYER_NORM] = &onednn_norm,
+    [LAYER_DENSE] = &onednn_dense,
+};
+
+/* What a plan owns beside its four buffers. */
+struct plan_state {
+    struct library library;
+    struct operation operations[NET_LAYERS_MAX];
+    float *activations[NET_LAYERS_MAX], *gradients[NET_LAYERS_MAX]; /* between layer i and i + 1 */
+};
+
+static const char *isa_name(dnnl_cpu_isa_t isa)
+{
+    switch (isa) {
+    case dnnl_cpu_isa_sse41: return "SSE4.1";
+    case dnnl_cpu_isa_avx: return "AVX";
+    case dnnl_cpu_isa_avx2: return "AVX2";
+    case dnnl_cpu_isa_avx2_vnni: return "AVX2 with VNNI";
+    case dnnl_cpu_isa_avx512_core: return "AVX-512";
+    case dnnl_cpu_isa_avx512_core_vnni: return "AVX-512 with VNNI";
+    case dnnl_cpu_isa_avx512_core_bf16: return "AVX-512 with bfloat16";
+    case dnnl_cpu_isa_avx512_core_amx: return "AVX-512 with AMX";
+    default: return "other";
+    }
+}
+
+static int onednn_probe(char *about, size_t size, struct error *why)
+{
+    (void)why;
+    const dnnl_version_t *version = dnnl_version();
+    snprintf(about, size, "oneDNN %d.%d.%d, %s kernels", version->major, version->minor, version->patch,
+             isa_name(dnnl_get_effective_cpu_isa()));
+    return 0;
+}
+
+static int onednn_set_threads(int threads, struct error *why)
+{
+    if (threads < 1)
+        return error_set(why, "oneDNN cannot use %d threads", threads);
+    omp_set_num_threads(threads);
+    return 0;
+}
+
+static void onednn_plan_free(struct plan *plan)
+{
+    struct plan_state *state = plan->state;
+    host_plan_free(plan);
+    if (!state)
+        return;
+    library_close(&state->library);
+    for (int i = 0; i < NET_LAYERS_MAX; i++) {
+        free(state->activations[i]);
+        free(state->gradients[i]);
+    }
+    free(state);
+}
+
+static const struct operation_kind *kind_of(const struct operation *operation)
+{
+    return kinds[operation->layer->layer.kind];
+}
+
+static int stage_prepare(struct stage *stage, const float *parameters, struct error *why)
+{
+    struct operation *operation = stage->state;
+    operation->parameters = parameters;
+    return kind_of(operation)->prepare ? kind_of(operation)->prepare(operation, why) : 0;
+}
+
+static int stage_forward(struct stage *stage, struct error *why)
+{
+    struct operation *operation = stage->state;
+    return kind_of(operation)->forward(operation, why);
+}
+
+static int stage_backward(struct stage *stage, float *gradients, struct error *why)
+{
+    struct operation *operation = stage->state;
+    return kind_of(operation)->backward(operation, gradients, why);
+}
+
+static void stage_free(struct stage *stage)
+{
+    struct operation *operation = stage->state;
+    if (kind_of(operation)->free)
+        kind_of(operation)->free(operation);
+}
+
+/* A batch of activations of that shape. */
+static float *batch_new(int batch, struct shape shape, const char *what, struct error *why)
+{
+    return memory_new((size_t)batch, shape_size(shape) * sizeof(float), what, why);
+}
+
+static int allocate_ends(struct plan *plan, const struct plan_request *request, struct error *why)
+{
+    const struct net *net = request->net;
+    struct shape out = net->layers[net->layer_count - 1].out;
+    if (!(plan->input = batch_new(plan->batch, net->input, "the batch's images", why)) ||
+        !(plan->output = batch_new(plan->batch, out, "the batch's logits", why)))
+        return -1;
+    if (request->training && !(plan->output_gradient = batch_new(plan->batch, out, "the logits' gradients", why)))
+        return -1;
+    if (request->training && request->input_gradient &&
+        !(plan->input_gradient = batch_new(plan->batch, net->input, "the images' gradients", why)))
+        return -1;
+    return 0;
+}
+
+static int allocate_between(struct plan *plan, const struct plan_request *request, struct error *why)
+{
+    struct plan_state *state = plan->state;
+    for (int i = 0; i + 1 < request->net->layer_count; i++) {
+        const struct net_layer *l = &request->net->layers[i];
+        if (!(state->activations[i] = batch_new(plan->batch, l->out, l->layer.name, why)) ||
+            (request->training && !(state->gradients[i] = batch_new(plan->batch, l->out, l->layer.name, why))))
+            return -1;
+    }
+    return 0;
+}
+
+static int make_stage(struct plan *plan, const struct plan_request *request, int i, struct error *why)
+{
+    const struct net_layer *l = &request->net->layers[i];
+    struct plan_state *state = plan->state;
+    bool first = i == 0, last = i == request->net->layer_count - 1;
+
+    state->operations[i] = (struct operation){
+        .layer = l,
+        .library = &state->library,
+        .batch = plan->batch,
+        .x = first ? plan->input : state->activations[i - 1],
+        .y = last ? plan->output : state->activations[i],
+        .dx = first ? plan->input_gradient : state->gradients[i - 1],
+        .dy = last ? plan->output_gradient : state->gradients[i],
+    };
+    plan->stages[i] = (struct stage){
+        .first = i,
+        .last = i,
+        .gradient = l->weights,
+        .gradient_count = l->weight_count + l->bias_count,
+        .prepare = stage_prepare,
+        .forward = stage_forward,
+        .backward = request->training ? stage_backward : NULL,
+        .free = stage_free,
+        .state = &state->operations[i],
+    };
+    snprintf(plan->stages[i].name, sizeof plan->stages[i].name, "%s", l->layer.name);
+    plan->stage_count = i + 1;
+    return kinds[l->layer.kind]->init ? kinds[l->layer.kind]->init(&state->operations[i], why) : 0;
+}
+
+static int make_plan(struct plan *plan, const struct plan_request *request, struct error *why)
+{
+    struct plan_state *state = plan->state = memory_new(1, sizeof *state, "the plan", why);
+    if (!state || library_open(&state->library, why) || allocate_ends(plan, request, why) ||
+        allocate_between(plan, request, why))
+        return -1;
+    for (int i = 0; i < request->net->layer_count; i++)
+        if (make_stage(plan, request, i, why))
+            return -1;
+    return 0;
+}
+
+static int onednn_plan(struct plan *plan, const struct plan_request *request, struct error *why)
+{
+    *plan = (struct plan){.batch = request->batch, .classes = request->net->classes};
+    if (request->batch < 1)
+        return error_set(why, "a batch of %d images: there must be at least 1", request->batch);
+    if (make_plan(plan, request, why)) {
+        onednn_plan_free(plan);
+        return -1;
+    }
+    return 0;
+}
+
+const struct backend backend_onednn = {
+    .name = "onednn",
+    .priority = 20,
+    .probe = onednn_probe,
+    .set_threads = onednn_set_threads,
+    .plan = onednn_plan,
+    .plan_free = onednn_plan_free,
+    .loss = host_loss,
+    .memory_allocate = host_allocate,
+    .memory_free = host_free,
+    .memory_upload = host_copy,
+    .memory_download = host_copy,
+    .sgd = host_sgd,
+    .ema = host_ema,
+};

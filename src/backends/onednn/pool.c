@@ -1,0 +1,137 @@
+/* Max pooling; the windows reach over the edge (SAME), and only what is inside counts. Beside each maximum its place
+ * in the window is kept, the first in row order where several are equal: the library's own pool agrees on that, but
+ * passes over NaN. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "onednn.h"
+
+struct pool {
+    uint8_t *places; /* (batch, out): which of the window's kernel x kernel inputs */
+};
+
+enum { CHANNELS_AT_ONCE = 64, KERNEL_MAX = 15 };
+
+static int pool_init(struct operation *o, struct error *why)
+{
+    const struct net_layer *l = o->layer;
+    struct pool *p = o->own = memory_new(1, sizeof *p, l->layer.name, why);
+    if (!p)
+        return -1;
+    if (l->layer.kernel > KERNEL_MAX)
+        return error_set(why, "layer %s: the onednn backend pools windows of at most %dx%d", l->layer.name, KERNEL_MAX,
+                         KERNEL_MAX);
+    p->places = memory_new((size_t)o->batch, shape_size(l->out), l->layer.name, why);
+    return p->places ? 0 : -1;
+}
+
+/* One window, `channels` of them from c on. A NaN wins, so that it reaches the loss and is seen. */
+static inline void window_forward(const struct net_layer *l, int oy, int ox, const float *restrict image, int channels,
+                                  float *restrict y, uint8_t *restrict places)
+{
+    int kernel = l->layer.kernel, top = oy * l->layer.stride - l->pad_top, left = ox * l->layer.stride - l->pad_left;
+    float best[CHANNELS_AT_ONCE];
+    int32_t place[CHANNELS_AT_ONCE];
+    bool first = true;
+    for (int ky = 0; ky < kernel; ky++)
+        for (int kx = 0; kx < kernel; kx++) {
+            int iy = top + ky, ix = left + kx, tap = ky * kernel + kx;
+            if (iy < 0 || iy >= l->in.height || ix < 0 || ix >= l->in.width)
+                continue;
+            const float *x = image + ((size_t)iy * l->in.width + ix) * l->in.channels;
+            for (int c = 0; c < channels; c++) {
+                bool wins = first || x[c] > best[c] || x[c] != x[c];
+                best[c] = wins ? x[c] : best[c];
+                place[c] = wins ? tap : place[c];
+            }
+            first = false;
+        }
+    for (int c = 0; c < channels; c++) {
+        y[c] = best[c];
+        places[c] = (uint8_t)place[c];
+    }
+}
+
+__attribute__((target_clones("avx512f", "avx2", "default")))
+static void image_forward(const struct net_layer *l, const float *image, float *y, uint8_t *places)
+{
+    int channels = l->in.channels;
+    for (int oy = 0; oy < l->out.height; oy++)
+        for (int ox = 0; ox < l->out.width; ox++, y += channels, places += channels)
+            for (int c = 0; c < channels; c += CHANNELS_AT_ONCE)
+                window_forward(l, oy, ox, image + c,
+                               channels - c < CHANNELS_AT_ONCE ? channels - c : CHANNELS_AT_ONCE, y + c, places + c);
+}
+
+/* The windows [first, last] along one side that hold input `i`. */
+struct reach {
+    int first, last;
+};
+
+static inline struct reach windows_of(int i, int pad, int kernel, int stride, int windows)
+{
+    int first = i + pad - kernel + 1, last = (i + pad) / stride;
+    first = first <= 0 ? 0 : (first + stride - 1) / stride;
+    return (struct reach){first, last < windows ? last : windows - 1};
+}
+
+/* Each input collects from the windows that hold it. */
+__attribute__((target_clones("avx512f", "avx2", "default")))
+static void pixel_backward(const struct net_layer *l, int iy, int ix, const float *restrict dy,
+                           const uint8_t *restrict places, float *restrict dx)
+{
+    int kernel = l->layer.kernel, stride = l->layer.stride, channels = l->in.channels;
+    struct reach ys = windows_of(iy, l->pad_top, kernel, stride, l->out.height);
+    struct reach xs = windows_of(ix, l->pad_left, kernel, stride, l->out.width);
+    memset(dx, 0, channels * sizeof *dx);
+    for (int oy = ys.first; oy <= ys.last; oy++)
+        for (int ox = xs.first; ox <= xs.last; ox++) {
+            int tap = (iy + l->pad_top - oy * stride) * kernel + ix + l->pad_left - ox * stride;
+            size_t at = ((size_t)oy * l->out.width + ox) * channels;
+            for (int c = 0; c < channels; c++)
+                dx[c] += places[at + c] == tap ? dy[at + c] : 0;
+        }
+}
+
+static int pool_forward(struct operation *o, struct error *why)
+{
+    (void)why;
+    const struct net_layer *l = o->layer;
+    struct pool *p = o->own;
+    size_t in = shape_size(l->in), out = shape_size(l->out);
+#pragma omp parallel for
+    for (int n = 0; n < o->batch; n++)
+        image_forward(l, o->x + n * in, o->y + n * out, p->places + n * out);
+    return 0;
+}
+
+static int pool_backward(struct operation *o, float *gradients, struct error *why)
+{
+    (void)gradients, (void)why;
+    const struct net_layer *l = o->layer;
+    const struct pool *p = o->own;
+    size_t in = shape_size(l->in), out = shape_size(l->out);
+    if (!o->dx)
+        return 0;
+#pragma omp parallel for
+    for (int n = 0; n < o->batch; n++)
+        for (int i = 0; i < l->in.height * l->in.width; i++)
+            pixel_backward(l, i / l->in.width, i % l->in.width, o->dy + n * out, p->places + n * out,
+                           o->dx + n * in + (size_t)i * l->in.channels);
+    return 0;
+}
+
+static void pool_free(struct operation *o)
+{
+    struct pool *p = o->own;
+    if (p)
+        free(p->places);
+    free(p);
+}
+
+const struct operation_kind onednn_max_pool = {
+    .init = pool_init,
+    .forward = pool_forward,
+    .backward = pool_backward,
+    .free = pool_free,
+};
