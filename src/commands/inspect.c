@@ -62,6 +62,7 @@ static int statistics_take(struct h5 *h5, const char *name, const struct h5_shap
     for (int i = 1; i < shape->rank; i++)
         row *= shape->size[i];
     int64_t block = row > 0 && row < BLOCK ? BLOCK / row : 1;
+    block = block < shape->size[0] ? block : shape->size[0];
     float *values = memory_new((size_t)block, (size_t)row * sizeof *values, name, why);
     int status = values ? 0 : -1;
     for (int64_t first = 0, rows; !status && first < shape->size[0]; first += rows) {

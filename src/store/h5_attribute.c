@@ -249,11 +249,13 @@ int h5_get_texts(struct h5 *h5, const char *name, const char *attribute, char (*
 /* The shortest decimal that is read back as the same number. */
 static void real_text(double value, char *text, size_t size)
 {
+    char shortest[40] = "";
     for (int digits = 1; digits <= 17; digits++) {
-        snprintf(text, size, "%.*g", digits, value);
-        if (strtod(text, NULL) == value)
-            return;
+        snprintf(shortest, sizeof shortest, "%.*g", digits, value);
+        if (strtod(shortest, NULL) == value)
+            break;
     }
+    snprintf(text, size, "%s", shortest);
 }
 
 /* Texts joined by commas, cut at the end of `text`. */

@@ -100,6 +100,7 @@ int h5_sha256(struct h5 *h5, const char *name, char *text, struct error *why)
     if (h5_shape(h5, name, &shape, why))
         return -1;
     int64_t row = h5_bytes(&shape, 1), block = row > 0 && row < BLOCK_BYTES ? BLOCK_BYTES / row : 1;
+    block = block < shape.size[0] ? block : shape.size[0];
     void *data = memory_new((size_t)block, (size_t)row, name, why);
     if (!data)
         return -1;
