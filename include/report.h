@@ -13,6 +13,7 @@ struct report {
     FILE *metrics; /* DIR/metrics.csv; may be NULL */
     char directory[4096];
     int terminal; /* what standard error leads to where a person sees it, else 0: draw progress */
+    bool shared;  /* standard output leads there too */
     bool drawn;   /* a progress line stands there now */
     double started, drawn_at; /* seconds, monotonic: of the first progress call, of the last drawing */
     uint64_t first_step;

@@ -12,35 +12,48 @@
 
 static const double draw_interval = 0.1; /* seconds */
 
-/* mpirun reads its ranks' standard error from a pipe and copies it to its own: where that is a
- * terminal, so is ours, as far as a person can see. */
-static int launcher_terminal(void)
+/* mpirun reads its ranks' output and error and copies them to its own: where those are a terminal,
+ * so are ours, as far as a person can see. Open MPI makes our output a pseudo-terminal in any case. */
+static bool launched(void)
 {
     struct stat error;
-    if (!getenv("PMIX_RANK") || fstat(STDERR_FILENO, &error) || !S_ISFIFO(error.st_mode))
-        return 0;
+    return getenv("PMIX_RANK") && fstat(STDERR_FILENO, &error) == 0 && S_ISFIFO(error.st_mode);
+}
+
+/* The terminal behind the launcher's stream, or 0. */
+static int launcher_terminal(int stream)
+{
     char file[64];
-    snprintf(file, sizeof file, "/proc/%ld/fd/2", (long)getppid());
+    snprintf(file, sizeof file, "/proc/%ld/fd/%d", (long)getppid(), stream);
     int descriptor = open(file, O_WRONLY | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
     if (descriptor > 0 && isatty(descriptor))
-        return descriptor; /* for its width alone; kept until the process ends */
+        return descriptor;
     if (descriptor > 0)
         close(descriptor);
     return 0;
 }
 
-int terminal_find(void)
+void terminal_find(struct report *report)
 {
     const char *kind = getenv("TERM");
     if (!kind || strcmp(kind, "dumb") == 0)
-        return 0;
-    return isatty(STDERR_FILENO) ? STDERR_FILENO : launcher_terminal();
+        return;
+    if (!launched()) {
+        report->terminal = isatty(STDERR_FILENO) ? STDERR_FILENO : 0;
+        report->shared = report->terminal && isatty(STDOUT_FILENO);
+        return;
+    }
+    report->terminal = launcher_terminal(STDERR_FILENO); /* for its width; kept until the process ends */
+    int output = launcher_terminal(STDOUT_FILENO);
+    report->shared = report->terminal && output;
+    if (output)
+        close(output);
 }
 
 void terminal_clear(struct report *report)
 {
     if (report->drawn)
-        fputs("\r\033[K", stderr);
+        fputs(TERMINAL_CLEAR, stderr);
     report->drawn = false;
 }
 

@@ -4,10 +4,13 @@
 
 #include "report.h"
 
-/* A descriptor of the terminal that a person sees standard error on, or 0. */
-int terminal_find(void);
+/* What takes a progress line away, so that another line can stand there. */
+#define TERMINAL_CLEAR "\r\033[K"
 
-/* Takes a progress line away, so that a log line can stand there. */
+/* Finds the terminal that a person sees standard error on, if any. */
+void terminal_find(struct report *report);
+
+/* Takes a progress line away, if one is drawn. */
 void terminal_clear(struct report *report);
 
 #endif

@@ -30,7 +30,8 @@ static FILE *append(const char *file, struct error *why)
 
 int report_open(struct report *report, const char *directory, uint64_t step, struct error *why)
 {
-    *report = (struct report){.terminal = terminal_find()};
+    *report = (struct report){0};
+    terminal_find(report);
     if (!directory)
         return 0;
     char log[sizeof report->directory + 16], metrics[sizeof report->directory + 16];
@@ -88,8 +89,10 @@ void report_line(struct report *report, const char *format, ...)
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     stamp(time, sizeof time);
+    if (report->shared) /* error and output may overtake each other on their way through mpirun */
+        report->drawn = false;
     terminal_clear(report);
-    printf("%s: %s\n", time, text);
+    printf("%s%s: %s\n", report->shared ? TERMINAL_CLEAR : "", time, text);
     fflush(stdout);
     if (report->log)
         fprintf(report->log, "%s: %s\n", time, text);
