@@ -11,16 +11,17 @@ static int share_window(const struct world *world, size_t bytes, struct shared_m
     MPI_Win window = MPI_WIN_NULL;
     void *own = NULL;
     MPI_Aint size = world->node_rank == 0 ? (MPI_Aint)bytes : 0;
-    int unit, failed = MPI_Win_allocate_shared(size, 1, MPI_INFO_NULL, world->state->node, &own, &window) != MPI_SUCCESS;
+    MPI_Win *kept = malloc(sizeof *kept);
+    int unit, failed = !kept;
+    failed |= MPI_Win_allocate_shared(size, 1, MPI_INFO_NULL, world->state->node, &own, &window) != MPI_SUCCESS;
     if (!failed)
         failed = MPI_Win_shared_query(window, 0, &size, &unit, &memory->data) != MPI_SUCCESS ||
                  MPI_Win_lock_all(MPI_MODE_NOCHECK, window) != MPI_SUCCESS;
     int any = 1;
-    if (MPI_Allreduce(&failed, &any, 1, MPI_INT, MPI_MAX, world->state->node) != MPI_SUCCESS || any)
-        return -1; /* the window of a rank that has one stays: freeing is collective */
-    MPI_Win *kept = malloc(sizeof *kept);
-    if (!kept)
+    if (MPI_Allreduce(&failed, &any, 1, MPI_INT, MPI_MAX, world->state->node) != MPI_SUCCESS || any) {
+        free(kept); /* the window of a rank that has one stays: freeing is collective */
         return -1;
+    }
     *kept = window;
     memory->window = kept;
     return 0;
