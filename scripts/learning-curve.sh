@@ -1,0 +1,40 @@
+#!/bin/bash
+# The learning curve: trains to each mark in turn (a run goes on where it was), evaluates there, and draws the picture.
+#
+#   scripts/learning-curve.sh DATA.h5 RUN-DIRECTORY [MARK...]     marks in steps; default: those of tensorflow.csv
+#
+# RANKS=2 BATCH=64 (a rank) OPTIONS="--tower onednn": how to train. Writes RUN-DIRECTORY/curve.csv and curve.png.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+data=$1 run=$2
+shift 2
+marks=("$@")
+reference=scripts/learning-curve/tensorflow.csv
+[ ${#marks[@]} -gt 0 ] || mapfile -t marks < <(awk -F, 'NR > 1 { print $1 }' $reference)
+ranks=${RANKS:-2} batch=${BATCH:-64}
+read -ra options <<< "${OPTIONS:-}"
+mkdir -p "$run"
+curve=$run/curve.csv
+[ -f "$curve" ] || echo "step,total_loss,cross_entropy,precision_ema,precision_raw" > "$curve"
+
+precision() { # OPTIONS...: of the newest checkpoint
+    mpirun -np "$ranks" ./cifar10_mpi eval --data "$data" --checkpoint-dir "$run" --run-once "$@" |
+        sed -n 's/.*: \([0-9]*\) of \([0-9]*\) .*/\1 \2/p' | awk '{ printf "%.4f", $1 / $2 }'
+}
+
+means() { # FIRST LAST: mean losses of the steps in between, from rows that each stand for --log-frequency steps
+    awk -F, -v first="$1" -v last="$2" 'NR > 1 && $1 > first && $1 <= last { t += $3; c += $4; n++ }
+        END { printf "%.4f,%.4f", t / n, c / n }' "$run/metrics.csv"
+}
+
+before=0
+for mark in "${marks[@]}"; do
+    if ! grep -q "^$mark," "$curve"; then
+        mpirun -np "$ranks" ./cifar10_mpi train --data "$data" --train-dir "$run" --batch-size "$batch" --max-steps "$mark" \
+            --log-frequency 10 "${options[@]}" >> "$run/output.log" 2>&1
+        echo "$mark,$(means $before "$mark"),$(precision),$(precision --no-ema)" >> "$curve"
+        tail -n 1 "$curve"
+    fi
+    before=$mark
+done
+gnuplot -e "curve='$curve'; reference='$reference'; output='$run/curve.png'" scripts/learning-curve/curve.gp
