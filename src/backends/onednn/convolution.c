@@ -6,8 +6,7 @@
 #include "onednn.h"
 
 struct convolution {
-    struct primitive forward, data, weights;                      /* data, weights: the two gradients */
-    struct primitive to_forward, to_data, to_flat; /* reorders of weights: HWIO to the library's and back */
+    struct weighted forward, input_gradient, weight_gradient;
 };
 
 /* Descriptors of plain layouts, weights `any` for the library to choose. */
@@ -46,85 +45,99 @@ static void name_primitive(struct primitive *p, const struct operation *o, const
              l->in.height, l->in.width, l->in.channels, l->layer.kernel, l->layer.kernel, l->out.channels);
 }
 
-static int init_forward(struct operation *o, struct shapes *s, struct error *why)
+/* The copy of the weights between the flat buffer and `w`'s argument of that kind, there or back. */
+static int init_copy(struct weighted *w, const struct operation *o, const struct shapes *s, bool back,
+                     struct error *why)
 {
-    struct convolution *c = o->own;
-    struct primitive *p = &c->forward;
+    int argument = back ? DNNL_ARG_DIFF_WEIGHTS : DNNL_ARG_WEIGHTS;
+    const dnnl_memory_desc_t *wanted =
+        primitive_wants(&w->primitive, back ? dnnl_query_diff_weights_md : dnnl_query_weights_md, 0);
+    if (primitive_bind(&w->primitive, argument, wanted, NULL, why))
+        return -1;
+    /* Where the flat buffer lies is told before every copy: until then any place will do. */
+    const float *data = primitive_data(&w->primitive, argument);
+    name_primitive(&w->copy, o, "copy of the weights");
+    if (primitive_init_reorder(&w->copy, o->library, back ? wanted : &s->flat, back ? &s->flat : wanted, why) ||
+        primitive_bind(&w->copy, DNNL_ARG_FROM, back ? wanted : &s->flat, data, why))
+        return -1;
+    return primitive_bind(&w->copy, DNNL_ARG_TO, back ? &s->flat : wanted, data, why);
+}
+
+int weighted_init_forward(struct weighted *w, const struct operation *o, bool relu, struct error *why)
+{
+    struct primitive *p = &w->primitive;
+    struct shapes s;
     dnnl_convolution_desc_t desc;
     name_primitive(p, o, "convolution");
-    dnnl_status_t status = dnnl_dilated_convolution_forward_desc_init(
-        &desc, dnnl_forward_training, dnnl_convolution_direct, &s->x, &s->weights, &s->bias, &s->y, s->strides,
-        s->dilates, s->before, s->after);
-    if (library_check(status, p->about, "descriptor", why) ||
-        primitive_init(p, o->library, &desc, o->layer->layer.relu, NULL, why) ||
-        primitive_bind(p, DNNL_ARG_SRC, &s->x, o->x, why) || primitive_bind(p, DNNL_ARG_DST, &s->y, o->y, why) ||
-        primitive_bind(p, DNNL_ARG_WEIGHTS, primitive_wants(p, dnnl_query_weights_md, 0), NULL, why))
+    if (library_check(describe(o, &s), p->about, "shapes", why))
         return -1;
-    /* The biases lie in the parameters, which prepare tells: until then any place will do. */
-    return primitive_bind(p, DNNL_ARG_BIAS, &s->bias, o->y, why);
+    dnnl_status_t status = dnnl_dilated_convolution_forward_desc_init(
+        &desc, dnnl_forward_training, dnnl_convolution_direct, &s.x, &s.weights, &s.bias, &s.y, s.strides, s.dilates,
+        s.before, s.after);
+    if (library_check(status, p->about, "descriptor", why) ||
+        primitive_init(p, o->library, &desc, relu, NULL, why) || primitive_bind(p, DNNL_ARG_SRC, &s.x, o->x, why) ||
+        primitive_bind(p, DNNL_ARG_DST, &s.y, o->y, why) || primitive_bind(p, DNNL_ARG_BIAS, &s.bias, o->y, why))
+        return -1;
+    return init_copy(w, o, &s, false, why);
 }
 
-static int init_data_gradient(struct operation *o, struct shapes *s, struct error *why)
+static int init_input_gradient(struct weighted *w, const struct operation *o, const struct primitive *forward,
+                               struct error *why)
 {
-    struct convolution *c = o->own;
-    struct primitive *p = &c->data;
+    struct primitive *p = &w->primitive;
+    struct shapes s;
     dnnl_convolution_desc_t desc;
     name_primitive(p, o, "convolution's input gradient");
-    dnnl_status_t status = dnnl_dilated_convolution_backward_data_desc_init(
-        &desc, dnnl_convolution_direct, &s->x, &s->weights, &s->y, s->strides, s->dilates, s->before, s->after);
-    if (library_check(status, p->about, "descriptor", why) ||
-        primitive_init(p, o->library, &desc, false, &c->forward, why) ||
-        primitive_bind(p, DNNL_ARG_DIFF_SRC, &s->x, o->dx, why) ||
-        primitive_bind(p, DNNL_ARG_DIFF_DST, &s->y, o->dy, why))
+    if (library_check(describe(o, &s), p->about, "shapes", why))
         return -1;
-    return primitive_bind(p, DNNL_ARG_WEIGHTS, primitive_wants(p, dnnl_query_weights_md, 0), NULL, why);
+    dnnl_status_t status = dnnl_dilated_convolution_backward_data_desc_init(
+        &desc, dnnl_convolution_direct, &s.x, &s.weights, &s.y, s.strides, s.dilates, s.before, s.after);
+    if (library_check(status, p->about, "descriptor", why) ||
+        primitive_init(p, o->library, &desc, false, forward, why) ||
+        primitive_bind(p, DNNL_ARG_DIFF_SRC, &s.x, o->dx, why) ||
+        primitive_bind(p, DNNL_ARG_DIFF_DST, &s.y, o->dy, why))
+        return -1;
+    return init_copy(w, o, &s, false, why);
 }
 
-static int init_weight_gradient(struct operation *o, struct shapes *s, struct error *why)
+static int init_weight_gradient(struct weighted *w, const struct operation *o, const struct primitive *forward,
+                                struct error *why)
 {
-    struct convolution *c = o->own;
-    struct primitive *p = &c->weights;
+    struct primitive *p = &w->primitive;
+    struct shapes s;
     dnnl_convolution_desc_t desc;
     name_primitive(p, o, "convolution's weight gradient");
-    dnnl_status_t status = dnnl_dilated_convolution_backward_weights_desc_init(
-        &desc, dnnl_convolution_direct, &s->x, &s->weights, &s->bias, &s->y, s->strides, s->dilates, s->before,
-        s->after);
-    if (library_check(status, p->about, "descriptor", why) ||
-        primitive_init(p, o->library, &desc, false, &c->forward, why) ||
-        primitive_bind(p, DNNL_ARG_SRC, &s->x, o->x, why) || primitive_bind(p, DNNL_ARG_DIFF_DST, &s->y, o->dy, why) ||
-        primitive_bind(p, DNNL_ARG_DIFF_WEIGHTS, primitive_wants(p, dnnl_query_diff_weights_md, 0), NULL, why))
+    if (library_check(describe(o, &s), p->about, "shapes", why))
         return -1;
-    return primitive_bind(p, DNNL_ARG_DIFF_BIAS, &s->bias, o->y, why);
+    dnnl_status_t status = dnnl_dilated_convolution_backward_weights_desc_init(
+        &desc, dnnl_convolution_direct, &s.x, &s.weights, &s.bias, &s.y, s.strides, s.dilates, s.before, s.after);
+    if (library_check(status, p->about, "descriptor", why) ||
+        primitive_init(p, o->library, &desc, false, forward, why) ||
+        primitive_bind(p, DNNL_ARG_SRC, &s.x, o->x, why) || primitive_bind(p, DNNL_ARG_DIFF_DST, &s.y, o->dy, why) ||
+        primitive_bind(p, DNNL_ARG_DIFF_BIAS, &s.bias, o->y, why))
+        return -1;
+    return init_copy(w, o, &s, true, why);
 }
 
-/* A copy of weights between the flat buffer and argument `argument` of `primitive`, there or back. */
-static int init_reorder(struct primitive *p, const struct operation *o, const struct shapes *s,
-                        const struct primitive *primitive, int argument, bool back, struct error *why)
+int weighted_take(struct weighted *w, const float *weights, struct error *why)
 {
-    const dnnl_memory_desc_t *library =
-        primitive_wants(primitive, back ? dnnl_query_diff_weights_md : dnnl_query_weights_md, 0);
-    const float *data = primitive_data(primitive, argument);
-    name_primitive(p, o, "copy of the weights");
-    if (primitive_init_reorder(p, o->library, back ? library : &s->flat, back ? &s->flat : library, why))
+    if (primitive_point(&w->copy, DNNL_ARG_FROM, weights, why))
         return -1;
-    return primitive_bind(p, DNNL_ARG_FROM, back ? library : &s->flat, data, why) ||
-                   primitive_bind(p, DNNL_ARG_TO, back ? &s->flat : library, data, why)
-               ? -1
-               : 0;
+    return primitive_run(&w->copy, why);
+}
+
+void weighted_free(struct weighted *w)
+{
+    primitive_free(&w->primitive);
+    primitive_free(&w->copy);
 }
 
 static int convolution_init(struct operation *o, struct error *why)
 {
-    struct shapes s;
     struct convolution *c = o->own = memory_new(1, sizeof *c, o->layer->layer.name, why);
-    if (!c || library_check(describe(o, &s), o->layer->layer.name, "shapes", why) || init_forward(o, &s, why) ||
-        init_reorder(&c->to_forward, o, &s, &c->forward, DNNL_ARG_WEIGHTS, false, why))
-        return -1;
-    if (o->dx && (init_data_gradient(o, &s, why) ||
-                  init_reorder(&c->to_data, o, &s, &c->data, DNNL_ARG_WEIGHTS, false, why)))
-        return -1;
-    if (o->dy && (init_weight_gradient(o, &s, why) ||
-                  init_reorder(&c->to_flat, o, &s, &c->weights, DNNL_ARG_DIFF_WEIGHTS, true, why)))
+    if (!c || weighted_init_forward(&c->forward, o, o->layer->layer.relu, why) ||
+        (o->dx && init_input_gradient(&c->input_gradient, o, &c->forward.primitive, why)) ||
+        (o->dy && init_weight_gradient(&c->weight_gradient, o, &c->forward.primitive, why)))
         return -1;
     return 0;
 }
@@ -133,31 +146,29 @@ static int convolution_prepare(struct operation *o, struct error *why)
 {
     struct convolution *c = o->own;
     const float *weights = o->parameters + o->layer->weights, *biases = o->parameters + o->layer->biases;
-    if (primitive_point(&c->forward, DNNL_ARG_BIAS, biases, why) ||
-        primitive_point(&c->to_forward, DNNL_ARG_FROM, weights, why) || primitive_run(&c->to_forward, why))
+    if (primitive_point(&c->forward.primitive, DNNL_ARG_BIAS, biases, why) ||
+        weighted_take(&c->forward, weights, why))
         return -1;
-    if (o->dx &&
-        (primitive_point(&c->to_data, DNNL_ARG_FROM, weights, why) || primitive_run(&c->to_data, why)))
-        return -1;
-    return 0;
+    return o->dx ? weighted_take(&c->input_gradient, weights, why) : 0;
 }
 
 static int convolution_forward(struct operation *o, struct error *why)
 {
     struct convolution *c = o->own;
-    return primitive_run(&c->forward, why);
+    return primitive_run(&c->forward.primitive, why);
 }
 
 static int convolution_backward(struct operation *o, float *gradients, struct error *why)
 {
     struct convolution *c = o->own;
+    struct weighted *w = &c->weight_gradient;
     if (o->layer->layer.relu)
         relu_backward(o->dy, o->y, o->batch * shape_size(o->layer->out));
-    if (primitive_point(&c->weights, DNNL_ARG_DIFF_BIAS, gradients + o->layer->biases, why) ||
-        primitive_point(&c->to_flat, DNNL_ARG_TO, gradients + o->layer->weights, why) ||
-        primitive_run(&c->weights, why) || primitive_run(&c->to_flat, why))
+    if (primitive_point(&w->primitive, DNNL_ARG_DIFF_BIAS, gradients + o->layer->biases, why) ||
+        primitive_point(&w->copy, DNNL_ARG_TO, gradients + o->layer->weights, why) ||
+        primitive_run(&w->primitive, why) || primitive_run(&w->copy, why))
         return -1;
-    return o->dx ? primitive_run(&c->data, why) : 0;
+    return o->dx ? primitive_run(&c->input_gradient.primitive, why) : 0;
 }
 
 static void convolution_free(struct operation *o)
@@ -165,13 +176,14 @@ static void convolution_free(struct operation *o)
     struct convolution *c = o->own;
     if (!c)
         return;
-    struct primitive *all[] = {&c->forward, &c->data, &c->weights, &c->to_forward, &c->to_data, &c->to_flat};
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        primitive_free(all[i]);
+    weighted_free(&c->forward);
+    weighted_free(&c->input_gradient);
+    weighted_free(&c->weight_gradient);
     free(c);
 }
 
 const struct operation_kind onednn_convolution = {
+    .layers = 1,
     .init = convolution_init,
     .prepare = convolution_prepare,
     .forward = convolution_forward,

@@ -42,4 +42,4 @@ static int dense_backward(struct operation *o, float *gradients, struct error *w
     return multiply(o, "input gradient", 'N', 'T', batch, in, out, o->dy, o->parameters + l->weights, o->dx, why);
 }
 
-const struct operation_kind onednn_dense = {.forward = dense_forward, .backward = dense_backward};
+const struct operation_kind onednn_dense = {.layers = 1, .forward = dense_forward, .backward = dense_backward};

@@ -55,7 +55,8 @@ void primitive_free(struct primitive *primitive);
 
 /* A layer in a plan: the state of its stage. The plan owns the activations. */
 struct operation {
-    const struct net_layer *layer;
+    const struct operation_kind *kind;
+    const struct net_layer *layer; /* the first, where the kind computes several */
     const struct library *library;
     int batch;
     const float *parameters; /* flat, since the last prepare */
@@ -67,6 +68,7 @@ struct operation {
 
 /* Of one kind of layer; steps as in struct stage, those that a kind does not need are NULL. */
 struct operation_kind {
+    int layers; /* neighbours that it computes in one stage */
     int (*init)(struct operation *operation, struct error *why);
     int (*prepare)(struct operation *operation, struct error *why);
     int (*forward)(struct operation *operation, struct error *why);
@@ -76,8 +78,26 @@ struct operation_kind {
 
 extern const struct operation_kind onednn_convolution, onednn_dense, onednn_max_pool, onednn_norm;
 
-/* pointwise.c; loops over images or rows run on all threads of the tower. */
+/* A convolution and the max pool behind it, where nobody wants the gradient of its input. */
+extern const struct operation_kind onednn_convolution_pool;
+
+/* convolution.c: a primitive whose weights (or their gradient) are in the library's layout, and the copy of them
+ * from (to) the flat buffer. */
+struct weighted {
+    struct primitive primitive, copy;
+};
+/* The convolution of o->batch images from o->x to o->y, with its bias at any place yet. */
+int weighted_init_forward(struct weighted *weighted, const struct operation *o, bool relu, struct error *why);
+int weighted_take(struct weighted *weighted, const float *weights, struct error *why); /* HWIO */
+void weighted_free(struct weighted *weighted);
+
+/* pool.c: one image; places (out): where in the window the maximum is, ky * kernel + kx, the first of equals. */
+void pool_image_forward(const struct net_layer *l, const float *image, float *y, uint8_t *places);
+int pool_places_new(uint8_t **places, const struct net_layer *l, int batch, struct error *why);
+
+/* pointwise.c. */
 void bias_relu_forward(float *y, const float *bias, bool relu, size_t rows, size_t channels);
+void relu_forward(float *y, size_t count);
 void relu_backward(float *dy, const float *y, size_t count); /* dy = 0 where y = 0 */
 void bias_gradient(float *sums, const float *dy, size_t rows, size_t channels);
 

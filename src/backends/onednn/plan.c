@@ -65,35 +65,30 @@ static void onednn_plan_free(struct plan *plan)
     free(state);
 }
 
-static const struct operation_kind *kind_of(const struct operation *operation)
-{
-    return kinds[operation->layer->layer.kind];
-}
-
 static int stage_prepare(struct stage *stage, const float *parameters, struct error *why)
 {
     struct operation *operation = stage->state;
     operation->parameters = parameters;
-    return kind_of(operation)->prepare ? kind_of(operation)->prepare(operation, why) : 0;
+    return operation->kind->prepare ? operation->kind->prepare(operation, why) : 0;
 }
 
 static int stage_forward(struct stage *stage, struct error *why)
 {
     struct operation *operation = stage->state;
-    return kind_of(operation)->forward(operation, why);
+    return operation->kind->forward(operation, why);
 }
 
 static int stage_backward(struct stage *stage, float *gradients, struct error *why)
 {
     struct operation *operation = stage->state;
-    return kind_of(operation)->backward(operation, gradients, why);
+    return operation->kind->backward(operation, gradients, why);
 }
 
 static void stage_free(struct stage *stage)
 {
     struct operation *operation = stage->state;
-    if (kind_of(operation)->free)
-        kind_of(operation)->free(operation);
+    if (operation->kind->free)
+        operation->kind->free(operation);
 }
 
 /* A batch of activations of that shape. */
@@ -129,24 +124,37 @@ static int allocate_between(struct plan *plan, const struct plan_request *reques
     return 0;
 }
 
+static const struct operation_kind *choose_kind(const struct plan_request *request, int i)
+{
+    const struct net_layer *l = &request->net->layers[i];
+    if (i == 0 && !request->input_gradient && request->net->layer_count > 1 &&
+        l[0].layer.kind == LAYER_CONVOLUTION && l[1].layer.kind == LAYER_MAX_POOL)
+        return &onednn_convolution_pool;
+    return kinds[l->layer.kind];
+}
+
 static int make_stage(struct plan *plan, const struct plan_request *request, int i, struct error *why)
 {
     const struct net_layer *l = &request->net->layers[i];
+    const struct operation_kind *kind = choose_kind(request, i);
     struct plan_state *state = plan->state;
-    bool first = i == 0, last = i == request->net->layer_count - 1;
+    int end = i + kind->layers - 1;
+    bool first = i == 0, last = end == request->net->layer_count - 1;
+    struct stage *stage = &plan->stages[plan->stage_count++];
 
     state->operations[i] = (struct operation){
+        .kind = kind,
         .layer = l,
         .library = &state->library,
         .batch = plan->batch,
         .x = first ? plan->input : state->activations[i - 1],
-        .y = last ? plan->output : state->activations[i],
+        .y = last ? plan->output : state->activations[end],
         .dx = first ? plan->input_gradient : state->gradients[i - 1],
-        .dy = last ? plan->output_gradient : state->gradients[i],
+        .dy = last ? plan->output_gradient : state->gradients[end],
     };
-    plan->stages[i] = (struct stage){
+    *stage = (struct stage){
         .first = i,
-        .last = i,
+        .last = end,
         .gradient = l->weights,
         .gradient_count = l->weight_count + l->bias_count,
         .prepare = stage_prepare,
@@ -155,9 +163,9 @@ static int make_stage(struct plan *plan, const struct plan_request *request, int
         .free = stage_free,
         .state = &state->operations[i],
     };
-    snprintf(plan->stages[i].name, sizeof plan->stages[i].name, "%s", l->layer.name);
-    plan->stage_count = i + 1;
-    return kinds[l->layer.kind]->init ? kinds[l->layer.kind]->init(&state->operations[i], why) : 0;
+    snprintf(stage->name, sizeof stage->name, kind->layers > 1 ? "%.23s+%.23s" : "%.23s", l->layer.name,
+             request->net->layers[end].layer.name);
+    return kind->init ? kind->init(&state->operations[i], why) : 0;
 }
 
 static int make_plan(struct plan *plan, const struct plan_request *request, struct error *why)
@@ -166,7 +174,7 @@ static int make_plan(struct plan *plan, const struct plan_request *request, stru
     if (!state || library_open(&state->library, why) || allocate_ends(plan, request, why) ||
         allocate_between(plan, request, why))
         return -1;
-    for (int i = 0; i < request->net->layer_count; i++)
+    for (int i = 0; i < request->net->layer_count; i = plan->stages[plan->stage_count - 1].last + 1)
         if (make_stage(plan, request, i, why))
             return -1;
     return 0;

@@ -14,6 +14,13 @@ void bias_relu_forward(float *restrict y, const float *restrict bias, bool relu,
 }
 
 __attribute__((target_clones("avx512f", "avx2", "default")))
+void relu_forward(float *y, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        y[i] = y[i] < 0 ? 0 : y[i];
+}
+
+__attribute__((target_clones("avx512f", "avx2", "default")))
 static void relu_backward_part(float *restrict dy, const float *restrict y, size_t count)
 {
     for (size_t i = 0; i < count; i++)

@@ -12,22 +12,26 @@ struct pool {
 
 enum { CHANNELS_AT_ONCE = 64, KERNEL_MAX = 15 };
 
+int pool_places_new(uint8_t **places, const struct net_layer *l, int batch, struct error *why)
+{
+    if (l->layer.kernel > KERNEL_MAX)
+        return error_set(why, "layer %s: the onednn backend pools windows of at most %dx%d", l->layer.name, KERNEL_MAX,
+                         KERNEL_MAX);
+    *places = memory_new((size_t)batch, shape_size(l->out), l->layer.name, why);
+    return *places ? 0 : -1;
+}
+
 static int pool_init(struct operation *o, struct error *why)
 {
     const struct net_layer *l = o->layer;
     struct pool *p = o->own = memory_new(1, sizeof *p, l->layer.name, why);
-    if (!p)
-        return -1;
-    if (l->layer.kernel > KERNEL_MAX)
-        return error_set(why, "layer %s: the onednn backend pools windows of at most %dx%d", l->layer.name, KERNEL_MAX,
-                         KERNEL_MAX);
-    p->places = memory_new((size_t)o->batch, shape_size(l->out), l->layer.name, why);
-    return p->places ? 0 : -1;
+    return p ? pool_places_new(&p->places, l, o->batch, why) : -1;
 }
 
 /* One window, `channels` of them from c on. A NaN wins, so that it reaches the loss and is seen. */
-static inline void window_forward(const struct net_layer *l, int oy, int ox, const float *restrict image, int channels,
-                                  float *restrict y, uint8_t *restrict places)
+static inline __attribute__((always_inline)) void window_forward(const struct net_layer *l, int oy, int ox,
+                                                                 const float *restrict image, int channels,
+                                                                 float *restrict y, uint8_t *restrict places)
 {
     int kernel = l->layer.kernel, top = oy * l->layer.stride - l->pad_top, left = ox * l->layer.stride - l->pad_left;
     float best[CHANNELS_AT_ONCE];
@@ -53,7 +57,7 @@ static inline void window_forward(const struct net_layer *l, int oy, int ox, con
 }
 
 __attribute__((target_clones("avx512f", "avx2", "default")))
-static void image_forward(const struct net_layer *l, const float *image, float *y, uint8_t *places)
+void pool_image_forward(const struct net_layer *l, const float *image, float *y, uint8_t *places)
 {
     int channels = l->in.channels;
     for (int oy = 0; oy < l->out.height; oy++)
@@ -68,7 +72,7 @@ struct reach {
     int first, last;
 };
 
-static inline struct reach windows_of(int i, int pad, int kernel, int stride, int windows)
+static inline __attribute__((always_inline)) struct reach windows_of(int i, int pad, int kernel, int stride, int windows)
 {
     int first = i + pad - kernel + 1, last = (i + pad) / stride;
     first = first <= 0 ? 0 : (first + stride - 1) / stride;
@@ -101,7 +105,7 @@ static int pool_forward(struct operation *o, struct error *why)
     size_t in = shape_size(l->in), out = shape_size(l->out);
 #pragma omp parallel for
     for (int n = 0; n < o->batch; n++)
-        image_forward(l, o->x + n * in, o->y + n * out, p->places + n * out);
+        pool_image_forward(l, o->x + n * in, o->y + n * out, p->places + n * out);
     return 0;
 }
 
@@ -130,6 +134,7 @@ static void pool_free(struct operation *o)
 }
 
 const struct operation_kind onednn_max_pool = {
+    .layers = 1,
     .init = pool_init,
     .forward = pool_forward,
     .backward = pool_backward,
