@@ -1,5 +1,5 @@
 /* Every operation on every backend, against what TensorFlow's own operations give. */
-#include "every_backend.h"
+#include "agreement.h"
 
 /* The operations of operations.h5: shapes stand there. */
 static const struct layer operations[] = {
@@ -25,25 +25,31 @@ static const struct layer operations[] = {
     {.name = "dense_relu", .kind = LAYER_DENSE, .relu = true},
     {.name = "dense_relu_wide", .kind = LAYER_DENSE, .relu = true},
 };
-enum { OPERATIONS = sizeof operations / sizeof *operations, BATCH = 8 };
+enum { OPERATIONS = sizeof operations / sizeof *operations };
 
 /* ---- an operation ---- */
 
-/* A plan of one layer, its tensors in the backend's memory, and the file they are compared with. */
-struct bench {
-    const struct experiment *experiment;
-    struct h5 *h5;
-    struct layer layer;
-    struct model model;
-    struct net net;
-    struct plan plan;
-    float *parameters, *gradients; /* in the backend's memory */
-};
-
-static void upload(const struct bench *b, float *to, const float *from, size_t count)
+/* A net of that one layer, laid out as the file says. */
+static void open_operation(struct rig *rig, struct h5 *h5, const struct backend *backend, struct layer *layer,
+                           bool training)
 {
-    struct error why;
-    succeed(b->experiment->backend->memory_upload(to, from, count, &why), &why);
+    struct h5_shape in, out;
+    size_t count;
+    free(reference_drawn(h5, layer->name, "input", &in, &count));
+    free(reference_drawn(h5, layer->name, "output_gradient", &out, &count));
+    layer->outputs = (int)out.size[out.rank - 1];
+    struct model model = {.name = layer->name, .height = (int)in.size[1], .width = (int)in.size[2], .layers = layer,
+                          .layer_count = 1};
+    rig_open_model(rig, backend, &model, (int)in.size[3], layer->outputs, (int)in.size[0], training);
+}
+
+static void draw_tensor(struct h5 *h5, const char *name, const char *tensor, float *to, size_t count)
+{
+    size_t drawn_count;
+    float *drawn = reference_drawn(h5, name, tensor, NULL, &drawn_count);
+    assert_int_equal(drawn_count, count);
+    memcpy(to, drawn, count * sizeof *to);
+    free(drawn);
 }
 
 /* Two inputs are made of what is drawn: no padding may win, and many ties. */
@@ -56,175 +62,127 @@ static void change_input(const char *name, float *input, size_t count)
             input[i] = floorf(2 * input[i]);
 }
 
-static void lay_bench(struct bench *b, const struct experiment *e, bool training)
+static void draw_operation(struct rig *rig, struct h5 *h5, const char *name)
 {
-    struct error why;
-    struct h5_shape in, out;
-    size_t count;
-    *b = (struct bench){.experiment = e, .h5 = reference_open("operations.h5"), .layer = *e->operation};
-    free(reference_drawn(b->h5, e->name, "input", &in, &count));
-    free(reference_drawn(b->h5, e->name, "output_gradient", &out, &count));
-    b->layer.outputs = (int)out.size[out.rank - 1];
-    b->model = (struct model){.name = e->name, .height = (int)in.size[1], .width = (int)in.size[2],
-                              .layers = &b->layer, .layer_count = 1};
-    succeed(net_init(&b->net, &b->model, (int)in.size[3], b->layer.outputs, &why), &why);
-    struct plan_request request = {
-        .net = &b->net, .batch = (int)in.size[0], .training = training, .input_gradient = training};
-    succeed(e->backend->plan(&b->plan, &request, &why), &why);
-    b->parameters = take_memory(e->backend, b->net.parameters);
-    b->gradients = take_memory(e->backend, b->net.parameters);
-}
-
-static void clear_bench(struct bench *b)
-{
-    const struct backend *backend = b->experiment->backend;
-    backend->plan_free(&b->plan);
-    backend->memory_free(b->parameters);
-    backend->memory_free(b->gradients);
-    reference_close(b->h5);
-}
-
-static void put_drawn(const struct bench *b, const char *tensor, float *to, size_t expected_count)
-{
-    size_t count;
-    float *values = reference_drawn(b->h5, b->experiment->name, tensor, NULL, &count);
-    assert_int_equal(count, expected_count);
-    if (!strcmp(tensor, "input"))
-        change_input(b->experiment->name, values, count);
-    upload(b, to, values, count);
-    free(values);
-}
-
-static void put_parameters(struct bench *b)
-{
-    const struct net_layer *l = &b->net.layers[0];
-    struct error why;
+    const struct net_layer *l = &rig->net.layers[0];
+    draw_tensor(h5, name, "input", rig->input, rig->input_count);
+    change_input(name, rig->input, rig->input_count);
+    draw_tensor(h5, name, "output_gradient", rig->output_gradient, rig->output_count);
     if (l->weight_count)
-        put_drawn(b, "weights", b->parameters + l->weights, l->weight_count);
+        draw_tensor(h5, name, "weights", rig->parameters + l->weights, l->weight_count);
     if (l->bias_count)
-        put_drawn(b, "biases", b->parameters + l->biases, l->bias_count);
-    for (int i = 0; i < b->plan.stage_count; i++)
-        if (b->plan.stages[i].prepare)
-            succeed(b->plan.stages[i].prepare(&b->plan.stages[i], b->parameters, &why), &why);
+        draw_tensor(h5, name, "biases", rig->parameters + l->biases, l->bias_count);
 }
 
-static void run_forward(struct bench *b)
+static void check_tensor(const struct experiment *e, struct h5 *h5, const char *tensor, const float *found,
+                         size_t count)
 {
-    struct error why;
-    put_drawn(b, "input", b->plan.input, (size_t)b->plan.batch * shape_size(b->net.input));
-    for (int i = 0; i < b->plan.stage_count; i++)
-        succeed(b->plan.stages[i].forward(&b->plan.stages[i], &why), &why);
-}
-
-/* What was in the gradient buffer before must not matter. */
-static void run_backward(struct bench *b)
-{
-    struct error why;
-    float *garbage = malloc(b->net.parameters * sizeof *garbage + 1);
-    assert_non_null(garbage);
-    for (size_t i = 0; i < b->net.parameters; i++)
-        garbage[i] = NAN;
-    upload(b, b->gradients, garbage, b->net.parameters);
-    free(garbage);
-    put_drawn(b, "output_gradient", b->plan.output_gradient, (size_t)b->plan.batch * shape_size(b->net.layers[0].out));
-    for (int i = b->plan.stage_count - 1; i >= 0; i--)
-        succeed(b->plan.stages[i].backward(&b->plan.stages[i], b->gradients, &why), &why);
-}
-
-static void check_tensor(const struct bench *b, const char *tensor, const float *memory)
-{
-    const struct experiment *e = b->experiment;
-    struct error why;
-    size_t count;
-    float *expected = reference_read(b->h5, H5_FLOAT, NULL, &count, "/%s/%s", e->name, tensor);
-    float *found = malloc(count * sizeof *found);
-    assert_non_null(found);
-    succeed(e->backend->memory_download(found, memory, count, &why), &why);
+    size_t expected_count;
+    float *expected = reference_read(h5, H5_FLOAT, NULL, &expected_count, "/%s/%s", e->name, tensor);
+    assert_int_equal(expected_count, count);
     check_near(e, tensor, found, expected, count);
-    free(found);
     free(expected);
 }
 
-/* Forward and backward, twice: the second pass must not see the first. */
+/* What was in the gradient buffer before must not matter. */
+static void spoil_gradients(struct rig *rig)
+{
+    struct error why;
+    for (size_t i = 0; i < rig->net.parameters; i++)
+        rig->gradients[i] = NAN;
+    must(rig->backend->memory_upload(rig->device_gradients, rig->gradients, rig->net.parameters, &why), &why);
+}
+
+static void check_training(const struct experiment *e, struct rig *rig, struct h5 *h5)
+{
+    const struct net_layer *l = &rig->net.layers[0];
+    rig_forward(rig);
+    check_tensor(e, h5, "output", rig->output, rig->output_count);
+    spoil_gradients(rig);
+    rig_backward(rig);
+    check_tensor(e, h5, "input_gradient", rig->input_gradient, rig->input_count);
+    if (l->weight_count)
+        check_tensor(e, h5, "weights_gradient", rig->gradients + l->weights, l->weight_count);
+    if (l->bias_count)
+        check_tensor(e, h5, "biases_gradient", rig->gradients + l->biases, l->bias_count);
+}
+
+/* Forward and backward, twice: the second pass must not see the first. Then forward in a plan for evaluation, which
+ * may be another one. */
 static void test_operation(void **state)
 {
-    struct bench b;
-    lay_bench(&b, *state, true);
-    put_parameters(&b);
-    const struct net_layer *l = &b.net.layers[0];
-    for (int pass = 0; pass < 2; pass++) {
-        run_forward(&b);
-        check_tensor(&b, "output", b.plan.output);
-        run_backward(&b);
-        check_tensor(&b, "input_gradient", b.plan.input_gradient);
-        if (l->weight_count)
-            check_tensor(&b, "weights_gradient", b.gradients + l->weights);
-        if (l->bias_count)
-            check_tensor(&b, "biases_gradient", b.gradients + l->biases);
-    }
-    clear_bench(&b);
+    const struct subject *subject = *state;
+    struct layer layer = *(const struct layer *)subject->data;
+    struct experiment e = {subject->backend, layer.name};
+    struct h5 *h5 = reference_open("operations.h5");
+    struct rig rig;
+    open_operation(&rig, h5, e.backend, &layer, true);
+    draw_operation(&rig, h5, layer.name);
+    check_training(&e, &rig, h5);
+    check_training(&e, &rig, h5);
+    rig_close(&rig);
 
-    lay_bench(&b, *state, false); /* a plan for evaluation may be another one */
-    put_parameters(&b);
-    run_forward(&b);
-    check_tensor(&b, "output", b.plan.output);
-    clear_bench(&b);
+    open_operation(&rig, h5, e.backend, &layer, false);
+    draw_operation(&rig, h5, layer.name);
+    rig_forward(&rig);
+    check_tensor(&e, h5, "output", rig.output, rig.output_count);
+    rig_close(&rig);
+    reference_close(h5);
 }
 
 /* ---- the loss ---- */
 
-static void check_loss(struct bench *b, const int32_t *labels, int count)
+/* Of the first `count` images alone. */
+static void check_loss(const struct experiment *e, struct rig *rig, struct h5 *h5, const int32_t *labels, int count)
 {
-    const struct experiment *e = b->experiment;
     struct error why;
     struct loss_sums sums;
     size_t length;
     char name[32];
-    float *loss = reference_read(b->h5, H5_FLOAT, NULL, &length, "/%s/loss_%d", e->name, count);
-    int64_t *correct = reference_read(b->h5, H5_INT64, NULL, &length, "/%s/correct_%d", e->name, count);
-    succeed(e->backend->loss(&b->plan, labels, count, &sums, &why), &why);
+    float *loss = reference_read(h5, H5_FLOAT, NULL, &length, "/%s/loss_%d", e->name, count);
+    int64_t *correct = reference_read(h5, H5_INT64, NULL, &length, "/%s/correct_%d", e->name, count);
+    must(e->backend->loss(&rig->plan, labels, count, &sums, &why), &why);
     check_number(e, "loss", sums.loss, *loss, *loss);
     assert_int_equal(sums.correct, *correct);
     assert_int_equal(sums.count, count);
+    must(e->backend->memory_download(rig->output_gradient, rig->plan.output_gradient, rig->output_count, &why), &why);
     snprintf(name, sizeof name, "logits_gradient_%d", count);
-    check_tensor(b, name, b->plan.output_gradient);
+    check_tensor(e, h5, name, rig->output_gradient, rig->output_count);
     free(loss);
     free(correct);
 }
 
 static void test_loss(void **state)
 {
-    const struct experiment *e = *state;
-    static const struct layer layer = {.name = "logits", .kind = LAYER_DENSE};
-    struct model model = {.name = "logits", .height = 1, .width = 1, .layers = &layer, .layer_count = 1};
-    struct bench b = {.experiment = e, .h5 = reference_open("operations.h5")};
+    const struct subject *subject = *state;
+    struct experiment e = {subject->backend, subject->data};
+    const struct layer layer = {.name = "logits", .kind = LAYER_DENSE};
+    struct h5 *h5 = reference_open("operations.h5");
     struct error why;
-    int32_t labels[BATCH];
+    struct rig rig;
+    int32_t labels[8];
     size_t count;
-    succeed(net_init(&b.net, &model, 10, 10, &why), &why);
-    struct plan_request request = {.net = &b.net, .batch = BATCH, .training = true};
-    succeed(e->backend->plan(&b.plan, &request, &why), &why);
-    put_drawn(&b, "logits", b.plan.output, BATCH * 10);
-    int64_t *stored = reference_read(b.h5, H5_INT64, NULL, &count, "/%s/labels", e->name);
-    assert_int_equal(count, BATCH);
-    for (int i = 0; i < BATCH; i++)
+    rig_open(&rig, e.backend, &layer, (struct shape){1, 1, 10}, 8);
+    draw_tensor(h5, e.name, "logits", rig.output, rig.output_count);
+    must(e.backend->memory_upload(rig.plan.output, rig.output, rig.output_count, &why), &why);
+    int64_t *stored = reference_read(h5, H5_INT64, NULL, &count, "/%s/labels", e.name);
+    assert_int_equal(count, 8);
+    for (int i = 0; i < 8; i++)
         labels[i] = (int32_t)stored[i];
     free(stored);
-    check_loss(&b, labels, BATCH);
-    check_loss(&b, labels, 5);
-    e->backend->plan_free(&b.plan);
-    reference_close(b.h5);
+    check_loss(&e, &rig, h5, labels, 8);
+    check_loss(&e, &rig, h5, labels, 5);
+    rig_close(&rig);
+    reference_close(h5);
 }
 
-static void add_tests(struct suite *suite, const struct backend *backend)
+int main(int argc, char **argv)
 {
+    static const char *const losses[] = {"softmax_cross_entropy", "softmax_cross_entropy_large"};
+    struct backend_test tests[OPERATIONS + 2];
     for (int i = 0; i < OPERATIONS; i++)
-        suite_add(suite, backend, &operations[i], operations[i].name, test_operation);
-    suite_add(suite, backend, NULL, "softmax_cross_entropy", test_loss);
-    suite_add(suite, backend, NULL, "softmax_cross_entropy_large", test_loss);
-}
-
-int main(void)
-{
-    return suite_run("test_reference", add_tests);
+        tests[i] = (struct backend_test){operations[i].name, test_operation, &operations[i]};
+    for (int i = 0; i < 2; i++)
+        tests[OPERATIONS + i] = (struct backend_test){losses[i], test_loss, losses[i]};
+    return run_on_backends(argc, argv, tests, OPERATIONS + 2);
 }

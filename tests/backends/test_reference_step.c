@@ -1,12 +1,12 @@
 /* Whole training steps of the tutorial's model on every backend, against TensorFlow's: loss, every gradient, updated
- * parameters and moving averages. tests/mpi/test_reference_ranks.c does the same on several ranks. */
-#include "reference_step.h"
+ * parameters and moving averages. tests/mpi/test_reference_ranks.c does it on several ranks. */
+#include "step.h"
 
 #include "optimize.h"
 #include "tower.h"
 
 struct run {
-    const struct experiment *experiment;
+    struct experiment experiment;
     struct h5 *h5;
     struct net net;
     struct tower tower;
@@ -14,43 +14,53 @@ struct run {
     struct outcome outcome;
 };
 
-static void begin_run(struct run *run, const struct experiment *e, bool training)
+static float *take_memory(const struct backend *backend, size_t count)
 {
     struct error why;
-    *run = (struct run){.experiment = e, .h5 = reference_open("step.h5")};
+    float *memory = backend->memory_allocate(count, "a test", &why);
+    assert_non_null(memory);
+    return memory;
+}
+
+static void begin_run(struct run *run, const struct subject *subject, bool training)
+{
+    const struct backend *backend = subject->backend;
+    struct error why;
+    *run = (struct run){.experiment = {backend, "step"}, .h5 = reference_open("step.h5")};
+    must(backend->set_threads(1, &why), &why);
     step_net(&run->net);
-    struct tower_request request = {.backend = e->backend, .net = &run->net, .batch = STEP_BATCH, .training = training};
-    succeed(tower_init(&run->tower, &request, &why), &why);
-    run->gradients = take_memory(e->backend, run->net.parameters);
-    run->shadows = take_memory(e->backend, run->net.parameters);
+    struct tower_request request = {.backend = backend, .net = &run->net, .batch = STEP_BATCH, .training = training};
+    must(tower_init(&run->tower, &request, &why), &why);
+    run->gradients = take_memory(backend, run->net.parameters);
+    run->shadows = take_memory(backend, run->net.parameters);
     outcome_init(&run->outcome, &run->net);
     step_parameters(run->h5, &run->net, run->outcome.before);
-    succeed(tower_set_parameters(&run->tower, run->outcome.before, &why), &why);
-    succeed(e->backend->memory_upload(run->shadows, run->outcome.before, run->net.parameters, &why), &why);
+    must(tower_set_parameters(&run->tower, run->outcome.before, &why), &why);
+    must(backend->memory_upload(run->shadows, run->outcome.before, run->net.parameters, &why), &why);
 }
 
 static void end_run(struct run *run)
 {
     tower_free(&run->tower);
-    run->experiment->backend->memory_free(run->gradients);
-    run->experiment->backend->memory_free(run->shadows);
+    run->experiment.backend->memory_free(run->gradients);
+    run->experiment.backend->memory_free(run->shadows);
     outcome_free(&run->outcome);
     reference_close(run->h5);
 }
 
 static void run_forward(struct run *run, int step)
 {
-    const struct backend *backend = run->experiment->backend;
+    const struct backend *backend = run->experiment.backend;
     struct plan *plan = &run->tower.plan;
     struct error why;
     struct loss_sums sums;
     int32_t labels[STEP_BATCH];
     float *images = step_images(run->h5, &run->net, step, labels);
-    succeed(backend->memory_upload(plan->input, images, STEP_BATCH * shape_size(run->net.input), &why), &why);
+    must(backend->memory_upload(plan->input, images, STEP_BATCH * shape_size(run->net.input), &why), &why);
     free(images);
     for (int i = 0; i < plan->stage_count; i++)
-        succeed(plan->stages[i].forward(&plan->stages[i], &why), &why);
-    succeed(backend->loss(plan, labels, STEP_BATCH, &sums, &why), &why);
+        must(plan->stages[i].forward(&plan->stages[i], &why), &why);
+    must(backend->loss(plan, labels, STEP_BATCH, &sums, &why), &why);
     assert_int_equal(sums.count, STEP_BATCH);
     run->outcome.loss = sums.loss;
 }
@@ -58,31 +68,31 @@ static void run_forward(struct run *run, int step)
 /* Forward, loss, backward, update and moving average: by the backend, as training does it. */
 static void make_step(struct run *run, int step)
 {
-    const struct backend *backend = run->experiment->backend;
+    const struct backend *backend = run->experiment.backend;
     struct plan *plan = &run->tower.plan;
     struct outcome *outcome = &run->outcome;
     size_t count = run->net.parameters;
     struct error why;
     run_forward(run, step);
     for (int i = plan->stage_count - 1; i >= 0; i--)
-        succeed(plan->stages[i].backward(&plan->stages[i], run->gradients, &why), &why);
-    succeed(tower_get_parameters(&run->tower, outcome->before, &why), &why);
-    succeed(tower_update(&run->tower, run->gradients, STEP_BATCH, 0.1f, &outcome->penalty, &why), &why);
-    succeed(backend->ema(run->shadows, run->tower.parameters, count, ema_decay(0.9999f, (uint64_t)step), &why), &why);
-    succeed(tower_get_parameters(&run->tower, outcome->updated, &why), &why);
-    succeed(backend->memory_download(outcome->sums, run->gradients, count, &why), &why);
-    succeed(backend->memory_download(outcome->average, run->shadows, count, &why), &why);
+        must(plan->stages[i].backward(&plan->stages[i], run->gradients, &why), &why);
+    must(tower_get_parameters(&run->tower, outcome->before, &why), &why);
+    must(tower_update(&run->tower, run->gradients, STEP_BATCH, 0.1f, &outcome->penalty, &why), &why);
+    must(backend->ema(run->shadows, run->tower.parameters, count, ema_decay(0.9999f, (uint64_t)step), &why), &why);
+    must(tower_get_parameters(&run->tower, outcome->updated, &why), &why);
+    must(backend->memory_download(outcome->sums, run->gradients, count, &why), &why);
+    must(backend->memory_download(outcome->average, run->shadows, count, &why), &why);
 }
 
 static void check_logits(const struct run *run, int step)
 {
-    const struct experiment *e = run->experiment;
+    const struct experiment *e = &run->experiment;
     struct error why;
     float logits[STEP_BATCH * STEP_CLASSES];
     size_t count;
     float *expected = reference_read(run->h5, H5_FLOAT, NULL, &count, "/step%d/logits", step);
     assert_int_equal(count, STEP_BATCH * STEP_CLASSES);
-    succeed(e->backend->memory_download(logits, run->tower.plan.output, count, &why), &why);
+    must(e->backend->memory_download(logits, run->tower.plan.output, count, &why), &why);
     check_near(e, "logits", logits, expected, count);
     free(expected);
 }
@@ -94,7 +104,7 @@ static void test_steps(void **state)
     for (int step = 1; step <= STEPS; step++) {
         make_step(&run, step);
         check_logits(&run, step);
-        check_outcome(run.experiment, run.h5, step, &run.net, &run.outcome);
+        check_outcome(&run.experiment, run.h5, step, &run.net, &run.outcome);
     }
     end_run(&run);
 }
@@ -109,13 +119,11 @@ static void test_evaluation(void **state)
     end_run(&run);
 }
 
-static void add_tests(struct suite *suite, const struct backend *backend)
+int main(int argc, char **argv)
 {
-    suite_add(suite, backend, NULL, "two training steps", test_steps);
-    suite_add(suite, backend, NULL, "evaluation", test_evaluation);
-}
-
-int main(void)
-{
-    return suite_run("test_reference_step", add_tests);
+    const struct backend_test tests[] = {
+        {"two training steps", test_steps, NULL},
+        {"evaluation", test_evaluation, NULL},
+    };
+    return run_on_backends(argc, argv, tests, sizeof tests / sizeof *tests);
 }

@@ -1,7 +1,7 @@
 /* Whole training steps on several ranks: the batch is cut up, the gradients meet in the reducer, and what comes out
  * must still be TensorFlow's step of the whole batch, on every rank.
  * ranks: 1 2 4 8 */
-#include "reference_step.h"
+#include "backends/step.h"
 
 #include "optimize.h"
 #include "parallel.h"
@@ -10,7 +10,6 @@
 static struct world world;
 
 struct run {
-    const struct experiment *experiment;
     struct h5 *h5;
     struct net net;
     struct tower tower;
@@ -21,16 +20,17 @@ struct run {
 static void begin_run(struct run *run, const struct experiment *e, enum reduce_kind kind, int slices)
 {
     struct error why;
-    *run = (struct run){.experiment = e, .h5 = reference_open("step.h5")};
+    must(e->backend->set_threads(1, &why), &why);
+    *run = (struct run){.h5 = reference_open("step.h5")};
     step_net(&run->net);
     struct tower_request request = {
         .backend = e->backend, .net = &run->net, .batch = STEP_BATCH / world.size / slices, .training = true};
-    succeed(tower_init(&run->tower, &request, &why), &why);
-    succeed(reducer_init(&run->reducer, &world, kind, run->net.parameters, slices, 1 << 20, &why), &why);
+    must(tower_init(&run->tower, &request, &why), &why);
+    must(reducer_init(&run->reducer, &world, kind, run->net.parameters, slices, 1 << 20, &why), &why);
     outcome_init(&run->outcome, &run->net);
     step_parameters(run->h5, &run->net, run->outcome.before);
     memcpy(run->outcome.average, run->outcome.before, run->net.parameters * sizeof(float));
-    succeed(tower_set_parameters(&run->tower, run->outcome.before, &why), &why);
+    must(tower_set_parameters(&run->tower, run->outcome.before, &why), &why);
 }
 
 static void end_run(struct run *run)
@@ -54,11 +54,11 @@ static const float *reduce_gradients(struct run *run, int step)
         int first = (world.rank * slices + slice) * count;
         struct batch batch = {.count = count, .images = images + first * length, .labels = labels + first};
         float *sums = reducer_begin(&run->reducer, slice);
-        succeed(tower_gradients(&run->tower, &batch, &run->reducer, sums, &why), &why);
-        succeed(reducer_end(&run->reducer, &why), &why);
+        must(tower_gradients(&run->tower, &batch, &run->reducer, sums, &why), &why);
+        must(reducer_end(&run->reducer, &why), &why);
     }
     free(images);
-    succeed(reducer_finish(&run->reducer, &parcel, &why), &why);
+    must(reducer_finish(&run->reducer, &parcel, &why), &why);
     return parcel;
 }
 
@@ -72,52 +72,51 @@ static void make_step(struct run *run, int step)
     assert_true(tail[PARCEL_FAULT] == 0);
     outcome->loss = tail[PARCEL_LOSS];
     memcpy(outcome->sums, parcel, count * sizeof *parcel);
-    succeed(tower_get_parameters(&run->tower, outcome->before, &why), &why);
-    succeed(tower_update(&run->tower, parcel, tail[PARCEL_COUNT], 0.1f, &outcome->penalty, &why), &why);
-    succeed(tower_get_parameters(&run->tower, outcome->updated, &why), &why);
+    must(tower_get_parameters(&run->tower, outcome->before, &why), &why);
+    must(tower_update(&run->tower, parcel, tail[PARCEL_COUNT], 0.1f, &outcome->penalty, &why), &why);
+    must(tower_get_parameters(&run->tower, outcome->updated, &why), &why);
     ema_update(outcome->average, outcome->updated, count, ema_decay(0.9999f, (uint64_t)step));
 }
 
 /* Every rank sees the same bits, and all of them TensorFlow's numbers. */
-static void check_steps(const struct experiment *e, enum reduce_kind kind, int slices)
+static void check_steps(const struct backend *backend, enum reduce_kind kind, int slices)
 {
+    struct experiment e = {backend, kind == REDUCE_TREE ? "tree" : "fastest"};
     struct run run;
     struct error why;
-    begin_run(&run, e, kind, slices);
+    begin_run(&run, &e, kind, slices);
     for (int step = 1; step <= STEPS; step++) {
         make_step(&run, step);
         uint64_t hash = parity_hash(run.outcome.updated, run.net.parameters);
-        succeed(parity_check(&world, hash, (uint64_t)step, &why), &why);
-        check_outcome(e, run.h5, step, &run.net, &run.outcome);
+        must(parity_check(&world, hash, (uint64_t)step, &why), &why);
+        check_outcome(&e, run.h5, step, &run.net, &run.outcome);
     }
     end_run(&run);
 }
 
 static void test_fastest(void **state)
 {
-    check_steps(*state, REDUCE_FASTEST, 1);
+    check_steps(((const struct subject *)*state)->backend, REDUCE_FASTEST, 1);
 }
 
 /* A slice an image: eight slices on any number of ranks. */
 static void test_tree(void **state)
 {
-    check_steps(*state, REDUCE_TREE, STEP_BATCH / world.size);
-}
-
-static void add_tests(struct suite *suite, const struct backend *backend)
-{
-    suite_add(suite, backend, NULL, "steps, one slice a rank", test_fastest);
-    suite_add(suite, backend, NULL, "steps, eight slices in a tree", test_tree);
+    check_steps(((const struct subject *)*state)->backend, REDUCE_TREE, STEP_BATCH / world.size);
 }
 
 int main(int argc, char **argv)
 {
+    const struct backend_test tests[] = {
+        {"steps, one slice a rank", test_fastest, NULL},
+        {"steps, eight slices in a tree", test_tree, NULL},
+    };
     struct error why;
     if (world_open(&world, &argc, &argv, &why))
         world_abort(&world, why.text);
     if (STEP_BATCH % world.size)
         world_abort(&world, "the number of ranks must divide the batch of 8");
-    if (suite_run("test_reference_ranks", add_tests))
+    if (run_on_backends(argc, argv, tests, sizeof tests / sizeof *tests))
         world_abort(&world, "a test failed");
     world_close(&world);
     return 0;

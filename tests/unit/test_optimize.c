@@ -86,7 +86,8 @@ static void check_apart(const char *what, struct difference apart, double tolera
 {
     printf("# %s: norm %.1e, most %.1e\n", what, apart.norm, apart.most);
     if (!(apart.norm <= tolerance && apart.most <= tolerance))
-        fail_msg("%s: norm of the difference %.2e, largest %.2e, allowed %.0e", what, apart.norm, apart.most, tolerance);
+        fail_msg("%s: norm of the difference %.2e, largest %.2e, allowed %.0e", what, apart.norm, apart.most,
+                 tolerance);
 }
 
 static void test_ema_update(void **state)

@@ -1,19 +1,11 @@
-/* What the tests of whole training steps share: step.h5 in tests/reference, read, and compared with what a step came to. */
-#ifndef TESTS_REFERENCE_STEP_H
-#define TESTS_REFERENCE_STEP_H
+/* What the tests of whole training steps share: tests/reference/step.h5 is read, and compared with what a step came to. */
+#ifndef TESTS_BACKENDS_STEP_H
+#define TESTS_BACKENDS_STEP_H
 
-#include "every_backend.h"
-
+#include "agreement.h"
 #include "model.h"
 
 enum { STEP_BATCH = 8, STEP_CLASSES = 10, STEPS = 2 };
-
-static inline float *step_floats(size_t count)
-{
-    float *memory = malloc(count * sizeof *memory);
-    assert_non_null(memory);
-    return memory;
-}
 
 /* What a step came to, on the host; vectors are net->parameters long. */
 struct outcome {
@@ -25,8 +17,8 @@ struct outcome {
 
 static inline void outcome_init(struct outcome *outcome, const struct net *net)
 {
-    *outcome = (struct outcome){.before = step_floats(net->parameters), .sums = step_floats(net->parameters),
-                                .updated = step_floats(net->parameters), .average = step_floats(net->parameters)};
+    *outcome = (struct outcome){.before = floats_new(net->parameters), .sums = floats_new(net->parameters),
+                                .updated = floats_new(net->parameters), .average = floats_new(net->parameters)};
 }
 
 static inline void outcome_free(struct outcome *outcome)
@@ -44,7 +36,7 @@ static inline void step_net(struct net *net)
     struct error why;
     const struct model *model = model_find("tutorial", &why);
     assert_non_null(model);
-    succeed(net_init(net, model, 3, STEP_CLASSES, &why), &why);
+    must(net_init(net, model, 3, STEP_CLASSES, &why), &why);
     assert_int_equal(net->parameters, 1068298);
 }
 
@@ -72,7 +64,7 @@ static inline void step_parameters(struct h5 *h5, const struct net *net, float *
 static inline float *step_images(struct h5 *h5, const struct net *net, int step, int32_t labels[STEP_BATCH])
 {
     size_t count, length = shape_size(net->input);
-    float *images = step_floats(STEP_BATCH * length);
+    float *images = floats_new(STEP_BATCH * length);
     int64_t *streams = reference_read(h5, H5_INT64, NULL, &count, "/step%d/streams", step);
     int64_t *stored = reference_read(h5, H5_INT64, NULL, &count, "/step%d/labels", step);
     assert_int_equal(count, STEP_BATCH);
@@ -118,7 +110,7 @@ static inline void check_variable(const struct experiment *e, struct h5 *h5, con
         stride = 1;
     float *expected = reference_read(h5, H5_FLOAT, NULL, &length, "%s", name);
     assert_int_equal(length, (count - 1) / (size_t)stride + 1);
-    float *sample = step_floats(length);
+    float *sample = floats_new(length);
     for (size_t i = 0; i < length; i++)
         sample[i] = found[i * (size_t)stride];
     check_near(e, name, sample, expected, length);
@@ -133,14 +125,16 @@ static inline void check_layer(const struct experiment *e, struct h5 *h5, int st
                                const struct outcome *outcome)
 {
     size_t count = l->weight_count + l->bias_count;
-    float *gradient = step_floats(count);
+    float *gradient = floats_new(count);
     for (size_t i = 0; i < count; i++)
         gradient[i] = outcome->sums[l->weights + i] / STEP_BATCH +
                       (i < l->weight_count ? l->layer.decay * outcome->before[l->weights + i] : 0);
     const struct {
         const char *name;
         const float *values;
-    } kinds[] = {{"gradients", gradient}, {"updated", outcome->updated + l->weights}, {"ema", outcome->average + l->weights}};
+    } kinds[] = {{"gradients", gradient},
+                 {"updated", outcome->updated + l->weights},
+                 {"ema", outcome->average + l->weights}};
     char name[128];
     for (int k = 0; k < 3; k++) {
         snprintf(name, sizeof name, "/step%d/%s/%s/weights", step, kinds[k].name, l->layer.name);
