@@ -88,7 +88,7 @@ static int grow(struct source *source, struct error *why)
 {
     size_t larger = source->capacity ? 2 * source->capacity : FIRST_BYTES;
     if (larger > IMAGE_FILE_MAX)
-        return error_set(why, "is larger than %d MiB: not an image", IMAGE_FILE_MAX >> 20);
+        return error_set(why, "has %d MiB or more: not an image", IMAGE_FILE_MAX >> 20);
     uint8_t *bytes = realloc(source->bytes, larger);
     if (!bytes)
         return error_set(why, "no memory for its %zu bytes", larger);

@@ -1,0 +1,255 @@
+/* Images from files: what the libraries' encoders wrote is read back; damaged and hostile files are refused. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <jpeglib.h>
+#include <png.h>
+
+#include "image.h"
+
+enum { HEIGHT = 7, WIDTH = 5 };
+
+struct file {
+    unsigned char *bytes;
+    unsigned long size;
+};
+
+/* A gradient with an edge, for `channels` values a pixel. */
+static void paint(uint8_t *pixels, int channels)
+{
+    for (int i = 0; i < HEIGHT * WIDTH; i++)
+        for (int c = 0; c < channels; c++)
+            pixels[i * channels + c] = (uint8_t)(i * 7 + c * 40 + (i % WIDTH > 2 ? 50 : 0));
+}
+
+static struct file png_of(uint32_t format, const uint8_t *pixels)
+{
+    png_image png = {.version = PNG_IMAGE_VERSION, .width = WIDTH, .height = HEIGHT, .format = format};
+    png_alloc_size_t size = 1 << 16;
+    struct file file = {malloc(size), 0};
+    assert_true(png_image_write_to_memory(&png, file.bytes, &size, 0, pixels, 0, NULL));
+    file.size = size;
+    return file;
+}
+
+static struct file jpeg_of(int height, int width, J_COLOR_SPACE space, int components, const uint8_t *pixels)
+{
+    struct jpeg_compress_struct encoder;
+    struct jpeg_error_mgr errors;
+    struct file file = {NULL, 0};
+    encoder.err = jpeg_std_error(&errors);
+    jpeg_create_compress(&encoder);
+    jpeg_mem_dest(&encoder, &file.bytes, &file.size);
+    encoder.image_height = (JDIMENSION)height;
+    encoder.image_width = (JDIMENSION)width;
+    encoder.input_components = components;
+    encoder.in_color_space = space;
+    jpeg_set_defaults(&encoder);
+    jpeg_set_quality(&encoder, 100, TRUE);
+    jpeg_start_compress(&encoder, TRUE);
+    for (int y = 0; y < height; y++) {
+        JSAMPROW row = (JSAMPROW)pixels + (size_t)y * (size_t)(width * components);
+        jpeg_write_scanlines(&encoder, &row, 1);
+    }
+    jpeg_finish_compress(&encoder);
+    jpeg_destroy_compress(&encoder);
+    return file;
+}
+
+static void test_png_channels(void **state)
+{
+    (void)state;
+    static const struct {
+        uint32_t format;
+        int channels;
+    } kinds[] = {{PNG_FORMAT_RGB, 3}, {PNG_FORMAT_RGBA, 4}, {PNG_FORMAT_GRAY, 1}, {PNG_FORMAT_GA, 2}};
+    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
+        struct error why;
+        struct image image = {0};
+        uint8_t pixels[HEIGHT * WIDTH * 4];
+        int channels = kinds[k].channels;
+        paint(pixels, channels);
+        struct file file = png_of(kinds[k].format, pixels);
+        assert_int_equal(image_decode(&image, file.bytes, file.size, "a.png", &why), 0);
+        assert_int_equal(image.height, HEIGHT);
+        assert_int_equal(image.width, WIDTH);
+        for (int i = 0; i < HEIGHT * WIDTH; i++)
+            for (int c = 0; c < 3; c++)
+                assert_int_equal(image.pixels[3 * i + c], pixels[i * channels + (channels < 3 ? 0 : c)]);
+        image_free(&image);
+        free(file.bytes);
+    }
+}
+
+static void test_jpeg_channels(void **state)
+{
+    (void)state;
+    for (int channels = 1; channels <= 3; channels += 2) {
+        struct error why;
+        struct image image = {0};
+        uint8_t pixels[HEIGHT * WIDTH * 3];
+        memset(pixels, 90, sizeof pixels);
+        struct file file = jpeg_of(HEIGHT, WIDTH, channels == 1 ? JCS_GRAYSCALE : JCS_RGB, channels, pixels);
+        assert_int_equal(image_decode(&image, file.bytes, file.size, "a.jpg", &why), 0);
+        assert_int_equal(image.height, HEIGHT);
+        assert_int_equal(image.width, WIDTH);
+        for (int i = 0; i < HEIGHT * WIDTH * 3; i++)
+            assert_in_range(image.pixels[i], 88, 92);
+        image_free(&image);
+        free(file.bytes);
+    }
+}
+
+/* CMYK cannot become RGB without a colour profile. */
+static void test_cmyk(void **state)
+{
+    (void)state;
+    struct error why;
+    struct image image = {0};
+    uint8_t pixels[HEIGHT * WIDTH * 4];
+    paint(pixels, 4);
+    struct file file = jpeg_of(HEIGHT, WIDTH, JCS_CMYK, 4, pixels);
+    assert_int_equal(image_decode(&image, file.bytes, file.size, "print.jpg", &why), -1);
+    assert_non_null(strstr(why.text, "print.jpg: is a JPEG image that cannot be decoded"));
+    assert_null(image.pixels);
+    free(file.bytes);
+}
+
+static void test_sides(void **state)
+{
+    (void)state;
+    struct error why;
+    struct image image = {0};
+    enum { LONG = IMAGE_SIDE_MAX + 1 };
+    uint8_t *pixels = calloc(LONG, 3);
+    struct file file = jpeg_of(1, LONG, JCS_RGB, 3, pixels);
+    assert_int_equal(image_decode(&image, file.bytes, file.size, NULL, &why), -1);
+    assert_string_equal(why.text, "is 8193 x 1 pixels, but sides of 1 to 8192 are expected");
+    free(file.bytes);
+    file = jpeg_of(IMAGE_SIDE_MAX, 1, JCS_RGB, 3, pixels);
+    assert_int_equal(image_decode(&image, file.bytes, file.size, NULL, &why), 0);
+    assert_int_equal(image.height, IMAGE_SIDE_MAX);
+    image_free(&image);
+    free(file.bytes);
+    free(pixels);
+}
+
+/* Every beginning of a file is refused; a changed byte may go unseen, but does no harm. The bytes lie
+ * at the end of a block of their own, where the sanitizer sees any step beyond it. */
+static void damage(const struct file *whole, unsigned long least)
+{
+    struct error why;
+    struct image image = {0};
+    for (unsigned long size = 0; size < whole->size; size++) {
+        unsigned char *bytes = malloc(size ? size : 1);
+        memcpy(bytes, whole->bytes, size);
+        if (!image_decode(&image, bytes, size, "cut", &why) && size < least)
+            fail_msg("the first %lu of %lu bytes were taken for an image", size, whole->size);
+        free(bytes);
+    }
+    unsigned char *bytes = malloc(whole->size);
+    for (unsigned long at = 0; at < whole->size; at++)
+        for (int bit = 0; bit < 8; bit += 3) {
+            memcpy(bytes, whole->bytes, whole->size);
+            bytes[at] ^= (unsigned char)(1 << bit);
+            (void)image_decode(&image, bytes, whole->size, "bit", &why);
+        }
+    free(bytes);
+    image_free(&image);
+}
+
+static void test_damage(void **state)
+{
+    (void)state;
+    uint8_t pixels[HEIGHT * WIDTH * 3];
+    paint(pixels, 3);
+    struct file png = png_of(PNG_FORMAT_RGB, pixels), jpeg = jpeg_of(HEIGHT, WIDTH, JCS_RGB, 3, pixels);
+    damage(&png, png.size - 16); /* the checksum of the last data and the end chunk may be missing */
+    damage(&jpeg, jpeg.size - 2);
+    free(png.bytes);
+    free(jpeg.bytes);
+}
+
+static void test_neither(void **state)
+{
+    (void)state;
+    struct error why;
+    struct image image = {0};
+    assert_int_equal(image_decode(&image, "GIF89a", 6, "x.jpg", &why), -1);
+    assert_string_equal(why.text, "x.jpg: is neither a JPEG nor a PNG image");
+    assert_int_equal(image_decode(&image, "", 0, "x.jpg", &why), -1);
+}
+
+static struct image image_of(int height, int width)
+{
+    struct image image = {height, width, calloc((size_t)(height * width), 3)};
+    return image;
+}
+
+/* By hand: doubling a row of 0 and 100 puts weights 3/4 and 1/4 inside and repeats the border. */
+static void test_growing(void **state)
+{
+    (void)state;
+    struct error why;
+    struct image image = image_of(2, 2);
+    static const uint8_t expected[4] = {0, 25, 75, 100};
+    memset(image.pixels + 3, 100, 3);
+    memset(image.pixels + 9, 100, 3);
+    assert_int_equal(image_resize(&image, 4, &why), 0);
+    assert_int_equal(image.width, 4);
+    for (int i = 0; i < 4 * 4 * 3; i++)
+        assert_int_equal(image.pixels[i], expected[i / 3 % 4]);
+    image_free(&image);
+}
+
+/* By hand: halving columns 0, 0, 160, 160: a triangle of centre 1 and radius 2 weighs the first three
+ * 0.75, 0.75 and 0.25, so the left pixel is 160 * 0.25 / 1.75. */
+static void test_shrinking(void **state)
+{
+    (void)state;
+    struct error why;
+    struct image image = image_of(4, 4);
+    for (int i = 0; i < 4 * 4 * 3; i++)
+        image.pixels[i] = i / 3 % 4 < 2 ? 0 : 160;
+    assert_int_equal(image_resize(&image, 2, &why), 0);
+    for (int i = 0; i < 2 * 2 * 3; i++)
+        assert_int_equal(image.pixels[i], i / 3 % 2 ? 137 : 23);
+    image_free(&image);
+}
+
+/* Of one colour stays of one colour, whatever the sizes; the same size changes nothing. */
+static void test_flat(void **state)
+{
+    (void)state;
+    struct error why;
+    for (int height = 1; height < 40; height += 6)
+        for (int width = 1; width < 70; width += 11) {
+            struct image image = image_of(height, width);
+            memset(image.pixels, 255, (size_t)(height * width * 3));
+            assert_int_equal(image_resize(&image, 13, &why), 0);
+            for (int i = 0; i < 13 * 13 * 3; i++)
+                assert_int_equal(image.pixels[i], 255);
+            const uint8_t *before = image.pixels;
+            assert_int_equal(image_resize(&image, 13, &why), 0);
+            assert_ptr_equal(image.pixels, before);
+            image_free(&image);
+        }
+}
+
+int main(void)
+{
+    cmocka_set_message_output(CM_OUTPUT_TAP);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_png_channels), cmocka_unit_test(test_jpeg_channels), cmocka_unit_test(test_cmyk),
+        cmocka_unit_test(test_sides),        cmocka_unit_test(test_damage),        cmocka_unit_test(test_neither),
+        cmocka_unit_test(test_growing),      cmocka_unit_test(test_shrinking),     cmocka_unit_test(test_flat),
+    };
+    return cmocka_run_group_tests_name("images", tests, NULL, NULL);
+}
