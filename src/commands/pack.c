@@ -1,9 +1,17 @@
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "commands.h"
 #include "data.h"
+
+/* Whether a person sees standard error on a terminal that can draw. */
+static bool is_terminal(void)
+{
+    const char *kind = getenv("TERM");
+    return isatty(STDERR_FILENO) && kind && strcmp(kind, "dumb");
+}
 
 /* Rank 0 only. */
 static int pack(const struct options *options, struct error *why)
@@ -16,7 +24,7 @@ static int pack(const struct options *options, struct error *why)
         .md5 = no_md5 ? "" : options->md5[0] ? options->md5 : NULL,
         .output = options->files[0],
         .image_size = (int)options->image_size,
-        .progress = isatty(STDERR_FILENO),
+        .progress = is_terminal(),
     };
     return pack_run(&request, why);
 }

@@ -15,20 +15,19 @@ void progress_draw(struct progress *progress, int64_t done, int64_t total)
         progress->first = done;
     }
     progress->drawn_at = now;
-    char bar[32] = "", rate[48] = "";
+    char bar[32] = "", of[32] = "", rate[64] = "";
     double scale = progress->scale, seconds = now - progress->started;
+    int digits = scale > 1 ? 1 : 0;
     if (total > 0) {
         int filled = (int)(done < total ? 20 * done / total : 20);
         snprintf(bar, sizeof bar, "[%-20.*s] ", filled, "####################");
+        snprintf(of, sizeof of, " of %.*f", digits, (double)total / scale);
     }
     if (seconds > 0)
-        snprintf(rate, sizeof rate, ", %.1f/s", (double)(done - progress->first) / scale / seconds);
-    int digits = scale > 1 ? 1 : 0;
-    if (total > 0)
-        fprintf(stderr, "\r%s %s%.*f of %.*f %s%s\033[K", progress->what, bar, digits, (double)done / scale, digits,
-                (double)total / scale, progress->unit, rate);
-    else
-        fprintf(stderr, "\r%s %.*f %s%s\033[K", progress->what, digits, (double)done / scale, progress->unit, rate);
+        snprintf(rate, sizeof rate, ", %.*f %s/s", digits, (double)(done - progress->first) / scale / seconds,
+                 progress->unit);
+    fprintf(stderr, "\r%s %s%.*f%s %s%s\033[K", progress->what, bar, digits, (double)done / scale, of, progress->unit,
+            rate);
 }
 
 void progress_clear(struct progress *progress)
