@@ -92,7 +92,6 @@ static inline void rig_open_model(struct rig *rig, const struct backend *backend
     rig->backend = backend;
     rig->model = *model;
     must(net_init(&rig->net, &rig->model, channels, classes, &why), &why);
-    must(backend->set_threads(1, &why), &why);
     struct plan_request request = {
         .net = &rig->net, .batch = batch, .training = training, .input_gradient = training};
     must(backend->plan(&rig->plan, &request, &why), &why);
@@ -209,7 +208,7 @@ struct backend_test {
 
 enum { BACKENDS_MAX = 8, BACKEND_TESTS_MAX = 64 };
 
-/* Runs them as "backend: name", in TAP; a pattern on the command line chooses (cmocka's: * and ?). */
+/* Runs them as "backend: name", on one thread, in TAP; a pattern on the command line chooses (cmocka's: * and ?). */
 static inline int run_on_backends(int argc, char **argv, const struct backend_test *tests, int count)
 {
     static char names[BACKENDS_MAX * BACKEND_TESTS_MAX][128];
@@ -220,7 +219,7 @@ static inline int run_on_backends(int argc, char **argv, const struct backend_te
     for (int i = 0; i < BACKENDS_MAX && (backend = backend_at(i)); i++) {
         char about[256];
         struct error why;
-        if (backend->probe(about, sizeof about, &why))
+        if (backend->probe(about, sizeof about, &why) || backend->set_threads(1, &why))
             continue;
         for (int t = 0; t < count && t < BACKEND_TESTS_MAX; t++, total++) {
             snprintf(names[total], sizeof names[total], "%s: %s", backend->name, tests[t].name);

@@ -48,6 +48,7 @@ static void test_step(void **state)
     const struct backend *backend = backend_find("openblas", &why);
     if (!backend || !COUNTING)
         skip();
+    must(backend->set_threads(1, &why), &why);
     struct rig rig;
     const int32_t labels[4] = {1, 2, 3, 4};
     rig_open_model(&rig, backend, model_find("tutorial", &why), 3, 10, 4, true);

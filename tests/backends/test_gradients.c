@@ -116,7 +116,8 @@ static void test_gradients(void **state)
 }
 
 #define CONVOLUTION(KERNEL, STRIDE, OUTPUTS, RELU)                                                                    \
-    {.name = "convolution", .kind = LAYER_CONVOLUTION, .kernel = KERNEL, .stride = STRIDE, .outputs = OUTPUTS, .relu = RELU}
+    {.name = "convolution", .kind = LAYER_CONVOLUTION, .kernel = KERNEL, .stride = STRIDE, .outputs = OUTPUTS,        \
+     .relu = RELU}
 #define POOL(KERNEL, STRIDE)                                                                                          \
     {.name = "pool", .kind = LAYER_MAX_POOL, .kernel = KERNEL, .stride = STRIDE}
 #define NORM(RADIUS, K, ALPHA, BETA)                                                                                  \
@@ -149,7 +150,8 @@ static const struct {
     {"gradients of max pool 3x3 stride 1, 5x7x16, batch 1", {POOL(3, 1), {5, 7, 16}, 1, 0.2f, 1e-4}},
     {"gradients of norm, the tutorial's, 12x12x64, batch 3",
      {NORM(4, 1, 0.001f / 9, 0.75f), {12, 12, 64}, 3, 0.1f, 1e-4}},
-    {"gradients of norm with strong neighbours, 6x6x64, batch 1", {NORM(4, 1, 0.3f, 0.75f), {6, 6, 64}, 1, 0.05f, 2e-4}},
+    {"gradients of norm with strong neighbours, 6x6x64, batch 1",
+     {NORM(4, 1, 0.3f, 0.75f), {6, 6, 64}, 1, 0.05f, 2e-4}},
     {"gradients of norm, radius 2, beta 0.5, 7x7x16, batch 16", {NORM(2, 2, 0.5f, 0.5f), {7, 7, 16}, 16, 0.05f, 2e-4}},
     {"gradients of norm, window beyond all 3 channels, batch 1", {NORM(4, 1, 0.3f, 0.75f), {5, 5, 3}, 1, 0.05f, 2e-4}},
     {"gradients of dense, 6x6x64 to 48, batch 16", {DENSE(48, false), {6, 6, 64}, 16, 0.1f, 1e-4}},

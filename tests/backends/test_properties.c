@@ -273,6 +273,22 @@ static void test_determinism(void **state)
     rig_close(&second);
 }
 
+static void test_threads(void **state)
+{
+    const struct subject *subject = *state;
+    struct rig one, two;
+    struct error why;
+    open_tutorial(&one, subject->backend, STEP_BATCH, true);
+    double loss = rig_step(&one, step_labels, STEP_BATCH).loss;
+    must(subject->backend->set_threads(2, &why), &why);
+    open_tutorial(&two, subject->backend, STEP_BATCH, true);
+    assert_float_equal(rig_step(&two, step_labels, STEP_BATCH).loss, loss, 1e-5 * loss);
+    must(subject->backend->set_threads(1, &why), &why);
+    assert_close_floats("gradients", two.gradients, one.gradients, one.net.parameters, 1e-4);
+    rig_close(&one);
+    rig_close(&two);
+}
+
 /* A batch of 8 of which 3 count has the sums of a batch of 3. */
 static void test_padding_images(void **state)
 {
@@ -397,7 +413,8 @@ static const struct convolution_case convolutions[] = {
 };
 static const struct layer norm_tutorial = {.name = "n", .kind = LAYER_NORM, .radius = 4, .k = 1, .alpha = 0.001f / 9,
                                            .beta = 0.75f};
-static const struct layer norm_other = {.name = "n", .kind = LAYER_NORM, .radius = 2, .k = 2, .alpha = 0.1f, .beta = 0.5f};
+static const struct layer norm_other = {.name = "n", .kind = LAYER_NORM, .radius = 2, .k = 2, .alpha = 0.1f,
+                                         .beta = 0.5f};
 
 static const struct backend_test tests[] = {
     {"convolution 5x5, 12x12x16 to 64, as defined", test_convolution, &convolutions[0]},
@@ -413,6 +430,7 @@ static const struct backend_test tests[] = {
     {"loss: values, ties, padding, NaN, wrong labels", test_loss, NULL},
     {"a tutorial step agrees with openblas", test_agreement, NULL},
     {"a step has the same bits every time", test_determinism, NULL},
+    {"two threads compute what one does", test_threads, NULL},
     {"padding images add nothing", test_padding_images, NULL},
     {"a plan for evaluation computes the same", test_evaluation, NULL},
     {"stages cover layers and gradient in order", test_stages, NULL},
