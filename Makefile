@@ -32,7 +32,7 @@ onednn_found   := $(call try,dnnl.h,$(onednn_flags) $(onednn_libs))
 onednn_why     := dnnl.h or libdnnl is missing (Debian: libdnnl-dev)
 
 BACKENDS_KNOWN := openblas onednn
-BACKENDS_FOUND := $(foreach b,$(BACKENDS_KNOWN),$(if $(and $($(b)_found),$(wildcard src/backends/$(b)/*.c)),$(b)))
+BACKENDS_FOUND := $(foreach b,$(BACKENDS_KNOWN),$(if $($(b)_found),$(b)))
 BACKENDS ?= $(BACKENDS_FOUND)
 missing := $(filter-out $(BACKENDS_FOUND),$(BACKENDS))
 
