@@ -11,6 +11,7 @@ if [ "$(id -u)" -eq 0 ]; then export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_
 # All ranks are on this machine: no network, and no reading of each other's memory, which containers forbid.
 export OMPI_MCA_btl=self,vader OMPI_MCA_btl_vader_single_copy_mechanism=none OMPI_MCA_oob_tcp_if_include=lo
 export OMPI_MCA_rmaps_base_oversubscribe=1 # where two 'processors' are one core
+export HWLOC_COMPONENTS=-gl HWLOC_HIDE_ERRORS=2 # no search for X displays, no complaint about a chroot without /sys
 ranks=$(($(nproc) > 1 ? 2 : 1))
 
 say() { printf '\n== %s\n' "$*"; }

@@ -15,6 +15,9 @@ export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_
 export OMPI_MCA_btl=self,vader,tcp OMPI_MCA_btl_tcp_if_include=lo OMPI_MCA_oob_tcp_if_include=lo
 # Ranks that share a core must not spin while they wait; containers often forbid reading another process's memory.
 export OMPI_MCA_mpi_yield_when_idle=1 OMPI_MCA_btl_vader_single_copy_mechanism=none
+# hwloc, which Open MPI asks about the machine, need not look for X displays (seconds each where there is no /etc/hosts),
+# nor complain where a chroot has no /sys.
+export HWLOC_COMPONENTS=-gl HWLOC_HIDE_ERRORS=2
 unset CDPATH
 
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/cifar10_test.XXXXXX") || exit 1
