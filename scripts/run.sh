@@ -43,7 +43,7 @@ steps_done() { # of the newest checkpoint in $run
 train() { # MORE: goes on for so many steps, $steps in all
     steps=$((steps + $1))
     mpirun -np "$ranks" ./cifar10_mpi train --data $data --train-dir $run --batch-size $batch --max-steps $steps \
-        --log-frequency 50 2>&1 | tee -a $run.log
+        --log-frequency 25 2>&1 | tee -a $run.log
 }
 
 find_data
@@ -51,24 +51,30 @@ run=runs/$(basename $data .h5)
 mkdir -p runs
 steps=$(steps_done)
 
-say "Training on $ranks rank(s): 50 steps to see how fast this machine is"
+say "Training on $ranks rank(s): 30 steps to see how fast this machine is"
 start=${EPOCHREALTIME/[.,]/}
-train 50
+train 30
 took=$((${EPOCHREALTIME/[.,]/} - start))
-more=$((50 * aim * 1000000 / took))
-more=$((more > steps_max ? steps_max : more))
+more=$((30 * aim * 1000000 / took))
+more=$((more > steps_max ? steps_max : more / 10 * 10 + 10))
 say "Training: $more steps more"
 train $more
 
 say "Evaluating the newest checkpoint"
 mpirun -np "$ranks" ./cifar10_mpi eval --data $data --checkpoint-dir $run --run-once
 
+say "Results"
 cat <<END
-
-== Results
-data          $data                    look into it:   ./cifar10_mpi inspect $data
-checkpoints   $run/checkpoint-*.h5     look into one:  h5dump -A $run/checkpoint-$(printf %08d $steps).h5
-log           $run.log
-go on         make run, or:  mpirun -np $ranks ./cifar10_mpi train --data $data --train-dir $run --batch-size $batch --max-steps $((steps * 2))
-evaluate      mpirun -np $ranks ./cifar10_mpi eval --data $data --checkpoint-dir $run --run-once
+data         $data
+             look into it:  ./cifar10_mpi inspect $data
+checkpoints  $run/checkpoint-*.h5
+             look into it:  h5dump -A $run/checkpoint-$(printf %08d $steps).h5
+log          $run.log
+go on        make run, or
+             mpirun -np $ranks ./cifar10_mpi train --data $data --train-dir $run \\
+                 --batch-size $batch --max-steps $((2 * steps))
+evaluate     mpirun -np $ranks ./cifar10_mpi eval --data $data --checkpoint-dir $run --run-once
 END
+if [ "$(id -u)" -eq 0 ]; then
+    echo "as root      export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1    before any mpirun"
+fi
