@@ -17,7 +17,7 @@ stop() { # PID-FILE: ends that daemon and waits for it
 }
 
 cleanup() {
-    scancel --user=root 2> /dev/null
+    timeout 10 scancel --user=root 2> /dev/null
     stop "$dir/slurmd.pid"
     stop "$dir/slurmctld.pid"
     stop "$dir/munged.pid"
@@ -50,7 +50,7 @@ SelectTypeParameters=CR_Core
 SwitchType=switch/none
 MpiDefault=none
 NodeName=$node NodeAddr=127.0.0.1 CPUs=2 State=UNKNOWN
-PartitionName=test Nodes=$node Default=YES MaxTime=10 State=UP
+PartitionName=test Nodes=$node Default=YES MaxTime=INFINITE State=UP
 END
 }
 
@@ -79,7 +79,7 @@ if ! sinfo -h -o %T 2> /dev/null | grep -q idle; then finish; exit; fi
 
 DATA=$(small_data) || exit 1
 export DATA RUN=$tmp/run BATCH=16 STEPS=6
-submit() { sbatch --wait --ntasks=2 --output="$tmp/$1.log" "${@:2}"; }
+submit() { timeout 90 sbatch --wait --time=5 --ntasks=2 --output="$tmp/$1.log" "${@:2}"; }
 said() { grep -E "$1" "$tmp/$2.log" || { cat "$tmp/$2.log"; return 1; }; }
 
 check "sbatch jobs/train-cpu.sbatch ends well" submit train jobs/train-cpu.sbatch
