@@ -186,8 +186,8 @@ def put_softmax(file, index, name, scale):
 
 def make_operations():
     file = new_file("operations.h5", "Each operation on its own: TensorFlow's output, and its gradients for a given "
-                    "output gradient. An attribute of a group that reads 'stream ...' is a drawn tensor (NHWC, HWIO, in x out). "
-                    "float32_error: how far TensorFlow's float32 is from its float64.")
+                    "output gradient. An attribute of a group that reads 'stream ...' is a drawn tensor (NHWC, HWIO, "
+                    "in x out). float32_error: how far TensorFlow's float32 is from its float64.")
     index = 1
     for put, cases in ((put_convolution, CONVOLUTIONS), (put_pool, POOLS), (put_norm, NORMS), (put_dense, DENSES),
                        (put_softmax, SOFTMAXES)):
@@ -277,10 +277,10 @@ def put_step(file, name, streams, labels, found, exact):
 
 
 def make_step():
-    file = new_file("step.h5", "%d training steps of the tutorial's model, batch %d, one after the other: gradients are "
-                    "of the mean loss including weight decay, before the update; updated and ema stand behind it. "
-                    "Attributes that read 'stream ...' are drawn tensors. float32_error: how far TensorFlow's float32 is "
-                    "from its float64." % (STEPS, BATCH))
+    file = new_file("step.h5", "%d training steps of the tutorial's model, batch %d, one after the other: gradients "
+                    "are of the mean loss including weight decay, before the update; updated and ema stand behind it. "
+                    "Attributes that read 'stream ...' are drawn tensors. float32_error: how far TensorFlow's float32 "
+                    "is from its float64." % (STEPS, BATCH))
     file.h5.attrs["rate"] = RATE
     file.h5.attrs["weight_decay"] = "0.004 of local3's and local4's weights"
     file.h5.attrs["ema_decay"] = ("min(0.9999, (1 + n) / (10 + n)), n the updates done, this one included: 2/11 at the "
@@ -359,8 +359,8 @@ def put_evaluation(file, name, stream, height, width, crop):
 
 def make_distort():
     file = new_file("distort.h5", "The tutorial's distortions for given draws: tf.image.crop_to_bounding_box, "
-                    "flip_left_right, adjust_brightness, adjust_contrast, per_image_standardization, in float32 on uint8 "
-                    "images; and the evaluation's central crop and standardisation.")
+                    "flip_left_right, adjust_brightness, adjust_contrast, per_image_standardization, in float32 on "
+                    "uint8 images; and the evaluation's central crop and standardisation.")
 
     def noise(stream, shape):
         return draw_integers(IMAGES + stream, shape, 256).astype(np.uint8)
@@ -429,8 +429,8 @@ def put_sgd(file):
     """Gradient sums of 8 samples, with weight decay as part of the loss."""
     v1, count = tf.compat.v1, 1003
     parameters, sums = draw(VECTORS + 2, [count], 0.25), draw(VECTORS + 3, [count], 4.0)
-    file.group("sgd", "tf.train.GradientDescentOptimizer(rate) on sum(g * p) / 8 + decay * tf.nn.l2_loss(p); parameters "
-               "p: stream %d, scale 0.25, %d long; gradient sums g: stream %d, scale 4"
+    file.group("sgd", "tf.train.GradientDescentOptimizer(rate) on sum(g * p) / 8 + decay * tf.nn.l2_loss(p); "
+               "parameters p: stream %d, scale 0.25, %d long; gradient sums g: stream %d, scale 4"
                % (VECTORS + 2, count, VECTORS + 3))
     for name, rate, decay in (("plain", 0.1, 0.0), ("decayed", 0.1, 0.004), ("late", 0.001, 0.004)):
         results = []
@@ -451,8 +451,8 @@ def put_sgd(file):
 
 
 def make_optimize():
-    file = new_file("optimize.h5", "TensorFlow's learning rate and moving-average decay at some steps, and both updates "
-                    "on drawn vectors.")
+    file = new_file("optimize.h5", "TensorFlow's learning rate and moving-average decay at some steps, and both "
+                    "updates on drawn vectors.")
     for batch in (100, 128, 1000):
         put_rates(file, batch)
     put_ema(file)

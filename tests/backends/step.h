@@ -1,4 +1,4 @@
-/* What the tests of whole training steps share: tests/reference/step.h5 is read, and compared with what a step came to. */
+/* What the tests of whole training steps share: reading tests/reference/step.h5, and comparing a step with it. */
 #ifndef TESTS_BACKENDS_STEP_H
 #define TESTS_BACKENDS_STEP_H
 
