@@ -1,4 +1,5 @@
 /* Command line → command. */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -38,6 +39,7 @@ int main(int argc, char **argv)
     static struct options options; /* large: fixed texts */
     struct world world;
     struct error why;
+    signal(SIGXFSZ, SIG_IGN); /* a file size limit is then an error of write(2), to be told in a sentence */
     if (world_open(&world, &argc, &argv, &why))
         world_abort(&world, why.text);
     enum options_outcome outcome = parse(&world, &options, argc, argv);

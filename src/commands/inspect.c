@@ -83,16 +83,18 @@ static int print_data_set(struct h5 *h5, const char *name, struct error *why)
     if (h5_shape(h5, name, &shape, why))
         return -1;
     h5_shape_text(&shape, shape_text, sizeof shape_text);
-    printf("  %-32s %-8s %-16s", name, h5_type_name(shape.type), shape_text);
-    if (shape.type == H5_FLOAT) {
+    printf("  %-32s %-8s ", name, h5_type_name(shape.type));
+    if (shape.type != H5_FLOAT) {
+        puts(shape_text);
+    } else {
         if (statistics_take(h5, name, &shape, &s, why))
             return -1;
         double mean = s.count ? s.sum / (double)s.count : NAN;
         double variance = s.count ? s.squares / (double)s.count - mean * mean : NAN;
-        printf(" %10.3g %10.3g %10.3g %10.3g %6" PRId64, s.count ? s.min : NAN, mean, s.count ? s.max : NAN,
-               sqrt(variance > 0 ? variance : s.count ? 0 : NAN), s.nan);
+        double deviation = sqrt(variance > 0 ? variance : s.count ? 0 : NAN);
+        printf("%-16s %10.3g %10.3g %10.3g %10.3g %6" PRId64 "\n", shape_text, s.count ? s.min : NAN, mean,
+               s.count ? s.max : NAN, deviation, s.nan);
     }
-    printf("\n");
     return 0;
 }
 
@@ -102,8 +104,11 @@ static int print_data_sets(struct h5 *h5, bool statistics, struct error *why)
     int count, status = 0;
     if (h5_list(h5, &names, &count, why))
         return -1;
-    printf("\n  %-32s %-8s %-16s", "data set", "type", "shape");
-    printf(statistics ? " %10s %10s %10s %10s %6s\n" : "\n", "min", "mean", "max", "deviation", "NaN");
+    if (statistics)
+        printf("\n  %-32s %-8s %-16s %10s %10s %10s %10s %6s\n", "data set", "type", "shape", "min", "mean", "max",
+               "deviation", "NaN");
+    else
+        printf("\n  %-32s %-8s %s\n", "data set", "type", "shape");
     for (int i = 0; i < count && !status; i++)
         status = print_data_set(h5, names[i], why);
     free(names);
@@ -134,9 +139,12 @@ static int data_verify(struct h5 *h5, int *verified, struct error *why)
     for (int i = 0; i < count && !status; i++) {
         if (!h5_has(h5, names[i], "sha256"))
             continue;
-        status = h5_get_text(h5, names[i], "sha256", stored, sizeof stored, why) || h5_sha256(h5, names[i], found, why) ? -1 : 0;
+        status = h5_get_text(h5, names[i], "sha256", stored, sizeof stored, why);
+        if (!status)
+            status = h5_sha256(h5, names[i], found, why);
         if (!status && strcmp(stored, found))
-            status = error_set(why, "%s: %s: is damaged: its SHA-256 is %s, its content's is %s", h5_path(h5), names[i], stored, found);
+            status = error_set(why, "%s: %s: is damaged: its SHA-256 is %s, its content's is %s", h5_path(h5), names[i],
+                               stored, found);
         *verified += !status;
     }
     free(names);
@@ -160,7 +168,8 @@ static int inspect(const char *file, struct error *why)
         return -1;
     int status;
     if (!h5_has(h5, "/", "format") || h5_get_text(h5, "/", "format", format, sizeof format, why))
-        status = error_set(why, "%s: is an HDF5 file, but neither a packed data set nor a checkpoint of cifar10_mpi", file);
+        status = error_set(why, "%s: is an HDF5 file, but neither a packed data set nor a checkpoint of cifar10_mpi",
+                           file);
     else if (!strcmp(format, "cifar10_mpi checkpoint"))
         status = print_checkpoint(h5, why);
     else if (!strcmp(format, "cifar10_mpi dataset"))

@@ -43,7 +43,8 @@ static bool parameter_at(const struct net *net, const char *group, int index, st
         memcpy(parameter->shape.size, (int64_t[]){(int64_t)shape_size(l->in), l->layer.outputs}, 2 * sizeof(int64_t));
     }
     parameter->offset = is_bias ? l->biases : l->weights;
-    snprintf(parameter->name, sizeof parameter->name, "/%s/%s/%s", group, l->layer.name, is_bias ? "biases" : "weights");
+    snprintf(parameter->name, sizeof parameter->name, "/%s/%s/%s", group, l->layer.name,
+             is_bias ? "biases" : "weights");
     return (is_bias ? l->bias_count : l->weight_count) > 0;
 }
 
@@ -176,7 +177,8 @@ static int label_write(struct h5 *h5, const struct checkpoint *c, struct error *
     if (!gmtime_r(&now, &utc) || !strftime(created, sizeof created, "%Y-%m-%dT%H:%M:%SZ", &utc))
         return error_set(why, "the time cannot be told");
     snprintf(about, sizeof about,
-             "Parameters of model %s after %" PRIu64 " updates (/params) and their moving averages (/ema)", c->model, c->step);
+             "Parameters of model %s after %" PRIu64 " updates (/params) and their moving averages (/ema)", c->model,
+             c->step);
     return h5_set_text(h5, "/", "format", format, why) ||
                    h5_set_integer(h5, "/", "format_version", FORMAT_VERSION, why) ||
                    h5_set_text(h5, "/", "about", about, why) || h5_set_text(h5, "/", "created", created, why) ? -1 : 0;
@@ -235,8 +237,8 @@ static int label_check(struct h5 *h5, struct error *why)
     if (h5_get_integer(h5, "/", "format_version", &version, why))
         return -1;
     if (version != FORMAT_VERSION)
-        return error_set(why, "%s: is a checkpoint of format %" PRId64 "; this program reads format %d", h5_path(h5), version,
-                         FORMAT_VERSION);
+        return error_set(why, "%s: is a checkpoint of format %" PRId64 "; this program reads format %d", h5_path(h5),
+                         version, FORMAT_VERSION);
     if (!h5_has(h5, "/", "complete") || h5_get_integer(h5, "/", "complete", &complete, why) || complete != 1)
         return error_set(why, "%s: is a checkpoint that was not written to its end", h5_path(h5));
     return 0;
@@ -247,7 +249,9 @@ static int digest_check(struct h5 *h5, struct error *why)
     char stored[DIGEST_TEXT], found[DIGEST_TEXT];
     if (h5_get_text(h5, "/", "digest", stored, sizeof stored, why) || content_digest(h5, found, why))
         return -1;
-    return strcmp(stored, found) ? error_set(why, "%s: is damaged: its digest is %s, its content's is %s", h5_path(h5), stored, found) : 0;
+    if (!strcmp(stored, found))
+        return 0;
+    return error_set(why, "%s: is damaged: its digest is %s, its content's is %s", h5_path(h5), stored, found);
 }
 
 int checkpoint_verify(struct h5 *h5, struct error *why)

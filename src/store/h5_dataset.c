@@ -11,7 +11,8 @@ enum { CHUNK_BYTES_MAX = 64 << 20, UNPACKED_MAX = 1032 };
 static const struct {
     const char *name;
     int64_t bytes;
-} types[] = {[H5_UINT8] = {"uint8", 1}, [H5_FLOAT] = {"float32", 4}, [H5_DOUBLE] = {"float64", 8}, [H5_INT64] = {"int64", 8}};
+} types[] = {
+    [H5_UINT8] = {"uint8", 1}, [H5_FLOAT] = {"float32", 4}, [H5_DOUBLE] = {"float64", 8}, [H5_INT64] = {"int64", 8}};
 
 const char *h5_type_name(enum h5_type type)
 {
@@ -161,32 +162,32 @@ static bool type_known(hid_t type, enum h5_type *known)
     return true;
 }
 
-/* Bytes that the data set's chunks may hold at most, given what is stored; -1 where a chunk is too large. */
-static int64_t stored_bytes(hid_t set, int64_t element)
+/* Whether the chunks of a data set of such elements, if it has any, are within the limit. */
+static bool chunks_fit(hid_t list, int64_t bytes)
 {
-    hid_t list = H5Dget_create_plist(set);
-    if (list < 0)
-        return -1;
-    int64_t stored = (int64_t)H5Dget_storage_size(set), chunk_bytes = element;
     hsize_t chunk[H5_RANK_MAX];
-    if (H5Pget_layout(list) == H5D_CHUNKED) {
-        int rank = H5Pget_chunk(list, H5_RANK_MAX, chunk);
-        for (int i = 0; i < rank && chunk_bytes >= 0; i++)
-            if (chunk[i] > CHUNK_BYTES_MAX || (chunk_bytes *= (int64_t)chunk[i]) > CHUNK_BYTES_MAX)
-                chunk_bytes = -1;
-        if (rank < 0 || rank > H5_RANK_MAX)
-            chunk_bytes = -1;
+    if (H5Pget_layout(list) != H5D_CHUNKED)
+        return true;
+    int rank = H5Pget_chunk(list, H5_RANK_MAX, chunk);
+    bool fit = rank >= 1 && rank <= H5_RANK_MAX;
+    for (int i = 0; fit && i < rank; i++) {
+        fit = chunk[i] <= CHUNK_BYTES_MAX;
+        bytes = fit ? bytes * (int64_t)chunk[i] : bytes;
+        fit = fit && bytes <= CHUNK_BYTES_MAX;
     }
-    bool packed = false;
+    return fit;
+}
+
+/* Whether anything but Fletcher32 is applied to the chunks: compression. */
+static bool is_packed(hid_t list)
+{
     for (int i = 0; i < H5Pget_nfilters(list); i++) {
         unsigned flags, config;
         size_t values = 0;
-        packed = packed || H5Pget_filter2(list, (unsigned)i, &flags, &values, NULL, 0, NULL, &config) != H5Z_FILTER_FLETCHER32;
+        if (H5Pget_filter2(list, (unsigned)i, &flags, &values, NULL, 0, NULL, &config) != H5Z_FILTER_FLETCHER32)
+            return true;
     }
-    H5Pclose(list);
-    if (chunk_bytes < 0 || stored < 0 || stored > INT64_MAX / UNPACKED_MAX)
-        return -1;
-    return packed ? stored * UNPACKED_MAX : stored;
+    return false;
 }
 
 /* Nobody allocates for a size that the file only claims. */
@@ -194,13 +195,16 @@ static int claim_check(struct h5 *h5, hid_t set, const char *name, const struct 
 {
     if (h5->writing)
         return 0;
-    int64_t claimed = h5_bytes(shape, shape->size[0]), stored = stored_bytes(set, types[shape->type].bytes);
-    if (stored < 0)
+    int64_t claimed = h5_bytes(shape, shape->size[0]), stored = (int64_t)H5Dget_storage_size(set);
+    hid_t list = H5Dget_create_plist(set);
+    bool fit = list >= 0 && chunks_fit(list, types[shape->type].bytes), packed = list >= 0 && is_packed(list);
+    H5Pclose(list);
+    if (!fit)
         return error_set(why, "%s: %s: has chunks above %d bytes", h5->path, name, CHUNK_BYTES_MAX);
-    if (claimed < 0 || claimed > stored || (int64_t)H5Dget_storage_size(set) > h5->bytes)
-        return error_set(why, "%s: %s: claims %lld bytes where the file of %lld bytes stores %lld: it is damaged or was not written to its end",
-                         h5->path, name, (long long)claimed, (long long)h5->bytes, (long long)H5Dget_storage_size(set));
-    return 0;
+    if (claimed >= 0 && stored >= 0 && stored <= h5->bytes && claimed / (packed ? UNPACKED_MAX : 1) <= stored)
+        return 0;
+    return error_set(why, "%s: %s: claims %lld bytes where the file of %lld bytes stores %lld: it is damaged or was "
+                     "not written to its end", h5->path, name, (long long)claimed, (long long)h5->bytes, (long long)stored);
 }
 
 static int shape_take(struct h5 *h5, hid_t set, const char *name, struct h5_shape *shape, struct error *why)

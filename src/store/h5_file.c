@@ -105,7 +105,8 @@ static bool keep_in_memory(hid_t access, struct h5 *h5)
     /* No metadata block: closing would give its rest back, and the file be shorter than h5_close knows. */
     if (H5Pset_meta_block_size(access, 0) < 0)
         return false;
-    H5FD_file_image_callbacks_t callbacks = {image_new, image_copy, image_grow, image_keep, owner_share, owner_keep, h5};
+    H5FD_file_image_callbacks_t callbacks = {image_new,   image_copy, image_grow, image_keep,
+                                             owner_share, owner_keep, h5};
     return H5Pset_fapl_core(access, GROW_BYTES, false) >= 0 && H5Pset_file_image_callbacks(access, &callbacks) >= 0;
 }
 
@@ -161,7 +162,8 @@ static int file_check(const char *file, int64_t *bytes, struct error *why)
     if (stat(file, &status) || access(file, R_OK))
         return error_set(why, "%s: %s", file, strerror(errno));
     if (!S_ISREG(status.st_mode))
-        return error_set(why, "%s: is %s, not an HDF5 file", file, S_ISDIR(status.st_mode) ? "a directory" : "no file");
+        return error_set(why, "%s: is %s, not an HDF5 file", file,
+                         S_ISDIR(status.st_mode) ? "a directory" : "no file");
     *bytes = status.st_size;
     return status.st_size ? 0 : error_set(why, "%s: is empty, not an HDF5 file", file);
 }

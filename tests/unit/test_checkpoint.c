@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 #include <fcntl.h>
+#include <hdf5.h>
 #include <inttypes.h>
 #include <math.h>
 #include <signal.h>
@@ -324,6 +325,26 @@ static void test_flipped_bits(void **state)
     free(bytes);
 }
 
+/* What another program changed with all of HDF5's checksums right: the digest tells. */
+static void test_changed(void **state)
+{
+    struct fixture *f = *state;
+    struct error why;
+    char name[4200];
+    strcpy(name, save(f, 1));
+    hid_t file = H5Fopen(name, H5F_ACC_RDWR, H5P_DEFAULT), set = H5Dopen2(file, "/ema/dense/biases", H5P_DEFAULT);
+    assert_true(H5Dwrite(set, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, f->saved.parameters) >= 0);
+    assert_true(H5Dclose(set) >= 0 && H5Fclose(file) >= 0);
+    assert_refused(checkpoint_load(&f->loaded, &f->net, name, &why), "is damaged: its digest is");
+
+    strcpy(name, save(f, 2));
+    file = H5Fopen(name, H5F_ACC_RDWR, H5P_DEFAULT);
+    hid_t step = H5Aopen(file, "step", H5P_DEFAULT);
+    assert_true(H5Awrite(step, H5T_NATIVE_INT64, &(int64_t){3}) >= 0);
+    assert_true(H5Aclose(step) >= 0 && H5Fclose(file) >= 0);
+    assert_refused(checkpoint_load(&f->loaded, &f->net, name, &why), "is damaged: its digest is");
+}
+
 /* ---- the directory ---- */
 
 static void test_list(void **state)
@@ -492,7 +513,7 @@ int main(void)
         TEST(test_round_trip), TEST(test_large_numbers), TEST(test_layout),       TEST(test_other_model),
         TEST(test_no_checkpoint), TEST(test_truncated),  TEST(test_flipped_bits), TEST(test_list),
         TEST(test_keep),       TEST(test_no_directory),  TEST(test_full_disk),    TEST(test_file_size_limit),
-        TEST(test_killed),
+        TEST(test_killed),       TEST(test_changed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,96 @@
+#!/bin/bash
+# inspect, and what others see of our files: h5dump reads their labels, h5py the parameters by name in TensorFlow's shapes.
+# time limit: 200 s
+. tests/lib.sh
+data=$(small_data) || { not_ok "a packed data set" "$data"; finish; exit; }
+python=/usr/bin/python3
+train() { timeout 100 mpirun -np 1 ./cifar10_mpi train --data "$data" --train-dir "$tmp/run" --batch-size 8 --max-steps 3 "$@"; }
+checkpoint=$tmp/run/checkpoint-00000003.h5
+check "a run of 3 steps" train
+
+# says PATTERN COMMAND...: exit code 0 and PATTERN (grep -E) somewhere.
+says() { local pattern=$1; shift; "$@" > "$tmp/out" 2>&1 || return 1; grep -qE -- "$pattern" "$tmp/out" || { cat "$tmp/out"; return 1; }; }
+
+check "a checkpoint is complete and its digest right" says 'checkpoint-00000003.h5: a checkpoint, complete, its digest is right$' \
+    ./cifar10_mpi inspect "$checkpoint"
+check "its step is told" says '^  step +3$' ./cifar10_mpi inspect "$checkpoint"
+check "its options are told" says '^  batch-size +8$' ./cifar10_mpi inspect "$checkpoint"
+check "its parameters are told" says '^  /params/local3/weights +float32 +2304x384 ' ./cifar10_mpi inspect "$checkpoint"
+check "a packed file's digests are right" says 'a packed data set, the digests of 4 data sets are right$' ./cifar10_mpi inspect "$data"
+check "its images are told" says '^  /train/images +uint8 +1000x32x32x3$' ./cifar10_mpi inspect "$data"
+check "its classes are told" says '^  class_names +airplane, automobile, bird, ' ./cifar10_mpi inspect "$data"
+check "several ranks tell it once" says '^1$' bash -c 'timeout 60 mpirun -np 3 ./cifar10_mpi inspect "$0" | grep -c "a packed data set"' "$data"
+
+check "h5dump reads a checkpoint's label" says '"cifar10_mpi checkpoint"' h5dump -A "$checkpoint"
+check "h5dump reads a packed file's label" says '"airplane", "automobile", "bird"' h5dump -A "$data"
+
+if $python -c 'import h5py' 2> /dev/null; then
+    ./cifar10_mpi inspect "$checkpoint" > "$tmp/table"
+    cat > "$tmp/read.py" <<'EOF'
+import hashlib, sys
+import h5py, numpy as np
+
+shapes = {"conv1": ((5, 5, 3, 64), "HWIO"), "conv2": ((5, 5, 64, 64), "HWIO"), "local3": ((2304, 384), ("in", "out")),
+          "local4": ((384, 192), ("in", "out")), "softmax_linear": ((192, 10), ("in", "out"))}
+def text(value):
+    if isinstance(value, bytes): return value.decode()
+    if isinstance(value, np.ndarray): return ", ".join(text(v) for v in value)
+    return f"{value:.17g}" if isinstance(value, float) else str(value)
+
+f, what = h5py.File(sys.argv[1]), sys.argv[2]
+if what == "shapes":
+    for group in "params", "ema":
+        assert sorted(f[group]) == sorted(shapes), list(f[group])
+        for layer, (shape, labels) in shapes.items():
+            weights, biases = f[group][layer]["weights"], f[group][layer]["biases"]
+            assert weights.shape == shape and weights.dtype == np.float32, weights
+            assert biases.shape == shape[-1:] and biases.dtype == np.float32, biases
+            assert [d.label for d in weights.dims] == list(labels), [d.label for d in weights.dims]
+            assert np.isfinite(weights[()]).all() and weights[()].std() > 0
+elif what == "values":  # of every data set, as inspect's table has them
+    rows = [line.split() for line in open(sys.argv[3]) if line.startswith("  /")]
+    assert len(rows) == 20, len(rows)
+    for name, _, shape, low, mean, high, deviation, nan in rows:
+        values = f[name][()].astype(np.float64)
+        assert shape == "x".join(map(str, values.shape)) and nan == "0"
+        for told, true in (low, values.min()), (mean, values.mean()), (high, values.max()), (deviation, values.std()):
+            assert abs(float(told) - true) <= 0.006 * abs(true) + 1e-7, (name, told, true)
+elif what == "digest":  # by the recipe in include/store.h
+    digest = hashlib.sha256()
+    def shortest(value):
+        return next(t for t in (f"{value:.{d}g}" for d in range(1, 18)) if float(t) == value)
+    def add(name, value): digest.update(f"{name}={value}\n".encode())
+    for group in "/", "/provenance":
+        for name in sorted(f[group].attrs):
+            if name not in ("digest", "complete"):
+                value = f[group].attrs[name]
+                add(name, shortest(value) if isinstance(value, float) else text(value))
+    names = []
+    f.visititems(lambda name, item: names.append("/" + name) if isinstance(item, h5py.Dataset) else None)
+    for name in sorted(names):
+        add(name, "x".join(map(str, f[name].shape)) + " " + hashlib.sha256(f[name][()].tobytes()).hexdigest())
+    assert text(f.attrs["digest"]) == digest.hexdigest()
+    assert f.attrs["complete"] == 1
+EOF
+    check "h5py: parameters by name, TensorFlow's shapes" $python "$tmp/read.py" "$checkpoint" shapes
+    check "h5py: the values that inspect sums up" $python "$tmp/read.py" "$checkpoint" values "$tmp/table"
+    check "h5py: the digest by its recipe" $python "$tmp/read.py" "$checkpoint" digest
+    cp "$checkpoint" "$tmp/changed.h5"
+    $python -c 'import h5py, sys; h5py.File(sys.argv[1], "r+")["params/conv1/biases"][7] = 0.5' "$tmp/changed.h5"
+    refused "a parameter that was changed" "changed.h5: is damaged: its digest" ./cifar10_mpi inspect "$tmp/changed.h5"
+    cp "$checkpoint" "$tmp/torn.h5"
+    $python -c 'import h5py, sys; del h5py.File(sys.argv[1], "r+").attrs["complete"]' "$tmp/torn.h5"
+    refused "a checkpoint without its last word" "torn.h5: .*not written to its end" ./cifar10_mpi inspect "$tmp/torn.h5"
+    cp "$data" "$tmp/pixel.h5"
+    $python -c 'import h5py, sys; d = h5py.File(sys.argv[1], "r+")["test/images"]; d[5, 0, 0, 0] ^= 1' "$tmp/pixel.h5"
+    refused "a pixel that was changed" "pixel.h5: /test/images: is damaged" ./cifar10_mpi inspect "$tmp/pixel.h5"
+    $python -c 'import h5py, sys; h5py.File(sys.argv[1], "w")["x"] = [1.0]' "$tmp/foreign.h5"
+    refused "a foreign HDF5 file" "foreign.h5: .*neither" ./cifar10_mpi inspect "$tmp/foreign.h5"
+else
+    skip "what h5py reads" "python3-h5py is not installed"
+fi
+head -c 3000000 "$checkpoint" > "$tmp/short.h5"
+refused "a truncated file" "short.h5: .*truncated" ./cifar10_mpi inspect "$tmp/short.h5"
+refused "no file" "absent.h5: No such file" ./cifar10_mpi inspect "$tmp/absent.h5"
+refused "no HDF5 file" "lib.sh: is not an HDF5 file" ./cifar10_mpi inspect tests/lib.sh
+finish
