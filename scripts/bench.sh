@@ -12,6 +12,9 @@ rounds=${ROUNDS:-4} steps=${STEPS:-200} tower=${TOWER:-auto} window=20
 if [ "$(id -u)" -eq 0 ]; then export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1; fi
 # All ranks are on this machine: no network, and no reading of each other's memory, which containers forbid.
 export OMPI_MCA_btl=self,vader OMPI_MCA_btl_vader_single_copy_mechanism=none OMPI_MCA_oob_tcp_if_include=lo
+export HWLOC_COMPONENTS=-gl HWLOC_HIDE_ERRORS=2 # no search for X displays, no complaint about a chroot without /sys
+pin="--bind-to core"
+if [ "$(nproc)" -lt 2 ]; then pin="--bind-to none --oversubscribe"; fi
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 
@@ -38,7 +41,7 @@ train() { # RANKS BATCH OPTIONS...: prints examples/sec, the median over windows
     local ranks=$1 batch=$2
     shift 2
     rm -rf "$tmp/run"
-    clean mpirun -np "$ranks" --bind-to core ./cifar10_mpi train --data $data --train-dir "$tmp/run" --tower "$tower" \
+    clean mpirun -np "$ranks" $pin ./cifar10_mpi train --data $data --train-dir "$tmp/run" --tower "$tower" \
         --batch-size "$batch" --log-frequency $window --max-steps $((steps + 2 * window)) "$@" > "$tmp/log" 2>&1 ||
         { cat "$tmp/log" >&2; return 1; }
     sed -n 's,.*(\([0-9.]*\) examples/sec.*,\1,p' "$tmp/log" | tail -n +3 | median
@@ -65,13 +68,14 @@ compare() { # NAME...: each once a round, every other round in the opposite orde
         if ((round % 2 == 0)); then order=$(tac <<< "$order"); fi
         for name in $order; do
             $name > "$tmp/rate"
+            [ -s "$tmp/rate" ] || { say "$name reported no rate: are STEPS=$steps enough?"; return 1; }
             cat "$tmp/rate" >> "$tmp/$name.rates"
             say "round $round of $rounds: $name: $(cat "$tmp/rate") examples/sec"
         done
     done
 }
 
-ratio() { paste "$tmp/$1.rates" "$tmp/$2.rates" | awk '{ print $1 / $2 }' | median; } # of A to B, by rounds
+ratio() { paste "$tmp/$1.rates" "$tmp/$2.rates" | awk '{ print $1 / $2 }' | median | xargs printf '%.2f'; } # of A to B, by rounds
 
 row() { # NAME TEXT [RATIO GOAL]
     printf '%-52s %12.1f %10.1f %10.1f %8s  %s\n' "$2" "$(median < "$tmp/$1.rates")" "$(sort -g "$tmp/$1.rates" | head -n 1)" \
@@ -79,6 +83,7 @@ row() { # NAME TEXT [RATIO GOAL]
 }
 
 find_data
+awk '{ exit $1 > 0.5 }' /proc/loadavg || say "this machine is busy (load $(cut -d ' ' -f 1 /proc/loadavg)): expect low rates"
 peers=
 if [ -n "${PEERS:-}" ] && [ -n "${TF_PYTHON:-}" ] && [ -n "${CIFAR10_DIR:-}" ]; then peers+=" tensorflow"; fi
 if [ -n "${PEERS:-}" ] && [ -n "${TORCH_PYTHON:-}" ]; then peers+=" torch"; fi
@@ -100,4 +105,4 @@ row slices_8 "2 ranks x 64, --slices 8" "$(ratio two_64 slices_8)" "2 x 64 to it
 row one_128 "1 rank x 128, on one core"
 row two_128 "2 ranks x 128" "$(ratio two_128 one_128)" "to one rank; goal 1.85"
 echo
-clean mpirun -np 2 --bind-to core ./cifar10_mpi bench --tower "$tower" --batch-size 128
+clean mpirun -np 2 $pin ./cifar10_mpi bench --tower "$tower" --batch-size 128
