@@ -30,6 +30,10 @@ onednn_flags   := -fopenmp
 onednn_libs    := -ldnnl -fopenmp
 onednn_found   := $(call try,dnnl.h,$(onednn_flags) $(onednn_libs))
 onednn_why     := dnnl.h or libdnnl is missing (Debian: libdnnl-dev)
+# Within onednn: libxsmm makes its small products faster; without it oneDNN's own sgemm computes them.
+libxsmm_libs   := -lxsmm -lxsmmnoblas -lpthread -lrt -ldl -lm
+libxsmm_found  := $(if $(onednn_found),$(call try,libxsmm.h,$(libxsmm_libs)))
+onednn_libs    += $(if $(libxsmm_found),$(libxsmm_libs))
 
 BACKENDS_KNOWN := openblas onednn
 BACKENDS_FOUND := $(foreach b,$(BACKENDS_KNOWN),$(if $($(b)_found),$(b)))
@@ -41,16 +45,21 @@ WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
 # No contraction to fused multiply-adds in our own loops: replicas on mixed CPUs agree to the bit.
 # Hot loops are compiled for several instruction sets (target_clones). Not for other processors, and not under the
 # thread sanitizer, which is not ready yet where the choice is made: there the attribute is defined away.
-CLONES := $(if $(filter x86_64-%,$(shell $(CC) -dumpmachine 2>/dev/null)),$(if $(filter thread,$(SANITIZE)),none,all),none)
+X86 := $(filter x86_64-%,$(shell $(CC) -dumpmachine 2>/dev/null))
+CLONES := $(if $(X86),$(if $(filter thread,$(SANITIZE)),none,all),none)
 CFLAGS_ALL := -std=c11 -D_GNU_SOURCE $(WARN) $(OPTIMISE) -ffp-contract=off -fno-math-errno -pthread -fPIE \
   -fstack-protector-strong $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=undefined,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3) \
   $(if $(filter none,$(CLONES)),'-Dtarget_clones(...)=') -Iinclude -DVERSION='"$(VERSION)"' $(call pkg_cflags,$(LIBRARIES)) \
   $(foreach b,$(BACKENDS),-DHAVE_$(b) $($(b)_flags)) $(CFLAGS)
+# Loops in vector types, compiled for instruction sets that are chosen at run time. They do fuse multiply-adds.
+flags_winograd_generic := -ffp-contract=fast
+flags_winograd_avx2    := -ffp-contract=fast $(if $(X86),-mavx2 -mfma)
+flags_winograd_avx512  := -ffp-contract=fast $(if $(X86),-mavx512f -mavx512dq -mavx512vl -mavx512bw -mavx2 -mfma -mprefer-vector-width=512)
 LDFLAGS_ALL := -pie -Wl,-z,relro,-z,now -pthread $(if $(SANITIZE),-fsanitize=$(SANITIZE)) $(LDFLAGS)
 LIBS := $(call pkg_libs,$(LIBRARIES)) $(foreach b,$(BACKENDS),$($(b)_libs)) -lm $(LDLIBS)
 
 ROOMS   := base commands data model tower parallel optimize store report backends $(addprefix backends/,$(BACKENDS))
-SOURCES := $(wildcard $(addsuffix /*.c,$(addprefix src/,$(ROOMS))))
+SOURCES := $(filter-out %/products_$(if $(libxsmm_found),none,libxsmm).c,$(wildcard $(addsuffix /*.c,$(addprefix src/,$(ROOMS)))))
 OBJECTS := $(SOURCES:src/%.c=$(BUILD)/%.o)
 LIBRARY := $(BUILD)/libcifar10.a
 PROGRAM := $(if $(filter build,$(BUILD)),cifar10_mpi,$(BUILD)/cifar10_mpi)
@@ -80,7 +89,7 @@ FORCE:
 
 $(BUILD)/%.o: src/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(call say,compile $@)$(CC) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+	$(call say,compile $@)$(CC) $(CFLAGS_ALL) $(flags_$(*F)) -MMD -MP -c -o $@ $<
 
 $(BUILD)/tests/%: tests/%.c $(LIBRARY)
 	@mkdir -p $(@D)

@@ -38,11 +38,19 @@ struct stage {
     void *state;
 };
 
+/* How a backend that knows several ways computes a convolution. */
+enum convolution_choice {
+    CONVOLUTION_AUTO,     /* what the backend finds best, from the layer's shape alone: the same on all ranks */
+    CONVOLUTION_DIRECT,   /* sums over the window */
+    CONVOLUTION_WINOGRAD, /* minimal filtering wherever it applies: fewer multiplications, larger rounding errors */
+};
+
 struct plan_request {
     const struct net *net; /* outlives the plan */
     int batch;             /* images */
     bool training;         /* with backward */
     bool input_gradient;   /* also the gradient of the first layer's input (tests) */
+    enum convolution_choice convolution;
 };
 
 /* What the loss tells about a batch. */
@@ -102,6 +110,9 @@ const struct backend *backend_at(int index);
 /* The backend of that name, or with "auto" the one of highest priority that can run here. NULL
  * with why not (which of them there are, or what is missing). */
 const struct backend *backend_find(const char *name, struct error *why);
+
+/* Of "auto", "direct" or "winograd" (another word is taken for auto). */
+enum convolution_choice convolution_choice_find(const char *name);
 
 /* Shared by the CPU backends (src/backends/host.c): the members of struct backend that do not
  * depend on the library. */

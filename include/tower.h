@@ -12,6 +12,7 @@ struct tower_request {
     const struct net *net; /* outlives the tower */
     int batch;             /* images a pass */
     bool training;
+    enum convolution_choice convolution;
 };
 
 struct stage_time {

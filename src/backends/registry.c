@@ -69,3 +69,10 @@ const struct backend *backend_find(const char *name, struct error *why)
     error_set(why, "--tower %s: there is no such backend (there is: %s)", name, known);
     return NULL;
 }
+
+enum convolution_choice convolution_choice_find(const char *name)
+{
+    if (!strcmp(name, "direct"))
+        return CONVOLUTION_DIRECT;
+    return strcmp(name, "winograd") ? CONVOLUTION_AUTO : CONVOLUTION_WINOGRAD;
+}

@@ -45,7 +45,8 @@ static void fill(struct bench *b)
 static int take_memory(struct bench *b, struct error *why)
 {
     size_t values = (size_t)b->slice * shape_size(b->net.input), parameters = b->net.parameters;
-    struct tower_request request = {.backend = b->backend, .net = &b->net, .batch = b->slice, .training = true};
+    struct tower_request request = {.backend = b->backend, .net = &b->net, .batch = b->slice, .training = true,
+                                    .convolution = convolution_choice_find(b->options->conv)};
     if (tower_init(&b->tower, &request, why) ||
         !(b->images = memory_new(values, sizeof *b->images, "the batch", why)) ||
         !(b->labels = memory_new((size_t)b->slice, sizeof *b->labels, "the labels", why)) ||

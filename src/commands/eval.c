@@ -94,7 +94,8 @@ static int lay_out(struct evaluation *e, const struct found *found, struct error
         return error_set(why, "%s: images of %dx%d are smaller than the %dx%d of model %s", e->dataset.file,
                          e->dataset.height, e->dataset.width, model->height, model->width, model->name);
     size_t batch = (size_t)o->batch_size, parameters = e->net.parameters;
-    struct tower_request request = {.backend = e->backend, .net = &e->net, .batch = (int)batch};
+    struct tower_request request = {.backend = e->backend, .net = &e->net, .batch = (int)batch,
+                                    .convolution = convolution_choice_find(o->conv)};
     if (tower_init(&e->tower, &request, why) ||
         !(e->parameters = memory_new(parameters, sizeof(float), "the parameters", why)) ||
         !(e->shadows = memory_new(parameters, sizeof(float), "the shadows", why)) ||

@@ -65,7 +65,8 @@ static int lay_out(struct predictor *p, struct error *why)
 static int make_tower(struct predictor *p, struct error *why)
 {
     char about[128];
-    struct tower_request request = {.backend = backend_find(p->options->tower, why), .net = &p->net, .batch = 1};
+    struct tower_request request = {.backend = backend_find(p->options->tower, why), .net = &p->net, .batch = 1,
+                                    .convolution = convolution_choice_find(p->options->conv)};
     if (!request.backend || request.backend->probe(about, sizeof about, why) ||
         request.backend->set_threads((int)p->options->threads, why) || tower_init(&p->tower, &request, why))
         return -1;

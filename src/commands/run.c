@@ -48,7 +48,7 @@ static int take_memory(struct run *run, struct error *why)
         return -1;
     struct tower_request tower = {
         .backend = run->backend, .net = &run->net, .batch = run->global_batch / run->world->size / run->slices,
-        .training = true};
+        .training = true, .convolution = convolution_choice_find(o->conv)};
     struct checkpoint *state = &run->state;
     size_t parameters = run->net.parameters;
     if (tower_init(&run->tower, &tower, why) ||

@@ -6,6 +6,7 @@
 #include <dnnl.h>
 
 #include "backend.h"
+#include "winograd.h"
 
 /* ---- primitive.c: what every use of the library's primitives needs ---- */
 
@@ -63,6 +64,7 @@ struct operation {
     const float *x;          /* (batch, in) */
     float *y;                /* (batch, out) */
     float *dx, *dy;          /* their gradients; NULL where nobody wants them */
+    const struct winograd_set *winograd; /* loops of onednn_winograd; NULL: the best of this CPU */
     void *own;               /* of the kind of layer */
 };
 
@@ -94,6 +96,10 @@ void weighted_free(struct weighted *weighted);
 /* pool.c: one image; places (out): where in the window the maximum is, ky * kernel + kx, the first of equals. */
 void pool_image_forward(const struct net_layer *l, const float *image, float *y, uint8_t *places);
 int pool_places_new(uint8_t **places, const struct net_layer *l, int batch, struct error *why);
+
+/* Convolutions by minimal filtering (winograd.c), for those it applies to. */
+extern const struct operation_kind onednn_winograd;
+bool winograd_applies(const struct net_layer *layer);
 
 /* pointwise.c. */
 void bias_relu_forward(float *y, const float *bias, bool relu, size_t rows, size_t channels);

@@ -127,6 +127,8 @@ static int allocate_between(struct plan *plan, const struct plan_request *reques
 static const struct operation_kind *choose_kind(const struct plan_request *request, int i)
 {
     const struct net_layer *l = &request->net->layers[i];
+    if (request->convolution != CONVOLUTION_DIRECT && winograd_applies(l))
+        return &onednn_winograd;
     if (i == 0 && !request->input_gradient && request->net->layer_count > 1 &&
         l[0].layer.kind == LAYER_CONVOLUTION && l[1].layer.kind == LAYER_MAX_POOL)
         return &onednn_convolution_pool;
