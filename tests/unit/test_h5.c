@@ -19,48 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "store.h"
-
-static char directory[4096];
-
-static const char *path(const char *name)
-{
-    static char text[2][4200];
-    static int turn;
-    turn = !turn;
-    snprintf(text[turn], sizeof text[turn], "%s/%s", directory, name);
-    return text[turn];
-}
-
-static int make_directory(void **state)
-{
-    (void)state;
-    const char *where = getenv("TMPDIR");
-    snprintf(directory, sizeof directory, "%s/test_h5.XXXXXX", where ? where : "/tmp");
-    return mkdtemp(directory) ? 0 : -1;
-}
-
-static int remove_directory(void **state)
-{
-    (void)state;
-    char command[4200];
-    snprintf(command, sizeof command, "rm -rf '%s'", directory);
-    return system(command);
-}
-
-#define assert_fine(call)                        \
-    do {                                         \
-        if (call)                                \
-            fail_msg("%s: %s", #call, why.text); \
-    } while (0)
-
-#define assert_refused(call, words)                                        \
-    do {                                                                   \
-        strcpy(why.text, "(nothing)");                                     \
-        assert_int_equal(call, -1);                                        \
-        if (!strstr(why.text, words))                                      \
-            fail_msg("'%s' is not in the sentence '%s'", words, why.text); \
-    } while (0)
+#include "h5_fixture.h"
 
 static void test_round_trip(void **state)
 {
@@ -309,44 +268,6 @@ static void test_no_lock_needed(void **state)
 
 /* ---- damage ---- */
 
-static const uint8_t *rows(void)
-{
-    static uint8_t all[1000][30];
-    for (int i = 0; i < 1000; i++)
-        for (int k = 0; k < 30; k++)
-            all[i][k] = (uint8_t)(i * 7 + k);
-    return all[0];
-}
-
-/* Writes /train/images, 1000 rows in chunks of 250. */
-static int write_rows(const char *file, struct error *why)
-{
-    struct h5 *h5 = h5_create(file, why);
-    int status = !h5 || h5_make(h5, "/train/images", &(struct h5_shape){H5_UINT8, 2, {0, 30}}, NULL, 250, why) ? -1 : 0;
-    for (int first = 0; !status && first < 1000; first += 250)
-        status = h5_append(h5, "/train/images", rows() + first * 30, 250, why);
-    struct error ignored;
-    return h5_close(h5, status ? &ignored : why) || status ? -1 : 0;
-}
-
-/* -1 where it is refused; fails the test where other rows are read. */
-static int read_rows(const char *file, struct error *why)
-{
-    static uint8_t found[1000 * 30];
-    struct h5_shape shape;
-    struct h5 *h5 = h5_open(file, why);
-    if (!h5)
-        return -1;
-    int status = h5_shape(h5, "/train/images", &shape, why);
-    if (!status && (shape.type != H5_UINT8 || shape.rank != 2 || shape.size[0] != 1000 || shape.size[1] != 30))
-        status = error_set(why, "%s: another shape", file);
-    if (!status && !(status = h5_read(h5, "/train/images", 0, 1000, found, why)) && memcmp(found, rows(), sizeof found))
-        fail_msg("%s: other rows were read without a complaint", file);
-    struct error closing;
-    assert_int_equal(h5_close(h5, &closing), 0);
-    return status;
-}
-
 static void test_damage(void **state)
 {
     (void)state;
@@ -401,120 +322,6 @@ static void test_equal_files(void **state)
     assert_memory_equal(bytes[0], bytes[1], size[0]);
 }
 
-/* ---- no room, while streaming ---- */
-
-/* Appends until something is refused, at most 16 MB. */
-static void stream_too_much(const char *file, const char *reason)
-{
-    struct error why;
-    uint8_t *images = calloc(250, 3072);
-    struct h5 *h5 = h5_create(file, &why);
-    assert_non_null(h5);
-    assert_fine(h5_make(h5, "/train/images", &(struct h5_shape){H5_UINT8, 2, {0, 3072}}, NULL, 250, &why));
-    int status = 0;
-    for (int i = 0; i < 20 && !status; i++)
-        status = h5_append(h5, "/train/images", images, 250, &why);
-    assert_int_equal(status, -1);
-    if (!strstr(why.text, reason) || !strstr(why.text, file))
-        fail_msg("'%s' is not in the sentence '%s'", reason, why.text);
-    assert_refused(h5_close(h5, &why), "a write failed");
-    assert_int_equal(unlink(file), 0);
-    free(images);
-}
-
-/* The process goes on, in the space that is free again, and ends as it should. */
-static int stream_and_go_on(const char *reason)
-{
-    struct error why;
-    for (int i = 0; i < 3; i++) {
-        stream_too_much(path("large.h5"), reason);
-        assert_fine(write_rows(path("small.h5"), &why));
-        assert_fine(read_rows(path("small.h5"), &why));
-    }
-    return 0;
-}
-
-static void in_child(int (*work)(const char *reason), const char *reason)
-{
-    int status;
-    fflush(stdout);
-    pid_t child = fork();
-    if (!child)
-        exit(work(reason));
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFEXITED(status));
-    assert_int_equal(WEXITSTATUS(status), 0);
-}
-
-static void test_full_disk(void **state)
-{
-    (void)state;
-    if (mount("none", directory, "tmpfs", 0, "size=2m"))
-        skip();
-    in_child(stream_and_go_on, "No space left on device");
-    assert_int_equal(umount2(directory, MNT_DETACH), 0);
-}
-
-/* Wherever the disk ends, to the page: an error, or all is there. */
-static void test_every_full_disk(void **state)
-{
-    (void)state;
-    struct error why;
-    char options[64];
-    int refused = 0;
-    for (int pages = 1; pages < 16; pages++) {
-        snprintf(options, sizeof options, "size=%dk", 4 * pages);
-        if (mount("none", directory, "tmpfs", 0, options))
-            skip();
-        if (write_rows(path("rows.h5"), &why))
-            refused++;
-        else
-            assert_fine(read_rows(path("rows.h5"), &why));
-        assert_int_equal(umount2(directory, MNT_DETACH), 0);
-    }
-    assert_true(refused >= 6 && refused < 15);
-}
-
-static int stream_with_a_limit(const char *reason)
-{
-    signal(SIGXFSZ, SIG_IGN);
-    assert_int_equal(setrlimit(RLIMIT_FSIZE, &(struct rlimit){1500000, RLIM_INFINITY}), 0);
-    return stream_and_go_on(reason);
-}
-
-static void test_file_size_limit(void **state)
-{
-    (void)state;
-    in_child(stream_with_a_limit, "File too large");
-}
-
-/* ---- files that are whole or absent ---- */
-
-static void test_beside(void **state)
-{
-    (void)state;
-    struct error why;
-    char temporary[64];
-    assert_fine(file_beside("data/cifar10.h5", temporary, sizeof temporary, &why));
-    assert_string_equal(temporary, "data/.cifar10.h5.tmp");
-    assert_fine(file_beside("a.h5", temporary, sizeof temporary, &why));
-    assert_string_equal(temporary, ".a.h5.tmp");
-    assert_fine(file_beside("/a.h5", temporary, sizeof temporary, &why));
-    assert_string_equal(temporary, "/.a.h5.tmp");
-    assert_refused(file_beside("data/", temporary, sizeof temporary, &why), "names no file");
-    assert_refused(file_beside("data/cifar10.h5", temporary, 20, &why), "too long");
-    assert_fine(file_write(path("new"), "new", 3, &why));
-    assert_fine(file_write(path("old"), "old one", 7, &why));
-    assert_fine(file_commit(path("new"), path("old"), &why));
-    assert_int_equal(access(path("new"), F_OK), -1);
-    char text[8] = "";
-    FILE *open = fopen(path("old"), "r");
-    assert_int_equal(fread(text, 1, sizeof text, open), 3);
-    fclose(open);
-    assert_refused(file_commit(path("absent"), path("old"), &why), "No such file");
-    assert_int_equal(access(path("old"), F_OK), 0);
-}
-
 int main(void)
 {
     cmocka_set_message_output(CM_OUTPUT_TAP);
@@ -523,9 +330,7 @@ int main(void)
         cmocka_unit_test(test_foreign_sets),    cmocka_unit_test(test_claims),
         cmocka_unit_test(test_bad_requests),    cmocka_unit_test(test_refused_files),
         cmocka_unit_test(test_no_lock_needed),  cmocka_unit_test(test_damage),
-        cmocka_unit_test(test_equal_files),     cmocka_unit_test(test_full_disk),
-        cmocka_unit_test(test_every_full_disk), cmocka_unit_test(test_file_size_limit),
-        cmocka_unit_test(test_beside),
+        cmocka_unit_test(test_equal_files),
     };
     return cmocka_run_group_tests(tests, make_directory, remove_directory);
 }

@@ -55,7 +55,8 @@ static inline __attribute__((always_inline)) void sum_windows(const float *restr
     }
 }
 
-static inline __attribute__((always_inline)) void window_sums(const float *restrict padded, size_t channels, int radius, float *restrict sums)
+static inline __attribute__((always_inline)) void window_sums(const float *restrict padded, size_t channels, int radius,
+                                                              float *restrict sums)
 {
     if (radius == 4)
         sum_windows(padded, channels, 9, sums);
@@ -63,7 +64,8 @@ static inline __attribute__((always_inline)) void window_sums(const float *restr
         sum_windows(padded, channels, 2 * radius + 1, sums);
 }
 
-static inline __attribute__((always_inline)) void pixel_scale(const struct layer *layer, const float *restrict x, size_t channels, struct rows r)
+static inline __attribute__((always_inline)) void pixel_scale(const struct layer *layer, const float *restrict x,
+                                                              size_t channels, struct rows r)
 {
     float *restrict values = r.values, *restrict scale = r.scale;
     const float *restrict sums = r.sums;
@@ -75,7 +77,8 @@ static inline __attribute__((always_inline)) void pixel_scale(const struct layer
 }
 
 /* power = scale^-beta */
-static inline __attribute__((always_inline)) void scale_power(const float *restrict scale, size_t channels, float beta, float *restrict power)
+static inline __attribute__((always_inline)) void scale_power(const float *restrict scale, size_t channels, float beta,
+                                                              float *restrict power)
 {
     if (beta == 0.75f)
         for (size_t c = 0; c < channels; c++) {

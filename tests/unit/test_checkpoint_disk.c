@@ -1,0 +1,114 @@
+/* Checkpoints where there is no room, and killed while one is saved. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "checkpoint_fixture.h"
+#include "clock.h"
+
+/* ---- no room: the tutorial's 8.5 MB, which do not fit ---- */
+
+static int files_in(const char *directory)
+{
+    char command[4400];
+    snprintf(command, sizeof command, "ls -A '%s' | wc -l", directory);
+    FILE *pipe = popen(command, "r");
+    int count = -1;
+    assert_int_equal(fscanf(pipe, "%d", &count), 1);
+    pclose(pipe);
+    return count;
+}
+
+/* After a small checkpoint, one of the tutorial's model; then the small one again. */
+static void save_too_much(struct fixture *f, const char *reason)
+{
+    struct error why;
+    struct fixture large = {0};
+    char file[4200];
+    strcpy(file, save(f, 1));
+    const struct model *tutorial = model_find("tutorial", &why);
+    assert_non_null(tutorial);
+    state_init(&large, tutorial);
+    assert_refused(checkpoint_save(&large.saved, &large.net, f->directory, 1, NULL, 0, &why), reason);
+    assert_int_equal(files_in(f->directory), 1);
+    load_and_compare(f, file);
+    load_and_compare(f, save(f, 2));
+    state_free(&large);
+}
+
+static void test_full_disk(void **state)
+{
+    struct fixture *f = *state;
+    if (mount("none", f->directory, "tmpfs", 0, "size=2m"))
+        skip();
+    save_too_much(f, "No space left on device");
+    assert_int_equal(umount(f->directory), 0);
+}
+
+static void test_file_size_limit(void **state)
+{
+    struct fixture *f = *state;
+    struct rlimit limit, old;
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+    limit = (struct rlimit){1 << 20, old.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    save_too_much(f, "File too large");
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+}
+
+/* ---- killed while saving ---- */
+
+static void test_killed(void **state)
+{
+    struct fixture *f = *state;
+    struct error why;
+    uint64_t *steps, newest = 1;
+    int count;
+    double start = clock_seconds();
+    save(f, newest);
+    double once = clock_seconds() - start;
+    for (int i = 0; i < 20; i++) { /* at 20 moments of the first three saves */
+        pid_t child = fork();
+        if (!child)
+            for (uint64_t step = newest + 1;; step++)
+                save(f, step);
+        usleep((useconds_t)(1e6 * once * (0.15 * i + 0.05)));
+        assert_int_equal(kill(child, SIGKILL), 0);
+        assert_int_equal(waitpid(child, NULL, 0), child);
+        assert_fine(checkpoint_list(f->directory, &steps, &count, &why));
+        for (int k = 0; k < count; k++) {
+            char file[4200];
+            checkpoint_name(f->directory, steps[k], file, sizeof file);
+            f->saved.step = steps[k];
+            load_and_compare(f, file);
+        }
+        newest = steps[0];
+        free(steps);
+    }
+    save(f, newest + 1);
+    assert_true(newest > 1);
+    assert_int_equal(files_in(f->directory), newest + 1);
+}
+
+int main(void)
+{
+    cmocka_set_message_output(CM_OUTPUT_TAP);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_full_disk, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_file_size_limit, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_killed, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
