@@ -22,8 +22,7 @@
  * allocates nothing. */
 struct stage {
     char name[48];   /* "conv1", or "conv1+pool1" where fused */
-    int first, last; /* layers of the net that it computes */
-    size_t gradient, gradient_count; /* the slice of the gradient buffer that backward completes */
+    int first, last; /* layers of the net that it computes; its backward completes their slices of the gradient */
 
     /* The parameters (flat, net->parameters long, unchanged until the next prepare) are new: once
      * after every update. May be NULL. */

@@ -10,12 +10,12 @@
 #include "tower.h"
 
 /* Rows of the table behind the stages. */
-enum bench_row { BENCH_LOSS, BENCH_UPDATE, BENCH_EMA, BENCH_STEP, BENCH_ROWS };
+enum bench_row { BENCH_LOSS, BENCH_UPDATE, BENCH_EMA, BENCH_STEP, BENCH_CPU, BENCH_ROWS };
 
 /* Medians over the steps, of one rank. */
 struct bench_times {
     double forward[NET_LAYERS_MAX], backward[NET_LAYERS_MAX]; /* seconds a step, by stage */
-    double rows[BENCH_ROWS];                                  /* seconds a step */
+    double rows[BENCH_ROWS];                                  /* seconds a step; BENCH_CPU: that it had its cores */
     double reduce; /* seconds, of a parcel alone over all ranks */
     double loader; /* images a second, of one loader thread alone */
     double peak;   /* fp32 operations a second, of one core */

@@ -67,16 +67,17 @@ static double share_of_peak(const struct bench *b, const struct bench_times *t)
 
 static void print_ranks(const struct bench *b, const struct bench_times *all)
 {
-    double images = (double)b->options->batch_size, total = 0;
-    printf("#\n%-6s %-17s %9s %12s %9s %9s %9s %12s\n", "# rank", "host", "step", "examples", "tower", "core peak",
-           "share of", "loader");
-    printf("%-6s %-17s %9s %12s %9s %9s %9s %12s\n", "#", "", "ms", "/sec", "GFLOP/s", "GFLOP/s", "peak",
+    double images = (double)b->options->batch_size, threads = (double)b->options->threads, total = 0;
+    printf("#\n%-6s %-13s %9s %9s %9s %9s %9s %9s %10s\n", "# rank", "host", "step", "examples", "tower", "core peak",
+           "share of", "had its", "loader");
+    printf("%-6s %-13s %9s %9s %9s %9s %9s %9s %10s\n", "#", "", "ms", "/sec", "GFLOP/s", "GFLOP/s", "the peak", "cores",
            "images/sec");
     for (int rank = 0; rank < b->world->size; rank++) {
         const struct bench_times *t = &all[rank];
         double share = share_of_peak(b, t), step = t->rows[BENCH_STEP];
-        printf("%-6d %-17.17s %9.3f %12.1f %9.1f %9.1f %7.1f %% %12.0f\n", rank, t->host, 1e3 * step, images / step,
-               1e-9 * share * t->peak * (double)b->options->threads, 1e-9 * t->peak, 100 * share, t->loader);
+        printf("%-6d %-13.13s %9.3f %9.1f %9.1f %9.1f %7.1f %% %7.1f %% %10.0f\n", rank, t->host, 1e3 * step,
+               images / step, 1e-9 * share * t->peak * threads, 1e-9 * t->peak, 100 * share,
+               100 * t->rows[BENCH_CPU] / (step * threads), t->loader);
         total += images / step;
     }
     printf("# all ranks, towers alone: %.1f examples/sec\n", total);
@@ -92,7 +93,8 @@ void bench_print(const struct bench *b, const struct bench_times *all)
            PRId64 " steps; stages of rank 0\n", b->world->size, b->world->size > 1 ? "s" : "", b->world->nodes,
            b->world->nodes > 1 ? "s" : "", o->batch_size, b->slices, b->slices > 1 ? "s" : "", o->threads,
            o->threads > 1 ? "s" : "", o->bench_steps);
-    printf("# synthetic images; a core's peak: fp32 fused multiply-adds, measured in the same run\n#\n");
+    printf("# synthetic images; a core's peak: fp32 fused multiply-adds, measured in the same run;\n"
+           "# 'had its cores' below 100 %%: other programs ran there, and all times are too long\n#\n");
     print_tower(b, &all[0]);
     print_ranks(b, all);
     printf("# reduction of a parcel alone (%.2f MB over %d rank%s, %s): %.3f ms\n", parcel, b->world->size,

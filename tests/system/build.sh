@@ -41,6 +41,9 @@ check "without oneDNN" test -z "$(ldd "$tree/build/plain/cifar10_mpi" | grep dnn
 check "make info says that it was left out" says 'onednn: not built in: left out by BACKENDS' build info BACKENDS=openblas
 refused "a backend that cannot be built is named" 'cudnn was asked for, but .+' build BACKENDS=cudnn
 
+reproduced() { /usr/bin/python3 scripts/winograd.py | diff - src/backends/onednn/winograd_transforms.h; }
+check "scripts/winograd.py makes the transforms as they are" reproduced
+
 check "make install" build install PREFIX=/opt/cifar DESTDIR="$tmp/stage"
 check "puts the program under DESTDIR and PREFIX" test -x "$tmp/stage/opt/cifar/bin/cifar10_mpi"
 check "make clean" build clean

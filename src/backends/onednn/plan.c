@@ -157,8 +157,6 @@ static int make_stage(struct plan *plan, const struct plan_request *request, int
     *stage = (struct stage){
         .first = i,
         .last = end,
-        .gradient = l->weights,
-        .gradient_count = l->weight_count + l->bias_count,
         .prepare = stage_prepare,
         .forward = stage_forward,
         .backward = request->training ? stage_backward : NULL,

@@ -118,8 +118,6 @@ static void connect_stage(struct plan *plan, const struct plan_request *request,
     plan->stages[i] = (struct stage){
         .first = i,
         .last = i,
-        .gradient = l->weights,
-        .gradient_count = l->weight_count + l->bias_count,
         .prepare = stage_prepare,
         .forward = kinds[l->layer.kind]->forward,
         .backward = request->training ? kinds[l->layer.kind]->backward : NULL,
