@@ -50,7 +50,7 @@ static const struct flag flags[] = {
     {"tower", TRAIN | EVAL | PREDICT | BENCH, CHOICE, "NAME", "auto", 0, 0, "auto|cudnn|onednn|openblas",
      "computes with", AT(tower)},
     {"conv", TRAIN | EVAL | PREDICT | BENCH, CHOICE, "HOW", "auto", 0, 0, "auto|direct|winograd",
-     "how the onednn tower convolves", AT(conv)},
+     "convolves (onednn)", AT(conv)},
     {"threads", TRAIN | EVAL | PREDICT | BENCH, INTEGER, "N", "1", 1, 1024, NULL, "CPU threads of one tower",
      AT(threads)},
     {"loader-threads", TRAIN, INTEGER, "N", "1", 1, 256, NULL, "threads that prepare batches, a rank",
