@@ -1,8 +1,10 @@
 /* The start block: what runs where, and every option that is not at its default. */
 #include <inttypes.h>
-#include <stdlib.h>
+#include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "train.h"
 
@@ -10,7 +12,33 @@
 struct introduction {
     char host[64], about[128];
     int node, shared;
+    int cores, allowed; /* of the node; that this rank may use (mpirun binds ranks to cores) */
+    int node_size;
 };
+
+static void introduce(const struct run *run, struct introduction *mine)
+{
+    cpu_set_t allowed;
+    mine->node = run->world->node;
+    mine->node_size = run->world->node_size;
+    mine->shared = run->dataset.memory.shared;
+    mine->cores = (int)sysconf(_SC_NPROCESSORS_ONLN);
+    mine->allowed = sched_getaffinity(0, sizeof allowed, &allowed) ? mine->cores : CPU_COUNT(&allowed);
+    memcpy(mine->host, run->world->host, sizeof mine->host);
+    memcpy(mine->about, run->about, sizeof mine->about);
+}
+
+/* Threads that share a core wait for each other: the commonest way to a slow run. */
+static void warn_of_threads(const struct run *run, const struct introduction *rank)
+{
+    int64_t threads = run->options->threads, wanted = threads * rank->node_size;
+    if (wanted > rank->cores)
+        printf("  warning        %d ranks x %" PRId64 " threads share the %d cores of %s\n", rank->node_size, threads,
+               rank->cores, rank->host);
+    else if (threads > rank->allowed)
+        printf("  warning        a rank on %s may use %d core%s, not %" PRId64 ": start it with mpirun --map-by slot:PE=%"
+               PRId64 "\n", rank->host, rank->allowed, rank->allowed > 1 ? "s" : "", threads, threads);
+}
 
 /* "ranks 0-3   host: tower": a line for each run of ranks that are alike. */
 static void print_ranks(const struct run *run, const struct introduction *ranks)
@@ -22,6 +50,7 @@ static void print_ranks(const struct run *run, const struct introduction *ranks)
         char range[32];
         snprintf(range, sizeof range, next - first > 1 ? "%d-%d" : "%d", first, next - 1);
         printf("  rank %-9s on %s: %s tower, %s\n", range, ranks[first].host, run->backend->name, ranks[first].about);
+        warn_of_threads(run, &ranks[first]);
     }
 }
 
@@ -66,9 +95,9 @@ static void print_run(const struct run *run, const struct introduction *ranks)
 
 int run_announce(struct run *run, struct error *why)
 {
-    struct introduction mine = {.node = run->world->node, .shared = run->dataset.memory.shared}, *all = NULL;
-    memcpy(mine.host, run->world->host, sizeof mine.host);
-    memcpy(mine.about, run->about, sizeof mine.about);
+    struct introduction mine, *all = NULL;
+    memset(&mine, 0, sizeof mine); /* compared and sent as bytes */
+    introduce(run, &mine);
     if (run->world->rank == 0)
         all = memory_new((size_t)run->world->size, sizeof *all, "the introductions", why);
     if (world_agree(run->world, run->world->rank == 0 && !all ? -1 : 0, why))
