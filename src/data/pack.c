@@ -141,11 +141,11 @@ static void tell(const struct packing *packing, double seconds)
     const struct survey *survey = &packing->survey;
     int side = packing->source.side;
     if (survey->strays)
-        fprintf(stderr, "%lld files were left out: no JPEG or PNG images in train/CLASS or test/CLASS\n",
+        fprintf(stderr, "Left out as no JPEG or PNG images in train/CLASS or test/CLASS: %lld\n",
                 (long long)survey->strays);
     if (packing->source.resized)
-        fprintf(stderr, "%lld images of other sizes were resized to %dx%d\n", (long long)packing->source.resized, side,
-                side);
+        fprintf(stderr, "Resized to %dx%d, being of other sizes: %lld\n", side, side,
+                (long long)packing->source.resized);
     printf("Packed %s: %lld training and %lld test images of %dx%dx%d, %d classes, into %s (%.1f MB, %.1f s)\n",
            survey->folders ? source_name(packing) : "CIFAR-10", (long long)packing->counts[TRAIN],
            (long long)packing->counts[TEST], side, side, IMAGE_CHANNELS, survey->class_count, packing->request->output,

@@ -37,8 +37,8 @@ check "and a plain tar without one, in another size" pack --from "$tmp/pictures.
 check "the first reads the same" python images "$a" "$tmp" "$tmp/pictures.tar.xz" 32 archive
 check "the second reads as PIL resizes" python images "$tmp/48.h5" "$pictures" "$tmp/pictures.tar" 48 archive
 pack --from "$pictures" "$a" > "$tmp/out" 2> "$tmp/said"
-check "says once what was resized" test "$(grep -c '^3 images of other sizes were resized to 32x32$' "$tmp/said")" -eq 1
-check "says what was left out" grep -q '^1 files were left out' "$tmp/said"
+check "says once what was resized" test "$(grep -c '^Resized to 32x32, being of other sizes: 3$' "$tmp/said")" -eq 1
+check "says what was left out" grep -q '^Left out as no JPEG or PNG .*: 1$' "$tmp/said"
 check "one line says what was packed" grep -qxE "Packed pictures: 309 training and 2 test images of 32x32x3, 3 classes, into $a \([0-9.]+ MB, [0-9.]+ s\)" "$tmp/out"
 check "and that is all on standard output" test "$(wc -l < "$tmp/out")" -eq 1
 mkdir "$tmp/sample"
