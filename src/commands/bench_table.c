@@ -94,7 +94,9 @@ void bench_print(const struct bench *b, const struct bench_times *all)
            b->world->nodes > 1 ? "s" : "", o->batch_size, b->slices, b->slices > 1 ? "s" : "", o->threads,
            o->threads > 1 ? "s" : "", o->bench_steps);
     printf("# synthetic images; a core's peak: fp32 fused multiply-adds, measured in the same run;\n"
-           "# 'had its cores' below 100 %%: other programs ran there, and all times are too long\n#\n");
+           "# 'had its cores' below 100 %%: other programs ran there, and all times are too long\n"
+           "# GFLOP/s count a direct convolution's operations; minimal filtering (Winograd) needs fewer, and may pass the peak\n"
+           "#\n");
     print_tower(b, &all[0]);
     print_ranks(b, all);
     printf("# reduction of a parcel alone (%.2f MB over %d rank%s, %s): %.3f ms\n", parcel, b->world->size,
