@@ -38,8 +38,8 @@ struct h5_shape {
 };
 
 /* Creates a data set (parents too) chunked by `chunk_rows` rows of its first dimension, Fletcher32.
- * labels: a dimension label each ("N", "H", ...) or NULL. The first dimension may be 0 and grows
- * with h5_append. */
+ * labels: a dimension label each ("N", "H", ...) or NULL. A first dimension of 0 grows with h5_append,
+ * any other is fixed. */
 int h5_make(struct h5 *h5, const char *name, const struct h5_shape *shape, const char *const *labels,
             int64_t chunk_rows, struct error *why);
 /* Appends `rows` rows behind the last one (growing the first dimension). Writes at once: multiples of
@@ -139,5 +139,7 @@ int checkpoint_verify(struct h5 *h5, struct error *why);
 /* Checkpoints of a directory, newest first. *steps: a new array freed by the caller. No directory is no checkpoint. */
 int checkpoint_list(const char *directory, uint64_t **steps, int *count, struct error *why);
 void checkpoint_name(const char *directory, uint64_t step, char *file, size_t size);
+/* The file of the newest one, "" where there is none. */
+int checkpoint_newest(const char *directory, char *file, size_t size, struct error *why);
 
 #endif

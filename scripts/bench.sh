@@ -13,6 +13,7 @@ if [ "$(id -u)" -eq 0 ]; then export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_
 # All ranks are on this machine: no network, and no reading of each other's memory, which containers forbid.
 export OMPI_MCA_btl=self,vader OMPI_MCA_btl_vader_single_copy_mechanism=none OMPI_MCA_oob_tcp_if_include=lo
 export HWLOC_COMPONENTS=-gl HWLOC_HIDE_ERRORS=2 # no search for X displays, no complaint about a chroot without /sys
+unset OMP_NUM_THREADS # it would bind the peers, and nproc, to fewer threads than they are given here
 pin="--bind-to core"
 if [ "$(nproc)" -lt 2 ]; then pin="--bind-to none --oversubscribe"; fi
 tmp=$(mktemp -d)

@@ -54,16 +54,9 @@ static int choose(struct evaluation *e, struct error *why)
 /* Rank 0: the file to evaluate, "" where there is none yet. */
 static int find_file(const struct options *o, char *file, size_t size, struct error *why)
 {
-    uint64_t *steps;
-    int count;
+    if (!o->checkpoint[0])
+        return checkpoint_newest(o->checkpoint_dir, file, size, why);
     snprintf(file, size, "%s", o->checkpoint);
-    if (file[0])
-        return 0;
-    if (checkpoint_list(o->checkpoint_dir, &steps, &count, why))
-        return -1;
-    if (count)
-        checkpoint_name(o->checkpoint_dir, steps[0], file, size);
-    free(steps);
     return 0;
 }
 

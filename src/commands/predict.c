@@ -30,19 +30,11 @@ struct predictor {
 static int find_checkpoint(struct predictor *p, struct error *why)
 {
     const struct options *o = p->options;
-    uint64_t *steps;
-    int count;
-    if (o->checkpoint[0]) {
-        snprintf(p->file, sizeof p->file, "%s", o->checkpoint);
-        return 0;
-    }
-    if (checkpoint_list(o->checkpoint_dir, &steps, &count, why))
+    snprintf(p->file, sizeof p->file, "%s", o->checkpoint);
+    if (!p->file[0] && checkpoint_newest(o->checkpoint_dir, p->file, sizeof p->file, why))
         return -1;
-    if (count)
-        checkpoint_name(o->checkpoint_dir, steps[0], p->file, sizeof p->file);
-    free(steps);
-    return count ? 0 : error_set(why, "there is no checkpoint in %s: train first, or name one with --checkpoint",
-                                 o->checkpoint_dir);
+    return p->file[0] ? 0 : error_set(why, "there is no checkpoint in %s: train first, or name one with --checkpoint",
+                                      o->checkpoint_dir);
 }
 
 /* The net that the checkpoint is of. */

@@ -76,6 +76,19 @@ int checkpoint_list(const char *directory, uint64_t **steps, int *count, struct 
     return steps_list(directory, "", "", steps, count, why);
 }
 
+int checkpoint_newest(const char *directory, char *file, size_t size, struct error *why)
+{
+    uint64_t *steps;
+    int count;
+    file[0] = 0;
+    if (checkpoint_list(directory, &steps, &count, why))
+        return -1;
+    if (count)
+        checkpoint_name(directory, steps[0], file, size);
+    free(steps);
+    return 0;
+}
+
 static int file_remove(const char *file, struct error *why)
 {
     if (unlink(file) && errno != ENOENT)

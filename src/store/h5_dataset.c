@@ -129,7 +129,8 @@ int h5_make(struct h5 *h5, const char *name, const struct h5_shape *shape, const
     hsize_t size[H5_RANK_MAX], most[H5_RANK_MAX];
     for (int i = 0; i < shape->rank; i++)
         size[i] = most[i] = (hsize_t)shape->size[i];
-    most[0] = H5S_UNLIMITED;
+    if (size[0] == 0)
+        most[0] = H5S_UNLIMITED;
     hid_t creation = creation_list(shape, rows);
     hid_t space = H5Screate_simple(shape->rank, size, most), set = H5I_INVALID_HID;
     if (creation >= 0 && space >= 0)
@@ -292,11 +293,14 @@ int h5_append(struct h5 *h5, const char *name, const void *data, int64_t rows, s
 int h5_write(struct h5 *h5, const char *name, const struct h5_shape *shape, const char *const *labels,
              const void *data, struct error *why)
 {
-    struct h5_shape empty = *shape;
-    empty.size[0] = 0;
-    if (h5_make(h5, name, &empty, labels, shape->size[0], why))
+    if (h5_make(h5, name, shape, labels, shape->size[0], why))
         return -1;
-    return h5_append(h5, name, data, shape->size[0], why);
+    hid_t set = H5Dopen2(h5->file, name, H5P_DEFAULT);
+    int status = set < 0 ? h5_error(h5, why, "%s: cannot be written", name)
+                         : rows_move(h5, set, name, shape, 0, shape->size[0], NULL, data, why);
+    if (set >= 0 && H5Dclose(set) < 0 && !status)
+        status = h5_error(h5, why, "%s: cannot be written", name);
+    return status;
 }
 
 int h5_read(struct h5 *h5, const char *name, int64_t first, int64_t rows, void *data, struct error *why)

@@ -308,10 +308,10 @@ int main(void)
     cmocka_set_message_output(CM_OUTPUT_TAP);
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_round_trip), TEST(test_large_numbers), TEST(test_layout),       TEST(test_other_model),
-        TEST(test_no_checkpoint), TEST(test_truncated),  TEST(test_flipped_bits), TEST(test_list),
-        TEST(test_keep),       TEST(test_no_directory),
-       TEST(test_changed),
+        TEST(test_round_trip),    TEST(test_large_numbers), TEST(test_layout),
+        TEST(test_other_model),   TEST(test_no_checkpoint), TEST(test_truncated),
+        TEST(test_flipped_bits),  TEST(test_list),          TEST(test_keep),
+        TEST(test_no_directory),  TEST(test_changed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
