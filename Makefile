@@ -52,9 +52,9 @@ CFLAGS_ALL := -std=c11 -D_GNU_SOURCE $(WARN) $(OPTIMISE) -ffp-contract=off -fno-
   $(if $(filter none,$(CLONES)),'-Dtarget_clones(...)=') -Iinclude -DVERSION='"$(VERSION)"' $(call pkg_cflags,$(LIBRARIES)) \
   $(foreach b,$(BACKENDS),-DHAVE_$(b) $($(b)_flags)) $(CFLAGS)
 # Loops in vector types, compiled for instruction sets that are chosen at run time. They do fuse multiply-adds.
-flags_winograd_generic := -ffp-contract=fast
-flags_winograd_avx2    := -ffp-contract=fast $(if $(X86),-mavx2 -mfma)
-flags_winograd_avx512  := -ffp-contract=fast $(if $(X86),-mavx512f -mavx512dq -mavx512vl -mavx512bw -mavx2 -mfma -mprefer-vector-width=512)
+flags_vectors_generic := -ffp-contract=fast
+flags_vectors_avx2    := -ffp-contract=fast $(if $(X86),-mavx2 -mfma)
+flags_vectors_avx512  := -ffp-contract=fast $(if $(X86),-mavx512f -mavx512dq -mavx512vl -mavx512bw -mavx2 -mfma -mprefer-vector-width=512)
 LDFLAGS_ALL := -pie -Wl,-z,relro,-z,now -pthread $(if $(SANITIZE),-fsanitize=$(SANITIZE)) $(LDFLAGS)
 LIBS := $(call pkg_libs,$(LIBRARIES)) $(foreach b,$(BACKENDS),$($(b)_libs)) -lm $(LDLIBS)
 

@@ -51,7 +51,7 @@ struct convolution {
     struct guarded x, y, dx, dy, parameters, gradients;
 };
 
-static void convolution_open(struct convolution *c, const struct shape_case *s, const struct winograd_set *set,
+static void convolution_open(struct convolution *c, const struct shape_case *s, const struct vector_set *set,
                              bool at_end, uint64_t seed)
 {
     struct error why;
@@ -71,7 +71,7 @@ static void convolution_open(struct convolution *c, const struct shape_case *s, 
     fill_random(c->dy.floats, c->dy.count, &seed);
     fill_random(c->parameters.floats, c->parameters.count, &seed);
     c->operation = (struct operation){.layer = &c->net.layers[0], .batch = s->batch, .x = c->x.floats, .y = c->y.floats,
-                                      .dx = c->dx.floats, .dy = c->dy.floats, .winograd = set};
+                                      .dx = c->dx.floats, .dy = c->dy.floats, .vectors = set};
     must(onednn_winograd.init(&c->operation, &why), &why);
 }
 
@@ -178,7 +178,7 @@ static void compare(const char *what, const struct convolution *c, const float *
                  c->operation.batch, worst / largest, tolerance);
 }
 
-static void check_case(const struct winograd_set *set, const struct shape_case *s, bool at_end)
+static void check_case(const struct vector_set *set, const struct shape_case *s, bool at_end)
 {
     struct convolution c;
     convolution_open(&c, s, set, at_end, 7);
@@ -204,16 +204,16 @@ static const struct shape_case cases[] = {
     {32, 32, 128, 128, 3, 1, true},
 };
 
-static void every_case(const struct winograd_set *set)
+static void every_case(const struct vector_set *set)
 {
     omp_set_num_threads(1);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         check_case(set, &cases[i], i % 2);
 }
 
-static void set_at(int index, void (*test)(const struct winograd_set *set))
+static void set_at(int index, void (*test)(const struct vector_set *set))
 {
-    const struct winograd_set *set = winograd_set_at(index);
+    const struct vector_set *set = vector_set_at(index);
     if (!set) {
         print_message("this CPU can run fewer sets of vector loops\n");
         skip();
@@ -238,12 +238,12 @@ static void test_threads(void **state)
     const struct shape_case s = {13, 9, 32, 48, 5, 5, true};
     struct convolution one, three, again;
     omp_set_num_threads(1);
-    convolution_open(&one, &s, NULL, true, 3);
+    convolution_open(&one, &s, vector_set_at(0), true, 3);
     convolution_run(&one);
     omp_set_num_threads(3);
-    check_case(NULL, &s, true);
-    convolution_open(&three, &s, NULL, true, 3);
-    convolution_open(&again, &s, NULL, true, 3);
+    check_case(vector_set_at(0), &s, true);
+    convolution_open(&three, &s, vector_set_at(0), true, 3);
+    convolution_open(&again, &s, vector_set_at(0), true, 3);
     convolution_run(&three);
     convolution_run(&again);
     omp_set_num_threads(1);
@@ -261,7 +261,7 @@ static void test_nan_passes(void **state)
     (void)state;
     const struct shape_case s = {7, 7, 16, 16, 3, 1, true};
     struct convolution c;
-    convolution_open(&c, &s, NULL, true, 3);
+    convolution_open(&c, &s, vector_set_at(0), true, 3);
     c.x.floats[0] = NAN;
     convolution_run(&c);
     assert_true(isnan(c.y.floats[0]));

@@ -6,7 +6,7 @@
 #include <dnnl.h>
 
 #include "backend.h"
-#include "winograd.h"
+#include "vectors.h"
 
 /* ---- primitive.c: what every use of the library's primitives needs ---- */
 
@@ -64,7 +64,7 @@ struct operation {
     const float *x;          /* (batch, in) */
     float *y;                /* (batch, out) */
     float *dx, *dy;          /* their gradients; NULL where nobody wants them */
-    const struct winograd_set *winograd; /* loops of onednn_winograd; NULL: the best of this CPU */
+    const struct vector_set *vectors; /* the loops to use */
     void *own;               /* of the kind of layer */
 };
 
@@ -94,7 +94,8 @@ int weighted_take(struct weighted *weighted, const float *weights, struct error 
 void weighted_free(struct weighted *weighted);
 
 /* pool.c: one image; places (out): where in the window the maximum is, ky * kernel + kx, the first of equals. */
-void pool_image_forward(const struct net_layer *l, const float *image, float *y, uint8_t *places);
+void pool_image_forward(const struct vector_set *vectors, const struct net_layer *l, const float *image, float *y,
+                        uint8_t *places);
 int pool_places_new(uint8_t **places, const struct net_layer *l, int batch, struct error *why);
 
 /* Convolutions by minimal filtering (winograd.c), for those it applies to. */

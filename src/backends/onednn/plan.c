@@ -148,6 +148,7 @@ static int make_stage(struct plan *plan, const struct plan_request *request, int
         .kind = kind,
         .layer = l,
         .library = &state->library,
+        .vectors = vector_set_at(0),
         .batch = plan->batch,
         .x = first ? plan->input : state->activations[i - 1],
         .y = last ? plan->output : state->activations[end],

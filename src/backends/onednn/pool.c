@@ -10,7 +10,7 @@ struct pool {
     uint8_t *places; /* (batch, out): which of the window's kernel x kernel inputs */
 };
 
-enum { CHANNELS_AT_ONCE = 64, KERNEL_MAX = 15 };
+enum { KERNEL_MAX = 15 };
 
 int pool_places_new(uint8_t **places, const struct net_layer *l, int batch, struct error *why)
 {
@@ -28,43 +28,34 @@ static int pool_init(struct operation *o, struct error *why)
     return p ? pool_places_new(&p->places, l, o->batch, why) : -1;
 }
 
-/* One window, `channels` of them from c on. A NaN wins, so that it reaches the loss and is seen. */
-static inline __attribute__((always_inline)) void window_forward(const struct net_layer *l, int oy, int ox,
-                                                                 const float *restrict image, int channels,
-                                                                 float *restrict y, uint8_t *restrict places)
+/* The pixels of one window that lie inside the image, in row order: the first `count` of each. */
+struct window {
+    int count;
+    const float *pixels[KERNEL_MAX * KERNEL_MAX];
+    uint8_t places[KERNEL_MAX * KERNEL_MAX];
+};
+
+static void window_lay(struct window *w, const struct net_layer *l, int oy, int ox, const float *image)
 {
     int kernel = l->layer.kernel, top = oy * l->layer.stride - l->pad_top, left = ox * l->layer.stride - l->pad_left;
-    float best[CHANNELS_AT_ONCE];
-    int32_t place[CHANNELS_AT_ONCE];
-    bool first = true;
-    for (int ky = 0; ky < kernel; ky++)
-        for (int kx = 0; kx < kernel; kx++) {
-            int iy = top + ky, ix = left + kx, tap = ky * kernel + kx;
-            if (iy < 0 || iy >= l->in.height || ix < 0 || ix >= l->in.width)
-                continue;
-            const float *x = image + ((size_t)iy * l->in.width + ix) * l->in.channels;
-            for (int c = 0; c < channels; c++) {
-                bool wins = first || x[c] > best[c] || x[c] != x[c];
-                best[c] = wins ? x[c] : best[c];
-                place[c] = wins ? tap : place[c];
-            }
-            first = false;
+    w->count = 0;
+    for (int ky = top < 0 ? -top : 0; ky < kernel && top + ky < l->in.height; ky++)
+        for (int kx = left < 0 ? -left : 0; kx < kernel && left + kx < l->in.width; kx++) {
+            w->pixels[w->count] = image + ((size_t)(top + ky) * l->in.width + left + kx) * l->in.channels;
+            w->places[w->count++] = (uint8_t)(ky * kernel + kx);
         }
-    for (int c = 0; c < channels; c++) {
-        y[c] = best[c];
-        places[c] = (uint8_t)place[c];
-    }
 }
 
-__attribute__((target_clones("avx512f", "avx2", "default")))
-void pool_image_forward(const struct net_layer *l, const float *image, float *y, uint8_t *places)
+void pool_image_forward(const struct vector_set *vectors, const struct net_layer *l, const float *image, float *y,
+                        uint8_t *places)
 {
     int channels = l->in.channels;
+    struct window window;
     for (int oy = 0; oy < l->out.height; oy++)
-        for (int ox = 0; ox < l->out.width; ox++, y += channels, places += channels)
-            for (int c = 0; c < channels; c += CHANNELS_AT_ONCE)
-                window_forward(l, oy, ox, image + c,
-                               channels - c < CHANNELS_AT_ONCE ? channels - c : CHANNELS_AT_ONCE, y + c, places + c);
+        for (int ox = 0; ox < l->out.width; ox++, y += channels, places += channels) {
+            window_lay(&window, l, oy, ox, image);
+            vectors->pool_window(window.pixels, window.places, window.count, channels, y, places);
+        }
 }
 
 /* The windows [first, last] along one side that hold input `i`. */
@@ -105,7 +96,7 @@ static int pool_forward(struct operation *o, struct error *why)
     size_t in = shape_size(l->in), out = shape_size(l->out);
 #pragma omp parallel for
     for (int n = 0; n < o->batch; n++)
-        pool_image_forward(l, o->x + n * in, o->y + n * out, p->places + n * out);
+        pool_image_forward(o->vectors, l, o->x + n * in, o->y + n * out, p->places + n * out);
     return 0;
 }
 

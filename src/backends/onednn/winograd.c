@@ -46,19 +46,6 @@ bool winograd_applies(const struct net_layer *l)
            (l->layer.kernel == 3 || l->layer.kernel == 5) && l->in.channels % 16 == 0 && l->out.channels % 16 == 0;
 }
 
-const struct winograd_set *winograd_set_at(int index)
-{
-    static const struct {
-        const struct winograd_set *set;
-        int isa; /* of dnnl_cpu_isa_t, whose bits are steps: each one has those of its predecessors */
-    } sets[] = {{&winograd_avx512, dnnl_cpu_isa_avx512_core}, {&winograd_avx2, dnnl_cpu_isa_avx2}, {&winograd_generic, 0}};
-    int isa = dnnl_get_effective_cpu_isa();
-    for (size_t i = 0; i < sizeof sets / sizeof *sets; i++)
-        if ((isa & sets[i].isa) == sets[i].isa && index-- == 0)
-            return sets[i].set;
-    return NULL;
-}
-
 /* ---- places ---- */
 
 /* The `size` x `size` pixels from (top, left) on, in an image of that shape. */
@@ -160,8 +147,7 @@ static int winograd_init(struct operation *o, struct error *why)
     struct winograd *w = o->own = memory_new(1, sizeof *w, l->layer.name, why);
     if (!w)
         return -1;
-    const struct winograd_set *set = o->winograd ? o->winograd : winograd_set_at(0);
-    w->kernels = set->kernels[l->layer.kernel == 5];
+    w->kernels = o->vectors->winograd[l->layer.kernel == 5];
     int m = w->kernels->outputs, n = m + w->kernels->weights_size - 1;
     w->points = n * n;
     w->tiles = ((l->out.height + m - 1) / m) * ((l->out.width + m - 1) / m);

@@ -4,7 +4,7 @@
  * so that each of the N x N points is a matrix product (tiles x channels in) (channels in x channels out). Backward is
  * the exact adjoint:  dm = A dy A^T;  dg = G^T [v^T dm] G;  dd = B [dm u^T] B^T, added where tiles overlap.
  *
- * This header is what winograd.c and the vector loops (winograd_kernels.h, compiled for several instruction sets) share. */
+ * This header is what winograd.c and the vector loops (winograd_kernels.h; vectors.h) share. */
 #ifndef BACKENDS_WINOGRAD_H
 #define BACKENDS_WINOGRAD_H
 
@@ -30,16 +30,5 @@ struct winograd_kernels {
     void (*weights)(const float *g, size_t g_stride, size_t count, float *u, size_t u_stride);
     void (*weights_gradient)(const float *du, size_t u_stride, size_t count, float *dg, size_t g_stride);
 };
-
-struct winograd_set {
-    const char *name;
-    const struct winograd_kernels *kernels[2]; /* F(4x4, 3x3), F(4x4, 5x5) */
-};
-
-extern const struct winograd_set winograd_generic, winograd_avx2, winograd_avx512;
-
-/* Those that this CPU can run, the best first; NULL behind the last. As oneDNN sees the CPU, its environment variable
- * ONEDNN_MAX_CPU_ISA included. */
-const struct winograd_set *winograd_set_at(int index);
 
 #endif

@@ -1,11 +1,9 @@
-/* The vector loops of minimal filtering for one filter, written in GCC's vector types. winograd_set.h includes this once a
- * filter, a file an instruction set includes that: FILTER (f4x5, f4x3), M outputs and R weights a dimension, N = M + R - 1
- * inputs; a vec is LANES neighbouring channels. What each loop does, and the layouts: winograd.h. */
+/* The vector loops of minimal filtering for one filter. vectors_set.h includes this once a filter: FILTER (f4x5, f4x3), M
+ * outputs and R weights a dimension, N = M + R - 1 inputs; a vec is LANES neighbouring channels. What each loop does, and
+ * the layouts: winograd.h. */
 #define PASTE_(a, b) a##_##b
 #define PASTE(a, b) PASTE_(a, b)
 #define NAME(x) PASTE(FILTER, x)
-#define LOAD(pointer) (*(const vec *)(pointer))
-#define STORE(pointer, value) (*(vec *)(pointer) = (value))
 #define EACH(i, n) _Pragma("GCC unroll 8") for (int i = 0; i < (n); i++)
 
 /* v = B^T d B */
@@ -132,8 +130,6 @@ static const struct winograd_kernels NAME(kernels) = {
 #undef PASTE_
 #undef PASTE
 #undef NAME
-#undef LOAD
-#undef STORE
 #undef EACH
 #undef FILTER
 #undef M

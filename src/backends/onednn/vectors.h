@@ -1,0 +1,27 @@
+/* The loops that a step's time is spent in, written once in GCC's vector types and compiled for several instruction sets, a
+ * file each (vectors_*.c), of which one is chosen at run time. Unlike the compiler's own vectors of plain loops they are
+ * as wide as the registers, and fuse multiply-adds. */
+#ifndef BACKENDS_VECTORS_H
+#define BACKENDS_VECTORS_H
+
+#include <stdint.h>
+
+#include "winograd.h"
+
+struct vector_set {
+    const char *name;
+    const struct winograd_kernels *winograd[2]; /* F(4x4, 3x3), F(4x4, 5x5) */
+
+    /* The maximum of `count` pixels, each with its channels, and which of them it is (places[i] for pixels[i]): the first
+     * of equals. A NaN wins, so that it reaches the loss and is seen. */
+    void (*pool_window)(const float *const *pixels, const uint8_t *places, int count, int channels, float *y,
+                        uint8_t *y_places);
+};
+
+extern const struct vector_set vectors_generic, vectors_avx2, vectors_avx512;
+
+/* Those that this CPU can run, the best first; NULL behind the last. As oneDNN sees the CPU, its environment variable
+ * ONEDNN_MAX_CPU_ISA included. */
+const struct vector_set *vector_set_at(int index);
+
+#endif
