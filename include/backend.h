@@ -34,6 +34,9 @@ struct stage {
      * sum over the batch. NULL in a plan for evaluation. */
     int (*backward)(struct stage *stage, float *gradients, struct error *why);
     void (*free)(struct stage *stage); /* also of a stage that was only half made */
+    /* Arithmetic operations that a pass executes in convolutions and matrix products (a multiply-add is two), where they
+     * are fewer than sums over the windows need; else 0. */
+    double forward_operations, backward_operations;
     void *state;
 };
 

@@ -67,6 +67,8 @@ static int measure(struct bench *b, struct error *why)
         return -1;
     double behind = peak_measure();
     b->times.peak = before > behind ? before : behind;
+    if (bandwidth_measure(&b->times.bandwidth, why))
+        return -1;
     return bench_loader(b, why) || bench_reduce(b, why);
 }
 

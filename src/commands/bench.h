@@ -19,6 +19,7 @@ struct bench_times {
     double reduce; /* seconds, of a parcel alone over all ranks */
     double loader; /* images a second, of one loader thread alone */
     double peak;   /* fp32 operations a second, of one core */
+    double bandwidth; /* bytes a second, of one core, behind its second-level cache */
     char host[64];
 };
 
@@ -44,5 +45,12 @@ int bench_reduce(struct bench *bench, struct error *why);
 
 /* Rank 0 only. all: every rank's times, in rank order. */
 void bench_print(const struct bench *bench, const struct bench_times *all);
+
+/* Arithmetic operations (a multiply-add is two) of a stage and a step of a rank as sums over the windows need them. The
+ * first layer's input needs no gradient. */
+void bench_operations(const struct bench *bench, const struct stage *stage, double *forward, double *backward);
+
+/* Rank 0 only. What its passes execute and move, and how near they come to what the core can do. */
+void bench_print_roofline(const struct bench *bench, const struct bench_times *times);
 
 #endif

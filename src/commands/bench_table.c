@@ -5,8 +5,7 @@
 
 #include "bench.h"
 
-/* Operations (a multiply-add is two) of a stage and a step of `images`. The first layer's input needs no gradient. */
-static void stage_operations(const struct bench *b, const struct stage *stage, double *forward, double *backward)
+void bench_operations(const struct bench *b, const struct stage *stage, double *forward, double *backward)
 {
     *forward = *backward = 0;
     for (int i = stage->first; i <= stage->last; i++) {
@@ -28,7 +27,7 @@ static void print_rate(double operations, double seconds)
 static void print_stage(const struct bench *b, const struct bench_times *t, int index)
 {
     double forward, backward, step = t->rows[BENCH_STEP];
-    stage_operations(b, &b->tower.plan.stages[index], &forward, &backward);
+    bench_operations(b, &b->tower.plan.stages[index], &forward, &backward);
     printf("%-24s %9.3f", b->tower.plan.stages[index].name, 1e3 * t->forward[index]);
     print_rate(forward, t->forward[index]);
     printf(" %9.3f", 1e3 * t->backward[index]);
@@ -99,6 +98,7 @@ void bench_print(const struct bench *b, const struct bench_times *all)
            "#\n");
     print_tower(b, &all[0]);
     print_ranks(b, all);
-    printf("# reduction of a parcel alone (%.2f MB over %d rank%s, %s): %.3f ms\n", parcel, b->world->size,
+    bench_print_roofline(b, &all[0]);
+    printf("#\n# reduction of a parcel alone (%.2f MB over %d rank%s, %s): %.3f ms\n", parcel, b->world->size,
            b->world->size > 1 ? "s" : "", o->slices ? "fixed tree" : "fastest", 1e3 * all[0].reduce);
 }

@@ -1,5 +1,8 @@
 #include "peak.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 #include "clock.h"
 
 enum { ROUNDS = 1 << 15, TRIALS = 20, CHAINS = 12 };
@@ -42,4 +45,21 @@ double peak_measure(void)
             peak = rate > peak ? rate : peak;
         }
     return peak;
+}
+
+int bandwidth_measure(double *rate, struct error *why)
+{
+    const size_t half = (size_t)4 << 20;
+    char *data = memory_new(2, half, "the data to copy", why);
+    if (!data)
+        return -1;
+    *rate = 0;
+    for (int trial = 0; trial < TRIALS; trial++) {
+        double before = clock_seconds();
+        memcpy(data + (trial % 2) * half, data + (1 - trial % 2) * half, half);
+        double found = 2 * (double)half / (clock_seconds() - before);
+        *rate = found > *rate ? found : *rate;
+    }
+    free(data);
+    return 0;
 }

@@ -68,6 +68,7 @@ static int init_backward(struct operation *o, struct error *why)
         !(own->steps = memory_new(steps, sizeof(int32_t), name, why)))
         return -1;
     lay_patches(own, l);
+    o->backward_operations = 2.0 * o->batch * (double)windows * (double)l->weight_count;
     return 0;
 }
 

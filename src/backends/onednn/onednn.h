@@ -65,6 +65,7 @@ struct operation {
     float *y;                /* (batch, out) */
     float *dx, *dy;          /* their gradients; NULL where nobody wants them */
     const struct vector_set *vectors; /* the loops to use */
+    double forward_operations, backward_operations; /* as in struct stage; from init */
     void *own;               /* of the kind of layer */
 };
 

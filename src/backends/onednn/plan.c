@@ -166,7 +166,11 @@ static int make_stage(struct plan *plan, const struct plan_request *request, int
     };
     snprintf(stage->name, sizeof stage->name, kind->layers > 1 ? "%.23s+%.23s" : "%.23s", l->layer.name,
              request->net->layers[end].layer.name);
-    return kind->init ? kind->init(&state->operations[i], why) : 0;
+    if (kind->init && kind->init(&state->operations[i], why))
+        return -1;
+    stage->forward_operations = state->operations[i].forward_operations;
+    stage->backward_operations = state->operations[i].backward_operations;
+    return 0;
 }
 
 static int make_plan(struct plan *plan, const struct plan_request *request, struct error *why)

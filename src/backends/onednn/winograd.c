@@ -165,6 +165,8 @@ static int winograd_init(struct operation *o, struct error *why)
         if (worker_init(w, &w->workers[i], o, why))
             return -1;
     }
+    o->forward_operations = 2.0 * o->batch * w->tiles * w->points * l->in.channels * l->out.channels;
+    o->backward_operations = (o->dx ? 2 : 1) * o->forward_operations;
     return init_products(w, o, why);
 }
 
