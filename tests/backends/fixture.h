@@ -40,6 +40,13 @@ static inline void fill_random(float *values, size_t count, uint64_t *state)
 
 /* ---- rig: a net on a backend ---- */
 
+/* What a test runs on, and with. */
+struct subject {
+    const struct backend *backend;
+    enum convolution_choice convolution;
+    const void *data;
+};
+
 struct rig {
     const struct backend *backend;
     struct model model;
@@ -83,27 +90,35 @@ static inline void rig_allocate(struct rig *rig)
     rig->output_gradient = floats_new(rig->output_count);
 }
 
-/* Of a model; input gradients where it trains. */
-static inline void rig_open_model(struct rig *rig, const struct backend *backend, const struct model *model,
-                                  int channels, int classes, int batch, bool training)
+/* Of a model, as the request says (its net is made here). */
+static inline void rig_open_plan(struct rig *rig, const struct backend *backend, const struct model *model,
+                                 int channels, int classes, struct plan_request request)
 {
     struct error why;
     memset(rig, 0, sizeof *rig);
     rig->backend = backend;
     rig->model = *model;
     must(net_init(&rig->net, &rig->model, channels, classes, &why), &why);
-    struct plan_request request = {
-        .net = &rig->net, .batch = batch, .training = training, .input_gradient = training};
+    request.net = &rig->net;
     must(backend->plan(&rig->plan, &request, &why), &why);
     rig_allocate(rig);
 }
 
+/* Of a model; input gradients where it trains. */
+static inline void rig_open_model(struct rig *rig, const struct subject *subject, const struct model *model,
+                                  int channels, int classes, int batch, bool training)
+{
+    struct plan_request request = {.batch = batch, .training = training, .input_gradient = training,
+                                   .convolution = subject->convolution};
+    rig_open_plan(rig, subject->backend, model, channels, classes, request);
+}
+
 /* Of one layer, training. */
-static inline void rig_open(struct rig *rig, const struct backend *backend, const struct layer *layer,
+static inline void rig_open(struct rig *rig, const struct subject *subject, const struct layer *layer,
                             struct shape input, int batch)
 {
     struct model model = {"test", "one layer", input.height, input.width, layer, 1};
-    rig_open_model(rig, backend, &model, input.channels, 10, batch, true);
+    rig_open_model(rig, subject, &model, input.channels, 10, batch, true);
 }
 
 static inline void rig_close(struct rig *rig)
@@ -140,7 +155,8 @@ static inline void rig_backward_stages(struct rig *rig)
     for (int i = rig->plan.stage_count - 1; i >= 0; i--)
         must(rig->plan.stages[i].backward(&rig->plan.stages[i], rig->device_gradients, &why), &why);
     must(b->memory_download(rig->gradients, rig->device_gradients, rig->net.parameters, &why), &why);
-    must(b->memory_download(rig->input_gradient, rig->plan.input_gradient, rig->input_count, &why), &why);
+    if (rig->plan.input_gradient)
+        must(b->memory_download(rig->input_gradient, rig->plan.input_gradient, rig->input_count, &why), &why);
 }
 
 /* output_gradient -> gradients, input_gradient */
@@ -194,43 +210,82 @@ static inline void assert_close_floats(const char *what, const float *got, const
 
 /* ---- every test on every backend ---- */
 
-struct subject {
-    const struct backend *backend;
-    const void *data;
-};
-
 /* function(state): *state is a struct subject with `data`. */
 struct backend_test {
     const char *name;
     CMUnitTestFunction function;
     const void *data;
+    bool convolutes; /* also with direct convolutions, on a backend that knows another way */
 };
 
-enum { BACKENDS_MAX = 8, BACKEND_TESTS_MAX = 64 };
+enum { BACKENDS_MAX = 8, UNITS_MAX = 512 };
+
+struct units {
+    char names[UNITS_MAX][128];
+    struct subject subjects[UNITS_MAX];
+    struct CMUnitTest tests[UNITS_MAX];
+    size_t count;
+};
+
+static inline void add_unit(struct units *units, const char *name, CMUnitTestFunction function,
+                            struct subject subject)
+{
+    size_t i = units->count++;
+    if (i >= UNITS_MAX)
+        abort();
+    snprintf(units->names[i], sizeof units->names[i], "%s: %s", subject.backend->name, name);
+    units->subjects[i] = subject;
+    units->tests[i] = (struct CMUnitTest){units->names[i], function, NULL, NULL, &units->subjects[i]};
+}
+
+/* Stands for the tests on a backend that cannot run here. */
+static inline void test_nothing(void **state)
+{
+    const struct subject *subject = *state;
+    char about[256];
+    struct error why;
+    assert_int_equal(subject->backend->probe(about, sizeof about, &why), -1);
+    print_message("%s\n", why.text);
+    skip();
+}
+
+static inline bool knows_winograd(const struct backend *backend)
+{
+    return !strcmp(backend->name, "onednn");
+}
+
+static inline void add_backend(struct units *units, const struct backend *backend, const struct backend_test *tests,
+                               int count)
+{
+    char about[256], name[100];
+    struct error why;
+    if (backend->probe(about, sizeof about, &why)) {
+        add_unit(units, "every test", test_nothing, (struct subject){.backend = backend});
+        return;
+    }
+    if (backend->set_threads(1, &why))
+        abort();
+    for (int t = 0; t < count; t++) {
+        struct subject subject = {backend, CONVOLUTION_AUTO, tests[t].data};
+        add_unit(units, tests[t].name, tests[t].function, subject);
+        if (!tests[t].convolutes || !knows_winograd(backend))
+            continue;
+        snprintf(name, sizeof name, "%s (direct)", tests[t].name);
+        subject.convolution = CONVOLUTION_DIRECT;
+        add_unit(units, name, tests[t].function, subject);
+    }
+}
 
 /* Runs them as "backend: name", on one thread, in TAP; a pattern on the command line chooses (cmocka's: * and ?). */
 static inline int run_on_backends(int argc, char **argv, const struct backend_test *tests, int count)
 {
-    static char names[BACKENDS_MAX * BACKEND_TESTS_MAX][128];
-    static struct subject subjects[BACKENDS_MAX * BACKEND_TESTS_MAX];
-    static struct CMUnitTest units[BACKENDS_MAX * BACKEND_TESTS_MAX];
-    size_t total = 0;
-    const struct backend *backend;
-    for (int i = 0; i < BACKENDS_MAX && (backend = backend_at(i)); i++) {
-        char about[256];
-        struct error why;
-        if (backend->probe(about, sizeof about, &why) || backend->set_threads(1, &why))
-            continue;
-        for (int t = 0; t < count && t < BACKEND_TESTS_MAX; t++, total++) {
-            snprintf(names[total], sizeof names[total], "%s: %s", backend->name, tests[t].name);
-            subjects[total] = (struct subject){backend, tests[t].data};
-            units[total] = (struct CMUnitTest){names[total], tests[t].function, NULL, NULL, &subjects[total]};
-        }
-    }
+    static struct units units;
+    for (int i = 0; i < BACKENDS_MAX && backend_at(i); i++)
+        add_backend(&units, backend_at(i), tests, count);
     cmocka_set_message_output(CM_OUTPUT_TAP);
     if (argc > 1)
         cmocka_set_test_filter(argv[1]);
-    return _cmocka_run_group_tests("backends", units, total, NULL, NULL);
+    return _cmocka_run_group_tests("backends", units.tests, units.count, NULL, NULL);
 }
 
 #endif

@@ -51,7 +51,7 @@ static void test_step(void **state)
     must(backend->set_threads(1, &why), &why);
     struct rig rig;
     const int32_t labels[4] = {1, 2, 3, 4};
-    rig_open_model(&rig, backend, model_find("tutorial", &why), 3, 10, 4, true);
+    rig_open_model(&rig, &(struct subject){.backend = backend}, model_find("tutorial", &why), 3, 10, 4, true);
     assert_true(allocations > 10);
     rig_step(&rig, labels, 4); /* the library's own first time */
     long before = allocations;

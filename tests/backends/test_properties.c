@@ -55,7 +55,7 @@ static void test_convolution(void **state)
                           .outputs = test->outputs};
     struct rig rig;
     uint64_t random = 7;
-    rig_open(&rig, subject->backend, &layer, test->input, test->batch);
+    rig_open(&rig, subject, &layer, test->input, test->batch);
     fill_random(rig.input, rig.input_count, &random);
     fill_random(rig.parameters, rig.net.parameters, &random);
     fill_random(rig.output_gradient, rig.output_count, &random);
@@ -94,7 +94,7 @@ static void test_norm(void **state)
     const struct layer *layer = subject->data;
     struct rig rig;
     uint64_t random = 11;
-    rig_open(&rig, subject->backend, layer, (struct shape){5, 7, 64}, 3);
+    rig_open(&rig, subject, layer, (struct shape){5, 7, 64}, 3);
     fill_random(rig.input, rig.input_count, &random);
     for (size_t i = 0; i < rig.input_count; i++)
         rig.input[i] *= 30; /* large enough for alpha = 0.001 / 9 to matter */
@@ -121,11 +121,11 @@ static void test_norm(void **state)
 /* ---- SAME padding and ties, by hand ---- */
 
 /* 4x4 image 1..16; a 3x3 window with stride 2 reaches one beyond the end and none before the beginning. */
-static void open_window(struct rig *rig, const struct backend *backend, enum layer_kind kind)
+static void open_window(struct rig *rig, const struct subject *subject, enum layer_kind kind)
 {
     struct layer layer = {.name = "window", .kind = kind, .kernel = 3, .stride = 2,
                           .outputs = kind == LAYER_CONVOLUTION ? 1 : 0};
-    rig_open(rig, backend, &layer, (struct shape){4, 4, 1}, 1);
+    rig_open(rig, subject, &layer, (struct shape){4, 4, 1}, 1);
     for (int i = 0; i < 16; i++)
         rig->input[i] = (float)(i + 1);
 }
@@ -134,14 +134,14 @@ static void test_padding(void **state)
 {
     const struct subject *subject = *state;
     struct rig rig;
-    open_window(&rig, subject->backend, LAYER_CONVOLUTION);
+    open_window(&rig, subject, LAYER_CONVOLUTION);
     for (int i = 0; i < 9; i++)
         rig.parameters[i] = 1;
     rig_forward(&rig);
     assert_close("sums", rig.output, (double[]){54, 45, 72, 54}, 4, 0);
     rig_close(&rig);
 
-    open_window(&rig, subject->backend, LAYER_MAX_POOL);
+    open_window(&rig, subject, LAYER_MAX_POOL);
     rig_forward(&rig);
     assert_close("maxima", rig.output, (double[]){11, 12, 15, 16}, 4, 0);
     for (int i = 0; i < 16; i++)
@@ -155,7 +155,7 @@ static void test_ties(void **state)
 {
     const struct subject *subject = *state;
     struct rig rig;
-    open_window(&rig, subject->backend, LAYER_MAX_POOL);
+    open_window(&rig, subject, LAYER_MAX_POOL);
     float tied[16] = {0, 5, 5, 0,
                       5, 5, 5, 5,
                       0, 5, 0, 0,
@@ -184,7 +184,7 @@ static void test_loss(void **state)
     struct rig rig;
     struct loss_sums sums;
     struct error why;
-    rig_open_model(&rig, b, &model, 1, 3, 6, true);
+    rig_open_model(&rig, subject, &model, 1, 3, 6, true);
     const float logits[18] = {logf(1), logf(2), logf(5), 1000, 0, -1000, 2, 2, 2, 2, 2, 2, 9, 8, 7, NAN, NAN, NAN};
     must(b->memory_upload(rig.plan.output, logits, 18, &why), &why);
     must(b->memory_upload(rig.plan.output_gradient, logits, 18, &why), &why); /* what an earlier step left there */
@@ -217,12 +217,12 @@ enum { STEP_BATCH = 8 };
 
 static const int32_t step_labels[STEP_BATCH] = {3, 8, 0, 6, 1, 9, 2, 7};
 
-static void open_tutorial(struct rig *rig, const struct backend *backend, int batch, bool training)
+static void open_tutorial(struct rig *rig, const struct subject *subject, int batch, bool training)
 {
     struct error why;
     const struct model *model = model_find("tutorial", &why);
     assert_non_null(model);
-    rig_open_model(rig, backend, model, 3, 10, batch, training);
+    rig_open_model(rig, subject, model, 3, 10, batch, training);
     net_parameters(&rig->net, 1, rig->parameters);
     uint64_t random = 5;
     fill_random(rig->input, rig->input_count, &random);
@@ -234,12 +234,14 @@ static void test_agreement(void **state)
 {
     const struct subject *subject = *state;
     struct error why;
-    const struct backend *reference = backend_find("openblas", &why);
-    if (!reference || reference == subject->backend)
+    const struct subject reference = {.backend = backend_find("openblas", &why)};
+    if (!reference.backend || reference.backend == subject->backend) {
+        print_message("there is no other backend to agree with\n");
         skip();
+    }
     struct rig mine, theirs;
-    open_tutorial(&mine, subject->backend, STEP_BATCH, true);
-    open_tutorial(&theirs, reference, STEP_BATCH, true);
+    open_tutorial(&mine, subject, STEP_BATCH, true);
+    open_tutorial(&theirs, &reference, STEP_BATCH, true);
     struct loss_sums got = rig_step(&mine, step_labels, STEP_BATCH);
     struct loss_sums want = rig_step(&theirs, step_labels, STEP_BATCH);
     assert_float_equal(got.loss, want.loss, 1e-5 * want.loss);
@@ -260,8 +262,8 @@ static void test_determinism(void **state)
 {
     const struct subject *subject = *state;
     struct rig first, second;
-    open_tutorial(&first, subject->backend, STEP_BATCH, true);
-    open_tutorial(&second, subject->backend, STEP_BATCH, true);
+    open_tutorial(&first, subject, STEP_BATCH, true);
+    open_tutorial(&second, subject, STEP_BATCH, true);
     double loss = rig_step(&first, step_labels, STEP_BATCH).loss;
     for (int run = 0; run < 2; run++) {
         assert_true(rig_step(&second, step_labels, STEP_BATCH).loss == loss);
@@ -278,10 +280,10 @@ static void test_threads(void **state)
     const struct subject *subject = *state;
     struct rig one, two;
     struct error why;
-    open_tutorial(&one, subject->backend, STEP_BATCH, true);
+    open_tutorial(&one, subject, STEP_BATCH, true);
     double loss = rig_step(&one, step_labels, STEP_BATCH).loss;
     must(subject->backend->set_threads(2, &why), &why);
-    open_tutorial(&two, subject->backend, STEP_BATCH, true);
+    open_tutorial(&two, subject, STEP_BATCH, true);
     assert_float_equal(rig_step(&two, step_labels, STEP_BATCH).loss, loss, 1e-5 * loss);
     must(subject->backend->set_threads(1, &why), &why);
     assert_close_floats("gradients", two.gradients, one.gradients, one.net.parameters, 1e-4);
@@ -294,8 +296,8 @@ static void test_padding_images(void **state)
 {
     const struct subject *subject = *state;
     struct rig padded, exact;
-    open_tutorial(&padded, subject->backend, STEP_BATCH, true);
-    open_tutorial(&exact, subject->backend, 3, true);
+    open_tutorial(&padded, subject, STEP_BATCH, true);
+    open_tutorial(&exact, subject, 3, true);
     struct loss_sums got = rig_step(&padded, step_labels, 3), want = rig_step(&exact, step_labels, 3);
     assert_int_equal(got.count, 3);
     assert_int_equal(got.correct, want.correct);
@@ -312,8 +314,8 @@ static void test_evaluation(void **state)
     const struct subject *subject = *state;
     struct rig training, evaluation;
     struct error why;
-    open_tutorial(&training, subject->backend, STEP_BATCH, true);
-    open_tutorial(&evaluation, subject->backend, STEP_BATCH, false);
+    open_tutorial(&training, subject, STEP_BATCH, true);
+    open_tutorial(&evaluation, subject, STEP_BATCH, false);
     assert_null(evaluation.plan.output_gradient);
     assert_null(evaluation.plan.input_gradient);
     for (int i = 0; i < evaluation.plan.stage_count; i++)
@@ -334,7 +336,7 @@ static void test_stages(void **state)
 {
     const struct subject *subject = *state;
     struct rig rig;
-    open_tutorial(&rig, subject->backend, 1, true);
+    open_tutorial(&rig, subject, 1, true);
     int layer = 0;
     for (int i = 0; i < rig.plan.stage_count; i++) {
         const struct stage *stage = &rig.plan.stages[i];
@@ -413,25 +415,25 @@ static const struct layer norm_other = {.name = "n", .kind = LAYER_NORM, .radius
                                          .beta = 0.5f};
 
 static const struct backend_test tests[] = {
-    {"convolution 5x5, 12x12x16 to 64, as defined", test_convolution, &convolutions[0]},
-    {"convolution 5x5 stride 2, 7x7x3 to 16, as defined", test_convolution, &convolutions[1]},
-    {"convolution 3x3, 13x13x3 to 48, as defined", test_convolution, &convolutions[2]},
-    {"convolution 3x3 stride 2, 12x12x48 to 16, as defined", test_convolution, &convolutions[3]},
-    {"convolution 4x4 stride 3, 9x10x2 to 5, as defined", test_convolution, &convolutions[4]},
-    {"convolution 2x2 stride 4 (unread pixels), as defined", test_convolution, &convolutions[5]},
-    {"norm of the tutorial, as defined", test_norm, &norm_tutorial},
-    {"norm with other constants, as defined", test_norm, &norm_other},
-    {"SAME padding is 0 before and 1 after", test_padding, NULL},
-    {"a tie's gradient goes to the first maximum", test_ties, NULL},
-    {"loss: values, ties, padding, NaN, wrong labels", test_loss, NULL},
-    {"a tutorial step agrees with openblas", test_agreement, NULL},
-    {"a step has the same bits every time", test_determinism, NULL},
-    {"two threads compute what one does", test_threads, NULL},
-    {"padding images add nothing", test_padding_images, NULL},
-    {"a plan for evaluation computes the same", test_evaluation, NULL},
-    {"stages cover layers and gradient in order", test_stages, NULL},
-    {"the update against double arithmetic", test_update, NULL},
-    {"wrong requests are refused", test_refusals, NULL},
+    {"convolution 5x5, 12x12x16 to 64, as defined", test_convolution, &convolutions[0], true},
+    {"convolution 5x5 stride 2, 7x7x3 to 16, as defined", test_convolution, &convolutions[1], true},
+    {"convolution 3x3, 13x13x3 to 48, as defined", test_convolution, &convolutions[2], true},
+    {"convolution 3x3 stride 2, 12x12x48 to 16, as defined", test_convolution, &convolutions[3], true},
+    {"convolution 4x4 stride 3, 9x10x2 to 5, as defined", test_convolution, &convolutions[4], true},
+    {"convolution 2x2 stride 4 (unread pixels), as defined", test_convolution, &convolutions[5], true},
+    {"norm of the tutorial, as defined", test_norm, &norm_tutorial, false},
+    {"norm with other constants, as defined", test_norm, &norm_other, false},
+    {"SAME padding is 0 before and 1 after", test_padding, NULL, false},
+    {"a tie's gradient goes to the first maximum", test_ties, NULL, false},
+    {"loss: values, ties, padding, NaN, wrong labels", test_loss, NULL, false},
+    {"a tutorial step agrees with openblas", test_agreement, NULL, true},
+    {"a step has the same bits every time", test_determinism, NULL, true},
+    {"two threads compute what one does", test_threads, NULL, true},
+    {"padding images add nothing", test_padding_images, NULL, true},
+    {"a plan for evaluation computes the same", test_evaluation, NULL, true},
+    {"stages cover layers and gradient in order", test_stages, NULL, false},
+    {"the update against double arithmetic", test_update, NULL, false},
+    {"wrong requests are refused", test_refusals, NULL, false},
 };
 
 int main(int argc, char **argv)

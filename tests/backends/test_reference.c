@@ -30,7 +30,7 @@ enum { OPERATIONS = sizeof operations / sizeof *operations };
 /* ---- an operation ---- */
 
 /* A net of that one layer, laid out as the file says. */
-static void open_operation(struct rig *rig, struct h5 *h5, const struct backend *backend, struct layer *layer,
+static void open_operation(struct rig *rig, struct h5 *h5, const struct subject *subject, struct layer *layer,
                            bool training)
 {
     struct h5_shape in, out;
@@ -40,7 +40,7 @@ static void open_operation(struct rig *rig, struct h5 *h5, const struct backend 
     layer->outputs = (int)out.size[out.rank - 1];
     struct model model = {.name = layer->name, .height = (int)in.size[1], .width = (int)in.size[2], .layers = layer,
                           .layer_count = 1};
-    rig_open_model(rig, backend, &model, (int)in.size[3], layer->outputs, (int)in.size[0], training);
+    rig_open_model(rig, subject, &model, (int)in.size[3], layer->outputs, (int)in.size[0], training);
 }
 
 static void draw_tensor(struct h5 *h5, const char *name, const char *tensor, float *to, size_t count)
@@ -116,13 +116,13 @@ static void test_operation(void **state)
     struct experiment e = {subject->backend, layer.name};
     struct h5 *h5 = reference_open("operations.h5");
     struct rig rig;
-    open_operation(&rig, h5, e.backend, &layer, true);
+    open_operation(&rig, h5, subject, &layer, true);
     draw_operation(&rig, h5, layer.name);
     check_training(&e, &rig, h5);
     check_training(&e, &rig, h5);
     rig_close(&rig);
 
-    open_operation(&rig, h5, e.backend, &layer, false);
+    open_operation(&rig, h5, subject, &layer, false);
     draw_operation(&rig, h5, layer.name);
     rig_forward(&rig);
     check_tensor(&e, h5, "output", rig.output, rig.output_count);
@@ -162,7 +162,7 @@ static void test_loss(void **state)
     struct rig rig;
     int32_t labels[8];
     size_t count;
-    rig_open(&rig, e.backend, &layer, (struct shape){1, 1, 10}, 8);
+    rig_open(&rig, subject, &layer, (struct shape){1, 1, 10}, 8);
     draw_tensor(h5, e.name, "logits", rig.output, rig.output_count);
     must(e.backend->memory_upload(rig.plan.output, rig.output, rig.output_count, &why), &why);
     int64_t *stored = reference_read(h5, H5_INT64, NULL, &count, "/%s/labels", e.name);
@@ -181,8 +181,9 @@ int main(int argc, char **argv)
     static const char *const losses[] = {"softmax_cross_entropy", "softmax_cross_entropy_large"};
     struct backend_test tests[OPERATIONS + 2];
     for (int i = 0; i < OPERATIONS; i++)
-        tests[i] = (struct backend_test){operations[i].name, test_operation, &operations[i]};
+        tests[i] = (struct backend_test){operations[i].name, test_operation, &operations[i],
+                                         operations[i].kind == LAYER_CONVOLUTION};
     for (int i = 0; i < 2; i++)
-        tests[OPERATIONS + i] = (struct backend_test){losses[i], test_loss, losses[i]};
+        tests[OPERATIONS + i] = (struct backend_test){losses[i], test_loss, losses[i], false};
     return run_on_backends(argc, argv, tests, OPERATIONS + 2);
 }

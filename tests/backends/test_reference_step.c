@@ -29,7 +29,8 @@ static void begin_run(struct run *run, const struct subject *subject, bool train
     *run = (struct run){.experiment = {backend, "step"}, .h5 = reference_open("step.h5")};
     must(backend->set_threads(1, &why), &why);
     step_net(&run->net);
-    struct tower_request request = {.backend = backend, .net = &run->net, .batch = STEP_BATCH, .training = training};
+    struct tower_request request = {.backend = backend, .net = &run->net, .batch = STEP_BATCH, .training = training,
+                                    .convolution = subject->convolution};
     must(tower_init(&run->tower, &request, &why), &why);
     run->gradients = take_memory(backend, run->net.parameters);
     run->shadows = take_memory(backend, run->net.parameters);
@@ -122,8 +123,8 @@ static void test_evaluation(void **state)
 int main(int argc, char **argv)
 {
     const struct backend_test tests[] = {
-        {"two training steps", test_steps, NULL},
-        {"evaluation", test_evaluation, NULL},
+        {"two training steps", test_steps, NULL, true},
+        {"evaluation", test_evaluation, NULL, true},
     };
     return run_on_backends(argc, argv, tests, sizeof tests / sizeof *tests);
 }

@@ -108,8 +108,8 @@ static void test_tree(void **state)
 int main(int argc, char **argv)
 {
     const struct backend_test tests[] = {
-        {"steps, one slice a rank", test_fastest, NULL},
-        {"steps, eight slices in a tree", test_tree, NULL},
+        {"steps, one slice a rank", test_fastest, NULL, false},
+        {"steps, eight slices in a tree", test_tree, NULL, false},
     };
     struct error why;
     if (world_open(&world, &argc, &argv, &why))
