@@ -124,13 +124,20 @@ static int allocate_between(struct plan *plan, const struct plan_request *reques
     return 0;
 }
 
+/* The first two layers in one stage: it takes for granted that the convolution's windows leave no pixel out. */
+static bool pools_at_once(const struct plan_request *request)
+{
+    const struct net_layer *l = request->net->layers;
+    return !request->input_gradient && request->net->layer_count > 1 && l[0].layer.kind == LAYER_CONVOLUTION &&
+           l[0].layer.kernel >= l[0].layer.stride && l[1].layer.kind == LAYER_MAX_POOL;
+}
+
 static const struct operation_kind *choose_kind(const struct plan_request *request, int i)
 {
     const struct net_layer *l = &request->net->layers[i];
     if (request->convolution != CONVOLUTION_DIRECT && winograd_applies(l))
         return &onednn_winograd;
-    if (i == 0 && !request->input_gradient && request->net->layer_count > 1 &&
-        l[0].layer.kind == LAYER_CONVOLUTION && l[1].layer.kind == LAYER_MAX_POOL)
+    if (i == 0 && pools_at_once(request))
         return &onednn_convolution_pool;
     return kinds[l->layer.kind];
 }
