@@ -2,79 +2,11 @@
 #include "fixture.h"
 #include "optimize.h"
 
-/* ---- convolution against the definition, in double ---- */
-
-struct convolution_case {
-    int kernel, stride, outputs;
-    struct shape input;
-    int batch;
-};
-
-struct reference {
-    double *y, *dw, *db, *dx;
-};
-
 static double *doubles_new(size_t count)
 {
     double *doubles = calloc(count, sizeof *doubles);
     assert_non_null(doubles);
     return doubles;
-}
-
-/* One output pixel of image n: its value, and what its gradient adds elsewhere. */
-static void pixel_reference(const struct rig *rig, int n, int oy, int ox, struct reference *r)
-{
-    const struct net_layer *l = &rig->net.layers[0];
-    const float *w = rig->parameters + l->weights, *b = rig->parameters + l->biases;
-    int kernel = l->layer.kernel, in = l->in.channels, out = l->out.channels;
-    size_t to = (((size_t)n * l->out.height + oy) * l->out.width + ox) * out;
-    for (int o = 0; o < out; o++) {
-        r->y[to + o] += b[o];
-        r->db[o] += rig->output_gradient[to + o];
-    }
-    for (int k = 0; k < kernel * kernel; k++) {
-        int iy = oy * l->layer.stride - l->pad_top + k / kernel, ix = ox * l->layer.stride - l->pad_left + k % kernel;
-        if (iy < 0 || iy >= l->in.height || ix < 0 || ix >= l->in.width)
-            continue;
-        size_t from = (((size_t)n * l->in.height + iy) * l->in.width + ix) * in;
-        for (int i = 0; i < in; i++)
-            for (int o = 0; o < out; o++) {
-                size_t weight = ((size_t)k * in + i) * out + o;
-                r->y[to + o] += (double)rig->input[from + i] * w[weight];
-                r->dx[from + i] += (double)rig->output_gradient[to + o] * w[weight];
-                r->dw[weight] += (double)rig->output_gradient[to + o] * rig->input[from + i];
-            }
-    }
-}
-
-static void test_convolution(void **state)
-{
-    const struct subject *subject = *state;
-    const struct convolution_case *test = subject->data;
-    struct layer layer = {.name = "c", .kind = LAYER_CONVOLUTION, .kernel = test->kernel, .stride = test->stride,
-                          .outputs = test->outputs};
-    struct rig rig;
-    uint64_t random = 7;
-    rig_open(&rig, subject, &layer, test->input, test->batch);
-    fill_random(rig.input, rig.input_count, &random);
-    fill_random(rig.parameters, rig.net.parameters, &random);
-    fill_random(rig.output_gradient, rig.output_count, &random);
-    const struct net_layer *l = &rig.net.layers[0];
-    struct reference r = {doubles_new(rig.output_count), doubles_new(l->weight_count), doubles_new(l->bias_count),
-                          doubles_new(rig.input_count)};
-    for (int n = 0; n < test->batch; n++)
-        for (int oy = 0; oy < l->out.height; oy++)
-            for (int ox = 0; ox < l->out.width; ox++)
-                pixel_reference(&rig, n, oy, ox, &r);
-
-    rig_forward(&rig);
-    rig_backward(&rig);
-    assert_close("output", rig.output, r.y, rig.output_count, 5e-6);
-    assert_close("gradient of weights", rig.gradients + l->weights, r.dw, l->weight_count, 5e-6);
-    assert_close("gradient of biases", rig.gradients + l->biases, r.db, l->bias_count, 5e-6);
-    assert_close("gradient of input", rig.input_gradient, r.dx, rig.input_count, 5e-6);
-    free(r.y), free(r.dw), free(r.db), free(r.dx);
-    rig_close(&rig);
 }
 
 /* ---- local response normalisation: tf.nn.lrn's formula, in double ---- */
@@ -405,22 +337,12 @@ static void test_refusals(void **state)
     assert_non_null(strstr(why.text, "too much"));
 }
 
-static const struct convolution_case convolutions[] = {
-    {5, 1, 64, {12, 12, 16}, 2}, {5, 2, 16, {7, 7, 3}, 3}, {3, 1, 48, {13, 13, 3}, 1}, {3, 2, 16, {12, 12, 48}, 16},
-    {4, 3, 5, {9, 10, 2}, 2},    {2, 4, 3, {9, 9, 5}, 1},
-};
 static const struct layer norm_tutorial = {.name = "n", .kind = LAYER_NORM, .radius = 4, .k = 1, .alpha = 0.001f / 9,
                                            .beta = 0.75f};
 static const struct layer norm_other = {.name = "n", .kind = LAYER_NORM, .radius = 2, .k = 2, .alpha = 0.1f,
                                          .beta = 0.5f};
 
 static const struct backend_test tests[] = {
-    {"convolution 5x5, 12x12x16 to 64, as defined", test_convolution, &convolutions[0], true},
-    {"convolution 5x5 stride 2, 7x7x3 to 16, as defined", test_convolution, &convolutions[1], true},
-    {"convolution 3x3, 13x13x3 to 48, as defined", test_convolution, &convolutions[2], true},
-    {"convolution 3x3 stride 2, 12x12x48 to 16, as defined", test_convolution, &convolutions[3], true},
-    {"convolution 4x4 stride 3, 9x10x2 to 5, as defined", test_convolution, &convolutions[4], true},
-    {"convolution 2x2 stride 4 (unread pixels), as defined", test_convolution, &convolutions[5], true},
     {"norm of the tutorial, as defined", test_norm, &norm_tutorial, false},
     {"norm with other constants, as defined", test_norm, &norm_other, false},
     {"SAME padding is 0 before and 1 after", test_padding, NULL, false},

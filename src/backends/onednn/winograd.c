@@ -22,6 +22,7 @@ struct worker {
     int first, last;
     float *v, *m;     /* transformed tiles: (points, block, in), (points, block, out) */
     float *du, *db;   /* its gradient sums: (points, in, out), (out) */
+    float *du_run;    /* du of some tiles (winograd.run), or NULL where there are no more than these */
     float *sink;      /* (in or out, the larger) */
 };
 
@@ -29,6 +30,7 @@ struct winograd {
     const struct winograd_kernels *kernels;
     int points, tiles;     /* N x N; tiles of an image */
     int block;             /* tiles at a time */
+    int run;               /* tiles whose gradients are summed by themselves: two levels round less than one */
     size_t v_stride, m_stride, u_stride; /* floats between points; not a power of two, lest their lines meet in one cache set */
     int *inputs, *outputs; /* (tiles, points), (tiles, M x M): places in an image in floats, or -1 outside */
     float *zeros;
@@ -38,7 +40,7 @@ struct winograd {
     int worker_count;
 };
 
-enum { POINTS_MAX = 64, OUTPUTS_MAX = 16, GAP = 16 };
+enum { POINTS_MAX = 64, OUTPUTS_MAX = 16, GAP = 16, RUN_TILES = 576 };
 
 bool winograd_applies(const struct net_layer *l)
 {
@@ -100,6 +102,9 @@ static int worker_init(struct winograd *w, struct worker *worker, const struct o
     if (o->dy && (!(worker->du = memory_new(points, w->u_stride * sizeof(float), l->layer.name, why)) ||
                   !(worker->db = memory_new((size_t)l->out.channels, sizeof(float), l->layer.name, why))))
         return -1;
+    if (o->dy && (worker->last - worker->first) * w->tiles > w->run &&
+        !(worker->du_run = memory_new(points, w->u_stride * sizeof(float), l->layer.name, why)))
+        return -1;
     return 0;
 }
 
@@ -153,6 +158,7 @@ static int winograd_init(struct operation *o, struct error *why)
     w->tiles = ((l->out.height + m - 1) / m) * ((l->out.width + m - 1) / m);
     w->worker_count = omp_get_max_threads() < o->batch ? omp_get_max_threads() : o->batch;
     w->block = block_size(w, l, (o->batch + w->worker_count - 1) / w->worker_count * w->tiles);
+    w->run = (RUN_TILES + w->block - 1) / w->block * w->block;
     w->v_stride = (size_t)w->block * l->in.channels + GAP;
     w->m_stride = (size_t)w->block * l->out.channels + GAP;
     w->u_stride = (size_t)l->in.channels * l->out.channels + GAP;
@@ -177,7 +183,8 @@ static void winograd_free(struct operation *o)
         return;
     for (int i = 0; w->workers && i < w->worker_count; i++) {
         struct worker *worker = &w->workers[i];
-        free(worker->v), free(worker->m), free(worker->du), free(worker->db), free(worker->sink);
+        free(worker->v), free(worker->m), free(worker->du), free(worker->db), free(worker->du_run);
+        free(worker->sink);
     }
     free(w->inputs), free(w->outputs), free(w->zeros);
     free(w->u), free(w->u_transposed), free(w->weights_transposed);
@@ -294,11 +301,12 @@ static void add_input_gradients(const struct operation *o, struct worker *worker
 static void backward_block(const struct operation *o, struct worker *worker, int first, int count)
 {
     const struct winograd *w = o->own;
+    float *du = worker->du_run ? worker->du_run : worker->du;
     transform_inputs(o, worker, first, count);
     transform_output_gradients(o, worker, first, count);
     for (size_t p = 0; p < (size_t)w->points; p++) {
         float *v = worker->v + p * w->v_stride, *m = worker->m + p * w->m_stride;
-        product_run(&w->products[count].weights, v, m, worker->du + p * w->u_stride);
+        product_run(&w->products[count].weights, v, m, du + p * w->u_stride);
         if (o->dx) /* dv takes the place of v */
             product_run(&w->products[count].data, m, w->u_transposed + p * w->u_stride, v);
     }
@@ -306,14 +314,26 @@ static void backward_block(const struct operation *o, struct worker *worker, int
         add_input_gradients(o, worker, first, count);
 }
 
+static void add_run(struct worker *worker, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        worker->du[i] += worker->du_run[i];
+        worker->du_run[i] = 0;
+    }
+}
+
 static void worker_backward(const struct operation *o, struct worker *worker)
 {
     const struct winograd *w = o->own;
     int tiles = (worker->last - worker->first) * w->tiles;
-    memset(worker->du, 0, (size_t)w->points * w->u_stride * sizeof(float));
+    size_t sums = (size_t)w->points * w->u_stride;
+    memset(worker->du, 0, sums * sizeof(float));
     memset(worker->db, 0, (size_t)o->layer->out.channels * sizeof(float));
-    for (int first = 0; first < tiles; first += w->block)
+    for (int first = 0; first < tiles; first += w->block) {
         backward_block(o, worker, first, tiles - first < w->block ? tiles - first : w->block);
+        if (worker->du_run && ((first + w->block) % w->run == 0 || first + w->block >= tiles))
+            add_run(worker, sums);
+    }
 }
 
 /* The workers' sums together, always in the same order, in the first one's. */
