@@ -189,9 +189,9 @@ static void check_run(const struct subject *subject, enum reduce_kind kind, int 
     for (int i = 0; i < 2; i++) /* the libraries' own first time */
         run_step(&run);
     watch_begin();
-    for (int i = 0; i < 10; i++)
+    for (int i = 0; i < 5; i++)
         run_step(&run);
-    watch_end(subject, 10 * slices, threads);
+    watch_end(subject, 5 * slices, threads);
     run_free(&run);
 }
 
