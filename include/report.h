@@ -20,8 +20,8 @@ struct report {
     double examples_per_second; /* as last reported */
 };
 
-/* Rank 0 only. Opens DIR/train.log and DIR/metrics.csv to go on after `step` (rows of later steps,
- * from a run that was cut, are dropped). directory NULL: standard output only. */
+/* Rank 0 only. Opens DIR/train.log and DIR/metrics.csv to go on after `step`; rows of later steps, which will be done
+ * again, are moved to train.log.undone and metrics.csv.undone. directory NULL: standard output only. */
 int report_open(struct report *report, const char *directory, uint64_t step, struct error *why);
 /* Also of a zeroed or closed report. -1 where something could not be written. */
 int report_close(struct report *report, struct error *why);

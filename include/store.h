@@ -88,6 +88,8 @@ int h5_make_group(struct h5 *h5, const char *name, struct error *why);
 
 /* The temporary name beside `file` (same directory): ".NAME.tmp". */
 int file_beside(const char *file, char *temporary, size_t size, struct error *why);
+/* 0 where the system can read `file` to its end, whatever it holds. */
+int file_readable(const char *file, struct error *why);
 /* Writes `file` (created or truncated) as a whole. */
 int file_write(const char *file, const void *data, size_t bytes, struct error *why);
 /* Flushes `temporary` to disk, renames it to `file`, flushes the directory. */
@@ -121,10 +123,12 @@ struct provenance {
  *   /provenance                     attributes: the provenance
  * digest: SHA-256 over lines of text, "NAME=VALUE" for the attributes of / and /provenance (but digest and complete),
  * "NAME=SHAPE SHA256" for the data sets, each in the order of names.
- * Written beside, flushed, renamed; then all but the newest `keep` are removed (0 keeps all), and what a killed
- * writer left behind. A save that fails leaves all earlier checkpoints as they were. */
-int checkpoint_save(const struct checkpoint *checkpoint, const struct net *net, const char *directory, int keep,
+ * Written beside, flushed, renamed. A save that fails leaves all earlier checkpoints as they were. */
+int checkpoint_save(const struct checkpoint *checkpoint, const struct net *net, const char *directory,
                     const struct provenance *provenance, int provenance_count, struct error *why);
+
+/* Removes all checkpoints but the newest `keep` (0: all stay); never the newest, nor that of step `saved`. */
+int checkpoint_prune(const char *directory, uint64_t saved, int keep, struct error *why);
 
 /* What a checkpoint is of, without its buffers: to lay out the net before checkpoint_load. */
 int checkpoint_peek(struct checkpoint *checkpoint, const char *file, struct error *why);
@@ -133,13 +137,20 @@ int checkpoint_peek(struct checkpoint *checkpoint, const char *file, struct erro
  * then only the buffers may have changed. */
 int checkpoint_load(struct checkpoint *checkpoint, const struct net *net, const char *file, struct error *why);
 
-/* 0 where the open file is a checkpoint that was written to its end and whose digest is right. */
+/* How a file fails that is no whole checkpoint; -1 is any other failure: it cannot be read now, or is of another format. */
+enum { CHECKPOINT_DAMAGED = 1 };
+
+/* 0 where the open file is a checkpoint that was written to its end and whose digest is right; else -1 or
+ * CHECKPOINT_DAMAGED. */
 int checkpoint_verify(struct h5 *h5, struct error *why);
+/* The same of a file that is not open. */
+int checkpoint_check(const char *file, struct error *why);
 
 /* Checkpoints of a directory, newest first. *steps: a new array freed by the caller. No directory is no checkpoint. */
 int checkpoint_list(const char *directory, uint64_t **steps, int *count, struct error *why);
 void checkpoint_name(const char *directory, uint64_t step, char *file, size_t size);
-/* The file of the newest one, "" where there is none. */
-int checkpoint_newest(const char *directory, char *file, size_t size, struct error *why);
+/* The file of the newest whole one, "" where there is none at all. Damaged ones are passed by, and `passed` tells which
+ * ("" where there were none); -1 where all are damaged, or something else stands in the way. */
+int checkpoint_newest(const char *directory, char *file, size_t size, struct error *passed, struct error *why);
 
 #endif

@@ -26,6 +26,7 @@ struct evaluation {
     float *images;               /* (batch, H, W, C) */
     int32_t *labels;
     struct report report; /* rank 0 */
+    struct error passed;  /* rank 0: the damaged checkpoints that were last told of */
     bool ready;           /* net and tower are laid out */
 };
 
@@ -51,12 +52,18 @@ static int choose(struct evaluation *e, struct error *why)
     return 0;
 }
 
-/* Rank 0: the file to evaluate, "" where there is none yet. */
-static int find_file(const struct options *o, char *file, size_t size, struct error *why)
+/* Rank 0: the file to evaluate, "" where there is none yet. Of damaged ones that are passed by it tells once. */
+static int find_file(struct evaluation *e, char *file, size_t size, struct error *why)
 {
-    if (!o->checkpoint[0])
-        return checkpoint_newest(o->checkpoint_dir, file, size, why);
-    snprintf(file, size, "%s", o->checkpoint);
+    struct error passed;
+    snprintf(file, size, "%s", e->options->checkpoint);
+    if (file[0])
+        return 0;
+    if (checkpoint_newest(e->options->checkpoint_dir, file, size, &passed, why))
+        return -1;
+    if (passed.text[0] && strcmp(passed.text, e->passed.text))
+        report_line(&e->report, "passing by a checkpoint: %s", passed.text);
+    e->passed = passed;
     return 0;
 }
 
@@ -117,7 +124,7 @@ static int load_newest(struct evaluation *e, uint64_t last, struct found *found,
     memset(found, 0, sizeof *found);
     int status = 0;
     if (e->world->rank == 0) {
-        status = find_file(e->options, file, sizeof file, why);
+        status = find_file(e, file, sizeof file, why);
         if (!status && file[0])
             status = peek(e, file, found, why);
     }

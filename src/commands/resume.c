@@ -1,10 +1,12 @@
 /* Initial or saved state. Rank 0 alone looks at files and decides; the others are told. */
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "clock.h"
 #include "train.h"
@@ -46,38 +48,82 @@ static int load_file(struct run *run, const char *file, struct error *why)
     return 0;
 }
 
-/* The newest whole checkpoint of the directory; torn ones are named and passed by. Where there
- * are some but none can be used, the run stops: it would write over them. */
 static int load_newest(struct run *run, struct error *why)
 {
-    const char *directory = run->options->train_dir;
-    uint64_t *steps;
-    int count, status = 0;
-    if (checkpoint_list(directory, &steps, &count, why))
+    char file[4096];
+    struct error passed;
+    if (checkpoint_newest(run->options->train_dir, file, sizeof file, &passed, why))
         return -1;
-    for (int i = 0; i < count && !run->resumed_from[0]; i++) {
-        char file[4096];
-        checkpoint_name(directory, steps[i], file, sizeof file);
-        status = load_file(run, file, why);
-        if (status && i + 1 < count)
-            fprintf(stderr, "cifar10_mpi: passing by a checkpoint: %s\n", why->text);
-    }
-    free(steps);
-    return status ? error_in(why, "no checkpoint in --train-dir %s can be continued", directory) : 0;
+    if (passed.text[0])
+        fprintf(stderr, "cifar10_mpi: passing by a checkpoint: %s\n", passed.text);
+    return file[0] ? load_file(run, file, why) : 0;
 }
 
-static int refuse_old_run(const struct run *run, struct error *why)
+/* The step of the newest checkpoint in --train-dir and its file, "" where there is none. */
+static int find_run(const struct run *run, uint64_t *step, char *file, size_t size, struct error *why)
 {
     uint64_t *steps;
     int count;
+    *step = 0;
+    file[0] = 0;
     if (checkpoint_list(run->options->train_dir, &steps, &count, why))
         return -1;
-    uint64_t newest = count ? steps[0] : 0;
+    if (count) {
+        *step = steps[0];
+        checkpoint_name(run->options->train_dir, *step, file, size);
+    }
     free(steps);
-    if (!count)
+    return 0;
+}
+
+static bool same_file(const char *left, const char *right)
+{
+    struct stat l, r;
+    return !stat(left, &l) && !stat(right, &r) && l.st_dev == r.st_dev && l.st_ino == r.st_ino;
+}
+
+/* --resume FILE: a run that has gone on from there, or another one, would lose checkpoints to this one's, and a plain
+ * restart would take up the wrong one. */
+static int load_given(struct run *run, struct error *why)
+{
+    const char *given = run->options->resume, *directory = run->options->train_dir;
+    char newest[4096];
+    uint64_t step;
+    if (load_file(run, given, why) || find_run(run, &step, newest, sizeof newest, why))
+        return -1;
+    if (!newest[0] || same_file(newest, given))
         return 0;
-    return error_set(why, "--train-dir %s holds a run (checkpoint of step %" PRIu64 "), and --resume never was asked "
-                     "for: name another directory; nothing was changed", run->options->train_dir, newest);
+    return error_set(why, "--train-dir %s holds a run (checkpoint of step %" PRIu64 ") that --resume %s is not the "
+                     "newest of: name another --train-dir; nothing was changed", directory, step, given);
+}
+
+/* --resume never: also a run that was killed before its first checkpoint has left a log. */
+static int refuse_run(const struct run *run, struct error *why)
+{
+    const char *directory = run->options->train_dir;
+    char newest[4096], log[OPTION_TEXT + 16];
+    uint64_t step;
+    struct stat found;
+    if (find_run(run, &step, newest, sizeof newest, why))
+        return -1;
+    snprintf(log, sizeof log, "%s/train.log", directory);
+    if (!newest[0] && (stat(log, &found) || !found.st_size))
+        return 0;
+    return error_set(why, "--train-dir %s holds a run (%s), and --resume never was asked for: name another directory; "
+                     "nothing was changed", directory, newest[0] ? newest : log);
+}
+
+/* Found out before hours of training, and by trying: permissions say little to root or of a read-only disk. */
+static int check_writable(const char *directory, struct error *why)
+{
+    char trial[OPTION_TEXT + 32];
+    snprintf(trial, sizeof trial, "%s/.writable.XXXXXX", directory);
+    int descriptor = mkstemp(trial);
+    if (descriptor < 0)
+        return error_set(why, "--train-dir %s: no file can be made there: %m", directory);
+    close(descriptor);
+    unlink(trial);
+    return 0;
 }
 
 /* Rank 0: the state to begin with, on this rank. */
@@ -87,9 +133,9 @@ static int find_state(struct run *run, struct error *why)
     if (make_directories(run->options->train_dir, why))
         return -1;
     int status = !strcmp(resume, "auto") ? load_newest(run, why)
-               : !strcmp(resume, "never") ? refuse_old_run(run, why)
-                                          : load_file(run, resume, why);
-    if (status)
+               : !strcmp(resume, "never") ? refuse_run(run, why)
+                                          : load_given(run, why);
+    if (status || check_writable(run->options->train_dir, why))
         return -1;
     if (!run->resumed_from[0]) {
         net_parameters(&run->net, run->state.seed, run->state.parameters);
@@ -140,20 +186,40 @@ static int save_with_provenance(struct run *run, struct error *why)
         provenance[count].text = values[count];
         count++;
     }
-    return checkpoint_save(&run->state, &run->net, run->options->train_dir, (int)run->options->keep, provenance, count,
-                           why);
+    return checkpoint_save(&run->state, &run->net, run->options->train_dir, provenance, count, why);
 }
 
-int run_save(struct run *run, struct error *why)
+static int check_finite(const struct run *run, struct error *why)
+{
+    const struct checkpoint *state = &run->state;
+    for (size_t i = 0; i < run->net.parameters; i++)
+        if (!isfinite(state->parameters[i]) || !isfinite(state->shadows[i]))
+            return error_set(why, "step %" PRIu64 ": the parameters are not finite numbers: the model has diverged; "
+                             "nothing was saved since step %" PRIu64 "; try a lower --learning-rate", state->step,
+                             run->saved_step);
+    return 0;
+}
+
+int run_collect(struct run *run, struct error *why)
 {
     struct checkpoint *state = &run->state;
     double now = clock_seconds();
     state->wall_seconds += now - run->started;
     run->started = now;
     if (tower_get_parameters(&run->tower, state->parameters, why) ||
-        run->backend->memory_download(state->shadows, run->shadows, run->net.parameters, why) ||
-        save_with_provenance(run, why))
+        run->backend->memory_download(state->shadows, run->shadows, run->net.parameters, why))
         return -1;
-    run->saved_step = state->step;
+    return check_finite(run, why);
+}
+
+int run_save(struct run *run, struct error *why)
+{
+    struct error prune;
+    if (save_with_provenance(run, why))
+        return -1;
+    run->saved_step = run->state.step;
+    if (checkpoint_prune(run->options->train_dir, run->saved_step, (int)run->options->keep, &prune))
+        report_line(&run->report, "the checkpoint of step %" PRIu64 " is saved, but an old one stays: %s",
+                    run->saved_step, prune.text);
     return 0;
 }

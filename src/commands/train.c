@@ -129,6 +129,8 @@ static int after_step(struct run *run, const struct step *step, struct tally *ta
     if (clock_seconds() - run->saved_at < (double)run->options->checkpoint_secs)
         return 0;
     struct error save;
+    if (run_collect(run, why))
+        return -1;
     if (run_save(run, &save)) /* the next one is tried when it is due */
         report_line(&run->report, "no checkpoint at step %" PRIu64 ": %s; training goes on", state->step, save.text);
     run->saved_at = clock_seconds();
@@ -172,7 +174,7 @@ static int finish(struct run *run, bool stopped, struct error *why)
     int status = 0;
     if (run->world->rank == 0) {
         if (run->saved_step != run->state.step)
-            status = run_save(run, why);
+            status = run_collect(run, why) || run_save(run, why) ? -1 : 0;
         if (!status)
             report_line(&run->report, "%s at step %" PRIu64 ", checkpoint in %s", stopped ? "stopped" : "done",
                         run->state.step, run->options->train_dir);

@@ -45,7 +45,9 @@ void run_close(struct run *run);
 
 /* Collective. Initial or saved state, the same on all ranks, into the tower. */
 int run_resume(struct run *run, struct error *why);
-/* Rank 0 only. Writes a checkpoint of the present step. */
+/* Rank 0 only. The present parameters and shadows into run->state; -1 also where they are not finite. */
+int run_collect(struct run *run, struct error *why);
+/* Rank 0 only. Writes a checkpoint of what was collected, then removes what --keep does not keep. */
 int run_save(struct run *run, struct error *why);
 
 /* Collective. Rank 0 prints what runs where. */

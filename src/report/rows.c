@@ -6,8 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "store.h"
+#include <unistd.h>
 
 static bool row_is_later(const char *line, enum rows rows, uint64_t step)
 {
@@ -31,35 +30,21 @@ static long kept_bytes(FILE *stream, enum rows rows, uint64_t step, bool *all)
     return kept;
 }
 
-static int copy_bytes(FILE *from, FILE *to, long bytes)
+/* The rest of `from`, which begins at `start`, behind the end of FILE.undone. */
+static int append_rest(const char *file, FILE *from, long start, struct error *why)
 {
-    char block[65536];
-    while (bytes > 0) {
-        size_t part = bytes < (long)sizeof block ? (size_t)bytes : sizeof block;
-        if (fread(block, 1, part, from) != part || fwrite(block, 1, part, to) != part)
-            return -1;
-        bytes -= (long)part;
-    }
-    return 0;
-}
-
-static int rewrite(const char *file, FILE *from, long bytes, struct error *why)
-{
-    char temporary[4096];
-    if (file_beside(file, temporary, sizeof temporary, why))
-        return -1;
-    FILE *to = fopen(temporary, "we");
+    char aside[4096], block[65536];
+    if (snprintf(aside, sizeof aside, "%s.undone", file) >= (int)sizeof aside)
+        return error_set(why, "%.64s...: the file name is too long", file);
+    FILE *to = fopen(aside, "ae");
     if (!to)
-        return error_set(why, "%s: cannot be written: %s", temporary, strerror(errno));
-    rewind(from);
-    int status = copy_bytes(from, to, bytes) ? error_set(why, "%s: cannot be copied to %s: %s", file, temporary,
-                                                         strerror(errno)) : 0;
+        return error_set(why, "%s: cannot be written: %s", aside, strerror(errno));
+    bool failed = fseek(from, start, SEEK_SET);
+    for (size_t part; !failed && (part = fread(block, 1, sizeof block, from)) > 0;)
+        failed = fwrite(block, 1, part, to) != part;
+    int status = failed || ferror(from) ? error_set(why, "%s: cannot be copied to %s: %m", file, aside) : 0;
     if (fclose(to) && !status)
-        status = error_set(why, "%s: cannot be written: %s", temporary, strerror(errno));
-    if (!status)
-        status = file_commit(temporary, file, why);
-    if (status)
-        remove(temporary);
+        status = error_set(why, "%s: cannot be written: %s", aside, strerror(errno));
     return status;
 }
 
@@ -74,7 +59,9 @@ int rows_keep(const char *file, enum rows rows, uint64_t step, struct error *why
     if (ferror(stream))
         status = error_set(why, "%s: cannot be read: %s", file, strerror(errno));
     else if (!all)
-        status = rewrite(file, stream, bytes, why);
+        status = append_rest(file, stream, bytes, why);
+    if (!all && !status && truncate(file, bytes))
+        status = error_set(why, "%s: cannot be cut: %s", file, strerror(errno));
     fclose(stream);
     return status;
 }

@@ -205,7 +205,7 @@ static int content_write(struct h5 *h5, const struct checkpoint *c, const struct
                    h5_set_text(h5, "/", "digest", digest, why) || h5_set_integer(h5, "/", "complete", 1, why) ? -1 : 0;
 }
 
-int checkpoint_save(const struct checkpoint *checkpoint, const struct net *net, const char *directory, int keep,
+int checkpoint_save(const struct checkpoint *checkpoint, const struct net *net, const char *directory,
                     const struct provenance *provenance, int provenance_count, struct error *why)
 {
     char file[4096], temporary[4096];
@@ -213,8 +213,9 @@ int checkpoint_save(const struct checkpoint *checkpoint, const struct net *net, 
     if (strlen(directory) > sizeof file - 64)
         return error_set(why, "%.64s...: the directory's name is too long", directory);
     checkpoint_name(directory, checkpoint->step, file, sizeof file);
-    if (file_beside(file, temporary, sizeof temporary, why) || leftovers_remove(directory, why))
+    if (file_beside(file, temporary, sizeof temporary, why))
         return -1;
+    leftovers_remove(directory, &ignored); /* for their room; one that stays harms nothing */
     struct h5 *h5 = h5_create_in_memory(temporary, why);
     if (!h5)
         return -1;
@@ -223,40 +224,55 @@ int checkpoint_save(const struct checkpoint *checkpoint, const struct net *net, 
         unlink(temporary);
         return -1;
     }
-    return checkpoint_prune(directory, checkpoint->step, keep, why);
+    return 0;
 }
 
 /* ---- loading ---- */
 
+/* 0, -1 for another format, or CHECKPOINT_DAMAGED; so the two below. */
 static int label_check(struct h5 *h5, struct error *why)
 {
     char found[64];
     int64_t version, complete;
-    if (!h5_has(h5, "/", "format") || h5_get_text(h5, "/", "format", found, sizeof found, why) || strcmp(found, format))
-        return error_set(why, "%s: is an HDF5 file, but no checkpoint of cifar10_mpi", h5_path(h5));
-    if (h5_get_integer(h5, "/", "format_version", &version, why))
-        return -1;
+    if (!h5_has(h5, "/", "format") || h5_get_text(h5, "/", "format", found, sizeof found, why) ||
+        strcmp(found, format) || h5_get_integer(h5, "/", "format_version", &version, why)) {
+        error_set(why, "%s: is an HDF5 file, but no checkpoint of cifar10_mpi", h5_path(h5));
+        return CHECKPOINT_DAMAGED;
+    }
     if (version != FORMAT_VERSION)
         return error_set(why, "%s: is a checkpoint of format %" PRId64 "; this program reads format %d", h5_path(h5),
                          version, FORMAT_VERSION);
-    if (!h5_has(h5, "/", "complete") || h5_get_integer(h5, "/", "complete", &complete, why) || complete != 1)
-        return error_set(why, "%s: is a checkpoint that was not written to its end", h5_path(h5));
-    return 0;
+    if (h5_has(h5, "/", "complete") && !h5_get_integer(h5, "/", "complete", &complete, why) && complete == 1)
+        return 0;
+    error_set(why, "%s: is a checkpoint that was not written to its end", h5_path(h5));
+    return CHECKPOINT_DAMAGED;
 }
 
 static int digest_check(struct h5 *h5, struct error *why)
 {
     char stored[DIGEST_TEXT], found[DIGEST_TEXT];
     if (h5_get_text(h5, "/", "digest", stored, sizeof stored, why) || content_digest(h5, found, why))
-        return -1;
+        return CHECKPOINT_DAMAGED;
     if (!strcmp(stored, found))
         return 0;
-    return error_set(why, "%s: is damaged: its digest is %s, its content's is %s", h5_path(h5), stored, found);
+    error_set(why, "%s: is damaged: its digest is %s, its content's is %s", h5_path(h5), stored, found);
+    return CHECKPOINT_DAMAGED;
 }
 
 int checkpoint_verify(struct h5 *h5, struct error *why)
 {
-    return label_check(h5, why) || digest_check(h5, why) ? -1 : 0;
+    int status = label_check(h5, why);
+    return status ? status : digest_check(h5, why);
+}
+
+int checkpoint_check(const char *file, struct error *why)
+{
+    struct error ignored;
+    struct h5 *h5 = h5_open(file, why);
+    int status = h5 ? checkpoint_verify(h5, why) : CHECKPOINT_DAMAGED;
+    h5_close(h5, &ignored);
+    /* HDF5 does not tell what is wrong in the file from what keeps it from being read now; the system does. */
+    return status == CHECKPOINT_DAMAGED && file_readable(file, why) ? -1 : status;
 }
 
 /* Everything but the buffers; class_names is a new array. */

@@ -76,17 +76,25 @@ int checkpoint_list(const char *directory, uint64_t **steps, int *count, struct 
     return steps_list(directory, "", "", steps, count, why);
 }
 
-int checkpoint_newest(const char *directory, char *file, size_t size, struct error *why)
+int checkpoint_newest(const char *directory, char *file, size_t size, struct error *passed, struct error *why)
 {
     uint64_t *steps;
-    int count;
-    file[0] = 0;
+    int count, status = 0;
+    file[0] = passed->text[0] = 0;
     if (checkpoint_list(directory, &steps, &count, why))
         return -1;
-    if (count)
-        checkpoint_name(directory, steps[0], file, size);
+    for (int i = 0; i < count; i++) {
+        checkpoint_name(directory, steps[i], file, size);
+        status = checkpoint_check(file, why);
+        if (status != CHECKPOINT_DAMAGED)
+            break;
+        size_t said = strlen(passed->text);
+        snprintf(passed->text + said, sizeof passed->text - said, "%s%s", said ? "; " : "", why->text);
+    }
     free(steps);
-    return 0;
+    if (status == CHECKPOINT_DAMAGED)
+        return error_set(why, "%s: no checkpoint there is whole: %s", directory, passed->text);
+    return status;
 }
 
 static int file_remove(const char *file, struct error *why)

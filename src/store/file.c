@@ -24,6 +24,19 @@ int file_beside(const char *file, char *temporary, size_t size, struct error *wh
     return 0;
 }
 
+int file_readable(const char *file, struct error *why)
+{
+    char block[65536];
+    ssize_t got = -1;
+    int descriptor = open(file, O_RDONLY | O_CLOEXEC);
+    while (descriptor >= 0 && (got = read(descriptor, block, sizeof block)) > 0)
+        continue;
+    int status = got < 0 ? error_set(why, "%s: cannot be read: %s", file, strerror(errno)) : 0;
+    if (descriptor >= 0)
+        close(descriptor);
+    return status;
+}
+
 int file_write(const char *file, const void *data, size_t bytes, struct error *why)
 {
     int descriptor = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);

@@ -107,7 +107,7 @@ static inline const char *save(struct fixture *f, uint64_t step)
     static char file[4200];
     struct error why;
     f->saved.step = step;
-    assert_fine(checkpoint_save(&f->saved, &f->net, f->directory, 0, provenance, 2, &why));
+    assert_fine(checkpoint_save(&f->saved, &f->net, f->directory, provenance, 2, &why));
     checkpoint_name(f->directory, step, file, sizeof file);
     return file;
 }

@@ -258,7 +258,8 @@ static void test_list(void **state)
     assert_int_equal(steps[2], 4);
     free(steps);
     f->saved.step = 100000001;
-    assert_fine(checkpoint_save(&f->saved, &f->net, f->directory, 1, provenance, 2, &why));
+    assert_fine(checkpoint_save(&f->saved, &f->net, f->directory, provenance, 2, &why));
+    assert_fine(checkpoint_prune(f->directory, f->saved.step, 1, &why));
     assert_fine(checkpoint_list(f->directory, &steps, &count, &why));
     assert_int_equal(count, 1);
     free(steps);
@@ -279,7 +280,8 @@ static void test_keep(void **state)
     int count;
     for (uint64_t step = 10; step <= 70; step += 10) {
         f->saved.step = step;
-        assert_fine(checkpoint_save(&f->saved, &f->net, f->directory, 3, NULL, 0, &why));
+        assert_fine(checkpoint_save(&f->saved, &f->net, f->directory, NULL, 0, &why));
+        assert_fine(checkpoint_prune(f->directory, step, 3, &why));
         assert_fine(checkpoint_list(f->directory, &steps, &count, &why));
         assert_int_equal(count, step < 30 ? step / 10 : 3);
         for (int i = 0; i < count; i++)
@@ -288,7 +290,8 @@ static void test_keep(void **state)
     }
     assert_int_equal(access(leftover, F_OK), -1);
     f->saved.step = 5; /* a run that went back: neither what it saved nor the newest goes */
-    assert_fine(checkpoint_save(&f->saved, &f->net, f->directory, 2, NULL, 0, &why));
+    assert_fine(checkpoint_save(&f->saved, &f->net, f->directory, NULL, 0, &why));
+    assert_fine(checkpoint_prune(f->directory, 5, 2, &why));
     assert_fine(checkpoint_list(f->directory, &steps, &count, &why));
     assert_int_equal(count, 2);
     assert_int_equal(steps[0], 70);
@@ -296,11 +299,45 @@ static void test_keep(void **state)
     free(steps);
 }
 
+/* The newest whole one is found; a file that the system cannot read, or of another format, is not passed by. */
+static void test_newest(void **state)
+{
+    struct fixture *f = *state;
+    struct error why, passed;
+    char file[4200], older[4200];
+    size_t size;
+    assert_fine(checkpoint_newest(f->directory, file, sizeof file, &passed, &why));
+    assert_string_equal(file, "");
+    strcpy(older, save(f, 1));
+    uint8_t *bytes = file_read(save(f, 2), &size);
+    for (size_t cut = 0; cut < size; cut += size / 7) {
+        checkpoint_name(f->directory, 2, file, sizeof file);
+        bytes_write(file, bytes, cut);
+        assert_int_equal(checkpoint_check(file, &why), CHECKPOINT_DAMAGED);
+        assert_fine(checkpoint_newest(f->directory, file, sizeof file, &passed, &why));
+        assert_string_equal(file, older);
+        assert_non_null(strstr(passed.text, "checkpoint-00000002.h5"));
+    }
+    bytes_write(file, bytes, size / 2); /* now both are torn */
+    assert_refused(checkpoint_newest(f->directory, file, sizeof file, &passed, &why), "no checkpoint there is whole");
+    free(bytes);
+
+    save(f, 1);
+    strcpy(file, save(f, 3));
+    hid_t open = H5Fopen(file, H5F_ACC_RDWR, H5P_DEFAULT), version = H5Aopen(open, "format_version", H5P_DEFAULT);
+    assert_true(H5Awrite(version, H5T_NATIVE_INT64, &(int64_t){2}) >= 0);
+    assert_true(H5Aclose(version) >= 0 && H5Fclose(open) >= 0);
+    assert_refused(checkpoint_newest(f->directory, file, sizeof file, &passed, &why), "of format 2");
+    snprintf(file, sizeof file, "%s/checkpoint-00000004.h5", f->directory);
+    assert_refused(checkpoint_check(file, &why), "No such file");
+    assert_refused(checkpoint_check("/proc/self/mem", &why), "/proc/self/mem"); /* there, but cannot be read */
+}
+
 static void test_no_directory(void **state)
 {
     struct fixture *f = *state;
     struct error why;
-    assert_refused(checkpoint_save(&f->saved, &f->net, "/no/such/directory", 0, NULL, 0, &why), "No such file");
+    assert_refused(checkpoint_save(&f->saved, &f->net, "/no/such/directory", NULL, 0, &why), "No such file");
 }
 
 int main(void)
@@ -311,7 +348,7 @@ int main(void)
         TEST(test_round_trip),    TEST(test_large_numbers), TEST(test_layout),
         TEST(test_other_model),   TEST(test_no_checkpoint), TEST(test_truncated),
         TEST(test_flipped_bits),  TEST(test_list),          TEST(test_keep),
-        TEST(test_no_directory),  TEST(test_changed),
+        TEST(test_no_directory),  TEST(test_changed),    TEST(test_newest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

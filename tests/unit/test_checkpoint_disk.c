@@ -40,7 +40,7 @@ static void save_too_much(struct fixture *f, const char *reason)
     const struct model *tutorial = model_find("tutorial", &why);
     assert_non_null(tutorial);
     state_init(&large, tutorial);
-    assert_refused(checkpoint_save(&large.saved, &large.net, f->directory, 1, NULL, 0, &why), reason);
+    assert_refused(checkpoint_save(&large.saved, &large.net, f->directory, NULL, 0, &why), reason);
     assert_int_equal(files_in(f->directory), 1);
     load_and_compare(f, file);
     load_and_compare(f, save(f, 2));
@@ -66,6 +66,29 @@ static void test_file_size_limit(void **state)
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
     save_too_much(f, "File too large");
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+}
+
+/* ---- what cannot be removed ---- */
+
+/* A mount on a file keeps it from being removed, also by root. */
+static void test_stuck_files(void **state)
+{
+    struct fixture *f = *state;
+    struct error why;
+    char stuck[4200], leftover[4200];
+    snprintf(leftover, sizeof leftover, "%s/.checkpoint-00000009.h5.tmp", f->directory);
+    strcpy(stuck, save(f, 1));
+    assert_fine(file_write(leftover, "torn", 4, &why));
+    if (mount(stuck, stuck, NULL, MS_BIND, NULL))
+        skip();
+    assert_int_equal(mount(leftover, leftover, NULL, MS_BIND, NULL), 0);
+    load_and_compare(f, save(f, 2)); /* a save is a save all the same */
+    assert_refused(checkpoint_prune(f->directory, 2, 1, &why), stuck);
+    assert_int_equal(umount(stuck), 0);
+    assert_int_equal(umount(leftover), 0);
+    load_and_compare(f, save(f, 3));
+    assert_fine(checkpoint_prune(f->directory, 3, 1, &why));
+    assert_int_equal(files_in(f->directory), 1);
 }
 
 /* ---- killed while saving ---- */
@@ -108,6 +131,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_full_disk, setup, teardown),
         cmocka_unit_test_setup_teardown(test_file_size_limit, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_stuck_files, setup, teardown),
         cmocka_unit_test_setup_teardown(test_killed, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -35,7 +35,9 @@ static int remove_directory(void **state)
     (void)state;
     remove(path("train.log"));
     remove(path("metrics.csv"));
-    return rmdir(directory); /* fails where a temporary file was left */
+    remove(path("train.log.undone"));
+    remove(path("metrics.csv.undone"));
+    return rmdir(directory); /* fails where another file was left */
 }
 
 static const char *contents(const char *name)
@@ -115,7 +117,7 @@ static int go_on_after_11(void)
     return report_open(&report, directory, 11, &why) || report_close(&report, &why);
 }
 
-static void later_rows_are_dropped(void **state)
+static void later_rows_are_moved_aside(void **state)
 {
     (void)state;
     write_file("train.log", "2026-11-24 12:00:00.123456: begin\n"
@@ -129,7 +131,11 @@ static void later_rows_are_dropped(void **state)
                         "2026-11-24 12:00:00.123456: begin\n"
                         "2026-11-24 12:00:01.123456: step 10, loss = 4.61 (1.0 examples/sec; 0.059 sec/batch)\n"
                         "2026-11-24 12:00:01.123456: checkpoint\n");
+    assert_string_equal(contents("train.log.undone"),
+                        "2026-11-24 12:00:02.123456: step 20, loss = 4.61 (1.0 examples/sec; 0.059 sec/batch)\n"
+                        "2026-11-24 12:00:02.123456: later\n");
     assert_string_equal(contents("metrics.csv"), "step,epoch\n9,1\n10,2\n");
+    assert_string_equal(contents("metrics.csv.undone"), "11,3\n12,4\n");
 }
 
 static void nothing_later_leaves_the_file_alone(void **state)
@@ -143,12 +149,13 @@ static void nothing_later_leaves_the_file_alone(void **state)
     assert_string_equal(contents("metrics.csv"), "step,epoch\n9,1\n10,2\n");
 }
 
-static void a_torn_last_line_is_dropped(void **state)
+static void a_torn_last_line_is_moved_aside(void **state)
 {
     (void)state;
     write_file("metrics.csv", "step,epoch\n9,1\n10,2\n1");
     quietly(go_on_after_11, 0);
     assert_string_equal(contents("metrics.csv"), "step,epoch\n9,1\n10,2\n");
+    assert_string_equal(contents("metrics.csv.undone"), "11,3\n12,4\n1"); /* behind what was undone before */
 }
 
 static void a_missing_directory_is_named(void **state)
@@ -182,9 +189,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(log_line_is_the_tutorials),
         cmocka_unit_test(metrics_have_a_header_and_a_row_a_report),
-        cmocka_unit_test(later_rows_are_dropped),
+        cmocka_unit_test(later_rows_are_moved_aside),
         cmocka_unit_test(nothing_later_leaves_the_file_alone),
-        cmocka_unit_test(a_torn_last_line_is_dropped),
+        cmocka_unit_test(a_torn_last_line_is_moved_aside),
         cmocka_unit_test(a_missing_directory_is_named),
         cmocka_unit_test(a_full_disk_is_told),
     };

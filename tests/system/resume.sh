@@ -1,0 +1,80 @@
+#!/bin/bash
+# What a train-dir may be continued with, and what is left in it when something is in the way: nothing is lost.
+# time limit: 400 s
+. tests/lib.sh
+data=$(small_data) || { not_ok "a packed data set" "$data"; finish; exit; }
+run() { timeout 100 mpirun -np 2 ./cifar10_mpi "$@"; }
+train() { run train --data "$data" --batch-size 8 --log-frequency 1 "$@"; }
+state() { (cd "$1" && sha256sum -- * .[!.]* 2> /dev/null); } # of all files in a directory
+untouched() { # NAME DIRECTORY STATE
+    if [ "$(state "$2")" = "$3" ]; then ok "$1"; else not_ok "$1" "$(state "$2")"$'\n'"was"$'\n'"$3"; fi
+}
+mounted=()
+cleanup() { local at; for at in "${mounted[@]}"; do umount "$at"; done; }
+small_disk() { # NAME OPTIONS: an empty file system of its own at $tmp/NAME
+    mkdir "$tmp/$1" && mount -t tmpfs -o "$2" none "$tmp/$1" 2> /dev/null && mounted+=("$tmp/$1")
+}
+
+# --resume FILE.
+check "a run" train --train-dir "$tmp/run" --max-steps 2
+check "that goes on" train --train-dir "$tmp/run" --max-steps 4
+first=$tmp/run/checkpoint-00000002.h5 last=$tmp/run/checkpoint-00000004.h5
+before=$(state "$tmp/run")
+refused "--resume FILE where later checkpoints are" "holds a run \(checkpoint of step 4\)" train --train-dir "$tmp/run" --max-steps 6 --resume "$first"
+check "another run" train --train-dir "$tmp/other" --max-steps 1
+other=$(state "$tmp/other")
+refused "--resume FILE where another run is" "holds a run \(checkpoint of step 1\)" train --train-dir "$tmp/other" --max-steps 6 --resume "$first"
+untouched "the run is as it was" "$tmp/run" "$before"
+untouched "the other run is as it was" "$tmp/other" "$other"
+check "--resume FILE into a new directory" train --train-dir "$tmp/branch" --max-steps 3 --resume "$first"
+check "--resume with the newest checkpoint of the directory" train --train-dir "$tmp/branch" --max-steps 5 --resume "$tmp/branch/../branch/checkpoint-00000003.h5"
+check "holds the log from there on" test "$(grep -o 'step [0-9]*, loss' "$tmp/branch/train.log" | tr -d '\n')" = "step 3, lossstep 4, lossstep 5, loss"
+
+# Which failures are passed by.
+mkdir "$tmp/torn"
+cp "$last" "$tmp/torn"
+head -c 3000000 "$last" > "$tmp/torn/checkpoint-00000007.h5"
+head -c 30 "$last" > "$tmp/torn/checkpoint-00000008.h5"
+for command in "eval --run-once --data $data" "predict $tmp/cat.jpg"; do
+    tar -xOf tests/data/cifar10-sample.tar.xz test/cat/0000.jpg > "$tmp/cat.jpg"
+    output=$(run $command --checkpoint-dir "$tmp/torn" 2>&1)
+    rc=$?
+    if [ $rc -eq 0 ] && [[ $output == *"passing by"*00000008.h5*00000007.h5*"step 4"* ]]; then ok "${command%% *} passes by torn checkpoints"
+    else not_ok "${command%% *} passes by torn checkpoints" "$rc: $output"; fi
+done
+refused "another seed is no damage: it is said once, and nothing is passed by" "was trained with --seed 1" train --train-dir "$tmp/run" --max-steps 6 --seed 2
+said=$(train --train-dir "$tmp/run" --max-steps 6 --seed 2 2>&1)
+check "also not of the older ones" test "$(grep -c 'passing by' <<< "$said")" = 0
+rm "$tmp/torn/checkpoint-00000004.h5"
+refused "where all are torn" "no checkpoint there is whole" train --train-dir "$tmp/torn" --max-steps 9
+
+# A run that was killed before its first checkpoint has left a log.
+./cifar10_mpi train --data "$data" --batch-size 8 --log-frequency 1 --train-dir "$tmp/killed" > "$tmp/killed.log" 2>&1 &
+killed=$!
+for _ in $(seq 100); do grep -q ' step 5, loss' "$tmp/killed/train.log" 2> /dev/null && break; sleep 0.2; done
+kill -9 $killed
+wait $killed 2> /dev/null
+rows=$(grep -c ' step .*, loss' "$tmp/killed/train.log")
+before=$(state "$tmp/killed")
+refused "--resume never where a log is" "holds a run .*train.log" train --train-dir "$tmp/killed" --max-steps 2 --resume never
+untouched "which changes nothing" "$tmp/killed" "$before"
+check "a restart" train --train-dir "$tmp/killed" --max-steps 2
+check "keeps the old rows aside" test "$(grep -c ' step .*, loss' "$tmp/killed/train.log.undone")" = "$rows"
+check "begins the log anew" test "$(grep -c ' step .*, loss' "$tmp/killed/train.log")" = 2
+check "and metrics.csv" test "$(wc -l < "$tmp/killed/metrics.csv")" = 3
+
+# A model that diverges: the step after which the parameters overflow is one whose loss was still a number.
+diverge() { ./cifar10_mpi train --data "$data" --batch-size 8 --train-dir "$tmp/diverged" --learning-rate 1000 "$@"; }
+check "two steps of a far too high rate" diverge --max-steps 2
+refused "parameters that are not finite are no checkpoint" "step 4: the parameters are not finite" diverge --max-steps 4
+check "the checkpoint before stays" test "$(ls "$tmp/diverged" | grep checkpoint)" = checkpoint-00000002.h5
+
+# Disks.
+if small_disk readonly size=1m && mkdir "$tmp/readonly/run" && mount -o remount,ro "$tmp/readonly"; then
+    refused "a directory on a read-only disk is found at the start" "readonly/run: .*Read-only" train --train-dir "$tmp/readonly/run" --max-steps 2
+    said=$(train --train-dir "$tmp/readonly/run" --max-steps 2 2>&1)
+    check "before the first step" test "$(grep -c 'step 1' <<< "$said")" = 0
+else
+    skip "a read-only disk" "mounting is not permitted here"
+fi
+finish
