@@ -21,7 +21,7 @@ int error_in(struct error *why, const char *format, ...) __attribute__((format(p
 
 /* Zeroed memory aligned to 64 bytes (a cache line, an AVX-512 register), for `count` elements of
  * `size` bytes; free() releases it. NULL with a sentence naming `what` and the bytes asked for
- * where memory is short or the product overflows. */
+ * where the node or the control group is short of memory, or the product overflows. */
 void *memory_new(size_t count, size_t size, const char *what, struct error *why);
 
 #endif

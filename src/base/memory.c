@@ -1,50 +1,145 @@
+/* Memory that is really there: Linux promises more than there is, and ends whoever then uses it. */
+#include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #include "error.h"
 
-/* Bytes that can be had without swapping; SIZE_MAX where the system does not tell. */
-static size_t memory_available(void)
+/* The number behind `key` at the beginning of a line of `file`; SIZE_MAX where there is none. */
+static size_t number_read(const char *file, const char *key)
 {
-    char line[128];
-    unsigned long long kib;
-    size_t available = SIZE_MAX;
-    FILE *file = fopen("/proc/meminfo", "re");
-    while (file && fgets(line, sizeof line, file))
-        if (sscanf(line, "MemAvailable: %llu kB", &kib) == 1)
-            available = (size_t)kib * 1024;
-    if (file)
-        fclose(file);
+    char line[256];
+    unsigned long long number;
+    size_t found = SIZE_MAX;
+    FILE *stream = fopen(file, "re");
+    while (stream && found == SIZE_MAX && fgets(line, sizeof line, stream))
+        if (!strncmp(line, key, strlen(key)) && sscanf(line + strlen(key), "%llu", &number) == 1)
+            found = (size_t)number;
+    if (stream)
+        fclose(stream);
+    return found;
+}
+
+static size_t lesser(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* What may be taken where `used` of `limit` bytes are in use: a sixteenth stays free for the system and for libraries,
+ * which take theirs without a question. */
+static size_t left_over(size_t limit, size_t used)
+{
+    size_t most = limit - limit / 16;
+    return most - lesser(most, used);
+}
+
+static size_t node_available(void)
+{
+    size_t total = number_read("/proc/meminfo", "MemTotal:"), free_kib = number_read("/proc/meminfo", "MemAvailable:");
+    if (total == SIZE_MAX || free_kib == SIZE_MAX)
+        return SIZE_MAX;
+    return 1024 * left_over(total, total - lesser(total, free_kib));
+}
+
+/* ---- control groups: what a container or a batch system grants ---- */
+
+struct control {
+    const char *root, *limit, *usage, *caches[2]; /* caches: of files, which make room when it is needed */
+};
+static const struct control version_1 = {"/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes",
+                                         {"total_inactive_file ", "total_active_file "}};
+static const struct control version_2 = {"/sys/fs/cgroup", "memory.max", "memory.current",
+                                         {"inactive_file ", "active_file "}};
+
+static size_t group_number(const struct control *control, const char *group, const char *name, const char *key)
+{
+    char file[4096];
+    snprintf(file, sizeof file, "%s%s/%s", control->root, group, name);
+    return number_read(file, key);
+}
+
+static size_t group_available(const struct control *control, const char *group)
+{
+    size_t limit = group_number(control, group, control->limit, ""), cached = 0;
+    size_t used = group_number(control, group, control->usage, "");
+    if (limit == SIZE_MAX || used == SIZE_MAX)
+        return SIZE_MAX;
+    for (int i = 0; i < 2; i++) {
+        size_t bytes = group_number(control, group, "memory.stat", control->caches[i]);
+        cached += bytes == SIZE_MAX ? 0 : bytes;
+    }
+    return left_over(limit, used - lesser(used, cached));
+}
+
+/* The least of this process's group and of those that it lies in. Cuts the path up. */
+static size_t path_available(const struct control *control, char *path)
+{
+    size_t available = group_available(control, path);
+    for (char *slash; (slash = strrchr(path, '/'));) {
+        *slash = '\0';
+        available = lesser(available, group_available(control, path));
+    }
     return available;
 }
 
-/* Linux promises more memory than there is and ends who then uses it: large requests are held
- * against what is really there. They are zeroed below, so the next request sees this one. */
+/* Lines "ID:CONTROLLERS:PATH"; version 2 names no controllers. */
+static size_t groups_available(void)
+{
+    char line[4096], controllers[256], path[3500];
+    size_t available = SIZE_MAX;
+    FILE *stream = fopen("/proc/self/cgroup", "re");
+    while (stream && fgets(line, sizeof line, stream)) {
+        if (sscanf(line, "0::%3499s", path) == 1)
+            available = lesser(available, path_available(&version_2, path));
+        else if (sscanf(line, "%*d:%255[^:]:%3499s", controllers, path) == 2 && !strcmp(controllers, "memory"))
+            available = lesser(available, path_available(&version_1, path));
+    }
+    if (stream)
+        fclose(stream);
+    return available;
+}
+
+/* ---- taking it ---- */
+
 static int memory_check(size_t bytes, const char *what, struct error *why)
 {
-    const size_t large = (size_t)64 << 20;
-    size_t available = bytes < large ? SIZE_MAX : memory_available();
+    size_t available = lesser(node_available(), groups_available());
     if (bytes <= available)
         return 0;
     return error_set(why, "%s: no memory for %zu MB (%zu MB are available)", what, bytes >> 20, available >> 20);
 }
 
+static void *zeroed(size_t bytes, const char *what, struct error *why)
+{
+    size_t rounded = bytes ? (bytes + 63) / 64 * 64 : 64;
+    void *memory = aligned_alloc(64, rounded);
+    if (memory)
+        return memset(memory, 0, rounded);
+    error_set(why, "%s: no memory for %zu bytes", what, bytes);
+    return NULL;
+}
+
 void *memory_new(size_t count, size_t size, const char *what, struct error *why)
 {
+    const size_t large = 1 << 20;
     size_t bytes;
     if (__builtin_mul_overflow(count, size, &bytes) || bytes > SIZE_MAX - 64) {
         error_set(why, "%s: %zu elements of %zu bytes are more than any memory holds", what, count, size);
         return NULL;
     }
-    if (memory_check(bytes, what, why))
-        return NULL;
-    size_t rounded = bytes ? (bytes + 63) / 64 * 64 : 64;
-    void *memory = aligned_alloc(64, rounded);
-    if (!memory) {
-        error_set(why, "%s: no memory for %zu bytes", what, bytes);
-        return NULL;
-    }
-    return memset(memory, 0, rounded);
+    if (bytes < large)
+        return zeroed(bytes, what, why);
+    /* The ranks of a node ask in turn, each after the one before has written to its memory: what all see free at the
+     * same time, all would take. The lock is on a file that every process of the node has; without it, it is a guess. */
+    int turn = open("/proc/meminfo", O_RDONLY | O_CLOEXEC);
+    if (turn >= 0)
+        flock(turn, LOCK_EX);
+    void *memory = memory_check(bytes, what, why) ? NULL : zeroed(bytes, what, why);
+    if (turn >= 0)
+        close(turn);
+    return memory;
 }

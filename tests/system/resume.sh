@@ -10,7 +10,11 @@ untouched() { # NAME DIRECTORY STATE
     if [ "$(state "$2")" = "$3" ]; then ok "$1"; else not_ok "$1" "$(state "$2")"$'\n'"was"$'\n'"$3"; fi
 }
 mounted=()
-cleanup() { local at; for at in "${mounted[@]}"; do umount "$at"; done; }
+cleanup() {
+    local at
+    for at in "${mounted[@]}"; do umount "$at"; done
+    [ -z "${group:-}" ] || rmdir "$group"
+}
 small_disk() { # NAME OPTIONS: an empty file system of its own at $tmp/NAME
     mkdir "$tmp/$1" && mount -t tmpfs -o "$2" none "$tmp/$1" 2> /dev/null && mounted+=("$tmp/$1")
 }
@@ -68,6 +72,21 @@ diverge() { ./cifar10_mpi train --data "$data" --batch-size 8 --train-dir "$tmp/
 check "two steps of a far too high rate" diverge --max-steps 2
 refused "parameters that are not finite are no checkpoint" "step 4: the parameters are not finite" diverge --max-steps 4
 check "the checkpoint before stays" test "$(ls "$tmp/diverged" | grep checkpoint)" = checkpoint-00000002.h5
+
+# A batch for which a control group has memory once, but not three times: refused before the system kills a rank.
+for group in /sys/fs/cgroup{/memory,}/cifar10_test.$$; do mkdir "$group" 2> /dev/null && [ -w "$group/cgroup.procs" ] && break; done
+limit=$(ls "$group/memory.limit_in_bytes" "$group/memory.max" 2> /dev/null)
+if [ -n "$limit" ] && echo 1G > "$limit" 2> /dev/null; then
+    confined() { (echo "$BASHPID" > "$group/cgroup.procs" && timeout 100 mpirun "$@"); }
+    crowd() { confined -np "$1" ./cifar10_mpi train --data "$data" --batch-size 700 --max-steps 1 --train-dir "$tmp/crowd$1"; }
+    check "a batch that fits in memory once" crowd 1
+    refused "and not three times" "no memory for [0-9]+ MB \([0-9]+ MB are available\)" crowd 3
+    check "leaves nothing behind" test ! -e "$tmp/crowd3"
+else
+    rmdir "$group" 2> /dev/null
+    group=
+    skip "a batch that does not fit three times" "no control group with a limit of memory can be made here"
+fi
 
 # Disks.
 if small_disk readonly size=1m && mkdir "$tmp/readonly/run" && mount -o remount,ro "$tmp/readonly"; then
