@@ -1,8 +1,8 @@
 /* Commands: what the first word of the command line chooses, one file each in src/commands.
  *
  * Collective: every rank calls the same one, with the same options. Each returns the process's
- * exit code: 0, or 1 after a failure that all ranks agreed on and rank 0 printed once. What breaks
- * under way does not return (world_abort). */
+ * exit code: 0, or 1 after a failure that all ranks agreed on and rank 0 printed once; train also 75,
+ * stopped with work left. What breaks under way does not return (world_abort). */
 #ifndef COMMANDS_H
 #define COMMANDS_H
 

@@ -21,7 +21,7 @@ struct world {
 };
 
 /* Collective. Starts MPI (funneled: only the main thread calls it) and finds the nodes. Refuses N
- * copies that each believe to be alone (SLURM_NTASKS or SLURM_STEP_NUM_TASKS > 1, MPI size 1). */
+ * copies that each believe to be alone (SLURM_STEP_NUM_TASKS > 1, MPI size 1). */
 int world_open(struct world *world, int *argc, char ***argv, struct error *why);
 
 /* Collective. Ends MPI. Never on an error path: a rank that finalizes strands its peers. */
@@ -58,7 +58,9 @@ int world_share(const struct world *world, size_t bytes, struct shared_memory *m
 /* Collective over the node. */
 void world_unshare(struct shared_memory *memory);
 
-/* Collective. 0 where `hash` is the same on all ranks; else -1 and a sentence with both hashes and their ranks. */
+/* Collective. 0 where `hash` is the same on all ranks; PARITY_DIFFERS on all of them where it is not, with a sentence of
+ * both hashes and their ranks; -1 where this rank could not find out. */
+enum { PARITY_DIFFERS = 1 };
 int parity_check(const struct world *world, uint64_t hash, uint64_t step, struct error *why);
 
 /* FNV-1a over 64-bit words, of count floats: what parity compares. */

@@ -15,6 +15,7 @@ struct report {
     int terminal; /* what standard error leads to where a person sees it, else 0: draw progress */
     bool shared;  /* standard output leads there too */
     bool drawn;   /* a progress line stands there now */
+    const char *torn; /* "train.log" or "metrics.csv" where lines of it could not be written, else NULL */
     double started, drawn_at; /* seconds, monotonic: of the first progress call, of the last drawing */
     uint64_t first_step;
     double examples_per_second; /* as last reported */
@@ -23,11 +24,12 @@ struct report {
 /* Rank 0 only. Opens DIR/train.log and DIR/metrics.csv to go on after `step`; rows of later steps, which will be done
  * again, are moved to train.log.undone and metrics.csv.undone. directory NULL: standard output only. */
 int report_open(struct report *report, const char *directory, uint64_t step, struct error *why);
-/* Also of a zeroed or closed report. -1 where something could not be written. */
+/* Also of a zeroed or closed report. -1 where lines of a file could not be written, at any time: that does not stop a
+ * run, so it is told when it happens first, and at the end. */
 int report_close(struct report *report, struct error *why);
 
 /* "2026-11-24 12:00:00.123456: " + the printf text + newline to standard output and the log file,
- * clearing a progress line first. What cannot be written, report_step and report_close tell. */
+ * clearing a progress line first. */
 void report_line(struct report *report, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Means over the steps since the last row. */
@@ -42,8 +44,10 @@ struct interval {
     float rate;
 };
 /* The tutorial's line, and a row of metrics.csv. */
-int report_step(struct report *report, const struct interval *interval, struct error *why);
+void report_step(struct report *report, const struct interval *interval);
 /* On a terminal: epoch, loss, rate, time left; at most ten times a second. */
 void report_progress(struct report *report, uint64_t step, uint64_t last_step, double epoch, double loss);
+/* Takes the progress line away, if one is drawn: before anything else is printed there. */
+void report_clear(struct report *report);
 
 #endif

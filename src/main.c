@@ -34,9 +34,18 @@ static int run_command(const struct options *options, const struct world *world)
     return 2;
 }
 
+/* What was printed and did not arrive is a failure too. */
+static int check_output(int code)
+{
+    if ((!fflush(stdout) && !ferror(stdout)) || code)
+        return code;
+    fprintf(stderr, "cifar10_mpi: standard output could not be written to its end\n");
+    return 1;
+}
+
 int main(int argc, char **argv)
 {
-    static struct options options; /* large: fixed texts */
+    struct options options;
     struct world world;
     struct error why;
     signal(SIGXFSZ, SIG_IGN); /* a file size limit is then an error of write(2), to be told in a sentence */
@@ -45,5 +54,5 @@ int main(int argc, char **argv)
     enum options_outcome outcome = parse(&world, &options, argc, argv);
     int code = outcome == OPTIONS_DONE ? 0 : outcome == OPTIONS_WRONG ? 2 : run_command(&options, &world);
     world_close(&world);
-    return code;
+    return check_output(code);
 }

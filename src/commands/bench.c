@@ -97,9 +97,8 @@ static void release(struct bench *b)
 
 int command_bench(const struct options *options, const struct world *world)
 {
-    static struct bench b; /* large: the net's table of layers */
+    struct bench b = {.options = options, .world = world};
     struct error why;
-    b = (struct bench){.options = options, .world = world};
     memcpy(b.times.host, world->host, sizeof b.times.host);
     int status = world_agree(world, choose(&b, &why), &why);
     if (!status)

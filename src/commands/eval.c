@@ -22,7 +22,7 @@ struct evaluation {
     const struct backend *backend;
     struct net net;
     struct tower tower;
-    float *parameters, *shadows; /* as loaded: shadows on rank 0 */
+    float *parameters, *shadows; /* what is evaluated, on all ranks; rank 0 loads both */
     float *images;               /* (batch, H, W, C) */
     int32_t *labels;
     struct report report; /* rank 0 */
@@ -177,9 +177,13 @@ static int evaluate(struct evaluation *e, uint64_t step, struct error *why)
     if (count_part(e, &sums, why))
         world_abort(e->world, why->text);
     /* the loss travels as fixed point, so that its sum does not depend on the ranks' order */
-    int64_t totals[3] = {sums.correct, sums.count, (int64_t)(sums.loss * 0x1p20)};
-    if (world_sum(e->world, totals, 3, why))
+    bool fits = sums.loss >= 0 && sums.loss < 0x1p62 / e->world->size * 0x1p-20; /* and is not NaN */
+    int64_t totals[4] = {sums.correct, sums.count, fits ? (int64_t)(sums.loss * 0x1p20) : 0, !fits};
+    if (world_sum(e->world, totals, 4, why))
         world_abort(e->world, why->text);
+    if (totals[3])
+        return error_set(why, "checkpoint of step %" PRIu64 ": the loss is no finite number, or far too large: the model "
+                         "has diverged", step);
     if (totals[1] != e->examples)
         return error_set(why, "%" PRId64 " of %" PRId64 " images were counted", totals[1], e->examples);
     if (e->world->rank == 0)
@@ -218,9 +222,8 @@ static int evaluate_newest(struct evaluation *e, struct error *why)
 
 int command_eval(const struct options *options, const struct world *world)
 {
-    static struct evaluation e; /* large: the net's table of layers */
+    struct evaluation e = {.options = options, .world = world};
     struct error why;
-    e = (struct evaluation){.options = options, .world = world};
     int status = dataset_open(&e.dataset, world, options->data, options->split, &why);
     if (!status)
         status = world_agree(world, choose(&e, &why), &why);

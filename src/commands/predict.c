@@ -179,8 +179,6 @@ static int predict_images(struct predictor *p, struct error *why)
         failed = true;
         *why = reason;
     }
-    if (fflush(stdout))
-        return error_set(why, "standard output could not be written: %s", strerror(errno));
     return failed ? -1 : 0;
 }
 
@@ -196,10 +194,9 @@ static void release(struct predictor *p)
 
 int command_predict(const struct options *options, const struct world *world)
 {
-    static struct predictor p; /* large: the net's table of layers */
+    struct predictor p = {.options = options};
     struct error why;
     int status = 0;
-    p = (struct predictor){.options = options};
     if (world->rank == 0)
         status = find_checkpoint(&p, &why) || lay_out(&p, &why) || make_tower(&p, &why) || load(&p, &why) ||
                  predict_images(&p, &why);

@@ -169,7 +169,7 @@ int run_resume(struct run *run, struct error *why)
 static int save_with_provenance(struct run *run, struct error *why)
 {
     enum { MOST = 64, FIXED = 5 };
-    static char values[MOST][OPTION_TEXT];
+    char values[MOST][OPTION_TEXT];
     struct provenance provenance[MOST];
     int count = 0;
     bool is_default;

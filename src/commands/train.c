@@ -78,6 +78,7 @@ static int train_step(struct run *run, struct step *step, struct error *why)
     return run->backend->ema(run->shadows, run->tower.parameters, run->net.parameters, decay, why);
 }
 
+/* From the first loss on. The tutorial's starts at 0, and so shows a loss for its first dozens of steps that never was. */
 static double moving_average(double average, double value, uint64_t step)
 {
     return step <= 1 ? value : 0.9 * average + 0.1 * value;
@@ -89,7 +90,7 @@ struct tally {
     double total_loss, cross_entropy, precision, started;
 };
 
-static int report_interval(struct run *run, const struct step *step, struct tally *tally, struct error *why)
+static void report_interval(struct run *run, const struct step *step, struct tally *tally)
 {
     double seconds = (clock_seconds() - tally->started) / tally->steps, n = tally->steps;
     struct interval interval = {
@@ -108,7 +109,7 @@ static int report_interval(struct run *run, const struct step *step, struct tall
     };
     run->loader.wait_seconds = run->reducer.wait_seconds = 0;
     *tally = (struct tally){.started = clock_seconds()};
-    return report_step(&run->report, &interval, why);
+    report_step(&run->report, &interval);
 }
 
 /* Rank 0: averages, log line, progress, a checkpoint by time. */
@@ -122,8 +123,8 @@ static int after_step(struct run *run, const struct step *step, struct tally *ta
     tally->total_loss += total;
     tally->cross_entropy += step->cross_entropy;
     tally->precision += step->precision;
-    if (state->step % (uint64_t)run->options->log_frequency == 0 && report_interval(run, step, tally, why))
-        return -1;
+    if (state->step % (uint64_t)run->options->log_frequency == 0)
+        report_interval(run, step, tally);
     report_progress(&run->report, state->step, run->last_step, (double)state->position / (double)run->dataset.count,
                     state->total_loss_average);
     if (clock_seconds() - run->saved_at < (double)run->options->checkpoint_secs)
@@ -147,7 +148,8 @@ static int check_parity(struct run *run, struct error *why)
     if (tower_get_parameters(&run->tower, run->state.parameters, why))
         return -1;
     uint64_t hash = parity_hash(run->state.parameters, run->net.parameters);
-    return parity_check(run->world, hash, step, why) ? ALL_FAILED : 0;
+    int status = parity_check(run->world, hash, step, why);
+    return status == PARITY_DIFFERS ? ALL_FAILED : status;
 }
 
 static int train_steps(struct run *run, bool *stopped, struct error *why)
@@ -186,7 +188,7 @@ static int finish(struct run *run, bool stopped, struct error *why)
 
 int command_train(const struct options *options, const struct world *world)
 {
-    static struct run run; /* large: the net's table of layers */
+    struct run run;
     struct error why;
     bool stopped = false;
     int status = run_open(&run, options, world, &why);
@@ -194,6 +196,7 @@ int command_train(const struct options *options, const struct world *world)
         status = world_agree(world, watch_signals(&why), &why);
     if (!status)
         status = train_steps(&run, &stopped, &why);
+    report_clear(&run.report); /* what may come is a line of its own */
     if (status < 0 && run.ready)
         world_abort(world, why.text); /* a lone exit would strand the peers in a collective */
     if (!status)

@@ -50,7 +50,7 @@ void terminal_find(struct report *report)
         close(output);
 }
 
-void terminal_clear(struct report *report)
+void report_clear(struct report *report)
 {
     if (report->drawn)
         fputs(TERMINAL_CLEAR, stderr);

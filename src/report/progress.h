@@ -10,7 +10,4 @@
 /* Finds the terminal that a person sees standard error on, if any. */
 void terminal_find(struct report *report);
 
-/* Takes a progress line away, if one is drawn. */
-void terminal_clear(struct report *report);
-
 #endif

@@ -47,27 +47,31 @@ int report_open(struct report *report, const char *directory, uint64_t step, str
     return 0;
 }
 
-static int check_written(const struct report *report, struct error *why)
+/* A full disk may have room again for the next line. */
+static void check_written(struct report *report, FILE *file, const char *name)
 {
-    if (report->log && ferror(report->log))
-        return error_set(why, "%s/train.log could not be written: is the disk full?", report->directory);
-    if (report->metrics && ferror(report->metrics))
-        return error_set(why, "%s/metrics.csv could not be written: is the disk full?", report->directory);
-    return 0;
+    if (!file || !ferror(file))
+        return;
+    clearerr(file);
+    report_clear(report);
+    if (!report->torn)
+        fprintf(stderr, "cifar10_mpi: %s/%s: a line cannot be written: %s; training goes on\n", report->directory, name,
+                strerror(errno));
+    report->torn = name;
 }
 
 int report_close(struct report *report, struct error *why)
 {
-    terminal_clear(report);
-    int status = check_written(report, why);
-    if (report->log && fclose(report->log) && !status)
-        status = error_set(why, "%s/train.log could not be written: %s", report->directory, strerror(errno));
-    if (report->metrics && fclose(report->metrics) && !status)
-        status = error_set(why, "%s/metrics.csv could not be written: %s", report->directory, strerror(errno));
+    report_clear(report);
+    if (report->log && fclose(report->log))
+        report->torn = "train.log";
+    if (report->metrics && fclose(report->metrics))
+        report->torn = "metrics.csv";
     report->log = report->metrics = NULL;
-    if ((fflush(stdout) || ferror(stdout)) && !status)
-        status = error_set(why, "standard output could not be written to its end");
-    return status;
+    if (!report->torn)
+        return 0;
+    return error_set(why, "%s/%s is not complete: lines could not be written (is the disk full?)", report->directory,
+                     report->torn);
 }
 
 static void stamp(char *text, size_t size)
@@ -91,14 +95,15 @@ void report_line(struct report *report, const char *format, ...)
     stamp(time, sizeof time);
     if (report->shared) /* error and output may overtake each other on their way through mpirun */
         report->drawn = false;
-    terminal_clear(report);
+    report_clear(report);
     printf("%s%s: %s\n", report->shared ? TERMINAL_CLEAR : "", time, text);
     fflush(stdout);
     if (report->log)
         fprintf(report->log, "%s: %s\n", time, text);
+    check_written(report, report->log, "train.log");
 }
 
-int report_step(struct report *report, const struct interval *i, struct error *why)
+void report_step(struct report *report, const struct interval *i)
 {
     report->examples_per_second = i->examples_per_second;
     report_line(report, "step %" PRIu64 ", loss = %.2f (%.1f examples/sec; %.3f sec/batch)", i->step, i->last_loss,
@@ -107,5 +112,5 @@ int report_step(struct report *report, const struct interval *i, struct error *w
         fprintf(report->metrics, "%" PRIu64 ",%.6g,%.9g,%.9g,%.9g,%.9g,%.9g,%.6g,%.6g,%.6g,%.6g,%.6g\n", i->step,
                 i->epoch, i->total_loss, i->cross_entropy, i->precision, i->last_loss, i->average_loss,
                 (double)i->rate, i->examples_per_second, i->seconds_per_batch, i->data_wait, i->reduce_wait);
-    return check_written(report, why);
+    check_written(report, report->metrics, "metrics.csv");
 }

@@ -195,7 +195,7 @@ static void test_parity_names_the_rank_that_drifted(void **state)
     if (world.size == 1)
         return;
     values[500] += world.rank == 1 ? 1e-3f : 0;
-    assert_int_equal(parity_check(&world, parity_hash(values, 1001), 6, &why), -1);
+    assert_int_equal(parity_check(&world, parity_hash(values, 1001), 6, &why), PARITY_DIFFERS);
     assert_non_null(strstr(why.text, "step 6: the parameters of rank 1 "));
 }
 

@@ -72,6 +72,8 @@ diverge() { ./cifar10_mpi train --data "$data" --batch-size 8 --train-dir "$tmp/
 check "two steps of a far too high rate" diverge --max-steps 2
 refused "parameters that are not finite are no checkpoint" "step 4: the parameters are not finite" diverge --max-steps 4
 check "the checkpoint before stays" test "$(ls "$tmp/diverged" | grep checkpoint)" = checkpoint-00000002.h5
+check "a third step" diverge --max-steps 3
+refused "a loss that is no number to add up" "checkpoint of step 3: the loss is .*diverged" run eval --data "$data" --checkpoint-dir "$tmp/diverged" --run-once --no-ema
 
 # A batch for which a control group has memory once, but not three times: refused before the system kills a rank.
 for group in /sys/fs/cgroup{/memory,}/cifar10_test.$$; do mkdir "$group" 2> /dev/null && [ -w "$group/cgroup.procs" ] && break; done
@@ -96,4 +98,21 @@ if small_disk readonly size=1m && mkdir "$tmp/readonly/run" && mount -o remount,
 else
     skip "a read-only disk" "mounting is not permitted here"
 fi
+if small_disk full size=4k && mkdir "$tmp/log" && touch "$tmp/full/train.log" && ln -s "$tmp/full/train.log" "$tmp/log" &&
+    ! head -c 100000 /dev/zero > "$tmp/full/filler" 2> /dev/null; then
+    refused "a log on a full disk is told at the end" "log/train.log is not complete" train --train-dir "$tmp/log" --max-steps 3
+    check "and does not stop the run" test -s "$tmp/log/checkpoint-00000003.h5"
+else
+    skip "a log on a full disk" "mounting is not permitted here"
+fi
+if command -v script > /dev/null && small_disk tiny size=4m; then
+    TERM=xterm script -qec "./cifar10_mpi train --data $data --batch-size 8 --train-dir $tmp/tiny --max-steps 300 --log-frequency 1000" /dev/null < /dev/null > "$tmp/typescript" 2>&1
+    check "a failure on a terminal takes the progress line away" grep -qP '\x1b\[Kcifar10_mpi: .*No space left' <(tail -n 1 "$tmp/typescript")
+else
+    skip "a failure on a terminal" "no script command, or mounting is not permitted here"
+fi
+to_full() { ./cifar10_mpi "$@" > /dev/full; }
+for command in "eval --data $data --checkpoint $last --run-once" "bench --batch-size 4 --bench-steps 1" "predict --checkpoint $last $tmp/cat.jpg" "inspect $last" --help; do
+    refused "output that cannot be written: ${command%% *}" "standard output could not be written" to_full $command
+done
 finish
