@@ -16,6 +16,8 @@
  *   /train/images        uint8 [N,H,W,C], dimension labels N H W C, chunks of 250 images, Fletcher32; attribute
  *   /train/labels        uint8 [N], Fletcher32                            sha256 of the data itself on each
  *   /test/images, /test/labels    the same; N may differ, and be 0 for an absent test split
+ * The rows are CIFAR-10's binary files in the order of their names, whatever the order of an archive. Images in folders
+ * lie in the order of names in a directory, but in an archive's own order: `tar --sort=name` makes both the same.
  * All of it streams: memory does not grow with the source. Says what it packed, in one line on standard output. */
 struct pack_request {
     const char *from;   /* directory or archive; NULL with download */

@@ -38,13 +38,13 @@ struct h5_shape {
 };
 
 /* Creates a data set (parents too) chunked by `chunk_rows` rows of its first dimension, Fletcher32.
- * labels: a dimension label each ("N", "H", ...) or NULL. A first dimension of 0 grows with h5_append,
+ * labels: a dimension label each ("N", "H", ...) or NULL. A first dimension of 0 grows with h5_put,
  * any other is fixed. */
 int h5_make(struct h5 *h5, const char *name, const struct h5_shape *shape, const char *const *labels,
             int64_t chunk_rows, struct error *why);
-/* Appends `rows` rows behind the last one (growing the first dimension). Writes at once: multiples of
- * chunk_rows are cheap, a part of a chunk costs a chunk. */
-int h5_append(struct h5 *h5, const char *name, const void *data, int64_t rows, struct error *why);
+/* Rows [first, first + rows), in any order; the first dimension grows as far as they need. Writes at once:
+ * multiples of chunk_rows are cheap, a part of a chunk costs a chunk. */
+int h5_put(struct h5 *h5, const char *name, int64_t first, int64_t rows, const void *data, struct error *why);
 /* h5_make and all of its data at once, chunked as a whole. */
 int h5_write(struct h5 *h5, const char *name, const struct h5_shape *shape, const char *const *labels,
              const void *data, struct error *why);

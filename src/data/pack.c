@@ -67,6 +67,9 @@ static int copy_samples(struct packing *packing, struct error *why)
         progress_draw(&progress, ++done, total);
     }
     progress_clear(&progress);
+    for (int split = 0; !status && split < SPLITS; split++)
+        if (packing->counts[split] != packing->survey.images[split])
+            status = error_set(why, "%s: changes while it is packed", packing->from);
     return status;
 }
 

@@ -20,7 +20,7 @@ enum { NAME_TEXT = 64, CLASSES_MAX = 256 };
 enum { CIFAR_CLASSES = 10, CIFAR_SIDE = 32, CIFAR_RECORD = 1 + 3 * CIFAR_SIDE * CIFAR_SIDE, CIFAR_FILES_MAX = 64 };
 extern const char *const split_names[SPLITS];
 
-/* ---- entries: regular files, in sorted order of a directory, in the archive's own order ---- */
+/* ---- entries: all but directories, in sorted order of a directory, in the archive's own order ---- */
 
 struct entries {
     const char *from;
@@ -31,7 +31,8 @@ struct entries {
 int entries_open(struct entries *entries, const char *from, struct error *why);
 /* The next one; *found is false behind the last. */
 int entries_next(struct entries *entries, bool *found, struct error *why);
-/* The next bytes of the current one; *got is less than `bytes` at its end only. */
+/* The next bytes of the current one; *got is less than `bytes` at its end only. Asked for 0 bytes it still refuses
+ * what has none to give: links of an archive, pipes, what nobody may read. */
 int entries_read(struct entries *entries, void *data, size_t bytes, size_t *got, struct error *why);
 /* Puts the current one's name before the sentence: "DIR/train/cat/1.jpg: ...", "ARCHIVE: train/cat/1.jpg: ...". */
 int entries_error(const struct entries *entries, struct error *why);
@@ -44,7 +45,8 @@ enum entry_kind { ENTRY_OTHER, ENTRY_STRAY, ENTRY_BATCH, ENTRY_NAMES, ENTRY_IMAG
 
 /* What an entry is, by its name. */
 struct entry_place {
-    enum entry_kind kind; /* ENTRY_STRAY: an image or class folder's file where none is looked for */
+    enum entry_kind kind; /* ENTRY_STRAY: an image or class folder's file where none is looked for; ENTRY_OTHER: also
+                             whatever is hidden */
     int split;
     const char *base;                  /* the file's own name, in the entry's */
     char class_name[NAME_TEXT];        /* of an image; "" where it is too long */
@@ -52,23 +54,34 @@ struct entry_place {
 };
 void entry_find(const char *name, struct entry_place *place);
 
+struct survey_batch {
+    char name[NAME_TEXT]; /* the binary file's own */
+    int split;
+    int64_t first, images; /* its rows of the split */
+};
 struct survey {
     bool folders; /* of images; else CIFAR-10's binary files */
     int64_t images[SPLITS];
     int class_count;
     char classes[CLASSES_MAX][NAME_TEXT]; /* sorted; index = label */
     int batch_count;
-    char batches[CIFAR_FILES_MAX][NAME_TEXT]; /* the binary files' own names, as met */
+    struct survey_batch batches[CIFAR_FILES_MAX]; /* sorted by name: so are their rows */
     int64_t strays;
     char *top; /* "NAME/" where the folders lie in NAME/train and NAME/test */
 };
 int survey_take(struct survey *survey, const char *from, struct error *why);
+/* The binary file of that name, or NULL. */
+const struct survey_batch *survey_find(const struct survey *survey, const char *name);
 void survey_free(struct survey *survey);
 
 /* ---- source: samples ---- */
 
+/* Binary files have their rows from the sorted list of their names, so that the data set is the same whatever the
+ * order of an archive. Images are numbered as they come: to sort an archive of them would take memory for all their
+ * names, and random access to the packed file. */
 struct sample {
     int split, label;
+    int64_t row; /* of its split */
     const uint8_t *pixels; /* (side, side, 3), until the next sample */
 };
 
@@ -88,7 +101,9 @@ struct source {
     int file_count;
     struct digest digest; /* of the next of them */
     struct entry_place place;
-    int64_t record;       /* in the current binary file: the next */
+    const struct survey_batch *batch; /* the current binary file */
+    int64_t record;       /* in it: the next */
+    int64_t images[SPLITS]; /* so far */
     uint8_t pixels[CIFAR_RECORD - 1]; /* of the current record, (side, side, 3) */
     uint8_t *bytes;       /* of the current image file */
     size_t capacity;
@@ -103,10 +118,8 @@ void source_close(struct source *source);
 /* ---- writer: samples of both splits to an HDF5 file ---- */
 
 struct split_writer {
-    int64_t count;  /* images so far, `filled` of them not yet written */
-    int64_t filled;
+    int64_t first, filled; /* the rows that are not yet written */
     uint8_t *images, *labels;
-    struct digest image_digest, label_digest;
 };
 struct writer {
     struct h5 *h5;

@@ -10,12 +10,13 @@
 
 #include "pack.h"
 
-enum { DEPTH_MAX = 4 /* TOP/train/CLASS/IMAGE */, BLOCK_BYTES = 1 << 16 };
+enum { BLOCK_BYTES = 1 << 16 };
 
 struct entries_state {
     FTS *tree; /* of a directory, else NULL */
     const char *path; /* of its current file */
     int file; /* the same, opened when first read; or -1 */
+    const char *unreadable; /* why the current one has no bytes to give, or NULL */
     struct archive *archive;
 };
 
@@ -33,7 +34,22 @@ static int tree_open(struct entries *entries, struct error *why)
     return entries->state->tree ? 0 : error_set(why, "%s: cannot be listed: %s", entries->from, strerror(errno));
 }
 
-/* The next regular file; hidden folders and what lies too deep are left out. */
+/* Whether the current entry is one to give; hidden folders are left out as a whole. */
+static bool tree_take(struct entries *entries, FTSENT *entry)
+{
+    struct entries_state *state = entries->state;
+    if (entry->fts_info == FTS_D && entry->fts_level > 0 && entry->fts_name[0] == '.')
+        fts_set(state->tree, entry, FTS_SKIP);
+    if (entry->fts_info != FTS_F && entry->fts_info != FTS_SLNONE && entry->fts_info != FTS_DEFAULT)
+        return false;
+    state->path = entry->fts_path;
+    state->unreadable = entry->fts_info == FTS_DEFAULT ? "is no regular file" : NULL;
+    entries->name = entry->fts_path + strlen(entries->from);
+    entries->name += strspn(entries->name, "/");
+    entries->size = entry->fts_info == FTS_F ? entry->fts_statp->st_size : 0;
+    return true;
+}
+
 static int tree_next(struct entries *entries, bool *found, struct error *why)
 {
     struct entries_state *state = entries->state;
@@ -43,18 +59,9 @@ static int tree_next(struct entries *entries, bool *found, struct error *why)
     *found = false;
     errno = 0;
     for (FTSENT *entry; !*found && (entry = fts_read(state->tree)); errno = 0) {
-        if (entry->fts_info == FTS_DNR || entry->fts_info == FTS_ERR)
+        if (entry->fts_info == FTS_DNR || entry->fts_info == FTS_ERR || entry->fts_info == FTS_NS)
             return error_set(why, "%s: cannot be read: %s", entry->fts_path, strerror(entry->fts_errno));
-        if (entry->fts_info == FTS_D && entry->fts_level > 0 &&
-            (entry->fts_level >= DEPTH_MAX || entry->fts_name[0] == '.'))
-            fts_set(state->tree, entry, FTS_SKIP);
-        if (entry->fts_info != FTS_F && entry->fts_info != FTS_SLNONE)
-            continue;
-        *found = true;
-        state->path = entry->fts_path;
-        entries->name = entry->fts_path + strlen(entries->from);
-        entries->name += strspn(entries->name, "/");
-        entries->size = entry->fts_info == FTS_F ? entry->fts_statp->st_size : 0;
+        *found = tree_take(entries, entry);
     }
     return *found || !errno ? 0 : error_set(why, "%s: cannot be listed: %s", entries->from, strerror(errno));
 }
@@ -105,6 +112,15 @@ static const char *member_name(struct archive_entry *entry)
     return name ? name : archive_entry_pathname_utf8(entry);
 }
 
+/* The content of a link lies under another name, maybe far behind: an archive that streams cannot give it. */
+static const char *member_unreadable(struct archive_entry *entry)
+{
+    if (archive_entry_hardlink(entry) || archive_entry_filetype(entry) == AE_IFLNK)
+        return "is a link, without content of its own: pack the directory, or make the archive with tar --dereference "
+               "--hard-dereference";
+    return archive_entry_filetype(entry) == AE_IFREG ? NULL : "is no regular file";
+}
+
 static int archive_next(struct entries *entries, bool *found, struct error *why)
 {
     struct archive *archive = entries->state->archive;
@@ -115,11 +131,12 @@ static int archive_next(struct entries *entries, bool *found, struct error *why)
         if (status != ARCHIVE_OK && status != ARCHIVE_WARN)
             return error_set(why, "%s: is no archive (tar or zip) or is damaged: %s", entries->from,
                              archive_error_string(archive));
-        if (archive_entry_filetype(entry) != AE_IFREG || archive_entry_hardlink(entry) || !member_name(entry))
-            continue;
-        *found = true;
+        if (!member_name(entry))
+            return error_set(why, "%s: holds a file whose name cannot be read", entries->from);
+        *found = archive_entry_filetype(entry) != AE_IFDIR;
         entries->name = member_name(entry);
         entries->size = archive_entry_size(entry);
+        entries->state->unreadable = member_unreadable(entry);
     }
     return 0;
 }
@@ -158,6 +175,8 @@ int entries_next(struct entries *entries, bool *found, struct error *why)
 
 int entries_read(struct entries *entries, void *data, size_t bytes, size_t *got, struct error *why)
 {
+    if (entries->state->unreadable)
+        return error_set(why, "%s", entries->state->unreadable);
     return entries->state->tree ? tree_read(entries, data, bytes, got, why)
                                 : archive_read(entries, data, bytes, got, why);
 }

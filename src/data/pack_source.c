@@ -58,27 +58,28 @@ static void interleave(const uint8_t *planes, uint8_t *pixels)
             pixels[i * IMAGE_CHANNELS + c] = planes[c * PLANE + i];
 }
 
-/* The next record of the current file; *found is false at its end. */
+static int changed(struct error *why)
+{
+    return error_set(why, "is not what it was a moment ago: the source changes while it is packed");
+}
+
+/* The next record of the current file, which the survey has found to be whole; *found is false at its end. */
 static int record_next(struct source *source, struct sample *sample, bool *found, struct error *why)
 {
     uint8_t record[CIFAR_RECORD];
     size_t got;
     if (entries_read(&source->entries, record, sizeof record, &got, why))
         return -1;
-    if (!got && !source->record)
-        return error_set(why, "is empty, not a file of records of %d bytes", CIFAR_RECORD);
-    if (got && got < sizeof record)
-        return error_set(why, "record %lld (the first is 0) has %zu of its %d bytes: the file is cut, or none of CIFAR-10's",
-                         (long long)source->record, got, CIFAR_RECORD);
-    if (got && record[0] >= CIFAR_CLASSES)
+    *found = source->record < source->batch->images;
+    if (got != (*found ? sizeof record : 0))
+        return changed(why);
+    if (*found && record[0] >= CIFAR_CLASSES)
         return error_set(why, "record %lld (the first is 0) has label %d, but labels are 0 to %d: the file is damaged",
                          (long long)source->record, record[0], CIFAR_CLASSES - 1);
-    *found = got > 0;
     if (!*found)
         return entries_are_files(&source->entries) ? file_done(source, source->place.base, why) : 0;
-    source->record++;
     interleave(record + 1, source->pixels);
-    *sample = (struct sample){source->place.split, record[0], source->pixels};
+    *sample = (struct sample){source->batch->split, record[0], source->batch->first + source->record++, source->pixels};
     return entries_are_files(&source->entries) ? digest_add(&source->digest, record, sizeof record, why) : 0;
 }
 
@@ -137,7 +138,7 @@ static int find_label(const struct survey *survey, const char *name, struct erro
     for (int i = 0; i < survey->class_count; i++)
         if (!strcmp(survey->classes[i], name))
             return i;
-    return error_set(why, "class %s was not there a moment ago: the source changes while it is packed", name);
+    return changed(why);
 }
 
 static int image_next(struct source *source, struct sample *sample, struct error *why)
@@ -151,8 +152,17 @@ static int image_next(struct source *source, struct sample *sample, struct error
     source->resized += source->image.height != side || source->image.width != side;
     if (image_resize(&source->image, side, why))
         return -1;
-    *sample = (struct sample){source->place.split, label, source->image.pixels};
+    int split = source->place.split;
+    *sample = (struct sample){split, label, source->images[split]++, source->image.pixels};
     return 0;
+}
+
+/* Begins the current file. */
+static int batch_start(struct source *source, struct error *why)
+{
+    source->record = 0;
+    source->batch = survey_find(source->survey, source->place.base);
+    return source->batch ? 0 : changed(why);
 }
 
 int source_next(struct source *source, struct sample *sample, bool *found, struct error *why)
@@ -169,9 +179,10 @@ int source_next(struct source *source, struct sample *sample, bool *found, struc
         if (!more)
             return source_done(source, why);
         entry_find(source->entries.name, &source->place);
-        source->record = 0;
         if (source->place.kind != wanted)
             source->place.kind = ENTRY_OTHER;
+        if (source->place.kind == ENTRY_BATCH && batch_start(source, why))
+            return entries_error(&source->entries, why);
         *found = source->place.kind == ENTRY_IMAGE;
         if (*found)
             return image_next(source, sample, why) ? entries_error(&source->entries, why) : 0;

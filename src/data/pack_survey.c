@@ -20,6 +20,18 @@ static bool is_image_name(const char *base)
     return dot && (!strcasecmp(dot, ".jpg") || !strcasecmp(dot, ".jpeg") || !strcasecmp(dot, ".png"));
 }
 
+/* Whether a file or folder of the path is hidden: ".x", but not "." or "..". */
+static bool is_hidden(const char *name)
+{
+    for (; name; name = strchr(name, '/')) {
+        name += strspn(name, "/");
+        size_t length = strcspn(name, "/"), dots = strspn(name, ".");
+        if (dots && (dots < length || dots > 2))
+            return true;
+    }
+    return false;
+}
+
 /* The part of `name` that ends with the slash before `end`: its length and start; NULL where there is none. */
 static const char *part_before(const char *name, const char *end, int *length)
 {
@@ -39,8 +51,6 @@ static void find_in_folders(const char *name, struct entry_place *place)
     const char *class_name = part_before(name, place->base, &class_length);
     const char *split = class_name ? part_before(name, class_name, &split_length) : NULL;
     bool is_image = is_image_name(place->base), in_split = false;
-    if (place->base[0] == '.' || (class_name && class_name[0] == '.'))
-        return;
     for (int i = 0; split && i < SPLITS && !in_split; i++) {
         in_split = (int)strlen(split_names[i]) == split_length && !strncmp(split, split_names[i], strlen(split_names[i]));
         place->split = i;
@@ -57,6 +67,8 @@ void entry_find(const char *name, struct entry_place *place)
 {
     const char *slash = strrchr(name, '/');
     *place = (struct entry_place){.kind = ENTRY_OTHER, .base = slash ? slash + 1 : name};
+    if (is_hidden(name))
+        return;
     if (!strcmp(place->base, "batches.meta.txt"))
         place->kind = ENTRY_NAMES;
     else if (!strcmp(place->base, "test_batch.bin") || !fnmatch("data_batch_*.bin", place->base, 0)) {
@@ -97,9 +109,30 @@ static int add_image(struct survey *survey, const char *name, const struct entry
     if ((int)strlen(survey->top) != place->top || strncmp(survey->top, name, (size_t)place->top))
         return error_set(why, "lies beside %s%s/: there are several data sets; name one of them", survey->top,
                          split_names[place->split]);
+    if (!survey->folders)
+        survey->class_count = 0; /* a batches.meta.txt that lay before them says nothing about folders */
     survey->folders = true;
     survey->images[place->split]++;
     return add_class(survey, place->class_name, why);
+}
+
+const struct survey_batch *survey_find(const struct survey *survey, const char *name)
+{
+    for (int i = 0; i < survey->batch_count; i++)
+        if (!strcmp(survey->batches[i].name, name))
+            return &survey->batches[i];
+    return NULL;
+}
+
+/* Whole records only: a cut file is named before anything is written. */
+static int batch_check(int64_t size, struct error *why)
+{
+    if (size <= 0)
+        return error_set(why, "is empty, not a file of records of %d bytes", CIFAR_RECORD);
+    if (size % CIFAR_RECORD)
+        return error_set(why, "record %lld (the first is 0) has %lld of its %d bytes: the file is cut, or none of CIFAR-10's",
+                         (long long)(size / CIFAR_RECORD), (long long)(size % CIFAR_RECORD), CIFAR_RECORD);
+    return 0;
 }
 
 static int add_batch(struct survey *survey, const struct entries *entries, const struct entry_place *place,
@@ -108,12 +141,30 @@ static int add_batch(struct survey *survey, const struct entries *entries, const
     if (survey->batch_count == CIFAR_FILES_MAX || strlen(place->base) >= NAME_TEXT)
         return error_set(why, "is one binary file too many, or its name is too long: at most %d of %d bytes",
                          CIFAR_FILES_MAX, NAME_TEXT - 1);
-    for (int i = 0; i < survey->batch_count; i++)
-        if (!strcmp(survey->batches[i], place->base))
-            return error_set(why, "there are two files of this name: name the directory of one of them");
-    strcpy(survey->batches[survey->batch_count++], place->base);
-    survey->images[place->split] += entries->size / CIFAR_RECORD;
+    if (survey_find(survey, place->base))
+        return error_set(why, "there are two files of this name: name the directory of one of them");
+    if (batch_check(entries->size, why))
+        return -1;
+    struct survey_batch *batch = &survey->batches[survey->batch_count++];
+    *batch = (struct survey_batch){.split = place->split, .images = entries->size / CIFAR_RECORD};
+    strcpy(batch->name, place->base);
     return 0;
+}
+
+static int batch_order(const void *a, const void *b)
+{
+    return strcmp(((const struct survey_batch *)a)->name, ((const struct survey_batch *)b)->name);
+}
+
+/* In the order of their names each file gets its rows. */
+static void place_batches(struct survey *survey)
+{
+    qsort(survey->batches, (size_t)survey->batch_count, sizeof *survey->batches, batch_order);
+    for (int i = 0; i < survey->batch_count; i++) {
+        struct survey_batch *batch = &survey->batches[i];
+        batch->first = survey->images[batch->split];
+        survey->images[batch->split] += batch->images;
+    }
 }
 
 /* batches.meta.txt: a class a line, in the labels' order. */
@@ -138,18 +189,25 @@ static int read_classes(struct survey *survey, struct entries *entries, struct e
     return 0;
 }
 
+static bool entry_is_read(enum entry_kind kind)
+{
+    return kind == ENTRY_BATCH || kind == ENTRY_NAMES || kind == ENTRY_IMAGE;
+}
+
 static int add_entry(struct survey *survey, struct entries *entries, struct error *why)
 {
     struct entry_place place;
     entry_find(entries->name, &place);
-    int status = 0;
-    switch (place.kind) {
-    case ENTRY_BATCH: status = add_batch(survey, entries, &place, why); break;
-    case ENTRY_NAMES: status = survey->folders ? 0 : read_classes(survey, entries, why); break;
-    case ENTRY_IMAGE: status = add_image(survey, entries->name, &place, why); break;
-    case ENTRY_STRAY: survey->strays++; break;
-    case ENTRY_OTHER: break;
-    }
+    size_t none;
+    int status = entry_is_read(place.kind) ? entries_read(entries, NULL, 0, &none, why) : 0;
+    if (!status)
+        switch (place.kind) {
+        case ENTRY_BATCH: status = add_batch(survey, entries, &place, why); break;
+        case ENTRY_NAMES: status = survey->folders ? 0 : read_classes(survey, entries, why); break;
+        case ENTRY_IMAGE: status = add_image(survey, entries->name, &place, why); break;
+        case ENTRY_STRAY: survey->strays++; break;
+        case ENTRY_OTHER: break;
+        }
     return status ? entries_error(entries, why) : 0;
 }
 
@@ -158,6 +216,7 @@ static int check(struct survey *survey, const char *from, struct error *why)
 {
     if (survey->folders && survey->batch_count)
         return error_set(why, "%s: holds CIFAR-10's binary files and folders of images: name one of them", from);
+    place_batches(survey);
     if (!survey->folders && !survey->batch_count)
         return error_set(why, "%s: holds neither CIFAR-10's binary files (data_batch_*.bin, test_batch.bin) nor images "
                          "(.jpg, .jpeg, .png) in folders train/CLASS and test/CLASS", from);

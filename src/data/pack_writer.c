@@ -29,8 +29,7 @@ static int split_open(struct writer *writer, int split, struct error *why)
     char name[32];
     own->images = memory_new((size_t)writer->rows, image_bytes(writer), "a chunk of images", why);
     own->labels = memory_new((size_t)writer->rows, 1, "a chunk of labels", why);
-    if (!own->images || !own->labels || digest_open(&own->image_digest, "sha256", why) ||
-        digest_open(&own->label_digest, "sha256", why))
+    if (!own->images || !own->labels)
         return -1;
     return h5_make(writer->h5, set_name(split, "images", name), &images, labels, writer->rows, why) ||
                    h5_make(writer->h5, set_name(split, "labels", name), &classes, labels, LABEL_ROWS, why)
@@ -57,11 +56,10 @@ static int split_flush(struct writer *writer, int split, struct error *why)
 {
     struct split_writer *own = &writer->splits[split];
     char name[32];
-    if (digest_add(&own->image_digest, own->images, (size_t)own->filled * image_bytes(writer), why) ||
-        digest_add(&own->label_digest, own->labels, (size_t)own->filled, why) ||
-        h5_append(writer->h5, set_name(split, "images", name), own->images, own->filled, why) ||
-        h5_append(writer->h5, set_name(split, "labels", name), own->labels, own->filled, why))
+    if (h5_put(writer->h5, set_name(split, "images", name), own->first, own->filled, own->images, why) ||
+        h5_put(writer->h5, set_name(split, "labels", name), own->first, own->filled, own->labels, why))
         return -1;
+    own->first += own->filled;
     own->filled = 0;
     return 0;
 }
@@ -69,21 +67,21 @@ static int split_flush(struct writer *writer, int split, struct error *why)
 int writer_add(struct writer *writer, const struct sample *sample, struct error *why)
 {
     struct split_writer *own = &writer->splits[sample->split];
+    if (sample->row != own->first + own->filled && split_flush(writer, sample->split, why))
+        return -1;
+    own->first = sample->row - own->filled; /* where it was, unless this row begins another block */
     memcpy(own->images + (size_t)own->filled * image_bytes(writer), sample->pixels, image_bytes(writer));
     own->labels[own->filled] = (uint8_t)sample->label;
-    own->count++;
     own->filled++;
     return own->filled == writer->rows ? split_flush(writer, sample->split, why) : 0;
 }
 
-static int split_finish(struct writer *writer, int split, struct error *why)
+/* The digest of rows that may have come in any order is taken of what was written. */
+static int set_finish(struct writer *writer, int split, const char *what, struct error *why)
 {
-    struct split_writer *own = &writer->splits[split];
-    char images[DIGEST_TEXT], labels[DIGEST_TEXT], name[32];
-    return split_flush(writer, split, why) || digest_close(&own->image_digest, images, why) ||
-                   digest_close(&own->label_digest, labels, why) ||
-                   h5_set_text(writer->h5, set_name(split, "images", name), "sha256", images, why) ||
-                   h5_set_text(writer->h5, set_name(split, "labels", name), "sha256", labels, why)
+    char digest[DIGEST_TEXT], name[32];
+    return h5_sha256(writer->h5, set_name(split, what, name), digest, why) ||
+                   h5_set_text(writer->h5, name, "sha256", digest, why)
                ? -1
                : 0;
 }
@@ -91,22 +89,17 @@ static int split_finish(struct writer *writer, int split, struct error *why)
 int writer_finish(struct writer *writer, struct error *why)
 {
     for (int split = 0; split < SPLITS; split++)
-        if (split_finish(writer, split, why))
+        if (split_flush(writer, split, why) || set_finish(writer, split, "images", why) ||
+            set_finish(writer, split, "labels", why))
             return -1;
     return 0;
 }
 
 int writer_close(struct writer *writer, struct error *why)
 {
-    struct error ignored;
     for (int split = 0; split < SPLITS; split++) {
-        struct split_writer *own = &writer->splits[split];
-        if (own->image_digest.context)
-            digest_close(&own->image_digest, NULL, &ignored);
-        if (own->label_digest.context)
-            digest_close(&own->label_digest, NULL, &ignored);
-        free(own->images);
-        free(own->labels);
+        free(writer->splits[split].images);
+        free(writer->splits[split].labels);
     }
     int status = h5_close(writer->h5, why);
     memset(writer, 0, sizeof *writer);

@@ -271,20 +271,28 @@ static int rows_move(struct h5 *h5, hid_t set, const char *name, const struct h5
     return status;
 }
 
-int h5_append(struct h5 *h5, const char *name, const void *data, int64_t rows, struct error *why)
+/* Makes the first dimension at least `rows` long. */
+static herr_t set_grow(hid_t set, const struct h5_shape *shape, int64_t rows)
+{
+    hsize_t size[H5_RANK_MAX] = {(hsize_t)rows};
+    for (int i = 1; i < shape->rank; i++)
+        size[i] = (hsize_t)shape->size[i];
+    return rows > shape->size[0] ? H5Dset_extent(set, size) : 0;
+}
+
+int h5_put(struct h5 *h5, const char *name, int64_t first, int64_t rows, const void *data, struct error *why)
 {
     struct h5_shape shape;
-    if (rows <= 0)
-        return rows ? error_set(why, "%s: %s: cannot append %lld rows", h5->path, name, (long long)rows) : 0;
+    if (first < 0 || rows < 0)
+        return error_set(why, "%s: %s: cannot write %lld rows from %lld on", h5->path, name, (long long)rows,
+                         (long long)first);
+    if (!rows)
+        return 0;
     hid_t set = set_open(h5, name, &shape, why);
     if (set < 0)
         return -1;
-    hsize_t size[H5_RANK_MAX] = {(hsize_t)(shape.size[0] + rows)};
-    for (int i = 1; i < shape.rank; i++)
-        size[i] = (hsize_t)shape.size[i];
-    int status = H5Dset_extent(set, size) < 0 ? h5_error(h5, why, "%s: cannot be written", name) : 0;
-    if (!status)
-        status = rows_move(h5, set, name, &shape, shape.size[0], rows, NULL, data, why);
+    int status = set_grow(set, &shape, first + rows) < 0 ? h5_error(h5, why, "%s: cannot be written", name)
+                                                         : rows_move(h5, set, name, &shape, first, rows, NULL, data, why);
     if (H5Dclose(set) < 0 && !status)
         status = h5_error(h5, why, "%s: cannot be written", name);
     return status;

@@ -80,7 +80,7 @@ static void write_split(struct h5 *h5, const char *split, const struct content *
     must(h5_make(h5, name, &shape, NULL, 50, &why), &why);
     for (int64_t i = 0; i < images * 60; i++)
         bytes[i] = pixel(i);
-    must(h5_append(h5, name, data, images, &why), &why);
+    must(h5_put(h5, name, 0, images, data, &why), &why);
     if (!content->without_sha256)
         must(h5_set_text(h5, name, "sha256", digest, &why), &why);
     snprintf(name, sizeof name, "/%s/labels", split);
@@ -91,7 +91,7 @@ static void write_split(struct h5 *h5, const char *split, const struct content *
         bytes[i] = label(i);
     if (content->label)
         bytes[labels - 1] = (uint8_t)content->label;
-    must(h5_append(h5, name, data, labels, &why), &why);
+    must(h5_put(h5, name, 0, labels, data, &why), &why);
 }
 
 /* Collective. The file, made by rank 0. */

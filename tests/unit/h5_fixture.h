@@ -71,7 +71,7 @@ static inline int write_rows(const char *file, struct error *why)
     struct h5 *h5 = h5_create(file, why);
     int status = !h5 || h5_make(h5, "/train/images", &(struct h5_shape){H5_UINT8, 2, {0, 30}}, NULL, 250, why) ? -1 : 0;
     for (int first = 0; !status && first < 1000; first += 250)
-        status = h5_append(h5, "/train/images", rows() + first * 30, 250, why);
+        status = h5_put(h5, "/train/images", first, 250, rows() + first * 30, why);
     struct error ignored;
     return h5_close(h5, status ? &ignored : why) || status ? -1 : 0;
 }

@@ -33,8 +33,9 @@ static void test_round_trip(void **state)
     const char *labels[] = {"N", "H", "W"};
     struct h5_shape shape = {H5_UINT8, 3, {0, 2, 3}};
     assert_fine(h5_make(h5, "/train/images", &shape, labels, 3, &why));
-    assert_fine(h5_append(h5, "/train/images", images, 4, &why));
-    assert_fine(h5_append(h5, "/train/images", images + 24, 3, &why));
+    assert_fine(h5_put(h5, "/train/images", 4, 3, images + 24, &why)); /* in any order */
+    assert_fine(h5_put(h5, "/train/images", 0, 4, images, &why));
+    assert_refused(h5_put(h5, "/train/images", -1, 1, images, &why), "cannot write 1 rows from -1 on");
     float weights[6] = {1, -2, 3.5f, 0, 1e-30f, 7};
     assert_fine(h5_write(h5, "/w", &(struct h5_shape){H5_FLOAT, 2, {2, 3}}, NULL, weights, &why));
     double reals[2] = {1.0 / 3, -1e300};

@@ -84,6 +84,10 @@ static void test_names(void **state)
         {"training/cat/1.jpg", ENTRY_STRAY, 0, "", 0},
         {"train/cat/._1.jpg", ENTRY_OTHER, 0, "", 0},
         {"train/.cat/1.jpg", ENTRY_OTHER, 0, "", 0},
+        {".cache/train/cat/1.jpg", ENTRY_OTHER, 0, "", 0},
+        {"a/.b/data_batch_1.bin", ENTRY_OTHER, 0, "", 0},
+        {"../train/cat/1.jpg", ENTRY_IMAGE, TRAIN, "cat", 3},
+        {"train/a/b/1.jpg", ENTRY_STRAY, 0, "", 0},
         {"README", ENTRY_OTHER, 0, "", 0},
         {"", ENTRY_OTHER, 0, "", 0},
         {"/", ENTRY_OTHER, 0, "", 0},
@@ -106,7 +110,7 @@ static void test_binary(void **state)
     static struct survey survey;
     static struct source source;
     struct sample sample;
-    static const int splits[] = {TRAIN, TRAIN, TEST}, labels[] = {3, 9, 0};
+    static const int splits[] = {TRAIN, TRAIN, TEST}, labels[] = {3, 9, 0}, rows[] = {0, 1, 0};
     uint8_t records[2 * CIFAR_RECORD];
     bool found;
     make_record(records, 3);
@@ -126,6 +130,7 @@ static void test_binary(void **state)
         assert_true(found);
         assert_int_equal(sample.split, splits[n]);
         assert_int_equal(sample.label, labels[n]);
+        assert_int_equal(sample.row, rows[n]);
         for (int i = 0; i < 1024 * 3; i++)
             assert_int_equal(sample.pixels[i], (i / 3 * 7 + i % 3) % 256);
     }
@@ -166,6 +171,7 @@ static const char *sentence(void)
 static void test_bad_binary(void **state)
 {
     (void)state;
+    char name[300];
     uint8_t records[2 * CIFAR_RECORD];
     make_record(records, 3);
     make_record(records + CIFAR_RECORD, 10);
@@ -176,6 +182,9 @@ static void test_bad_binary(void **state)
     put("data_batch_1.bin", records, CIFAR_RECORD);
     put("data_batch_2.bin", NULL, 0);
     assert_says("/data_batch_2.bin: is empty");
+    unlink((snprintf(name, sizeof name, "%.250s/data_batch_1.bin", directory), name));
+    put("data_batch_2.bin", records, 3000);
+    assert_says("/data_batch_2.bin: record 0 (the first is 0) has 3000 of its 3073 bytes");
     put("data_batch_2.bin", records, CIFAR_RECORD);
     put("copy/data_batch_2.bin", records, CIFAR_RECORD);
     assert_says("there are two files of this name");
@@ -233,6 +242,11 @@ static void test_classes(void **state)
     assert_string_equal(survey.top, "top/");
     assert_int_equal(survey.images[TRAIN], 3);
     survey_free(&survey);
+    put("batches.meta.txt", "a\nb\nc\nd\ne\nf\ng\nh\ni\nj\n", 20); /* not these folders' names */
+    assert_int_equal(survey_take(&survey, directory, &why), 0);
+    assert_int_equal(survey.class_count, 3);
+    assert_string_equal(survey.classes[0], "Bee");
+    survey_free(&survey);
     for (int i = 3; i < CLASSES_MAX; i++)
         put((snprintf(name, sizeof name, "top/train/c%03d/1.png", i), name), "", 0);
     assert_int_equal(survey_take(&survey, directory, &why), 0);
@@ -264,7 +278,7 @@ static void test_links(void **state)
     assert_says("/train/cat/1.jpg: cannot be opened: No such file or directory");
     unlink(from);
     assert_int_equal(mkfifo(from, 0666), 0);
-    assert_says("holds neither");
+    assert_says("/train/cat/1.jpg: is no regular file");
 }
 
 int main(void)
