@@ -2,9 +2,14 @@
 #
 #   ok NAME | not_ok NAME [WHY] | skip NAME REASON     one result, as TAP
 #   check NAME COMMAND...       ok if the command succeeds; what it printed is shown if it does not
-#   refused NAME PATTERN COMMAND...   ok if the command ends with 1 or 2 and says PATTERN (grep -E), on few lines
+#   refused NAME PATTERN COMMAND...   ok if the command ends with 1 or 2 and one sentence, which has PATTERN (grep -E)
 #   small_data                  prints the path of a small packed data set (1000 + 200 images), made once
-#   finish                      prints the plan; the last command of a script
+#   sample_data                 the same for the whole sample (10,000 + 2,000 images)
+#   same_bits FILE FILE         succeeds where two checkpoints hold the same parameters and shadows, bit for bit
+#   ranks_start N DIRECTORY ARGUMENT...   N ranks of the program in the background: mpirun is process $job, rank R that
+#                               in the file DIRECTORY/pid.R, and what they print goes to DIRECTORY/output
+#   wait_for SECONDS PATTERN FILE     until FILE has a line with PATTERN (grep -E)
+#   finish                      prints the plan, fails if a result did; the last command of a script
 #   $tmp                        a directory of the script's own, removed when it ends
 #
 # A script that must stop something when it ends defines a function `cleanup`.
@@ -25,12 +30,12 @@ cleanup() { :; }
 trap 'cleanup; rm -rf "$tmp"' EXIT
 trap 'exit 130' INT TERM HUP
 
-results=0
+results=0 failures=0
 
 ok() { results=$((results + 1)); echo "ok $results - $1"; }
 
 not_ok() {
-    results=$((results + 1))
+    results=$((results + 1)) failures=$((failures + 1))
     echo "not ok $results - $1"
     if [ -n "${2:-}" ]; then sed 's/^/# /' <<< "$2"; fi
 }
@@ -45,29 +50,85 @@ check() {
     if [ $rc -eq 0 ]; then ok "$name"; else not_ok "$name" "exit code $rc of: $(cut -c 1-200 <<< "$*")"$'\n'"$(tail -n 20 <<< "$output")"; fi
 }
 
+# What a program said on standard error: mpirun frames its own remarks with dashes, srun begins them with its name.
+sentences() { sed -E '/^-{20,}$/,/^-{20,}$/d; /^srun: /d' "$1"; }
+
 refused() {
-    local name=$1 pattern=$2 output rc
+    local name=$1 pattern=$2 output rc said
     shift 2
-    output=$("$@" 2>&1 < /dev/null)
+    output=$("$@" 2> "$tmp/refused" < /dev/null)
     rc=$?
-    if [ $rc -ne 1 ] && [ $rc -ne 2 ]; then
-        not_ok "$name" "exit code $rc, not 1 or 2, of: $*"$'\n'"$(tail -n 20 <<< "$output")"
-    elif [ "$(grep -cE -- "$pattern" <<< "$output")" -ne 1 ]; then
-        not_ok "$name" "'$pattern' is not said exactly once by: $*"$'\n'"$(tail -n 20 <<< "$output")"
-    else
+    said=$(sentences "$tmp/refused")
+    if { [ $rc -eq 1 ] || [ $rc -eq 2 ]; } && [[ $said == "cifar10_mpi: "* && $said != *$'\n'* ]] &&
+        grep -qE -- "$pattern" <<< "$said"; then
         ok "$name"
+    else
+        not_ok "$name" "exit code $rc (expected: 1 or 2, and one sentence with '$pattern') of: $*
+$(tail -n 5 <<< "$output")"$'\n'"$(tail -n 20 "$tmp/refused")"
     fi
 }
 
-finish() { echo "1..$results"; }
+finish() { echo "1..$results"; [ $failures -eq 0 ]; }
+
+# Data for all scripts are packed once, and again by a new program.
+outdated() { [ ! -s "$1" ] || [ cifar10_mpi -nt "$1" ]; }
+
+pack_for_all() { # FILE SOURCE
+    mkdir -p "${1%/*}"
+    ./cifar10_mpi pack --from "$2" "$1" > "$tmp/packed.log" 2>&1 || { cat "$tmp/packed.log" >&2; return 1; }
+}
 
 # Every tenth image: the classes stay balanced.
 small_data() {
-    local packed=build/tests/small.h5 from="$tmp/small"
-    if [ ! -s $packed ] || [ cifar10_mpi -nt $packed ]; then
-        mkdir -p build/tests "$from"
+    local packed=build/tests/small.h5 from=$tmp/small
+    if outdated $packed; then
+        mkdir "$from"
         tar -xf tests/data/cifar10-sample.tar.xz -C "$from" --wildcards '*/*/[0-9]*0.jpg' || return 1
-        ./cifar10_mpi pack --from "$from" $packed > "$tmp/small.log" 2>&1 || { cat "$tmp/small.log" >&2; return 1; }
+        pack_for_all $packed "$from" || return 1
     fi
     echo $packed
+}
+
+sample_data() {
+    local packed=build/tests/sample.h5
+    ! outdated $packed || pack_for_all $packed tests/data/cifar10-sample.tar.xz || return 1
+    echo $packed
+}
+
+same_bits() {
+    /usr/bin/python3 - "$@" << 'END'
+import sys
+import h5py
+
+def arrays(file):
+    with h5py.File(file) as f:
+        found = {}
+        for group in "params", "ema":
+            f[group].visititems(lambda name, item: found.update({f"{group}/{name}": item[()].tobytes()})
+                                if isinstance(item, h5py.Dataset) else None)
+        return found
+
+a, b = map(arrays, sys.argv[1:])
+different = sorted(name for name in a.keys() | b.keys() if a.get(name) != b.get(name))
+sys.exit(f"of {len(a)} data sets differ: {different}" if different or len(a) != 20 else 0)
+END
+}
+
+ranks_start() {
+    local ranks=$1 directory=$2
+    shift 2
+    rm -rf "$directory" && mkdir -p "$directory" || return 1
+    mpirun -np "$ranks" bash -c 'echo $$ > "$0/pid.$OMPI_COMM_WORLD_RANK" && exec ./cifar10_mpi "$@"' "$directory" "$@" \
+        > "$directory/output" 2>&1 < /dev/null &
+    job=$!
+}
+
+wait_for() {
+    local tries
+    for ((tries = 10 * $1; tries > 0; tries--)); do
+        if grep -qE -- "$2" "$3" 2> /dev/null; then return 0; fi
+        sleep 0.1
+    done
+    tail -n 20 "$3"
+    return 1
 }
