@@ -119,18 +119,17 @@ static int convolution_pool_forward(struct operation *o, struct error *why)
     return 0;
 }
 
-/* Only the inside is written: the zeros around it stay. A stride above the kernel's size leaves the last pixels out. */
+/* Only the inside is written: the zeros around it stay. */
 static void pad_image(const struct operation *o, int n)
 {
     const struct net_layer *l = o->layer;
     const struct convolution_pool *own = o->own;
     size_t line = (size_t)l->in.width * l->in.channels, padded_line = (size_t)own->padded_width * l->in.channels;
-    size_t left = (size_t)l->pad_left * l->in.channels, width = line < padded_line - left ? line : padded_line - left;
     float *image = own->images + n * own->image_size;
     int height = (int)(own->image_size / padded_line);
     for (int y = 0; y < l->in.height && y + l->pad_top < height; y++)
-        memcpy(image + (y + l->pad_top) * padded_line + left, o->x + ((size_t)n * l->in.height + y) * line,
-               width * sizeof(float));
+        memcpy(image + (y + l->pad_top) * padded_line + (size_t)l->pad_left * l->in.channels,
+               o->x + ((size_t)n * l->in.height + y) * line, line * sizeof(float));
 }
 
 /* sums (rows, size) += the sum of d[i] times the patch at p[i]; four patches share the way of the sums to memory. */
