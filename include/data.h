@@ -33,7 +33,7 @@ int pack_run(const struct pack_request *request, struct error *why);
 /* ---- dataset: one split of a packed file, in memory once a node ---- */
 struct dataset {
     char file[4096], split[8], name[64];
-    char sha256[65]; /* of the images, from the file: the data's identity */
+    char sha256[65]; /* of the digests of images and labels and of the class names: the data's identity */
     int64_t count;
     int height, width, channels, classes;
     char (*class_names)[64];

@@ -58,7 +58,7 @@ static const struct flag flags[] = {
     {"slices", TRAIN | BENCH, INTEGER, "N", "0", 0, 65536, NULL, "of a global batch, 0 = one a rank, fastest",
      AT(slices)},
     {"seed", TRAIN, INTEGER, "N", "1", 0, 1e18, NULL, "of parameters, order and distortions", AT(seed)},
-    {"learning-rate", TRAIN, REAL, "X", "0.1", 0, 1e3, NULL, "at the start", AT(learning_rate)},
+    {"learning-rate", TRAIN, REAL, "X", "0.1", 1e-12, 1e3, NULL, "at the start", AT(learning_rate)},
     {"lr-decay-factor", TRAIN, REAL, "X", "0.1", 0, 1, NULL, "the rate is multiplied by this", AT(lr_decay_factor)},
     {"lr-decay-epochs", TRAIN, REAL, "X", "350", 1e-3, 1e9, NULL, "every so many epochs", AT(lr_decay_epochs)},
     {"ema-decay", TRAIN, REAL, "X", "0.9999", 0, 1, NULL, "of the parameters' moving averages", AT(ema_decay)},
@@ -315,6 +315,8 @@ static int options_check(const struct options *options, const bool *given, struc
     for (size_t i = 0; i < sizeof exclusive / sizeof *exclusive; i++)
         if (was_given(given, exclusive[i][0]) && was_given(given, exclusive[i][1]))
             return error_set(why, "--%s and --%s exclude each other: give one", exclusive[i][0], exclusive[i][1]);
+    if (was_given(given, "epochs") && options->epochs <= 0) /* 0 stands for an option that was not given */
+        return error_set(why, "--epochs '%g' is not a number above 0", options->epochs);
     if (options->command == COMMAND_PACK && !options->download && !*options->from)
         return error_set(why, "pack needs a source: --from DIRECTORY-OR-ARCHIVE, or --download");
     if (options->command == COMMAND_PACK && !options->download && (*options->url || *options->md5))

@@ -67,20 +67,31 @@ static int find_file(struct evaluation *e, char *file, size_t size, struct error
     return 0;
 }
 
+static bool same_classes(const struct dataset *dataset, const struct checkpoint *checkpoint)
+{
+    if (dataset->classes != checkpoint->classes)
+        return false;
+    for (int i = 0; i < dataset->classes; i++)
+        if (strcmp(dataset->class_names[i], checkpoint->class_names[i]))
+            return false;
+    return true;
+}
+
 static int peek(const struct evaluation *e, const char *file, struct found *found, struct error *why)
 {
     struct checkpoint checkpoint = {0};
     if (checkpoint_peek(&checkpoint, file, why))
         return -1;
+    bool same = same_classes(&e->dataset, &checkpoint);
     free(checkpoint.class_names);
     *found = (struct found){.any = true, .step = checkpoint.step, .classes = checkpoint.classes,
                             .channels = checkpoint.channels};
     memcpy(found->model, checkpoint.model, sizeof found->model);
-    if (found->classes != e->dataset.classes || found->channels != e->dataset.channels)
-        return error_set(why, "%s tells %d classes in images of %d channels apart; %s has %d classes and %d channels",
-                         file, found->classes, found->channels, e->dataset.file, e->dataset.classes,
-                         e->dataset.channels);
-    return 0;
+    if (same && found->channels == e->dataset.channels)
+        return 0;
+    return error_set(why, "%s tells %d classes in images of %d channels apart; %s has %d classes%s and %d channels", file,
+                     found->classes, found->channels, e->dataset.file, e->dataset.classes,
+                     found->classes == e->dataset.classes && !same ? " of other names" : "", e->dataset.channels);
 }
 
 /* Once: the net that the checkpoint is of. */

@@ -40,8 +40,8 @@ static int load_file(struct run *run, const char *file, struct error *why)
     if (found.seed != run->state.seed)
         return error_set(why, "%s was trained with --seed %" PRIu64 ", not %" PRIu64, file, found.seed, run->state.seed);
     if (strcmp(found.dataset_sha256, run->state.dataset_sha256))
-        return error_set(why, "%s was trained on other images (%s) than those of %s", file, found.dataset,
-                         run->dataset.file);
+        return error_set(why, "%s was trained on other images, labels or classes (%s) than those of %s", file,
+                         found.dataset, run->dataset.file);
     run->state = found;
     run->saved_step = found.step;
     snprintf(run->resumed_from, sizeof run->resumed_from, "%s", file);

@@ -1,8 +1,7 @@
 /* Setting a run up. Steps that can fail on one rank alone end in world_agree. */
-#include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "clock.h"
 #include "train.h"
@@ -85,9 +84,10 @@ static void set_last_step(struct run *run)
     const struct checkpoint *state = &run->state;
     run->last_step = (uint64_t)run->options->max_steps;
     if (run->options->epochs > 0) {
-        double left = run->options->epochs * (double)run->dataset.count - (double)state->position;
-        double steps = left > 0 ? left / run->global_batch : 0;
-        run->last_step = state->step + (uint64_t)steps + (steps > (double)(uint64_t)steps);
+        /* whole samples: 1.1 is a little more than 1.1, and would make a step more */
+        uint64_t samples = (uint64_t)fmax(1, round(run->options->epochs * (double)run->dataset.count));
+        uint64_t left = samples > state->position ? samples - state->position : 0, batch = (uint64_t)run->global_batch;
+        run->last_step = state->step + (left + batch - 1) / batch;
     }
 }
 

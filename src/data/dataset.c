@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "data.h"
+#include "digest.h"
 #include "store.h"
 
 enum { FORMAT_VERSION = 1, SIDE_MAX = 8192, CHANNELS_MAX = 4, CLASSES_MAX = 256 };
@@ -77,6 +78,22 @@ static int check_labels(const struct dataset *dataset, const struct h5_shape *sh
     return 0;
 }
 
+/* Pixels alone do not make a data set: the same images under other labels are another one. */
+static int identify(struct dataset *dataset, struct h5 *h5, const char *images, const char *labels, struct error *why)
+{
+    char of_images[DIGEST_TEXT], of_labels[DIGEST_TEXT];
+    struct digest digest;
+    struct error ignored;
+    if (h5_get_text(h5, images, "sha256", of_images, sizeof of_images, why) ||
+        h5_get_text(h5, labels, "sha256", of_labels, sizeof of_labels, why) || digest_open(&digest, "sha256", why))
+        return -1;
+    int status = digest_add(&digest, of_images, strlen(of_images) + 1, why) ||
+                 digest_add(&digest, of_labels, strlen(of_labels) + 1, why);
+    for (int i = 0; i < dataset->classes && !status; i++)
+        status = digest_add(&digest, dataset->class_names[i], strlen(dataset->class_names[i]) + 1, why);
+    return digest_close(&digest, status ? NULL : dataset->sha256, status ? &ignored : why) || status ? -1 : 0;
+}
+
 static int read_header(struct dataset *dataset, struct h5 *h5, struct error *why)
 {
     char images[32], labels[32];
@@ -86,9 +103,9 @@ static int read_header(struct dataset *dataset, struct h5 *h5, struct error *why
     if (check_format(h5, dataset->file, why) || read_classes(dataset, h5, why) ||
         h5_get_text(h5, "/", "name", dataset->name, sizeof dataset->name, why) ||
         h5_shape(h5, images, &shape, why) || check_images(dataset, &shape, why) ||
-        h5_get_text(h5, images, "sha256", dataset->sha256, sizeof dataset->sha256, why))
+        h5_shape(h5, labels, &shape, why) || check_labels(dataset, &shape, why))
         return -1;
-    return h5_shape(h5, labels, &shape, why) ? -1 : check_labels(dataset, &shape, why);
+    return identify(dataset, h5, images, labels, why);
 }
 
 /* Nodes may have files of their own under one name: they must be copies. */

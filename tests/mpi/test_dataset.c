@@ -28,6 +28,7 @@ struct content {
     int64_t version;
     int classes;
     bool without_sha256;
+    const char *class_name, *label_digest; /* where not NULL */
     struct h5_shape images, labels;
     int label; /* of the last image, where not 0 */
 };
@@ -60,7 +61,7 @@ static void write_texts(struct h5 *h5, const struct content *content)
     struct error why;
     const char *names[300];
     for (int i = 0; i < content->classes; i++)
-        names[i] = "a class";
+        names[i] = content->class_name ? content->class_name : "a class";
     must(h5_set_text(h5, "/", "format", content->format, &why), &why);
     must(h5_set_integer(h5, "/", "format_version", content->version, &why), &why);
     must(h5_set_text(h5, "/", "name", "CIFAR-X", &why), &why);
@@ -92,6 +93,7 @@ static void write_split(struct h5 *h5, const char *split, const struct content *
     if (content->label)
         bytes[labels - 1] = (uint8_t)content->label;
     must(h5_put(h5, name, 0, labels, data, &why), &why);
+    must(h5_set_text(h5, name, "sha256", content->label_digest ? content->label_digest : digest, &why), &why);
 }
 
 /* Collective. The file, made by rank 0. */
@@ -143,7 +145,6 @@ static void test_every_rank_sees_every_row(void **state)
     assert_int_equal(dataset.classes, CLASSES);
     assert_string_equal(dataset.class_names[CLASSES - 1], "a class");
     assert_string_equal(dataset.name, "CIFAR-X");
-    assert_string_equal(dataset.sha256, digest);
     for (int64_t i = 0; i < ROWS_MAX * 60; i++)
         assert_int_equal(dataset.images[i], pixel(i));
     for (int64_t i = 0; i < ROWS_MAX; i++)
@@ -243,6 +244,36 @@ static void damage_file(bool cut)
     must(world_barrier(&world, false, &why), &why);
 }
 
+/* Collective. What tells the data in the file from other data. */
+static void find_identity(const struct content *content, char sha256[65])
+{
+    struct dataset dataset;
+    struct error why = {""};
+    make_file(content);
+    must(dataset_open(&dataset, &world, file, "train", &why), &why);
+    strcpy(sha256, dataset.sha256);
+    dataset_close(&dataset);
+    must(world_barrier(&world, false, &why), &why);
+}
+
+static void test_labels_and_classes_are_part_of_the_identity(void **state)
+{
+    (void)state;
+    char first[65], same[65], other_labels[65], other_names[65];
+    struct content other = good;
+    find_identity(&good, first);
+    find_identity(&good, same);
+    assert_int_equal(strlen(first), 64);
+    assert_string_equal(first, same);
+    other.label_digest = "fedcba";
+    find_identity(&other, other_labels);
+    other = good;
+    other.class_name = "another class";
+    find_identity(&other, other_names);
+    assert_string_not_equal(first, other_labels);
+    assert_string_not_equal(first, other_names);
+}
+
 static void test_damaged_files(void **state)
 {
     (void)state;
@@ -304,6 +335,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_rank_sees_every_row), cmocka_unit_test(test_wrong_shapes_and_types),
         cmocka_unit_test(test_wrong_labels_and_classes),  cmocka_unit_test(test_other_files),
+        cmocka_unit_test(test_labels_and_classes_are_part_of_the_identity),
         cmocka_unit_test(test_damaged_files),             cmocka_unit_test(test_ranks_must_have_the_same_file),
     };
     struct error why;

@@ -34,6 +34,29 @@ check "--resume FILE into a new directory" train --train-dir "$tmp/branch" --max
 check "--resume with the newest checkpoint of the directory" train --train-dir "$tmp/branch" --max-steps 5 --resume "$tmp/branch/../branch/checkpoint-00000003.h5"
 check "holds the log from there on" test "$(grep -o 'step [0-9]*, loss' "$tmp/branch/train.log" | tr -d '\n')" = "step 3, lossstep 4, lossstep 5, loss"
 
+# What --epochs, a decimal, comes to in steps: 1.1 * 1000 images are 1100, not one more.
+check "1.1 epochs" train --train-dir "$tmp/epochs" --epochs 1.1 --batch-size 50
+check "of 1000 images are 11 steps of 100" test -e "$tmp/epochs/checkpoint-00000011.h5"
+
+# Other data under the same name.
+/usr/bin/python3 - "$data" "$tmp" <<'END' || skip "other data" "python3 with h5py is missing"
+import shutil, sys
+import h5py
+data, directory = sys.argv[1:]
+for name in ("labels", "names"):
+    shutil.copy(data, f"{directory}/{name}.h5")
+    with h5py.File(f"{directory}/{name}.h5", "r+") as f:
+        if name == "labels":
+            f["train/labels"].attrs["sha256"] = "0" * 64
+        else:
+            f.attrs["class_names"] = f.attrs["class_names"][::-1]
+END
+if [ -s "$tmp/names.h5" ]; then
+    refused "the same images under other labels" "was trained on other images, labels" train --train-dir "$tmp/run" --max-steps 6 --data "$tmp/labels.h5"
+    refused "and classes of other names" "was trained on other images, labels" train --train-dir "$tmp/run" --max-steps 6 --data "$tmp/names.h5"
+    refused "which eval sees too" "classes of other names" run eval --run-once --checkpoint "$last" --data "$tmp/names.h5"
+fi
+
 # Which failures are passed by.
 mkdir "$tmp/torn"
 cp "$last" "$tmp/torn"
