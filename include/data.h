@@ -21,14 +21,19 @@
  * All of it streams: memory does not grow with the source. Says what it packed, in one line on standard output. */
 struct pack_request {
     const char *from;   /* directory or archive; NULL with download */
-    bool download;      /* the original archive, kept beside the output until it is packed */
+    bool download;      /* the original archive: what is verified stays, as OUT.h5.part, until it is packed */
     const char *url;    /* NULL = the published one; http(s):// or file:// */
-    const char *md5;    /* NULL = the published one; "" = not verified (said once) */
+    const char *md5;    /* NULL = the published one; "" = not verified (said once), hence never resumed */
     const char *output; /* OUT.h5 */
     int image_size;     /* of image folders: other sizes are resized to it, said once; 32 */
     bool progress;      /* a progress line on standard error */
 };
-int pack_run(const struct pack_request *request, struct error *why);
+/* Files of names of their own, "" where there is none, that are removed when pack_run returns. A process that is
+ * ended before has to remove them itself: the names are written before the files are and stay in place. */
+struct pack_unfinished {
+    char packed[4096], download[4096];
+};
+int pack_run(const struct pack_request *request, struct pack_unfinished *unfinished, struct error *why);
 
 /* ---- dataset: one split of a packed file, in memory once a node ---- */
 struct dataset {

@@ -90,6 +90,8 @@ int h5_make_group(struct h5 *h5, const char *name, struct error *why);
 int file_beside(const char *file, char *temporary, size_t size, struct error *why);
 /* 0 where the system can read `file` to its end, whatever it holds. */
 int file_readable(const char *file, struct error *why);
+/* A new, empty file beside, of a name that is nobody else's: ".NAME.XXXXXX.tmp". */
+int file_new_beside(const char *file, char *temporary, size_t size, struct error *why);
 /* Writes `file` (created or truncated) as a whole. */
 int file_write(const char *file, const void *data, size_t bytes, struct error *why);
 /* Flushes `temporary` to disk, renames it to `file`, flushes the directory. */

@@ -1,3 +1,4 @@
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -5,6 +6,25 @@
 
 #include "commands.h"
 #include "data.h"
+
+/* What a signal handler may touch: the names of files that only a finished pack may leave. */
+static struct pack_unfinished unfinished;
+
+static void remove_unfinished(int signal_number)
+{
+    unlink(unfinished.packed);
+    unlink(unfinished.download);
+    raise(signal_number); /* again, to end as it would have: SA_RESETHAND */
+}
+
+static void watch_signals(void)
+{
+    static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+    struct sigaction action = {.sa_handler = remove_unfinished, .sa_flags = SA_RESETHAND}, before;
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+        if (!sigaction(signals[i], NULL, &before) && before.sa_handler != SIG_IGN) /* nohup */
+            sigaction(signals[i], &action, NULL);
+}
 
 /* Whether a person sees standard error on a terminal that can draw. */
 static bool is_terminal(void)
@@ -26,7 +46,8 @@ static int pack(const struct options *options, struct error *why)
         .image_size = (int)options->image_size,
         .progress = is_terminal(),
     };
-    return pack_run(&request, why);
+    watch_signals();
+    return pack_run(&request, &unfinished, why);
 }
 
 int command_pack(const struct options *options, const struct world *world)

@@ -16,8 +16,9 @@ enum { PATH_TEXT = 4096 };
 
 struct packing {
     const struct pack_request *request;
+    struct pack_unfinished *unfinished;
     const char *from; /* what is read: the request's, or what was downloaded */
-    char part[PATH_TEXT], temporary[PATH_TEXT];
+    char part[PATH_TEXT]; /* of a verified download */
     struct survey survey;
     struct source source;
     struct writer writer;
@@ -45,12 +46,15 @@ static int download(struct packing *packing, struct error *why)
 {
     const struct pack_request *request = packing->request;
     const char *md5 = request->md5 ? request->md5 : published_md5;
-    if (snprintf(packing->part, PATH_TEXT, "%s.part", request->output) >= PATH_TEXT)
-        return error_set(why, "%.64s...: the file name is too long", request->output);
-    if (!md5[0])
+    char *unverified = packing->unfinished->download;
+    if (!md5[0]) {
         fprintf(stderr, "The download is not verified: --md5 none\n");
-    packing->from = packing->part;
-    return download_fetch(request->url ? request->url : published_url, md5, packing->part, request->progress, why);
+        if (file_new_beside(request->output, unverified, sizeof packing->unfinished->download, why))
+            return -1;
+    } else if (snprintf(packing->part, PATH_TEXT, "%s.part", request->output) >= PATH_TEXT)
+        return error_set(why, "%.64s...: the file name is too long", request->output);
+    packing->from = md5[0] ? packing->part : unverified;
+    return download_fetch(request->url ? request->url : published_url, md5, packing->from, request->progress, why);
 }
 
 /* All samples, one after the other, from the source to the file. */
@@ -118,7 +122,7 @@ static int write_label_of_the_box(struct packing *packing, struct error *why)
 static int write_file(struct packing *packing, struct error *why)
 {
     if (source_open(&packing->source, &packing->survey, packing->from, packing->request->image_size, why) ||
-        writer_open(&packing->writer, packing->temporary, packing->source.side, why) || copy_samples(packing, why) ||
+        writer_open(&packing->writer, packing->unfinished->packed, packing->source.side, why) || copy_samples(packing, why) ||
         writer_finish(&packing->writer, why) || write_label_of_the_box(packing, why))
         return -1;
     return 0;
@@ -129,12 +133,10 @@ static int write_beside(struct packing *packing, struct error *why)
 {
     struct error ignored;
     struct stat made;
-    const char *output = packing->request->output;
+    const char *output = packing->request->output, *temporary = packing->unfinished->packed;
     int status = write_file(packing, why), closed = writer_close(&packing->writer, status ? &ignored : why);
-    if (status || closed || stat(packing->temporary, &made) || file_commit(packing->temporary, output, why)) {
-        unlink(packing->temporary);
+    if (status || closed || stat(temporary, &made) || file_commit(temporary, output, why))
         return -1;
-    }
     packing->bytes = made.st_size;
     return 0;
 }
@@ -163,26 +165,29 @@ static int pack(struct packing *packing, struct error *why)
     if (!stat(request->output, &status) && !S_ISREG(status.st_mode))
         return error_set(why, "%s: is there and no file that could be replaced", request->output);
     if (make_directory(request->output, why) ||
-        file_beside(request->output, packing->temporary, PATH_TEXT, why) ||
+        file_new_beside(request->output, packing->unfinished->packed, sizeof packing->unfinished->packed, why) ||
         (request->download && download(packing, why)) || survey_take(&packing->survey, packing->from, why) ||
         write_beside(packing, why))
         return -1;
     tell(packing, clock_seconds() - started);
-    if (request->download)
-        unlink(packing->part);
+    unlink(packing->part);
     return 0;
 }
 
-int pack_run(const struct pack_request *request, struct error *why)
+int pack_run(const struct pack_request *request, struct pack_unfinished *unfinished, struct error *why)
 {
     struct packing *packing = memory_new(1, sizeof *packing, "the packing", why);
     if (!packing)
         return -1;
     packing->request = request;
+    packing->unfinished = unfinished;
+    *unfinished = (struct pack_unfinished){"", ""};
     packing->from = request->from;
     int status = pack(packing, why);
     source_close(&packing->source);
     survey_free(&packing->survey);
     free(packing);
+    unlink(unfinished->packed); /* fine where it was renamed */
+    unlink(unfinished->download);
     return status;
 }

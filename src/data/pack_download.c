@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -109,6 +110,10 @@ static int fetch(const char *url, const char *part, bool progress, bool *resumed
     transfer.file = open(part, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
     if (transfer.file < 0)
         return error_set(why, "%s: cannot be written: %s", part, strerror(errno));
+    if (flock(transfer.file, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK) {
+        close(transfer.file);
+        return error_set(why, "%s: another process is downloading into it", part);
+    }
     transfer.start = lseek(transfer.file, 0, SEEK_END);
     *resumed = transfer.start > 0;
     int status = transfer.start < 0 ? error_set(why, "%s: is not a file to write to: %s", part, strerror(errno))

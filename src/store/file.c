@@ -3,7 +3,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Length of the directory part of `file`, its last slash included; 0 where there is none. */
@@ -13,12 +15,12 @@ static int directory_length(const char *file)
     return slash ? (int)(slash - file) + 1 : 0;
 }
 
-int file_beside(const char *file, char *temporary, size_t size, struct error *why)
+static int name_beside(const char *file, const char *suffix, char *temporary, size_t size, struct error *why)
 {
     int directory = directory_length(file);
     if (!file[directory])
         return error_set(why, "'%s': names no file", file);
-    int length = snprintf(temporary, size, "%.*s.%s.tmp", directory, file, file + directory);
+    int length = snprintf(temporary, size, "%.*s.%s%s", directory, file, file + directory, suffix);
     if (length < 0 || (size_t)length >= size)
         return error_set(why, "%.64s...: the file name is too long", file);
     return 0;
@@ -35,6 +37,27 @@ int file_readable(const char *file, struct error *why)
     if (descriptor >= 0)
         close(descriptor);
     return status;
+}
+
+int file_beside(const char *file, char *temporary, size_t size, struct error *why)
+{
+    return name_beside(file, ".tmp", temporary, size, why);
+}
+
+int file_new_beside(const char *file, char *temporary, size_t size, struct error *why)
+{
+    if (name_beside(file, ".XXXXXX.tmp", temporary, size, why))
+        return -1;
+    int descriptor = mkostemps(temporary, (int)strlen(".tmp"), O_CLOEXEC);
+    if (descriptor < 0) {
+        temporary[0] = '\0';
+        return error_set(why, "%s: no file can be made beside it: %s", file, strerror(errno));
+    }
+    mode_t mask = umask(0); /* which mkostemps passes by */
+    umask(mask);
+    fchmod(descriptor, 0666 & ~mask);
+    close(descriptor);
+    return 0;
 }
 
 int file_write(const char *file, const void *data, size_t bytes, struct error *why)

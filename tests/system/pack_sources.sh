@@ -73,4 +73,49 @@ refused "an empty one" "one/data_batch_1.bin: is empty" pack --from "$one" "$oth
 odd; seq 10 | sed 's/^/kind /' > "$tmp/odd/batches.meta.txt"
 classes() { pack --from "$1" "$other" && h5dump -a /class_names "$other" | grep -q 'SIMPLE { ( 10 )'; }
 check "batches.meta.txt beside images adds no classes" classes "$tmp/odd"
+
+# ---- nothing half-made stays, and nobody writes to another's file
+out=$tmp/out
+mkdir "$out"
+left() { [ "$(ls -A "$out")" = "$1" ] || { ls -A "$out"; return 1; }; }
+head -c 3000 "$tmp/bin.tar.gz" > "$tmp/cut.tar.gz"
+fetch() { pack --download --md5 none --url "file://$tmp/$1" "$out/a.h5"; }
+refused "an unverified archive that is cut" "Truncated|truncated|damaged" fetch cut.tar.gz
+check "leaves nothing" left ""
+head -c 1000 "$tmp/bin.tar.gz" > "$out/a.h5.part"
+check "an unverified download goes on from nothing that is there" fetch bin.tar.gz
+rm -f "$out/a.h5.part"
+check "and gives the same data set" same_data "$dir" "$out/a.h5"
+check "which others may read, as umask has it" test "$(stat -c %a "$out/a.h5")" = "$(printf %o $((0666 & ~$(umask))))"
+rm -f "$out"/*
+
+large=$tmp/large
+mkdir "$large"
+for n in 1 2 3 4 5; do truncate -s $((10000 * 3073)) "$large/data_batch_$n.bin"; done
+until_there() { for _ in $(seq 200); do compgen -G "$1" > /dev/null && return; sleep 0.02; done; echo "no $1"; return 1; }
+stopped() { # SIGNAL FILES COMMAND...: sends the signal as soon as there are such files
+    "${@:3}" > "$tmp/said" 2>&1 &
+    local pid=$!
+    until_there "$2" && kill -s "$1" $pid
+    wait $pid
+    [ $? -eq $((128 + $(kill -l "$1"))) ] || { cat "$tmp/said"; return 1; }
+}
+set -m # background jobs take SIGINT
+for signal in INT TERM; do
+    check "SIG$signal ends packing" stopped $signal "$out/.a.h5.*.tmp" ./cifar10_mpi pack --from "$large" "$out/a.h5"
+    check "and leaves nothing" left ""
+done
+stall='import socket
+s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1], flush=True)
+c = s.accept()[0]; c.recv(4096); c.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: 99999\r\n\r\n" + bytes(5000)); c.recv(1)'
+/usr/bin/python3 -c "$stall" > "$tmp/port" &
+until_there "$tmp/port" && sleep 0.5
+check "SIGINT ends an unverified download" stopped INT "$out/.a.h5.*.tmp" ./cifar10_mpi pack --download --md5 none --url "http://127.0.0.1:$(cat "$tmp/port")/x" "$out/a.h5"
+check "and leaves nothing" left ""
+two() { # packs that write the same file at the same time
+    pack --from "$large" "$out/a.h5" > /dev/null &
+    pack --from "$bin" "$out/a.h5" > /dev/null && wait $! && ./cifar10_mpi inspect "$out/a.h5"
+}
+check "two packs to one file both succeed" two
+check "and leave it whole, and nothing else" left a.h5
 finish

@@ -118,6 +118,13 @@ static void test_beside(void **state)
     assert_string_equal(temporary, "/.a.h5.tmp");
     assert_refused(file_beside("data/", temporary, sizeof temporary, &why), "names no file");
     assert_refused(file_beside("data/cifar10.h5", temporary, 20, &why), "too long");
+    char one[64], two[64];
+    assert_fine(file_new_beside(path("x"), one, sizeof one, &why));
+    assert_fine(file_new_beside(path("x"), two, sizeof two, &why));
+    assert_string_not_equal(one, two);
+    assert_int_equal(access(one, W_OK) | unlink(one) | unlink(two), 0);
+    assert_refused(file_new_beside("/no/such/x", one, sizeof one, &why), "/no/such/x: no file can be made beside it: No such");
+    assert_string_equal(one, "");
     assert_fine(file_write(path("new"), "new", 3, &why));
     assert_fine(file_write(path("old"), "old one", 7, &why));
     assert_fine(file_commit(path("new"), path("old"), &why));
