@@ -12,7 +12,9 @@ struct image {
     uint8_t *pixels;   /* (height, width, 3): RGB; NULL in a zeroed one */
 };
 
-enum { IMAGE_SIDE_MAX = 8192, IMAGE_CHANNELS = 3, IMAGE_FILE_MAX = 64 << 20 /* bytes of a file worth reading */ };
+/* A small file may claim many pixels, or a scan over all of them again and again: bounds of memory and time. */
+enum { IMAGE_SIDE_MAX = 8192, IMAGE_PIXELS_MAX = 1 << 24, IMAGE_SCANS_MAX = 100, IMAGE_CHANNELS = 3 };
+enum { IMAGE_FILE_MAX = 64 << 20 }; /* bytes of a file worth reading */
 
 /* Decodes a whole JPEG or PNG file that lies in memory; told apart by its first bytes. Grey and
  * palette become RGB, alpha is dropped, 16 bits become 8. `name` is for the sentence (NULL: the caller

@@ -14,6 +14,8 @@ static int image_reserve(struct image *image, uint32_t height, uint32_t width, u
 {
     if (height < 1 || width < 1 || height > IMAGE_SIDE_MAX || width > IMAGE_SIDE_MAX)
         return error_set(why, "is %u x %u pixels, but sides of 1 to %d are expected", width, height, IMAGE_SIDE_MAX);
+    if ((uint64_t)height * width > IMAGE_PIXELS_MAX)
+        return error_set(why, "is %u x %u pixels, but at most %d in all are expected", width, height, IMAGE_PIXELS_MAX);
     image->height = (int)height;
     image->width = (int)width;
     image->pixels = memory_new((size_t)height * width, channels, "its pixels", why);
@@ -25,6 +27,7 @@ static int image_reserve(struct image *image, uint32_t height, uint32_t width, u
 struct jpeg {
     struct jpeg_decompress_struct decoder;
     struct jpeg_error_mgr errors;
+    struct jpeg_progress_mgr progress;
     jmp_buf escape;
     char text[JMSG_LENGTH_MAX];
 };
@@ -45,7 +48,17 @@ static void jpeg_warn(j_common_ptr decoder, int level)
         jpeg_fail(decoder);
 }
 
-/* All calls that may end in jpeg_fail; nothing of this frame is needed after that jump. */
+/* The library asks for this between the rows of every scan. */
+static void jpeg_watch(j_common_ptr decoder)
+{
+    struct jpeg *jpeg = decoder->client_data;
+    if (jpeg->decoder.input_scan_number <= IMAGE_SCANS_MAX)
+        return;
+    snprintf(jpeg->text, sizeof jpeg->text, "it has more than %d scans", IMAGE_SCANS_MAX);
+    longjmp(jpeg->escape, 1);
+}
+
+/* All calls that may end in jpeg_fail or jpeg_watch; nothing of this frame is needed after that jump. */
 static int jpeg_read(struct jpeg *jpeg, struct image *image, const uint8_t *bytes, size_t size, struct error *why)
 {
     struct jpeg_decompress_struct *decoder = &jpeg->decoder;
@@ -75,6 +88,8 @@ static int jpeg_decode(struct image *image, const uint8_t *bytes, size_t size, s
     if (setjmp(jpeg.escape))
         return error_set(why, "the JPEG library does not start: %s", jpeg.text);
     jpeg_create_decompress(&jpeg.decoder);
+    jpeg.progress.progress_monitor = jpeg_watch;
+    jpeg.decoder.progress = &jpeg.progress;
     int status = jpeg_read(&jpeg, image, bytes, size, why);
     jpeg_destroy_decompress(&jpeg.decoder);
     return status;

@@ -39,8 +39,13 @@ static struct file png_of(uint32_t format, const uint8_t *pixels)
     return file;
 }
 
-static struct file jpeg_of(int height, int width, J_COLOR_SPACE space, int components, const uint8_t *pixels)
+/* scans: 0 for a plain image; else of a progressive grey one: the means, then each frequency of its own, twice. */
+static struct file jpeg_of_scans(int height, int width, J_COLOR_SPACE space, int components, const uint8_t *pixels,
+                                 int scans)
 {
+    jpeg_scan_info script[127] = {{1, {0}, 0, 0, 0, 0}};
+    for (int i = 0; i < 126; i++)
+        script[1 + i] = (jpeg_scan_info){1, {0}, 1 + i % 63, 1 + i % 63, i < 63 ? 0 : 1, i < 63 ? 1 : 0};
     struct jpeg_compress_struct encoder;
     struct jpeg_error_mgr errors;
     struct file file = {NULL, 0};
@@ -53,6 +58,8 @@ static struct file jpeg_of(int height, int width, J_COLOR_SPACE space, int compo
     encoder.in_color_space = space;
     jpeg_set_defaults(&encoder);
     jpeg_set_quality(&encoder, 100, TRUE);
+    encoder.scan_info = scans ? script : NULL;
+    encoder.num_scans = scans;
     jpeg_start_compress(&encoder, TRUE);
     for (int y = 0; y < height; y++) {
         JSAMPROW row = (JSAMPROW)pixels + (size_t)y * (size_t)(width * components);
@@ -61,6 +68,11 @@ static struct file jpeg_of(int height, int width, J_COLOR_SPACE space, int compo
     jpeg_finish_compress(&encoder);
     jpeg_destroy_compress(&encoder);
     return file;
+}
+
+static struct file jpeg_of(int height, int width, J_COLOR_SPACE space, int components, const uint8_t *pixels)
+{
+    return jpeg_of_scans(height, width, space, components, pixels, 0);
 }
 
 static void test_png_channels(void **state)
@@ -139,6 +151,42 @@ static void test_sides(void **state)
     image_free(&image);
     free(file.bytes);
     free(pixels);
+}
+
+/* A flat image of many pixels is a small file. */
+static void test_pixels(void **state)
+{
+    (void)state;
+    struct error why;
+    struct image image = {0};
+    enum { SIDE = 4096 }; /* squared: just what is allowed */
+    uint8_t *pixels = calloc(SIDE, SIDE + 1);
+    struct file file = jpeg_of(SIDE, SIDE + 1, JCS_GRAYSCALE, 1, pixels);
+    assert_int_equal(image_decode(&image, file.bytes, file.size, "bomb.jpg", &why), -1);
+    assert_string_equal(why.text, "bomb.jpg: is 4097 x 4096 pixels, but at most 16777216 in all are expected");
+    free(file.bytes);
+    file = jpeg_of(SIDE, SIDE, JCS_GRAYSCALE, 1, pixels);
+    assert_int_equal(image_decode(&image, file.bytes, file.size, NULL, &why), 0);
+    image_free(&image);
+    free(file.bytes);
+    free(pixels);
+}
+
+static void test_scans(void **state)
+{
+    (void)state;
+    struct error why;
+    struct image image = {0};
+    uint8_t pixels[HEIGHT * WIDTH];
+    paint(pixels, 1);
+    struct file file = jpeg_of_scans(HEIGHT, WIDTH, JCS_GRAYSCALE, 1, pixels, IMAGE_SCANS_MAX);
+    assert_int_equal(image_decode(&image, file.bytes, file.size, NULL, &why), 0);
+    image_free(&image);
+    free(file.bytes);
+    file = jpeg_of_scans(HEIGHT, WIDTH, JCS_GRAYSCALE, 1, pixels, IMAGE_SCANS_MAX + 1);
+    assert_int_equal(image_decode(&image, file.bytes, file.size, "slow.jpg", &why), -1);
+    assert_string_equal(why.text, "slow.jpg: is a JPEG image that cannot be decoded: it has more than 100 scans");
+    free(file.bytes);
 }
 
 /* Every beginning of a file is refused; a changed byte may go unseen, but does no harm. The bytes lie
@@ -248,6 +296,7 @@ int main(void)
     cmocka_set_message_output(CM_OUTPUT_TAP);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_png_channels), cmocka_unit_test(test_jpeg_channels), cmocka_unit_test(test_cmyk),
+        cmocka_unit_test(test_pixels),       cmocka_unit_test(test_scans),
         cmocka_unit_test(test_sides),        cmocka_unit_test(test_damage),        cmocka_unit_test(test_neither),
         cmocka_unit_test(test_growing),      cmocka_unit_test(test_shrinking),     cmocka_unit_test(test_flat),
     };
