@@ -123,7 +123,9 @@ else
 fi
 if small_disk full size=4k && mkdir "$tmp/log" && touch "$tmp/full/train.log" && ln -s "$tmp/full/train.log" "$tmp/log" &&
     ! head -c 100000 /dev/zero > "$tmp/full/filler" 2> /dev/null; then
-    refused "a log on a full disk is told at the end" "log/train.log is not complete" train --train-dir "$tmp/log" --max-steps 3
+    fails() { ! "$@" 2> "$tmp/said"; }
+    check "a run whose log meets a full disk fails" fails train --train-dir "$tmp/log" --max-steps 3
+    check "told when it happens, and at the end" test "$(grep -cE 'log/train.log(: a line cannot be written| is not complete)' "$tmp/said")" = 2
     check "and does not stop the run" test -s "$tmp/log/checkpoint-00000003.h5"
 else
     skip "a log on a full disk" "mounting is not permitted here"

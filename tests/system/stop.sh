@@ -50,7 +50,7 @@ all_gone() { # within 5 seconds; a zombie that nobody waits for has no cwd any m
 check "and leaves no rank behind" all_gone
 
 # A rate that sends all parameters to infinity: in the fourth update, after losses that are still finite.
-diverged="step [0-9]+: .* is not a finite number: the model has diverged; nothing was saved since step 0"
+diverged="step [0-9]+: .* (is not a finite number|are not finite numbers): the model has diverged; nothing was saved since step 0"
 refused "a model that diverges" "$diverged" train_all diverged --learning-rate 1000
 refused "one that diverges in the last update" "$diverged" train last_update --learning-rate 1000 --max-steps 4
 check "no checkpoint of them was saved" test "$(checkpoints diverged) $(checkpoints last_update)" = "checkpoint-* checkpoint-*"
