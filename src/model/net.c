@@ -36,11 +36,13 @@ static int lay_layer(struct net_layer *l, int classes, struct error *why)
 {
     const struct layer *layer = &l->layer;
     if (layer->kind == LAYER_CONVOLUTION || layer->kind == LAYER_MAX_POOL) {
-        if (layer->kernel < 1 || layer->stride < 1)
-            return error_set(why, "layer %s: kernel %d and stride %d must be at least 1", layer->name, layer->kernel,
-                             layer->stride);
+        if (layer->kernel < 1 || layer->stride < 1 || layer->kernel > SIDE_MAX || layer->stride > SIDE_MAX)
+            return error_set(why, "layer %s: kernel %d and stride %d are not between 1 and %d", layer->name,
+                             layer->kernel, layer->stride, SIDE_MAX);
         lay_window(l);
     }
+    if (layer->kind == LAYER_NORM && (layer->radius < 0 || layer->radius > CHANNELS_MAX))
+        return error_set(why, "layer %s: radius %d is not between 0 and %d", layer->name, layer->radius, CHANNELS_MAX);
     if (layer->kind == LAYER_CONVOLUTION || layer->kind == LAYER_DENSE) {
         l->layer.outputs = layer->outputs ? layer->outputs : classes;
         if (l->layer.outputs < 1 || l->layer.outputs > CHANNELS_MAX)
@@ -86,10 +88,11 @@ int net_init(struct net *net, const struct model *model, int channels, int class
         l->weights = net->parameters;
         l->biases = l->weights + l->weight_count;
         net->parameters = l->biases + l->bias_count;
+        if (net->parameters > INT_MAX / 2)
+            return error_set(why, "model %s: %zu parameters up to layer %s do not fit one message", model->name,
+                             net->parameters, l->layer.name);
         in = l->out;
     }
-    if (net->parameters > INT_MAX / 2)
-        return error_set(why, "model %s: %zu parameters do not fit one message", model->name, net->parameters);
     return 0;
 }
 

@@ -1,0 +1,325 @@
+/* Models: the tutorial's layout and its initial parameters, SAME padding, and what is refused. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model.h"
+
+static struct net tutorial_net(void)
+{
+    struct net net;
+    struct error why;
+    const struct model *model = model_find("tutorial", &why);
+    assert_non_null(model);
+    if (net_init(&net, model, 3, 10, &why))
+        fail_msg("%s", why.text);
+    return net;
+}
+
+static float *parameters_of(const struct net *net, uint64_t seed)
+{
+    float *parameters = malloc(net->parameters * sizeof *parameters);
+    assert_non_null(parameters);
+    net_parameters(net, seed, parameters);
+    return parameters;
+}
+
+/* ---- the tutorial's layout ---- */
+
+static void assert_shape(struct shape shape, int height, int width, int channels)
+{
+    assert_int_equal(shape.height, height);
+    assert_int_equal(shape.width, width);
+    assert_int_equal(shape.channels, channels);
+}
+
+static void test_layout(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        int height, width, channels;
+        size_t weights, biases;
+    } expected[] = {
+        {"conv1", 24, 24, 64, 5 * 5 * 3 * 64, 64},  {"pool1", 12, 12, 64, 0, 0},
+        {"norm1", 12, 12, 64, 0, 0},                {"conv2", 12, 12, 64, 5 * 5 * 64 * 64, 64},
+        {"norm2", 12, 12, 64, 0, 0},                {"pool2", 6, 6, 64, 0, 0},
+        {"local3", 1, 1, 384, 2304 * 384, 384},     {"local4", 1, 1, 192, 384 * 192, 192},
+        {"softmax_linear", 1, 1, 10, 192 * 10, 10},
+    };
+    struct net net = tutorial_net();
+    size_t place = 0;
+    assert_int_equal(net.layer_count, sizeof expected / sizeof *expected);
+    assert_shape(net.input, 24, 24, 3);
+    for (int i = 0; i < net.layer_count; i++) {
+        const struct net_layer *l = &net.layers[i];
+        assert_string_equal(l->layer.name, expected[i].name);
+        assert_shape(l->in, i ? expected[i - 1].height : 24, i ? expected[i - 1].width : 24,
+                     i ? expected[i - 1].channels : 3);
+        assert_shape(l->out, expected[i].height, expected[i].width, expected[i].channels);
+        assert_int_equal(l->weight_count, expected[i].weights);
+        assert_int_equal(l->bias_count, expected[i].biases);
+        assert_int_equal(l->weights, place);
+        assert_int_equal(l->biases, place + expected[i].weights);
+        place += expected[i].weights + expected[i].biases;
+    }
+    assert_int_equal(net.parameters, place);
+    assert_int_equal(place, 1068298);
+}
+
+static void test_operations(void **state)
+{
+    (void)state;
+    struct net net = tutorial_net();
+    double conv1 = 24 * 24 * 4800.0, all = conv1 + 12 * 12 * 102400.0 + 2304 * 384 + 384 * 192 + 192 * 10;
+    assert_true(net.layers[0].multiply_adds == conv1);
+    assert_true(net.layers[1].multiply_adds == 0);
+    assert_true(net_forward_multiply_adds(&net) == all);
+    assert_true(net_step_multiply_adds(&net) == 3 * all - conv1); /* nobody wants the images' gradient */
+}
+
+static void test_classes_and_channels(void **state)
+{
+    (void)state;
+    struct net net;
+    struct error why;
+    assert_int_equal(net_init(&net, model_find("tutorial", &why), 1, 7, &why), 0);
+    assert_int_equal(net.layers[net.layer_count - 1].out.channels, 7);
+    assert_int_equal(net.layers[0].weight_count, 5 * 5 * 64);
+    assert_int_equal(net.parameters, 1068298 - 2 * 5 * 5 * 64 - 3 * 193);
+}
+
+/* ---- SAME padding, as tensorflow.org/api_docs/python/tf/nn#notes_on_padding_2 has it ---- */
+
+static void test_padding(void **state)
+{
+    (void)state;
+    static const struct {
+        int size, kernel, stride, out, before;
+    } cases[] = {
+        {24, 5, 1, 24, 2}, {24, 3, 2, 12, 0}, {12, 3, 2, 6, 0}, {7, 3, 2, 4, 1},  {5, 3, 1, 5, 1},  {8, 2, 2, 4, 0},
+        {7, 2, 2, 4, 0},   {7, 2, 1, 7, 0},   {5, 4, 1, 5, 1},  {9, 2, 4, 3, 0},  {8, 1, 2, 4, 0},  {9, 4, 3, 3, 0},
+        {10, 4, 3, 4, 1},  {1, 5, 1, 1, 2},   {1, 3, 2, 1, 1},  {7, 11, 1, 7, 5}, {13, 5, 2, 7, 2}, {12, 5, 2, 6, 1},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (int turned = 0; turned < 2; turned++) {
+            struct layer layer = {.name = "l", .kind = turned ? LAYER_MAX_POOL : LAYER_CONVOLUTION,
+                                  .kernel = cases[i].kernel, .stride = cases[i].stride, .outputs = turned ? 0 : 2};
+            struct model model = {"m", "one layer", turned ? 40 : cases[i].size, turned ? cases[i].size : 40, &layer, 1};
+            struct net net;
+            struct error why;
+            assert_int_equal(net_init(&net, &model, 2, 10, &why), 0);
+            const struct net_layer *l = &net.layers[0];
+            assert_int_equal(turned ? l->out.width : l->out.height, cases[i].out);
+            assert_int_equal(turned ? l->pad_left : l->pad_top, cases[i].before);
+            assert_int_equal(l->out.channels, 2);
+        }
+}
+
+/* ---- initial parameters ---- */
+
+static int compare_floats(const void *a, const void *b)
+{
+    float x = *(const float *)a, y = *(const float *)b;
+    return (x > y) - (x < y);
+}
+
+/* The largest distance between the empirical distribution and the truncated normal's. */
+static double distribution_distance(const float *values, size_t count, double stddev)
+{
+    float *sorted = malloc(count * sizeof *sorted);
+    assert_non_null(sorted);
+    memcpy(sorted, values, count * sizeof *sorted);
+    qsort(sorted, count, sizeof *sorted, compare_floats);
+    double worst = 0, inside = erf(sqrt(2)); /* within two deviations */
+    for (size_t i = 0; i < count; i++) {
+        double expected = 0.5 + 0.5 * erf(sorted[i] / stddev / sqrt(2)) / inside;
+        worst = fmax(worst, fabs(expected - (double)i / (double)count));
+        worst = fmax(worst, fabs(expected - (double)(i + 1) / (double)count));
+    }
+    free(sorted);
+    return worst;
+}
+
+/* Five times what chance explains: of the mean, of the deviation, of the distribution (Kolmogorov's 1.95 / sqrt(n) is
+ * passed once in a thousand times). */
+static void check_weights(const struct net_layer *l, const float *weights)
+{
+    double n = (double)l->weight_count, stddev = l->layer.stddev, sum = 0, squares = 0, largest = 0;
+    const double truncated = 0.8796256610342398 * stddev; /* a normal's, of what lies within two deviations */
+    for (size_t i = 0; i < l->weight_count; i++) {
+        sum += weights[i];
+        squares += (double)weights[i] * weights[i];
+        largest = fmax(largest, fabs(weights[i]));
+    }
+    double mean = sum / n, deviation = sqrt(squares / n - mean * mean);
+    double distance = distribution_distance(weights, l->weight_count, stddev);
+    printf("# %s: mean %.1e, deviation %.6f of %.6f, largest %.4f, distribution %.1e\n", l->layer.name, mean, deviation,
+           truncated, largest, distance);
+    assert_true(largest < 2 * stddev * (1 + 1e-6));
+    assert_true(largest > 1.95 * stddev);
+    assert_true(fabs(mean) < 5 * truncated / sqrt(n));
+    assert_true(fabs(deviation - truncated) < 5 * truncated / sqrt(2 * n));
+    assert_true(distance < 1.95 / sqrt(n));
+}
+
+static void test_weights(void **state)
+{
+    (void)state;
+    static const struct {
+        int layer;
+        double stddev, bias;
+    } expected[] = {{0, 0.05, 0}, {3, 0.05, 0.1}, {6, 0.04, 0.1}, {7, 0.04, 0.1}, {8, 1 / 192.0, 0}};
+    struct net net = tutorial_net();
+    float *parameters = parameters_of(&net, 1);
+    for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
+        const struct net_layer *l = &net.layers[expected[i].layer];
+        assert_float_equal(l->layer.stddev, expected[i].stddev, 1e-8);
+        check_weights(l, parameters + l->weights);
+        for (size_t b = 0; b < l->bias_count; b++)
+            assert_true(parameters[l->biases + b] == (float)expected[i].bias);
+    }
+    free(parameters);
+}
+
+static void test_decay(void **state)
+{
+    (void)state;
+    struct net net = tutorial_net();
+    for (int i = 0; i < net.layer_count; i++)
+        assert_true(net.layers[i].layer.decay == (i == 6 || i == 7 ? 0.004f : 0));
+}
+
+/* A pure function of (seed, index): the seed changes nearly all, the layers behind change nothing. */
+static void test_seed(void **state)
+{
+    (void)state;
+    struct net net = tutorial_net(), other;
+    struct error why;
+    float *first = parameters_of(&net, 1), *again = parameters_of(&net, 1), *second = parameters_of(&net, 2);
+    assert_memory_equal(first, again, net.parameters * sizeof(float));
+    size_t same = 0;
+    double product = 0, squares = 0;
+    for (size_t i = net.layers[6].weights; i < net.layers[6].biases; i++) {
+        same += first[i] == second[i];
+        product += (double)first[i] * second[i];
+        squares += (double)first[i] * first[i];
+    }
+    assert_true(same < 100);
+    assert_true(fabs(product) < 5 * squares / sqrt((double)net.layers[6].weight_count));
+
+    assert_int_equal(net_init(&other, net.model, 3, 100, &why), 0);
+    float *more = parameters_of(&other, 1);
+    assert_memory_equal(first, more, net.layers[8].biases * sizeof(float));
+    free(first), free(again), free(second), free(more);
+}
+
+/* ---- refusals ---- */
+
+static void refused(const struct model *model, int channels, int classes, const char *words)
+{
+    struct net net;
+    struct error why = {"(nothing)"};
+    assert_int_equal(net_init(&net, model, channels, classes, &why), -1);
+    if (!strstr(why.text, words))
+        fail_msg("'%s' is not in the sentence '%s'", words, why.text);
+    assert_null(strchr(why.text, '\n'));
+}
+
+static void refused_layer(struct layer layer, const char *words)
+{
+    layer.name = "odd";
+    const struct model model = {"m", "one layer", 8, 8, &layer, 1};
+    refused(&model, 3, 10, words);
+    assert_non_null(strstr(words, "odd"));
+}
+
+static void test_refused_layers(void **state)
+{
+    (void)state;
+    const int kinds[] = {LAYER_CONVOLUTION, LAYER_MAX_POOL}, wrong[] = {0, -1, 8193, 2147483647};
+    char words[64];
+    for (int k = 0; k < 2; k++)
+        for (int w = 0; w < 4; w++) {
+            snprintf(words, sizeof words, "layer odd: kernel %d and stride 1 are not between 1 and 8192", wrong[w]);
+            refused_layer((struct layer){.kind = kinds[k], .kernel = wrong[w], .stride = 1, .outputs = 4}, words);
+            snprintf(words, sizeof words, "layer odd: kernel 3 and stride %d are not between 1 and 8192", wrong[w]);
+            refused_layer((struct layer){.kind = kinds[k], .kernel = 3, .stride = wrong[w], .outputs = 4}, words);
+        }
+    refused_layer((struct layer){.kind = LAYER_DENSE, .outputs = -1}, "layer odd: -1 outputs");
+    refused_layer((struct layer){.kind = LAYER_CONVOLUTION, .kernel = 1, .stride = 1, .outputs = 65537},
+                  "layer odd: 65537 outputs are not between 1 and 65536");
+    refused_layer((struct layer){.kind = LAYER_NORM, .radius = -1}, "layer odd: radius -1 is not between");
+}
+
+static void test_refused_models(void **state)
+{
+    (void)state;
+    static struct layer layers[NET_LAYERS_MAX + 1];
+    for (int i = 0; i <= NET_LAYERS_MAX; i++)
+        layers[i] = (struct layer){.name = "l", .kind = LAYER_MAX_POOL, .kernel = 1, .stride = 1};
+    struct model model = {"odd", "many layers", 8, 8, layers, NET_LAYERS_MAX};
+    struct net net;
+    struct error why;
+    assert_int_equal(net_init(&net, &model, 3, 10, &why), 0);
+    model.layer_count = NET_LAYERS_MAX + 1;
+    refused(&model, 3, 10, "model odd: 65 layers are not between 1 and 64");
+    model.layer_count = 0;
+    refused(&model, 3, 10, "model odd: 0 layers");
+    model.layer_count = 1;
+    refused(&model, 0, 10, "model odd: images of 8x8x0");
+    refused(&model, 65537, 10, "model odd: images of 8x8x65537");
+    model.height = 0;
+    refused(&model, 3, 10, "model odd: images of 0x8x3");
+    model.height = 8193;
+    refused(&model, 3, 10, "model odd: images of 8193x8x3");
+    model.height = 8;
+    layers[0] = (struct layer){.name = "logits", .kind = LAYER_DENSE};
+    refused(&model, 3, 0, "layer logits: 0 outputs");
+}
+
+/* Also where their number itself overflows: 64 layers of 2^58 weights. */
+static void test_too_many_parameters(void **state)
+{
+    (void)state;
+    static struct layer layers[NET_LAYERS_MAX];
+    for (int i = 0; i < NET_LAYERS_MAX; i++)
+        layers[i] = (struct layer){.name = "l", .kind = LAYER_CONVOLUTION, .kernel = 8192, .stride = 1,
+                                   .outputs = 65536};
+    struct model model = {"huge", "for no machine", 8192, 8192, layers, NET_LAYERS_MAX};
+    refused(&model, 65536, 10, "model huge: 288230376151777280 parameters up to layer l do not fit one message");
+}
+
+static void test_unknown_model(void **state)
+{
+    (void)state;
+    struct error why = {""};
+    assert_null(model_find("resnet", &why));
+    assert_string_equal(why.text, "--model resnet: there is no such model (there is: tutorial)");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_layout),
+        cmocka_unit_test(test_operations),
+        cmocka_unit_test(test_classes_and_channels),
+        cmocka_unit_test(test_padding),
+        cmocka_unit_test(test_weights),
+        cmocka_unit_test(test_decay),
+        cmocka_unit_test(test_seed),
+        cmocka_unit_test(test_refused_layers),
+        cmocka_unit_test(test_refused_models),
+        cmocka_unit_test(test_too_many_parameters),
+        cmocka_unit_test(test_unknown_model),
+    };
+    cmocka_set_message_output(CM_OUTPUT_TAP);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
