@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "checkpoint_fixture.h"
+#include "hdf5_ids.h"
 
 static const struct layer other_layers[] = {
     {.name = "conv1", .kind = LAYER_CONVOLUTION, .kernel = 3, .stride = 1, .outputs = 5, .relu = true},
@@ -348,7 +349,8 @@ int main(void)
         TEST(test_round_trip),    TEST(test_large_numbers), TEST(test_layout),
         TEST(test_other_model),   TEST(test_no_checkpoint), TEST(test_truncated),
         TEST(test_flipped_bits),  TEST(test_list),          TEST(test_keep),
-        TEST(test_no_directory),  TEST(test_changed),    TEST(test_newest),
+        TEST(test_no_directory),  TEST(test_changed),       TEST(test_newest),
+        cmocka_unit_test(test_all_is_closed),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, ids_remember, NULL);
 }

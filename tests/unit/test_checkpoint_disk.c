@@ -16,6 +16,7 @@
 
 #include "checkpoint_fixture.h"
 #include "clock.h"
+#include "hdf5_ids.h"
 
 /* ---- no room: the tutorial's 8.5 MB, which do not fit ---- */
 
@@ -93,23 +94,30 @@ static void test_stuck_files(void **state)
 
 /* ---- killed while saving ---- */
 
+static void save_on_and_on(struct fixture *f, uint64_t step)
+{
+    end_at_failure();
+    for (;; step++)
+        save(f, step);
+}
+
 static void test_killed(void **state)
 {
     struct fixture *f = *state;
     struct error why;
     uint64_t *steps, newest = 1;
-    int count;
+    int count, status;
     double start = clock_seconds();
     save(f, newest);
     double once = clock_seconds() - start;
     for (int i = 0; i < 20; i++) { /* at 20 moments of the first three saves */
         pid_t child = fork();
         if (!child)
-            for (uint64_t step = newest + 1;; step++)
-                save(f, step);
+            save_on_and_on(f, newest + 1);
         usleep((useconds_t)(1e6 * once * (0.15 * i + 0.05)));
         assert_int_equal(kill(child, SIGKILL), 0);
-        assert_int_equal(waitpid(child, NULL, 0), child);
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL); /* not by a save that failed */
         assert_fine(checkpoint_list(f->directory, &steps, &count, &why));
         for (int k = 0; k < count; k++) {
             char file[4200];
@@ -133,6 +141,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_file_size_limit, setup, teardown),
         cmocka_unit_test_setup_teardown(test_stuck_files, setup, teardown),
         cmocka_unit_test_setup_teardown(test_killed, setup, teardown),
+        cmocka_unit_test(test_all_is_closed),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, ids_remember, NULL);
 }

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "h5_fixture.h"
+#include "hdf5_ids.h"
 
 static void test_round_trip(void **state)
 {
@@ -224,6 +225,7 @@ static void test_bad_requests(void **state)
     assert_refused(h5_make(h5, "/a", &(struct h5_shape){H5_UINT8, 2, {1, 1LL << 40}}, NULL, 1, &why), "rows of 1 to");
     assert_refused(h5_make(h5, "/a", &(struct h5_shape){H5_UINT8, 2, {1, -1}}, NULL, 1, &why), "rows of 1 to");
     assert_refused(h5_close(h5, &why), "a write failed");
+    ids_before.objects++; /* which stays open in the library: see h5_close */
     assert_null(h5_create("/no/such/directory/a.h5", &why));
     assert_non_null(strstr(why.text, "/no/such/directory/a.h5: cannot be created: No such file or directory"));
 }
@@ -323,6 +325,11 @@ static void test_equal_files(void **state)
     assert_memory_equal(bytes[0], bytes[1], size[0]);
 }
 
+static int prepare(void **state)
+{
+    return ids_remember(state) || make_directory(state);
+}
+
 int main(void)
 {
     cmocka_set_message_output(CM_OUTPUT_TAP);
@@ -331,7 +338,7 @@ int main(void)
         cmocka_unit_test(test_foreign_sets),    cmocka_unit_test(test_claims),
         cmocka_unit_test(test_bad_requests),    cmocka_unit_test(test_refused_files),
         cmocka_unit_test(test_no_lock_needed),  cmocka_unit_test(test_damage),
-        cmocka_unit_test(test_equal_files),
+        cmocka_unit_test(test_equal_files),     cmocka_unit_test(test_all_is_closed),
     };
-    return cmocka_run_group_tests(tests, make_directory, remove_directory);
+    return cmocka_run_group_tests(tests, prepare, remove_directory);
 }

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "h5_fixture.h"
+#include "hdf5_ids.h"
 
 /* ---- no room, while streaming ---- */
 
@@ -54,8 +55,10 @@ static void in_child(int (*work)(const char *reason), const char *reason)
     int status;
     fflush(stdout);
     pid_t child = fork();
-    if (!child)
+    if (!child) {
+        end_at_failure();
         exit(work(reason));
+    }
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFEXITED(status));
     assert_int_equal(WEXITSTATUS(status), 0);
