@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Makes the files in tests/reference: what TensorFlow's own operations compute, for the C tests to agree with.
 
-    python3 -m venv ./tf-env && ./tf-env/bin/pip install tensorflow-cpu h5py
+    python3 -m venv ./tf-env && ./tf-env/bin/pip install tensorflow-cpu==2.21.* h5py
     TF_CPP_MIN_LOG_LEVEL=3 ./tf-env/bin/python scripts/make_reference.py [DIRECTORY]
 
 Only needed to change or check the reference: the tests read the files and need no TensorFlow.
@@ -30,7 +30,7 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 import numpy as np
 import tensorflow as tf
 
-from reference_file import SIGNS, ReferenceFile, draw, draw_integers
+from reference_file import ReferenceFile, draw, draw_integers
 
 DIRECTORY = sys.argv[1] if len(sys.argv) > 1 else os.path.join(os.path.dirname(__file__), "..", "tests", "reference")
 CLOSE = 3e-6  # no activation is closer to a tie than this, relative to the largest

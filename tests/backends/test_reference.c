@@ -176,14 +176,49 @@ static void test_loss(void **state)
     reference_close(h5);
 }
 
+static const char *const losses[] = {"softmax_cross_entropy", "softmax_cross_entropy_large"};
+enum { LOSSES = sizeof losses / sizeof *losses };
+
+/* ---- nothing is left out ---- */
+
+static bool is_tested(const char *group, size_t length)
+{
+    for (int i = 0; i < OPERATIONS; i++)
+        if (strlen(operations[i].name) == length && !memcmp(operations[i].name, group, length))
+            return true;
+    for (int i = 0; i < LOSSES; i++)
+        if (strlen(losses[i]) == length && !memcmp(losses[i], group, length))
+            return true;
+    return false;
+}
+
+/* Every group of the file has a test here. */
+static void test_complete(void **state)
+{
+    (void)state;
+    struct error why;
+    char (*names)[H5_NAME];
+    int count;
+    struct h5 *h5 = reference_open("operations.h5");
+    must(h5_list(h5, &names, &count, &why), &why);
+    assert_true(count > OPERATIONS);
+    for (int i = 0; i < count; i++) { /* "/group/set" */
+        size_t length = strcspn(names[i] + 1, "/");
+        if (!is_tested(names[i] + 1, length))
+            fail_msg("no test reads %s of operations.h5", names[i]);
+    }
+    free(names);
+    reference_close(h5);
+}
+
 int main(int argc, char **argv)
 {
-    static const char *const losses[] = {"softmax_cross_entropy", "softmax_cross_entropy_large"};
-    struct backend_test tests[OPERATIONS + 2];
+    struct backend_test tests[OPERATIONS + LOSSES + 1];
     for (int i = 0; i < OPERATIONS; i++)
         tests[i] = (struct backend_test){operations[i].name, test_operation, &operations[i],
                                          operations[i].kind == LAYER_CONVOLUTION};
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < LOSSES; i++)
         tests[OPERATIONS + i] = (struct backend_test){losses[i], test_loss, losses[i], false};
-    return run_on_backends(argc, argv, tests, OPERATIONS + 2);
+    tests[OPERATIONS + LOSSES] = (struct backend_test){"every operation of the file is tested", test_complete, NULL, false};
+    return run_on_backends(argc, argv, tests, OPERATIONS + LOSSES + 1);
 }
