@@ -80,7 +80,8 @@ static inline double expected_gradient(const struct convolution_values *v, size_
     const struct net_layer *l = v->layer;
     int kernel = l->layer.kernel, stride = l->layer.stride, o = (int)(index % l->out.channels);
     size_t row = index / l->out.channels, tap = row / l->in.channels;
-    int i = (int)(row % l->in.channels), top = (int)(tap / kernel) - l->pad_top, left = (int)(tap % kernel) - l->pad_left;
+    int i = (int)(row % l->in.channels);
+    int top = (int)(tap / kernel) - l->pad_top, left = (int)(tap % kernel) - l->pad_left;
     bool bias = index >= l->weight_count;
     double sum = 0;
     for (int n = 0; n < v->batch; n++)

@@ -219,6 +219,7 @@ int main(int argc, char **argv)
                                          operations[i].kind == LAYER_CONVOLUTION};
     for (int i = 0; i < LOSSES; i++)
         tests[OPERATIONS + i] = (struct backend_test){losses[i], test_loss, losses[i], false};
-    tests[OPERATIONS + LOSSES] = (struct backend_test){"every operation of the file is tested", test_complete, NULL, false};
+    tests[OPERATIONS + LOSSES] = (struct backend_test){"every operation of the file has a test", test_complete,
+                                                             NULL, false};
     return run_on_backends(argc, argv, tests, OPERATIONS + LOSSES + 1);
 }

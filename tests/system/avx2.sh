@@ -1,6 +1,6 @@
 #!/bin/bash
-# The backends on lesser machines: on a CPU without AVX-512, by the switches that the libraries have for that (our own loops
-# of minimal filtering follow oneDNN's; those that the compiler cloned follow the CPU), and without libxsmm.
+# The backends on lesser machines: on a CPU without AVX-512, by the switches that the libraries have for that (our own
+# loops of minimal filtering follow oneDNN's; those that the compiler cloned follow the CPU), and without libxsmm.
 # time limit: 300 s
 . tests/lib.sh
 
@@ -27,9 +27,10 @@ check "but AVX2, where the CPU has it" test -n "$(sets | grep AVX2)" -o -z "$(gr
 
 plain() {
     (unset MAKEFLAGS MAKELEVEL BACKENDS BUILD
-     make --no-print-directory -j2 BUILD="$tmp/plain" OPTIMISE=-O1 libxsmm_found= "$tmp/plain/tests/backends/test_winograd")
+     make --no-print-directory -j2 BUILD="$tmp/plain" OPTIMISE=-O1 libxsmm_found= "$plain/test_winograd")
 }
+plain=$tmp/plain/tests/backends objects=$tmp/plain/backends/onednn
 check "a build without libxsmm" plain
-check "is one" test -e "$tmp/plain/backends/onednn/products_none.o" -a ! -e "$tmp/plain/backends/onednn/products_libxsmm.o"
-check "without libxsmm: test_winograd" passes "$tmp/plain/tests/backends/test_winograd"
+check "is one" test -e "$objects/products_none.o" -a ! -e "$objects/products_libxsmm.o"
+check "without libxsmm: test_winograd" passes "$plain/test_winograd"
 finish

@@ -112,7 +112,8 @@ static void test_padding(void **state)
         for (int turned = 0; turned < 2; turned++) {
             struct layer layer = {.name = "l", .kind = turned ? LAYER_MAX_POOL : LAYER_CONVOLUTION,
                                   .kernel = cases[i].kernel, .stride = cases[i].stride, .outputs = turned ? 0 : 2};
-            struct model model = {"m", "one layer", turned ? 40 : cases[i].size, turned ? cases[i].size : 40, &layer, 1};
+            int height = turned ? 40 : cases[i].size, width = turned ? cases[i].size : 40;
+            struct model model = {"m", "one layer", height, width, &layer, 1};
             struct net net;
             struct error why;
             assert_int_equal(net_init(&net, &model, 2, 10, &why), 0);
