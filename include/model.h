@@ -33,7 +33,7 @@ struct layer {
 
 struct model {
     const char *name;
-    const char *about;  /* one line for --help and the start block */
+    const char *about;  /* one line for the start block */
     int height, width;  /* of the crop that is trained on, pixels */
     const struct layer *layers;
     int layer_count;

@@ -10,7 +10,7 @@
 
 /* What a rank says of itself. */
 struct introduction {
-    char host[64], about[128];
+    char host[64], tower[32], about[128];
     int node, shared;
     int cores, allowed; /* of the node; that this rank may use (mpirun binds ranks to cores) */
     int node_size;
@@ -25,6 +25,7 @@ static void introduce(const struct run *run, struct introduction *mine)
     mine->cores = (int)sysconf(_SC_NPROCESSORS_ONLN);
     mine->allowed = sched_getaffinity(0, sizeof allowed, &allowed) ? mine->cores : CPU_COUNT(&allowed);
     memcpy(mine->host, run->world->host, sizeof mine->host);
+    snprintf(mine->tower, sizeof mine->tower, "%s", run->backend->name); /* auto may choose another one elsewhere */
     memcpy(mine->about, run->about, sizeof mine->about);
 }
 
@@ -49,7 +50,7 @@ static void print_ranks(const struct run *run, const struct introduction *ranks)
             next++;
         char range[32];
         snprintf(range, sizeof range, next - first > 1 ? "%d-%d" : "%d", first, next - 1);
-        printf("  rank %-9s on %s: %s tower, %s\n", range, ranks[first].host, run->backend->name, ranks[first].about);
+        printf("  rank %-9s on %s: %s tower, %s\n", range, ranks[first].host, ranks[first].tower, ranks[first].about);
         warn_of_threads(run, &ranks[first]);
     }
 }
@@ -68,6 +69,30 @@ static void print_options(const struct run *run)
     printf(any ? "\n" : "  options        all at their defaults\n");
 }
 
+static void print_layer(const struct net_layer *l)
+{
+    char output[48];
+    if (l->layer.kind == LAYER_DENSE)
+        snprintf(output, sizeof output, "%d", l->out.channels);
+    else
+        snprintf(output, sizeof output, "%dx%dx%d", l->out.height, l->out.width, l->out.channels);
+    printf("%17s%-16s %10s", "", l->layer.name, output);
+    if (l->weight_count + l->bias_count)
+        printf(" %12zu %15.0f", l->weight_count + l->bias_count, l->multiply_adds);
+    printf("\n");
+}
+
+static void print_model(const struct run *run)
+{
+    const struct net *net = &run->net;
+    printf("  model          %s: %s\n", run->model->name, run->model->about);
+    printf("%17s%-16s %10s %12s %15s\n", "", "layer", "output", "parameters", "multiply-adds");
+    for (int i = 0; i < net->layer_count; i++)
+        print_layer(&net->layers[i]);
+    printf("%17s%-27s %12zu %15.0f an image forward, %.0f a training step\n", "", "all", net->parameters,
+           net_forward_multiply_adds(net), net_step_multiply_adds(net));
+}
+
 static void print_run(const struct run *run, const struct introduction *ranks)
 {
     const struct options *o = run->options;
@@ -84,9 +109,7 @@ static void print_run(const struct run *run, const struct introduction *ranks)
     printf("  data           %s: %s, %" PRId64 " training images of %dx%dx%d, %d classes, a copy %s\n", run->dataset.file,
            run->dataset.name, run->dataset.count, run->dataset.height, run->dataset.width, run->dataset.channels,
            run->dataset.classes, run->dataset.memory.shared ? "a node" : "a rank");
-    printf("  model          %s: %zu parameters, %.1f million multiply-adds an image forward, %.1f a training step\n",
-           run->model->name, run->net.parameters, 1e-6 * net_forward_multiply_adds(&run->net),
-           1e-6 * net_step_multiply_adds(&run->net));
+    print_model(run);
     printf("  train-dir      %s: %s%s, step %" PRIu64 " of %" PRIu64 "\n", o->train_dir,
            run->resumed_from[0] ? "continues " : "a new run", run->resumed_from, run->state.step, run->last_step);
     print_options(run);
