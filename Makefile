@@ -8,6 +8,7 @@ DESTDIR ?=
 BUILD   ?= build
 MPICC   ?= mpicc
 CC      := $(MPICC)
+NO_MPICC := $(if $(shell command -v $(firstword $(MPICC)) 2>/dev/null),,$(MPICC) is missing (Debian: libopenmpi-dev))
 OPTIMISE ?= -O3 -g
 SANITIZE ?=
 
@@ -17,6 +18,8 @@ VERSION := 0.1.0
 pkg_cflags = $(shell pkg-config --cflags $(1) 2>/dev/null)
 pkg_libs   = $(shell pkg-config --libs $(1) 2>/dev/null)
 HDF5_PC := $(shell for p in hdf5-serial hdf5; do pkg-config --exists $$p 2>/dev/null && echo $$p && break; done)
+# An HDF5 of one's own has no .pc file, but a compiler wrapper that shows its flags.
+H5CC := $(if $(HDF5_PC),,$(shell h5cc -shlib -show 2>/dev/null))
 LIBRARIES := $(HDF5_PC) libarchive libcurl libcrypto libjpeg libpng
 
 # A backend is built in where its header and library compile and link: try_<name> says so.
@@ -49,14 +52,14 @@ X86 := $(filter x86_64-%,$(shell $(CC) -dumpmachine 2>/dev/null))
 CLONES := $(if $(X86),$(if $(filter thread,$(SANITIZE)),none,all),none)
 CFLAGS_ALL := -std=c11 -D_GNU_SOURCE $(WARN) $(OPTIMISE) -ffp-contract=off -fno-math-errno -pthread -fPIE \
   -fstack-protector-strong $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=undefined,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3) \
-  $(if $(filter none,$(CLONES)),'-Dtarget_clones(...)=') -Iinclude -DVERSION='"$(VERSION)"' $(call pkg_cflags,$(LIBRARIES)) \
+  $(if $(filter none,$(CLONES)),'-Dtarget_clones(...)=') -Iinclude -DVERSION='"$(VERSION)"' $(call pkg_cflags,$(LIBRARIES)) $(filter -I%,$(H5CC)) \
   $(foreach b,$(BACKENDS),-DHAVE_$(b) $($(b)_flags)) $(CFLAGS)
 # Loops in vector types, compiled for instruction sets that are chosen at run time. They do fuse multiply-adds.
 flags_vectors_generic := -ffp-contract=fast
 flags_vectors_avx2    := -ffp-contract=fast $(if $(X86),-mavx2 -mfma)
 flags_vectors_avx512  := -ffp-contract=fast $(if $(X86),-mavx512f -mavx512dq -mavx512vl -mavx512bw -mavx2 -mfma -mprefer-vector-width=512)
 LDFLAGS_ALL := -pie -Wl,-z,relro,-z,now -pthread $(if $(SANITIZE),-fsanitize=$(SANITIZE)) $(LDFLAGS)
-LIBS := $(call pkg_libs,$(LIBRARIES)) $(foreach b,$(BACKENDS),$($(b)_libs)) -lm $(LDLIBS)
+LIBS := $(call pkg_libs,$(LIBRARIES)) $(filter -L% -l% -Wl% %.a %.so,$(H5CC)) $(foreach b,$(BACKENDS),$($(b)_libs)) -lm $(LDLIBS)
 
 ROOMS   := base commands data model tower parallel optimize store report backends $(addprefix backends/,$(BACKENDS))
 SOURCES := $(filter-out %/products_$(if $(libxsmm_found),none,libxsmm).c,$(wildcard $(addsuffix /*.c,$(addprefix src/,$(ROOMS)))))
@@ -83,7 +86,7 @@ $(LIBRARY): $(OBJECTS)
 
 # Flags and backends are a dependency too: a change of either rebuilds what it touches.
 $(BUILD)/flags: FORCE
-	$(if $(missing),$(error $(foreach b,$(missing),backend $(b) was asked for, but $(or $($(b)_why),there is no such backend here))))
+	$(if $(NO_MPICC),$(error $(NO_MPICC)))$(if $(missing),$(error $(foreach b,$(missing),backend $(b) was asked for, but $(or $($(b)_why),there is no such backend here))))
 	@mkdir -p $(BUILD); echo '$(CC) $(subst ','\'',$(CFLAGS_ALL))' | cmp -s - $@ || echo '$(CC) $(subst ','\'',$(CFLAGS_ALL))' > $@
 FORCE:
 
@@ -130,11 +133,11 @@ unit: all tests-built ## build and run the quick tests only
 	@tests/run $(filter build/tests/unit/% build/tests/backends/%,$(UNIT_TESTS))
 
 info: ## which libraries and backends are built in, and why others are not
-	@echo "compiler   $(CC) ($$($(CC) -dumpversion)), $(OPTIMISE)"
+	@echo "compiler   $(if $(NO_MPICC),$(NO_MPICC),$(CC) ($$($(CC) -dumpversion)), $(OPTIMISE))"
 	@echo "MPI        $$(mpirun --version 2>/dev/null | head -1)"
-	@echo "HDF5       $(or $(HDF5_PC) $(shell pkg-config --modversion $(HDF5_PC) 2>/dev/null),missing (Debian: libhdf5-dev))"
+	@echo "HDF5       $(if $(HDF5_PC),$(HDF5_PC) $(shell pkg-config --modversion $(HDF5_PC)),$(if $(H5CC),by h5cc: $(filter -I% -L%,$(H5CC)),missing (Debian: libhdf5-dev)))"
 	@for b in $(BACKENDS); do echo "backend    $$b: built in"; done
-	@$(foreach b,$(filter-out $(BACKENDS),$(BACKENDS_KNOWN)),echo "backend    $(b): not built in: $(if $($(b)_found),left out by BACKENDS,$($(b)_why))";)
+	@$(foreach b,$(filter-out $(BACKENDS),$(BACKENDS_KNOWN)),echo "backend    $(b): not built in: $(if $($(b)_found),left out by BACKENDS,$(or $(NO_MPICC),$($(b)_why)))";)
 	@echo "backend    cudnn: not built in: this version has no cudnn backend yet"
 
 install: all ## install the program under $(DESTDIR)$(PREFIX)

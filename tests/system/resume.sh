@@ -21,6 +21,7 @@ small_disk() { # NAME OPTIONS: an empty file system of its own at $tmp/NAME
 
 # --resume FILE.
 check "a run" train --train-dir "$tmp/run" --max-steps 2
+check "whose start block shows the table of layers" grep -qE '^ +conv2 +12x12x64 +102464 +14745600$' <(train --train-dir "$tmp/run" --max-steps 2)
 check "that goes on" train --train-dir "$tmp/run" --max-steps 4
 first=$tmp/run/checkpoint-00000002.h5 last=$tmp/run/checkpoint-00000004.h5
 before=$(state "$tmp/run")
