@@ -17,26 +17,39 @@ VERSION := 0.1.0
 # ---- libraries -------------------------------------------------------------------------------
 pkg_cflags = $(shell pkg-config --cflags $(1) 2>/dev/null)
 pkg_libs   = $(shell pkg-config --libs $(1) 2>/dev/null)
+pkg_version = $(shell pkg-config --modversion $(1) 2>/dev/null)
 HDF5_PC := $(shell for p in hdf5-serial hdf5; do pkg-config --exists $$p 2>/dev/null && echo $$p && break; done)
 # An HDF5 of one's own has no .pc file, but a compiler wrapper that shows its flags.
 H5CC := $(if $(HDF5_PC),,$(shell h5cc -shlib -show 2>/dev/null))
 LIBRARIES := $(HDF5_PC) libarchive libcurl libcrypto libjpeg libpng
+debian_libarchive := libarchive-dev
+debian_libcurl    := libcurl4-openssl-dev
+debian_libcrypto  := libssl-dev
+debian_libjpeg    := libjpeg-dev
+debian_libpng     := libpng-dev
+# libcurl's newer options replace some that it calls deprecated.
+curl_new := $(shell pkg-config --atleast-version=7.87 libcurl 2>/dev/null && echo yes)
 
-# A backend is built in where its header and library compile and link: try_<name> says so.
+# A backend is built in where a function of its library's that it calls compiles and links: header, function, flags.
 HASH := \#
-try = $(shell printf '$(HASH)include <$(1)>\nint main(void){return 0;}' | $(CC) -x c - $(2) -o /dev/null >/dev/null 2>&1 && echo yes)
+try = $(shell printf '$(HASH)include <$(1)>\nint main(void){void *volatile used = (void *)$(2); return !used;}' | \
+  $(CC) $(CFLAGS) -x c - $(LDFLAGS) $(3) -o /dev/null >/dev/null 2>&1 && echo yes)
 openblas_flags := $(call pkg_cflags,openblas)
 openblas_libs  := $(or $(call pkg_libs,openblas),-lopenblas)
-openblas_found := $(call try,cblas.h,$(openblas_flags) $(openblas_libs))
-openblas_why   := cblas.h or libopenblas is missing (Debian: libopenblas-dev)
+openblas_found := $(call try,cblas.h,openblas_set_num_threads,$(openblas_flags) $(openblas_libs))
+openblas_why   := needs OpenBLAS: cblas.h and libopenblas (Debian: libopenblas-dev)
 onednn_flags   := -fopenmp
 onednn_libs    := -ldnnl -fopenmp
-onednn_found   := $(call try,dnnl.h,$(onednn_flags) $(onednn_libs))
-onednn_why     := dnnl.h or libdnnl is missing (Debian: libdnnl-dev)
+onednn_found   := $(call try,dnnl.h,dnnl_dilated_convolution_forward_desc_init,$(onednn_flags) $(onednn_libs))
+onednn_why     := needs oneDNN 2, version 3 has another interface: dnnl.h and libdnnl (Debian: libdnnl-dev)
 # Within onednn: libxsmm makes its small products faster; without it oneDNN's own sgemm computes them.
 libxsmm_libs   := -lxsmm -lxsmmnoblas -lpthread -lrt -ldl -lm
-libxsmm_found  := $(if $(onednn_found),$(call try,libxsmm.h,$(libxsmm_libs)))
+libxsmm_found  := $(if $(onednn_found),$(call try,libxsmm.h,libxsmm_smmdispatch,$(libxsmm_libs)))
 onednn_libs    += $(if $(libxsmm_found),$(libxsmm_libs))
+
+# Headers only: counter-based random numbers.
+random123_found := $(call try,Random123/philox.h,philox4x32_R)
+random123_why   := Random123/philox.h is missing (Debian: librandom123-dev)
 
 BACKENDS_KNOWN := openblas onednn
 BACKENDS_FOUND := $(foreach b,$(BACKENDS_KNOWN),$(if $($(b)_found),$(b)))
@@ -62,7 +75,7 @@ LDFLAGS_ALL := -pie -Wl,-z,relro,-z,now -pthread $(if $(SANITIZE),-fsanitize=$(S
 LIBS := $(call pkg_libs,$(LIBRARIES)) $(filter -L% -l% -Wl% %.a %.so,$(H5CC)) $(foreach b,$(BACKENDS),$($(b)_libs)) -lm $(LDLIBS)
 
 ROOMS   := base commands data model tower parallel optimize store report backends $(addprefix backends/,$(BACKENDS))
-SOURCES := $(filter-out %/products_$(if $(libxsmm_found),none,libxsmm).c,$(wildcard $(addsuffix /*.c,$(addprefix src/,$(ROOMS)))))
+SOURCES := $(filter-out %/products_$(if $(libxsmm_found),none,libxsmm).c %/pack_curl_$(if $(curl_new),old,new).c,$(wildcard $(addsuffix /*.c,$(addprefix src/,$(ROOMS)))))
 OBJECTS := $(SOURCES:src/%.c=$(BUILD)/%.o)
 LIBRARY := $(BUILD)/libcifar10.a
 PROGRAM := $(if $(filter build,$(BUILD)),cifar10_mpi,$(BUILD)/cifar10_mpi)
@@ -76,18 +89,23 @@ all: $(PROGRAM) ## build ./cifar10_mpi (the default)
 # One short line a file; `make V=1` shows the commands.
 say = $(if $(V),,@echo '  $(1)';)
 
-$(PROGRAM): $(BUILD)/main.o $(LIBRARY)
-	$(call say,link $@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+$(PROGRAM): $(BUILD)/main.o $(LIBRARY) $(BUILD)/parts
+	$(call say,link $@)$(CC) $(LDFLAGS_ALL) -o $@ $(filter-out %/parts,$^) $(LIBS)
 
 lib: $(LIBRARY)
-$(LIBRARY): $(OBJECTS)
+$(LIBRARY): $(OBJECTS) $(BUILD)/parts
 	@rm -f $@
-	$(call say,archive $@)ar rcs $@ $^
+	$(call say,archive $@)ar rcs $@ $(OBJECTS)
 
-# Flags and backends are a dependency too: a change of either rebuilds what it touches.
+# How to compile, the MPI behind mpicc included, and what to link are dependencies too: files that change when it does.
+quote = '$(subst ','\'',$(1))'
+keep = @mkdir -p $(@D); echo $(call quote,$(1)) | cmp -s - $@ || echo $(call quote,$(1)) > $@
 $(BUILD)/flags: FORCE
-	$(if $(NO_MPICC),$(error $(NO_MPICC)))$(if $(missing),$(error $(foreach b,$(missing),backend $(b) was asked for, but $(or $($(b)_why),there is no such backend here))))
-	@mkdir -p $(BUILD); echo '$(CC) $(subst ','\'',$(CFLAGS_ALL))' | cmp -s - $@ || echo '$(CC) $(subst ','\'',$(CFLAGS_ALL))' > $@
+	$(if $(NO_MPICC),$(error $(NO_MPICC)))$(if $(missing),$(error $(foreach b,$(missing),backend $(b) was asked for, but it $(or $($(b)_why),is not known here))))
+	$(if $(random123_found),,$(error $(random123_why)))
+	$(call keep,$(CC) $(shell $(CC) -show 2>/dev/null) $(CFLAGS_ALL) $(foreach f,$(sort $(filter flags_%,$(.VARIABLES))),$(f) $($(f))))
+$(BUILD)/parts: FORCE
+	$(call keep,$(LDFLAGS_ALL) $(LIBS) $(OBJECTS))
 FORCE:
 
 $(BUILD)/%.o: src/%.c $(BUILD)/flags
@@ -101,7 +119,7 @@ $(BUILD)/tests/%: tests/%.c $(LIBRARY)
 tests-built: $(UNIT_TESTS)
 
 # ---- set-up, run, test: each installs what it needs, then looks again at what is there ---------
-JOBS := -j$(shell nproc 2>/dev/null || echo 1)
+JOBS := -j$(shell env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc 2>/dev/null || echo 1)
 SELF := $(MAKE) --no-print-directory
 THREADED := unit/test_loader
 
@@ -135,13 +153,16 @@ unit: all tests-built ## build and run the quick tests only
 info: ## which libraries and backends are built in, and why others are not
 	@echo "compiler   $(if $(NO_MPICC),$(NO_MPICC),$(CC) ($$($(CC) -dumpversion)), $(OPTIMISE))"
 	@echo "MPI        $$(mpirun --version 2>/dev/null | head -1)"
-	@echo "HDF5       $(if $(HDF5_PC),$(HDF5_PC) $(shell pkg-config --modversion $(HDF5_PC)),$(if $(H5CC),by h5cc: $(filter -I% -L%,$(H5CC)),missing (Debian: libhdf5-dev)))"
+	@echo "HDF5       $(if $(HDF5_PC),$(HDF5_PC) $(call pkg_version,$(HDF5_PC)),$(if $(H5CC),by h5cc: $(filter -I% -L%,$(H5CC)),missing (Debian: libhdf5-dev)))"
+	@$(foreach l,$(filter lib%,$(LIBRARIES)),printf '%-10s %s\n' $(l) '$(or $(call pkg_version,$(l)),missing (Debian: $(debian_$(l))))';)
+	@echo "Random123  $(if $(random123_found),found,$(random123_why))"
+	@echo "libxsmm    $(if $(libxsmm_found),built into onednn,not built in: onednn is slower without it (Debian: libxsmm-dev))"
 	@for b in $(BACKENDS); do echo "backend    $$b: built in"; done
 	@$(foreach b,$(filter-out $(BACKENDS),$(BACKENDS_KNOWN)),echo "backend    $(b): not built in: $(if $($(b)_found),left out by BACKENDS,$(or $(NO_MPICC),$($(b)_why)))";)
 	@echo "backend    cudnn: not built in: this version has no cudnn backend yet"
 
 install: all ## install the program under $(DESTDIR)$(PREFIX)
-	install -D -m 755 cifar10_mpi $(DESTDIR)$(PREFIX)/bin/cifar10_mpi
+	install -D -m 755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/cifar10_mpi
 	install -D -m 644 README.md $(DESTDIR)$(PREFIX)/share/doc/cifar10_mpi/README.md
 
 clean: ## remove what make made

@@ -140,6 +140,10 @@ int writer_close(struct writer *writer, struct error *why);
  * A file with the right digest is not fetched again; one with a wrong digest is removed. */
 int download_fetch(const char *url, const char *md5, const char *part, bool progress, struct error *why);
 
+/* Lets a transfer speak http, https and file, but lets no server point it to a file; a CURL's own code. Chosen by
+ * libcurl's version, which has had two ways to say so: pack_curl_new.c or pack_curl_old.c. */
+int transfer_limit(void *curl);
+
 /* ---- progress: a bar on standard error, at most ten times a second ---- */
 
 struct progress {

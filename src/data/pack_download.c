@@ -30,7 +30,7 @@ static size_t take_bytes(char *bytes, size_t size, size_t count, void *data)
         ssize_t written = write(transfer->file, bytes + done, size * count - done);
         if (written < 0 && errno != EINTR) {
             transfer->write_errno = errno;
-            return CURL_WRITEFUNC_ERROR;
+            return 0; /* not what was given: libcurl gives up */
         }
         done += written > 0 ? (size_t)written : 0;
     }
@@ -50,8 +50,6 @@ static int set_options(struct transfer *transfer, const char *url, struct error 
     CURL *curl = transfer->curl;
     CURLcode code = curl_easy_setopt(curl, CURLOPT_URL, url);
 #define SET(option, value) code = code ? code : curl_easy_setopt(curl, option, value)
-    SET(CURLOPT_PROTOCOLS_STR, "http,https,file");
-    SET(CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
     SET(CURLOPT_FOLLOWLOCATION, 1L);
     SET(CURLOPT_MAXREDIRS, (long)REDIRECTS_MAX);
     SET(CURLOPT_FAILONERROR, 1L);
@@ -59,7 +57,6 @@ static int set_options(struct transfer *transfer, const char *url, struct error 
     SET(CURLOPT_LOW_SPEED_LIMIT, (long)STALL_BYTES);
     SET(CURLOPT_LOW_SPEED_TIME, (long)STALL_SECONDS);
     SET(CURLOPT_NOSIGNAL, 1L);
-    SET(CURLOPT_QUICK_EXIT, 1L); /* do not wait for a name server that does not answer */
     SET(CURLOPT_USERAGENT, "cifar10_mpi/" VERSION);
     SET(CURLOPT_RESUME_FROM_LARGE, (curl_off_t)transfer->start);
     SET(CURLOPT_WRITEFUNCTION, take_bytes);
@@ -69,6 +66,7 @@ static int set_options(struct transfer *transfer, const char *url, struct error 
     SET(CURLOPT_NOPROGRESS, 0L);
     SET(CURLOPT_ERRORBUFFER, transfer->message);
 #undef SET
+    code = code ? code : (CURLcode)transfer_limit(curl);
     return code ? error_set(why, "%s: libcurl refuses: %s", url, curl_easy_strerror(code)) : 0;
 }
 

@@ -1,0 +1,11 @@
+#include <curl/curl.h>
+
+#include "pack.h"
+
+int transfer_limit(void *curl)
+{
+    CURLcode code = curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https,file");
+    code = code ? code : curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
+    /* Nor does it wait for a name server that does not answer. */
+    return code ? code : curl_easy_setopt(curl, CURLOPT_QUICK_EXIT, 1L);
+}

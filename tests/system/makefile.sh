@@ -1,0 +1,78 @@
+#!/bin/bash
+# The Makefile where libraries come, go or are of another version, and what must be built again then.
+# time limit: 300 s
+. tests/lib.sh
+
+tree=$tmp/tree fakes=$tmp/fakes
+mkdir "$tree" "$fakes"
+tar -cf - Makefile README.md LICENSE include src 2> /dev/null | tar -xf - -C "$tree"
+build() { (unset MAKEFLAGS MAKELEVEL BACKENDS BUILD; cd "$tree" && make --no-print-directory -j2 OPTIMISE=-O0 "$@"); }
+small() { build BACKENDS=openblas "$@"; } # fewer files, and so quicker
+says() { # PATTERN COMMAND...
+    local pattern=$1 output
+    output=$("${@:2}" 2>&1) && grep -qE -- "$pattern" <<< "$output" || { echo "$output"; return 1; }
+}
+does() { [ "$(small "${@:2}" 2>&1 | awk '{ print $1 }' | sort -u | xargs)" = "$1" ]; } # WORDS OPTIONS...: kinds of steps
+
+check "make" small
+check "again has nothing to do" does ""
+check "other LDFLAGS archive and link again, but compile nothing" does "archive link" LDFLAGS=-Wl,--as-needed
+check "so do other LDLIBS" does "archive link" LDLIBS=-lrt
+check "flags of one file compile again" does "archive compile link" flags_digest=-DOTHER
+
+echo 'int extra_one(void); int extra_one(void) { return 1; }' > "$tree/src/base/extra.c"
+symbols() { nm "$tree/build/libcifar10.a" 2> /dev/null | grep -c extra_one; }
+small > /dev/null
+check "a new source is built in" test "$(symbols)" -eq 1
+rm "$tree/src/base/extra.c"
+small > /dev/null
+check "a deleted one is gone from archive and program" test "$(symbols)" -eq 0
+
+cat > "$fakes/mpicc" <<END
+#!/bin/sh
+if [ "\$1" = -show ]; then echo "\$MPI_HERE"; else exec mpicc "\$@"; fi
+END
+chmod +x "$fakes/mpicc"
+MPI_HERE=one small MPICC="$fakes/mpicc" > /dev/null
+MPI_HERE=one check "the same MPI behind mpicc: nothing to do" does "" MPICC="$fakes/mpicc"
+MPI_HERE=two check "another one compiles all again" does "archive compile link" MPICC="$fakes/mpicc"
+
+# ---- installing, and information
+check "make BUILD= install" small BUILD=build/other install DESTDIR="$tmp/stage" PREFIX=/p
+check "installs that program" cmp "$tree/build/other/cifar10_mpi" "$tmp/stage/p/bin/cifar10_mpi"
+for library in HDF5 libarchive libcurl libcrypto libjpeg libpng Random123 libxsmm; do
+    check "make info has a line about $library" says "^$library +[^ ]" build info
+done
+cat > "$fakes/pkg-config" <<END
+#!/bin/sh
+case "\$*" in
+    *\$HIDDEN*) exit 1 ;;
+    *) exec $(command -v pkg-config) "\$@" ;;
+esac
+END
+chmod +x "$fakes/pkg-config"
+info_without() { PATH=$fakes:$PATH HIDDEN=$1 build info; }
+rm "$fakes/mpicc"
+check "a missing library is named with its package" says '^libpng +missing \(Debian: libpng-dev\)$' info_without libpng
+check "so is HDF5" says '^HDF5 +missing \(Debian: libhdf5-dev\)$' info_without hdf5
+
+# ---- other versions: headers that come first and lack what is called
+header() { mkdir -p "$fakes/$1" "$(dirname "$fakes/$1/$2")"; echo "$3" > "$fakes/$1/$2"; } # SET NAME TEXT
+header dnnl3 dnnl.h 'typedef struct dnnl_engine *dnnl_engine_t;'
+check "oneDNN 3 is told in a sentence" says 'onednn: not built in: needs oneDNN 2' build info CFLAGS="-I$fakes/dnnl3"
+check "and the rest builds" build BUILD=build/dnnl3 CFLAGS="-I$fakes/dnnl3"
+header random Random123/philox.h '#error there is none'
+refused "without Random123" 'Random123/philox.h is missing \(Debian: librandom123-dev\)' small CFLAGS="-I$fakes/random"
+check "make info says so too" says '^Random123 +Random123/philox.h is missing' build info CFLAGS="-I$fakes/random"
+header xsmm libxsmm.h ''
+check "without libxsmm" says '^libxsmm +not built in' build info CFLAGS="-I$fakes/xsmm"
+old_curl() { PATH=$fakes:$PATH HIDDEN=--atleast-version small BUILD=build/curl; }
+check "an older libcurl" old_curl
+check "has its own options" test -f "$tree/build/curl/data/pack_curl_old.o" -a ! -e "$tree/build/curl/data/pack_curl_new.o"
+fetch() { "$tree/build/curl/cifar10_mpi" pack --download --md5 none --url "$1" "$tmp/out.h5"; }
+check "which do download" fetch "file://$PWD/tests/data/cifar10-sample.tar.xz"
+refused "and know which protocols are allowed" "cannot be downloaded" fetch "http://127.0.0.1:1/x"
+
+jobs() { (unset MAKEFLAGS MAKELEVEL; cd "$tree" && make -pn help | sed -n 's/^JOBS := //p'); }
+check "OMP_NUM_THREADS does not say how many files to compile at once" test "$(OMP_NUM_THREADS=1 OMP_THREAD_LIMIT=1 jobs)" = "-j$(env -u OMP_NUM_THREADS nproc)"
+finish
