@@ -8,6 +8,7 @@
 #   same_bits FILE FILE         succeeds where two checkpoints hold the same parameters and shadows, bit for bit
 #   ranks_start N DIRECTORY ARGUMENT...   N ranks of the program in the background: mpirun is process $job, rank R that
 #                               in the file DIRECTORY/pid.R, and what they print goes to DIRECTORY/output
+#   eventually SECONDS COMMAND...     repeats the command until it succeeds
 #   wait_for SECONDS PATTERN FILE     until FILE has a line with PATTERN (grep -E)
 #   finish                      prints the plan, fails if a result did; the last command of a script
 #   $tmp                        a directory of the script's own, removed when it ends
@@ -123,12 +124,13 @@ ranks_start() {
     job=$!
 }
 
-wait_for() {
+eventually() {
     local tries
     for ((tries = 10 * $1; tries > 0; tries--)); do
-        if grep -qE -- "$2" "$3" 2> /dev/null; then return 0; fi
+        if "${@:2}" > /dev/null 2>&1; then return 0; fi
         sleep 0.1
     done
-    tail -n 20 "$3"
-    return 1
+    "${@:2}"
 }
+
+wait_for() { eventually "$1" grep -E -- "$2" "$3" || { tail -n 20 "$3"; return 1; }; }

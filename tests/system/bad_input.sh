@@ -5,24 +5,27 @@
 data=$(small_data) || { not_ok "a packed data set" "$data"; finish; exit; }
 run() { timeout 60 mpirun -np 3 ./cifar10_mpi "$@"; }
 train() { run train --data "$data" --train-dir "$tmp/run" --batch-size 8 --max-steps 4 "$@"; }
-with_data() { run train --data "$1" --train-dir "$tmp/other" --batch-size 8 --max-steps 4; }
+with_data() { train --train-dir "$tmp/other" --data "$1"; }
+into() { train --train-dir "$@"; } # DIRECTORY OPTION...
 
 check "a run to keep" train
-kept=$(sha256sum "$tmp/run/checkpoint-00000004.h5")
+kept() { sha256sum "$data" "$tmp"/run/*; }
+kept > "$tmp/kept"
 
-refused "no data file" "missing.h5" with_data "$tmp/missing.h5"
-refused "a directory as data file" "$tmp" with_data "$tmp"
+refused "no data file" "missing.h5: there is no such data file .*cifar10_mpi pack --download" with_data "$tmp/missing.h5"
+refused "a directory as data file" "$tmp: is a directory" with_data "$tmp"
 echo "this is a text" > "$tmp/text.h5"
-refused "a file that is not HDF5" "text.h5.*HDF5" with_data "$tmp/text.h5"
+refused "a file that is not HDF5" "text.h5: is not an HDF5 file" with_data "$tmp/text.h5"
 : > "$tmp/empty.h5"
-refused "an empty file" "empty.h5" with_data "$tmp/empty.h5"
+refused "an empty file" "empty.h5: is empty" with_data "$tmp/empty.h5"
 head -c 1000000 "$data" > "$tmp/short.h5"
-refused "a truncated file" "short.h5.*truncated" with_data "$tmp/short.h5"
-refused "a checkpoint as data file" "checkpoint-00000004.h5" with_data "$tmp/run/checkpoint-00000004.h5"
-refused "a data file as checkpoint" "small.h5" train --resume "$data"
+refused "a truncated file" "short.h5: is a damaged or truncated HDF5 file" with_data "$tmp/short.h5"
+refused "a checkpoint as data file" "checkpoint-00000004.h5: is a 'cifar10_mpi checkpoint', not" with_data "$tmp/run/checkpoint-00000004.h5"
+refused "a data file as checkpoint" "small.h5: is an HDF5 file, but no checkpoint" train --resume "$data"
 
 # Files that are nearly right, by another HDF5 writer.
-/usr/bin/python3 - "$data" "$tmp" <<'EOF'
+variants() {
+    /usr/bin/python3 - "$data" "$tmp" << 'END'
 import shutil, sys
 import h5py, numpy as np
 source, directory = sys.argv[1:]
@@ -31,61 +34,69 @@ def variant(name, change):
     shutil.copy(source, path)
     with h5py.File(path, "r+") as f:
         change(f)
-def replace(f, name, data):
+def replace(f, name, data):  # and keep what else is written on it
+    attributes = {key: value for key, value in f[name].attrs.items() if not key.isupper()}
     del f[name]
     f[name] = data
+    f[name].attrs.update(attributes)
 variant("no_images", lambda f: f.__delitem__("train/images"))
 variant("wrong_type", lambda f: replace(f, "train/images", np.zeros((1000, 32, 32, 3), "f4")))
 variant("wrong_rank", lambda f: replace(f, "train/images", np.zeros((1000, 3072), "u1")))
 variant("wrong_count", lambda f: replace(f, "train/labels", np.zeros(999, "u1")))
-variant("empty_split", lambda f: (replace(f, "train/images", np.zeros((0, 32, 32, 3), "u1")), replace(f, "train/labels", np.zeros(0, "u1"))))
+variant("empty_split", lambda f: (replace(f, "train/images", np.zeros((0, 32, 32, 3), "u1")),
+                                  replace(f, "train/labels", np.zeros(0, "u1"))))
 variant("wrong_channels", lambda f: replace(f, "train/images", np.zeros((1000, 32, 32, 7), "u1")))
 variant("small_images", lambda f: replace(f, "train/images", np.zeros((1000, 16, 16, 3), "u1")))
 def label(f):
     f["train/labels"][777] = 10
 variant("wrong_label", label)
-EOF
-refused "no images in the file" "no_images.h5" with_data "$tmp/no_images.h5"
-refused "images of the wrong type" "wrong_type.h5" with_data "$tmp/wrong_type.h5"
-refused "images of the wrong rank" "wrong_rank.h5" with_data "$tmp/wrong_rank.h5"
-refused "fewer labels than images" "wrong_count.h5" with_data "$tmp/wrong_count.h5"
-refused "an empty split" "empty_split.h5" with_data "$tmp/empty_split.h5"
-refused "seven channels" "wrong_channels.h5" with_data "$tmp/wrong_channels.h5"
-refused "images smaller than the crop" "small_images.h5" with_data "$tmp/small_images.h5"
-refused "a label that is no class" "wrong_label.h5.*777" with_data "$tmp/wrong_label.h5"
+END
+}
+check "files that are nearly right" variants
+refused "no images in the file" "no_images.h5: data set /train/images cannot be opened" with_data "$tmp/no_images.h5"
+refused "images of the wrong type" "wrong_type.h5: /train/images is not uint8 .* another type of 4 dimensions" with_data "$tmp/wrong_type.h5"
+refused "images of the wrong rank" "wrong_rank.h5: /train/images is not .* uint8 of 2 dimensions" with_data "$tmp/wrong_rank.h5"
+refused "fewer labels than images" "wrong_count.h5: /train has 1000 images, but 999 labels" with_data "$tmp/wrong_count.h5"
+refused "an empty split" "empty_split.h5: has no images in /train" with_data "$tmp/empty_split.h5"
+refused "seven channels" "wrong_channels.h5: /train/images are 32 x 32 of 7 channels, but" with_data "$tmp/wrong_channels.h5"
+refused "images smaller than the crop" "small_images.h5: images of 16x16 are smaller than the 24x24" with_data "$tmp/small_images.h5"
+refused "a label that is no class" "wrong_label.h5: /train/labels: image 777 has label 10, but" with_data "$tmp/wrong_label.h5"
 
-refused "train-dir below a file" "text.h5" run train --data "$data" --train-dir "$tmp/text.h5/run" --max-steps 1
-refused "train-dir in /proc" "/proc" run train --data "$data" --train-dir /proc/run --max-steps 1
-refused "a batch that no memory holds" "memory" run train --data "$data" --train-dir "$tmp/other" --batch-size 65536000 --max-steps 1
-refused "batch 0" "batch-size" train --batch-size 0
-refused "a negative batch" "batch-size" train --batch-size -4
-refused "no steps" "max-steps" train --max-steps 0
-refused "a rate that is no number" "learning-rate" train --learning-rate fast
-refused "slices that do not fit" "slices 4" train --slices 4
-refused "cudnn where it is not built" "cudnn" train --tower cudnn
-refused "an unknown tower" "tower" train --tower abacus
-refused "an unknown model" "model" train --model other
-refused "an unknown flag" "frobnicate" train --frobnicate
-refused "an unknown command" "tarin" run tarin
-refused "--resume never on a run" "holds a run" train --resume never
-refused "another seed on a run" "seed" train --seed 2 --max-steps 8
-refused "a file to resume that is not there" "nothing.h5" train --resume "$tmp/nothing.h5"
+refused "train-dir below a file" "--train-dir .*text.h5/run cannot be made: Not a directory" into "$tmp/text.h5/run"
+refused "train-dir in /proc" "--train-dir .*/proc/run cannot be made: " into /proc/run
+refused "a batch that no memory holds" "a batch of 65536000: .*memory for [0-9]+ MB" into "$tmp/other" --batch-size 65536000
+refused "batch 0" "--batch-size '0' is not a whole number from 1 to" train --batch-size 0
+refused "a negative batch" "--batch-size '-4' is not a whole number from 1 to" train --batch-size -4
+refused "no steps" "--max-steps '0' is not a whole number from 1 to" train --max-steps 0
+refused "a rate that is no number" "--learning-rate 'fast' is not a number" train --learning-rate fast
+refused "slices that do not fit" "--slices 4 does not fit 3 ranks" train --slices 4
+refused "cudnn where it is not built" "--tower cudnn: this build has no cudnn backend" train --tower cudnn
+refused "an unknown tower" "--tower 'abacus' is none of auto" train --tower abacus
+refused "an unknown model" "--model other: there is no such model .*tutorial" train --model other
+refused "an unknown flag" "train has no flag --frobnicate" train --frobnicate
+refused "an unknown command" "there is no command 'tarin'" run tarin
+refused "--resume never on a run" "run holds a run .*--resume never was asked for" train --resume never
+refused "another seed on a run" "checkpoint-00000004.h5 was trained with --seed 1, not 2" train --seed 2 --max-steps 8
+refused "a file to resume that is not there" "nothing.h5: No such file" train --resume "$tmp/nothing.h5"
 
-/usr/bin/python3 - "$tmp" <<'EOF'
+other_model() {
+    /usr/bin/python3 - "$tmp" << 'END'
 import shutil, sys
 import h5py
 path = f"{sys.argv[1]}/other_model.h5"
 shutil.copy(f"{sys.argv[1]}/run/checkpoint-00000004.h5", path)
 with h5py.File(path, "r+") as f:
     f.attrs["model"] = "some_other_net"
-EOF
-refused "a checkpoint of another model" "some_other_net" run train --data "$data" --train-dir "$tmp/other" --batch-size 8 --max-steps 8 --resume "$tmp/other_model.h5"
+END
+}
+check "a checkpoint that names another model" other_model
+refused "a checkpoint of another model" "other_model.h5: is of model some_other_net .* not of model tutorial" into "$tmp/other" --resume "$tmp/other_model.h5"
 
 # The newest checkpoint torn: it is named and the one before it is used.
 mkdir "$tmp/torn"
 cp "$tmp/run/checkpoint-00000004.h5" "$tmp/torn/"
 head -c 2000000 "$tmp/run/checkpoint-00000004.h5" > "$tmp/torn/checkpoint-00000009.h5"
-output=$(run train --data "$data" --train-dir "$tmp/torn" --batch-size 8 --max-steps 6 2>&1)
+output=$(into "$tmp/torn" --max-steps 6 2>&1)
 rc=$?
 [ $rc -eq 0 ] && [[ $output == *"passing by"*"checkpoint-00000009.h5"* && $output == *"continues"*"checkpoint-00000004.h5"* ]] &&
     ok "a torn newest checkpoint is named and passed by" || not_ok "a torn newest checkpoint is named and passed by" "$rc: $output"
@@ -94,13 +105,13 @@ rc=$?
 mkdir "$tmp/disk"
 if mount -t tmpfs -o size=12m none "$tmp/disk" 2> /dev/null; then
     cleanup() { umount "$tmp/disk"; }
-    check "a first checkpoint fits the small disk" run train --data "$data" --train-dir "$tmp/disk/run" --batch-size 8 --max-steps 2
+    check "a first checkpoint fits the small disk" into "$tmp/disk/run" --max-steps 2
     first=$(sha256sum "$tmp/disk/run/checkpoint-00000002.h5")
-    refused "a full disk is said once at the end of training" "checkpoint-00000004.h5|No space left" run train --data "$data" --train-dir "$tmp/disk/run" --batch-size 8 --max-steps 4
-    [ "$first" = "$(sha256sum "$tmp/disk/run/checkpoint-00000002.h5")" ] && ok "the checkpoint before is as it was" || not_ok "the checkpoint before is as it was"
-    [ "$(ls -A "$tmp/disk/run" | grep -c checkpoint)" = 1 ] && ok "nothing half-made stays" || not_ok "nothing half-made stays" "$(ls -lA "$tmp/disk/run")"
+    refused "a full disk is said once at the end of training" "checkpoint-00000004.h5.*: cannot be written: No space left" into "$tmp/disk/run"
+    check "the checkpoint before is as it was" test "$first" = "$(sha256sum "$tmp/disk/run/checkpoint-00000002.h5")"
+    check "nothing half-made stays" test "$(ls -A "$tmp/disk/run" | xargs)" = "checkpoint-00000002.h5 metrics.csv train.log"
 else
     skip "a full disk while checkpointing" "mounting is not permitted here"
 fi
-[ "$kept" = "$(sha256sum "$tmp/run/checkpoint-00000004.h5")" ] && ok "the first run's checkpoint is as it was" || not_ok "the first run's checkpoint is as it was"
+check "the data and the first run are as they were" diff "$tmp/kept" <(kept)
 finish

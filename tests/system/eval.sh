@@ -2,9 +2,9 @@
 # Evaluation counts every image exactly once, on any number of ranks.
 # time limit: 300 s
 . tests/lib.sh
-data=$(small_data) || { not_ok "a packed data set" "$data"; finish; exit; }
-directory=${CIFAR10_DIR:-}
-check "a checkpoint to evaluate" mpirun -np 2 ./cifar10_mpi train --data "$data" --train-dir "$tmp/run" --batch-size 32 --max-steps 40
+data=$(small_data) && sample=$(sample_data) || { not_ok "packed data sets" "$data"; finish; exit; }
+check "a checkpoint to evaluate" \
+    mpirun -np 2 ./cifar10_mpi train --data "$data" --train-dir "$tmp/run" --batch-size 32 --max-steps 40
 checkpoint=$tmp/run/checkpoint-00000040.h5
 
 counts() { # RANKS OPTIONS...: "right total"
@@ -18,43 +18,38 @@ same_counts() { # NAME TOTAL OPTIONS...
     local name=$1 total=$2 expected ranks got
     shift 2
     expected=$(counts 1 "$@")
-    [ "${expected#* }" = "$total" ] && ok "$name: all $total are counted" || not_ok "$name: all $total are counted" "$expected $(tail -n 3 "$tmp/eval.err")"
+    check "$name: all $total are counted" test "${expected#* }" = "$total"
     for ranks in 2 3 4 7; do
         got=$(counts $ranks "$@")
-        [ "$got" = "$expected" ] && ok "$name: the same counts on $ranks ranks" || not_ok "$name: the same counts on $ranks ranks" "$got, not $expected"
+        check "$name: the same counts on $ranks ranks" test -n "$got" -a "$got" = "$expected"
     done
 }
 
-if [ -n "$directory" ]; then
-    check "the full set is packed" ./cifar10_mpi pack --from "$directory" "$tmp/full.h5"
-    same_counts "10,000 images" 10000 --data "$tmp/full.h5" --num-examples 10000
-    same_counts "997 images" 997 --data "$tmp/full.h5" --num-examples 997
-else
-    skip "10,000 and 997 images" "CIFAR10_DIR is not set"
-fi
+same_counts "10,000 images" 10000 --data "$sample" --split train --num-examples 10000
+same_counts "997 images" 997 --data "$sample" --split train --num-examples 997
 same_counts "200 images" 200 --data "$data"
 same_counts "97 images in batches of 10" 97 --data "$data" --num-examples 97 --batch-size 10
 same_counts "3 images, fewer than ranks" 3 --data "$data" --num-examples 3
 
-raw=$(mpirun -np 1 ./cifar10_mpi eval --checkpoint "$checkpoint" --run-once --no-ema --data "$data")
-[[ $raw == *"raw parameters"* ]] && ok "it says that it used the raw parameters" || not_ok "it says that it used the raw parameters" "$raw"
-refused "an empty directory is named" "no checkpoint in $tmp/nothing" mpirun -np 3 ./cifar10_mpi eval --data "$data" --checkpoint-dir "$tmp/nothing" --run-once
-refused "more examples than there are" "num-examples 201" mpirun -np 3 ./cifar10_mpi eval --data "$data" --checkpoint "$checkpoint" --run-once --num-examples 201
+eval_on() { timeout 60 mpirun -np "$1" ./cifar10_mpi eval --data "$data" --run-once "${@:2}"; } # RANKS OPTION...
+check "it says that it used the raw parameters" grep "raw parameters" <(eval_on 1 --checkpoint "$checkpoint" --no-ema)
+refused "an empty directory is named" "no checkpoint in $tmp/nothing" eval_on 3 --checkpoint-dir "$tmp/nothing"
+refused "more examples than there are" "--num-examples 201: the test split of .* holds 200" \
+    eval_on 3 --checkpoint "$checkpoint" --num-examples 201
 head -c 3000000 "$checkpoint" > "$tmp/torn.h5"
-refused "a half-written checkpoint is named" "torn.h5" mpirun -np 3 ./cifar10_mpi eval --data "$data" --checkpoint "$tmp/torn.h5" --run-once
+refused "a half-written checkpoint is named" "torn.h5: .*truncated" eval_on 3 --checkpoint "$tmp/torn.h5"
 
 # Periodic mode: waits for a missing checkpoint, then a half-written one, then evaluates each new one once.
 mkdir "$tmp/watched"
 ./cifar10_mpi eval --data "$data" --checkpoint-dir "$tmp/watched" --eval-interval-secs 1 > "$tmp/watch.log" 2>&1 &
 watch=$!
 cleanup() { kill $watch 2> /dev/null; }
-wait_for() { for _ in $(seq 40); do grep -qE "$1" "$tmp/watch.log" && return 0; sleep 0.5; done; cat "$tmp/watch.log"; return 1; }
-check "periodic: a missing checkpoint is waited for" wait_for "waiting: .*no checkpoint"
+check "periodic: a missing checkpoint is waited for" wait_for 30 "waiting: .*no checkpoint" "$tmp/watch.log"
 cp "$tmp/torn.h5" "$tmp/watched/checkpoint-00000030.h5"
-check "periodic: a half-written checkpoint is waited for" wait_for "waiting: .*checkpoint-00000030.h5"
+check "periodic: a half-written checkpoint is waited for" wait_for 30 "waiting: .*checkpoint-00000030.h5" "$tmp/watch.log"
 cp "$checkpoint" "$tmp/watched/.new" && mv "$tmp/watched/.new" "$tmp/watched/checkpoint-00000040.h5"
-check "periodic: a new checkpoint is evaluated" wait_for "precision @ 1 = .*step 40"
+check "periodic: a new checkpoint is evaluated" wait_for 30 "precision @ 1 = .*step 40" "$tmp/watch.log"
 sleep 2.5
-[ "$(grep -c "precision @ 1" "$tmp/watch.log")" = 1 ] && ok "periodic: once" || not_ok "periodic: once" "$(cat "$tmp/watch.log")"
+check "periodic: once" test "$(grep -c "precision @ 1" "$tmp/watch.log")" = 1
 kill $watch && wait $watch 2> /dev/null
 finish
