@@ -10,9 +10,10 @@ if command -v script > /dev/null; then
         TERM=xterm script -qec "stty cols 50; $launcher$train/tty${launcher:0:1}" /dev/null < /dev/null > "$tmp/typescript" 2>&1
         check "a terminal ${where}shows progress" grep -qE 'step [0-9]+/20, epoch 0\.[0-9]+, loss [0-9.]+' "$tmp/typescript"
         tr '\r' '\n' < "$tmp/typescript" | sed 's/\x1b\[K//g' | grep -E '^step [0-9]+/20' > "$tmp/progress"
-        check "never wider than the terminal ${where}" test "$(wc -L < "$tmp/progress")" -le 49
+        check "never wider than the terminal ${where}" test -s "$tmp/progress" -a "$(wc -L < "$tmp/progress")" -le 49
         TERM=dumb script -qec "$launcher$train/dumb${launcher:0:1}" /dev/null < /dev/null > "$tmp/typescript" 2>&1
-        check "a dumb terminal ${where}shows none" test "$(grep -c '20, epoch' "$tmp/typescript")" -eq 0
+        check "a run on a dumb terminal ${where}" grep "done at step 20" "$tmp/typescript"
+        check "shows none" test "$(grep -c '20, epoch' "$tmp/typescript")" -eq 0
     done
 else
     skip "progress on a terminal" "there is no script command"

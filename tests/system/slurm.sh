@@ -5,22 +5,19 @@
 
 dir=$tmp/slurm
 node=$(uname -n | cut -d. -f1)
-port=$((20000 + $$ % 20000))
+free() { ! (exec 3<> "/dev/tcp/127.0.0.1/$1") 2> /dev/null; }
+port=$((10000 + $$ % 20000)) # below those that the system hands out itself
+until free $port && free $((port + 1)); do port=$((port + 2)); done
 export SLURM_CONF=$dir/slurm.conf
 
-stop() { # PID-FILE: ends that daemon and waits for it
-    local pid
-    pid=$(cat "$1" 2> /dev/null) || return
-    kill "$pid" 2> /dev/null
-    for _ in $(seq 50); do kill -0 "$pid" 2> /dev/null || return; sleep 0.1; done
-    kill -KILL "$pid"
-}
-
+# All at once and within seconds: who ends this script does not wait for long.
 cleanup() {
-    timeout 10 scancel --user=root 2> /dev/null
-    stop "$dir/slurmd.pid"
-    stop "$dir/slurmctld.pid"
-    stop "$dir/munged.pid"
+    local pids
+    timeout 2 scancel --user=root 2> /dev/null
+    pids=$(cat "$dir"/{slurmd,slurmctld,munged}.pid 2> /dev/null | xargs)
+    kill $pids 2> /dev/null
+    for _ in $(seq 20); do kill -0 $pids 2> /dev/null || return; sleep 0.1; done
+    kill -KILL $pids 2> /dev/null
 }
 
 configure() {
@@ -90,6 +87,6 @@ check "and ends at step 10" test -f "$RUN/checkpoint-00000010.h5"
 check "sbatch jobs/eval.sbatch ends well" submit eval jobs/eval.sbatch
 check "it prints the precision" said 'precision @ 1 = 0\.[0-9]+' eval
 refused "without PMIx the copies refuse, once and with advice" "srun --mpi=pmix" \
-    srun --mpi=none -n 2 ./cifar10_mpi train --data "$DATA" --train-dir "$tmp/alone" --max-steps 2
+    timeout 60 srun --mpi=none -n 2 ./cifar10_mpi train --data "$DATA" --train-dir "$tmp/alone" --max-steps 2
 check "and wrote nothing" test ! -e "$tmp/alone"
 finish
