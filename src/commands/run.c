@@ -84,7 +84,7 @@ static void set_last_step(struct run *run)
     const struct checkpoint *state = &run->state;
     run->last_step = (uint64_t)run->options->max_steps;
     if (run->options->epochs > 0) {
-        /* whole samples: 1.1 is a little more than 1.1, and would make a step more */
+        /* whole samples: 1.1 * 50,000 is a little more than 55,000 in binary, and would make a step more */
         uint64_t samples = (uint64_t)fmax(1, round(run->options->epochs * (double)run->dataset.count));
         uint64_t left = samples > state->position ? samples - state->position : 0, batch = (uint64_t)run->global_batch;
         run->last_step = state->step + (left + batch - 1) / batch;
