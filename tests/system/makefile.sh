@@ -12,6 +12,10 @@ says() { # PATTERN COMMAND...
     local pattern=$1 output
     output=$("${@:2}" 2>&1) && grep -qE -- "$pattern" <<< "$output" || { echo "$output"; return 1; }
 }
+fails() { # PATTERN COMMAND...: not without saying so
+    local pattern=$1 output
+    if output=$("${@:2}" 2>&1) || ! grep -qE -- "$pattern" <<< "$output"; then echo "$output"; return 1; fi
+}
 does() { [ "$(small "${@:2}" 2>&1 | awk '{ print $1 }' | sort -u | xargs)" = "$1" ]; } # WORDS OPTIONS...: kinds of steps
 
 check "make" small
@@ -62,7 +66,7 @@ header dnnl3 dnnl.h 'typedef struct dnnl_engine *dnnl_engine_t;'
 check "oneDNN 3 is told in a sentence" says 'onednn: not built in: needs oneDNN 2' build info CFLAGS="-I$fakes/dnnl3"
 check "and the rest builds" build BUILD=build/dnnl3 CFLAGS="-I$fakes/dnnl3"
 header random Random123/philox.h '#error there is none'
-refused "without Random123" 'Random123/philox.h is missing \(Debian: librandom123-dev\)' small CFLAGS="-I$fakes/random"
+check "without Random123 make says what it needs" fails 'Random123/philox.h is missing \(Debian: librandom123-dev\)' small CFLAGS="-I$fakes/random"
 check "make info says so too" says '^Random123 +Random123/philox.h is missing' build info CFLAGS="-I$fakes/random"
 header xsmm libxsmm.h ''
 check "without libxsmm" says '^libxsmm +not built in' build info CFLAGS="-I$fakes/xsmm"
@@ -71,7 +75,7 @@ check "an older libcurl" old_curl
 check "has its own options" test -f "$tree/build/curl/data/pack_curl_old.o" -a ! -e "$tree/build/curl/data/pack_curl_new.o"
 fetch() { "$tree/build/curl/cifar10_mpi" pack --download --md5 none --url "$1" "$tmp/out.h5"; }
 check "which do download" fetch "file://$PWD/tests/data/cifar10-sample.tar.xz"
-refused "and know which protocols are allowed" "cannot be downloaded" fetch "http://127.0.0.1:1/x"
+check "and know which protocols there are" fails "cannot be downloaded" fetch "http://127.0.0.1:1/x"
 
 jobs() { (unset MAKEFLAGS MAKELEVEL; cd "$tree" && make -pn help | sed -n 's/^JOBS := //p'); }
 check "OMP_NUM_THREADS does not say how many files to compile at once" test "$(OMP_NUM_THREADS=1 OMP_THREAD_LIMIT=1 jobs)" = "-j$(env -u OMP_NUM_THREADS nproc)"

@@ -80,7 +80,8 @@ mkdir "$out"
 left() { [ "$(ls -A "$out")" = "$1" ] || { ls -A "$out"; return 1; }; }
 head -c 3000 "$tmp/bin.tar.gz" > "$tmp/cut.tar.gz"
 fetch() { pack --download --md5 none --url "file://$tmp/$1" "$out/a.h5"; }
-refused "an unverified archive that is cut" "Truncated|truncated|damaged" fetch cut.tar.gz
+cut() { ! fetch cut.tar.gz; }
+check "an unverified archive that is cut is refused" cut
 check "leaves nothing" left ""
 head -c 1000 "$tmp/bin.tar.gz" > "$out/a.h5.part"
 check "an unverified download goes on from nothing that is there" fetch bin.tar.gz
