@@ -22,7 +22,7 @@ struct worker {
     int first, last;
     float *v, *m;     /* transformed tiles: (points, block, in), (points, block, out) */
     float *du, *db;   /* its gradient sums: (points, in, out), (out) */
-    float *du_run;    /* du of some tiles (winograd.run), or NULL where there are no more than these */
+    float *du_run;    /* du of a run of tiles but the first, or NULL where there is no other */
     float *sink;      /* (in or out, the larger) */
 };
 
@@ -301,7 +301,7 @@ static void add_input_gradients(const struct operation *o, struct worker *worker
 static void backward_block(const struct operation *o, struct worker *worker, int first, int count)
 {
     const struct winograd *w = o->own;
-    float *du = worker->du_run ? worker->du_run : worker->du;
+    float *du = first < w->run ? worker->du : worker->du_run;
     transform_inputs(o, worker, first, count);
     transform_output_gradients(o, worker, first, count);
     for (size_t p = 0; p < (size_t)w->points; p++) {
@@ -314,11 +314,13 @@ static void backward_block(const struct operation *o, struct worker *worker, int
         add_input_gradients(o, worker, first, count);
 }
 
-static void add_run(struct worker *worker, size_t count)
+/* And clears it for the next one. */
+__attribute__((target_clones("avx512f", "avx2", "default")))
+static void add_run(float *restrict du, float *restrict run, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        worker->du[i] += worker->du_run[i];
-        worker->du_run[i] = 0;
+        du[i] += run[i];
+        run[i] = 0;
     }
 }
 
@@ -331,8 +333,8 @@ static void worker_backward(const struct operation *o, struct worker *worker)
     memset(worker->db, 0, (size_t)o->layer->out.channels * sizeof(float));
     for (int first = 0; first < tiles; first += w->block) {
         backward_block(o, worker, first, tiles - first < w->block ? tiles - first : w->block);
-        if (worker->du_run && ((first + w->block) % w->run == 0 || first + w->block >= tiles))
-            add_run(worker, sums);
+        if (first >= w->run && ((first + w->block) % w->run == 0 || first + w->block >= tiles))
+            add_run(worker->du, worker->du_run, sums);
     }
 }
 
