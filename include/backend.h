@@ -42,7 +42,7 @@ struct stage {
 
 /* How a backend that knows several ways computes a convolution. */
 enum convolution_choice {
-    CONVOLUTION_AUTO,     /* what the backend finds best, from the layer's shape alone: the same on all ranks */
+    CONVOLUTION_AUTO,     /* what the backend takes for best, from the layer's shape alone: the same on all ranks */
     CONVOLUTION_DIRECT,   /* sums over the window */
     CONVOLUTION_WINOGRAD, /* minimal filtering wherever it applies: fewer multiplications, larger rounding errors */
 };
@@ -52,7 +52,8 @@ struct plan_request {
     int batch;             /* images */
     bool training;         /* with backward */
     bool input_gradient;   /* also the gradient of the first layer's input (tests) */
-    enum convolution_choice convolution;
+    enum convolution_choice convolution;         /* of every layer, */
+    const enum convolution_choice *convolutions; /* or by layer, where not NULL */
 };
 
 /* What the loss tells about a batch. */
@@ -83,6 +84,9 @@ struct backend {
     int (*probe)(char *about, size_t size, struct error *why);
     /* Threads of one tower; before the first plan. */
     int (*set_threads)(int threads, struct error *why);
+
+    /* Whether it can compute that convolution in that way (it can directly). NULL: it knows one way only. */
+    bool (*knows)(const struct net_layer *layer, enum convolution_choice way);
 
     int (*plan)(struct plan *plan, const struct plan_request *request, struct error *why);
     void (*plan_free)(struct plan *plan); /* also of a zeroed or half-made plan */

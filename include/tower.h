@@ -12,7 +12,8 @@ struct tower_request {
     const struct net *net; /* outlives the tower */
     int batch;             /* images a pass */
     bool training;
-    enum convolution_choice convolution;
+    enum convolution_choice convolution;             /* of every layer, */
+    const enum convolution_choice *convolutions;     /* or by layer, where not NULL */
 };
 
 struct stage_time {
@@ -48,5 +49,23 @@ int tower_evaluate(struct tower *tower, const struct batch *batch, struct loss_s
  * for the next forward. *penalty: the weight decay's part of the loss before the update. */
 int tower_update(struct tower *tower, const float *gradients, float samples, float rate, double *penalty,
                  struct error *why);
+
+/* ---- which way to compute each convolution (convolutions.c) ---- */
+
+struct convolution_ways {
+    enum convolution_choice choices[NET_LAYERS_MAX]; /* by layer of the net; all AUTO: each as its shape has it */
+    double direct[NET_LAYERS_MAX], winograd[NET_LAYERS_MAX]; /* seconds, forward and backward; 0: not measured */
+    int batch;                                               /* images that were measured */
+};
+
+/* Not collective. Times both ways of each convolution of which the request's backend knows two, on a tower of at most 32
+ * images: a fraction of a second. The direct one is taken where it is faster by a tenth. */
+int convolutions_measure(struct convolution_ways *ways, const struct tower_request *request, struct error *why);
+
+/* The choices as a checkpoint keeps them, "conv2=winograd conv3=direct", "" where there was none to make; and back: names
+ * of no layer are passed by. */
+void convolutions_text(const struct convolution_ways *ways, const struct backend *backend, const struct net *net,
+                       char *text, size_t size);
+void convolutions_read(struct convolution_ways *ways, const struct net *net, const char *text);
 
 #endif

@@ -93,6 +93,25 @@ static void print_model(const struct run *run)
            net_forward_multiply_adds(net), net_step_multiply_adds(net));
 }
 
+/* How each convolution of which there are two ways is computed, and why where that was measured. */
+static void print_ways(const struct run *run)
+{
+    const struct convolution_ways *ways = &run->ways;
+    bool measured = false;
+    printf("  convolutions  ");
+    for (int i = 0; i < run->net.layer_count; i++)
+        if (ways->direct[i] > 0) {
+            bool direct = ways->choices[i] == CONVOLUTION_DIRECT;
+            printf(" %s=%s (winograd %.2f ms, direct %.2f ms)", run->net.layers[i].layer.name,
+                   direct ? "direct" : "winograd", 1e3 * ways->winograd[i], 1e3 * ways->direct[i]);
+            measured = true;
+        }
+    if (measured)
+        printf(", %d images forward and backward\n", ways->batch);
+    else
+        printf(" %s\n", *run->state.convolutions ? run->state.convolutions : "one way each");
+}
+
 static void print_run(const struct run *run, const struct introduction *ranks)
 {
     const struct options *o = run->options;
@@ -110,6 +129,7 @@ static void print_run(const struct run *run, const struct introduction *ranks)
            run->dataset.name, run->dataset.count, run->dataset.height, run->dataset.width, run->dataset.channels,
            run->dataset.classes, run->dataset.memory.shared ? "a node" : "a rank");
     print_model(run);
+    print_ways(run);
     printf("  train-dir      %s: %s%s, step %" PRIu64 " of %" PRIu64 "\n", o->train_dir,
            run->resumed_from[0] ? "continues " : "a new run", run->resumed_from, run->state.step, run->last_step);
     print_options(run);

@@ -130,18 +130,21 @@ static int check_writable(const char *directory, struct error *why)
 static int find_state(struct run *run, struct error *why)
 {
     const char *resume = run->options->resume;
-    if (make_directories(run->options->train_dir, why))
-        return -1;
     int status = !strcmp(resume, "auto") ? load_newest(run, why)
                : !strcmp(resume, "never") ? refuse_run(run, why)
                                           : load_given(run, why);
-    if (status || check_writable(run->options->train_dir, why))
-        return -1;
-    if (!run->resumed_from[0]) {
+    if (!status && !run->resumed_from[0]) {
         net_parameters(&run->net, run->state.seed, run->state.parameters);
         memcpy(run->state.shadows, run->state.parameters, run->net.parameters * sizeof(float));
     }
-    return report_open(&run->report, run->options->train_dir, run->state.step, why);
+    return status;
+}
+
+int run_begin(struct run *run, struct error *why)
+{
+    const char *directory = run->options->train_dir;
+    return make_directories(directory, why) || check_writable(directory, why) ||
+                   report_open(&run->report, directory, run->state.step, why) ? -1 : 0;
 }
 
 int run_resume(struct run *run, struct error *why)
@@ -159,10 +162,7 @@ int run_resume(struct run *run, struct error *why)
     state->step = places[0];
     state->position = places[1];
     run->saved_step = places[2];
-    status = tower_set_parameters(&run->tower, state->parameters, why);
-    if (!status && world->rank == 0)
-        status = run->backend->memory_upload(run->shadows, state->shadows, parameters, why);
-    return world_agree(world, status, why);
+    return 0;
 }
 
 /* All options as the checkpoint's provenance, and what ran it. */

@@ -39,27 +39,60 @@ static int choose(struct run *run, struct error *why)
     return plan_slices(run, why);
 }
 
-/* All memory of the run. */
-static int take_memory(struct run *run, struct error *why)
+/* The net, and memory for its state. */
+static int lay_out(struct run *run, struct error *why)
 {
-    const struct options *o = run->options;
-    if (net_init(&run->net, run->model, run->dataset.channels, run->dataset.classes, why))
-        return -1;
-    struct tower_request tower = {
-        .backend = run->backend, .net = &run->net, .batch = run->global_batch / run->world->size / run->slices,
-        .training = true, .convolution = convolution_choice_find(o->conv)};
     struct checkpoint *state = &run->state;
-    size_t parameters = run->net.parameters;
-    if (tower_init(&run->tower, &tower, why) ||
-        reducer_init(&run->reducer, run->world, run->tree ? REDUCE_TREE : REDUCE_FASTEST, parameters, run->slices,
-                     (size_t)o->bucket_kib * 1024, why) ||
-        !(state->parameters = memory_new(parameters, sizeof(float), "the parameters", why)))
+    if (net_init(&run->net, run->model, run->dataset.channels, run->dataset.classes, why) ||
+        !(state->parameters = memory_new(run->net.parameters, sizeof(float), "the parameters", why)))
         return -1;
     if (run->world->rank > 0)
         return 0;
-    state->shadows = memory_new(parameters, sizeof(float), "the shadows", why);
+    state->shadows = memory_new(run->net.parameters, sizeof(float), "the shadows", why);
+    return state->shadows ? 0 : -1;
+}
+
+static struct tower_request tower_wanted(const struct run *run)
+{
+    return (struct tower_request){.backend = run->backend,
+                                  .net = &run->net,
+                                  .batch = run->global_batch / run->world->size / run->slices,
+                                  .training = true,
+                                  .convolutions = run->ways.choices};
+}
+
+/* Rank 0: as asked for; else as the run has had it, whose bits it is to continue; else by measurement, but with --slices,
+ * where runs on any number of ranks are to be alike, by shape. */
+static int choose_ways(struct run *run, struct error *why)
+{
+    struct checkpoint *state = &run->state;
+    struct tower_request request = tower_wanted(run);
+    enum convolution_choice asked = convolution_choice_find(run->options->conv);
+    int status = 0;
+    for (int i = 0; i < run->net.layer_count; i++)
+        run->ways.choices[i] = asked;
+    if (asked == CONVOLUTION_AUTO && run->resumed_from[0])
+        convolutions_read(&run->ways, &run->net, state->convolutions);
+    else if (asked == CONVOLUTION_AUTO && !run->tree)
+        status = convolutions_measure(&run->ways, &request, why);
+    convolutions_text(&run->ways, run->backend, &run->net, state->convolutions, sizeof state->convolutions);
+    return status;
+}
+
+/* The tower with its state, and what joins the gradients. */
+static int build(struct run *run, struct error *why)
+{
+    const struct checkpoint *state = &run->state;
+    size_t parameters = run->net.parameters;
+    struct tower_request request = tower_wanted(run);
+    if (tower_init(&run->tower, &request, why) || tower_set_parameters(&run->tower, state->parameters, why) ||
+        reducer_init(&run->reducer, run->world, run->tree ? REDUCE_TREE : REDUCE_FASTEST, parameters, run->slices,
+                     (size_t)run->options->bucket_kib * 1024, why))
+        return -1;
+    if (run->world->rank > 0)
+        return 0;
     run->shadows = run->backend->memory_allocate(parameters, "the shadows", why);
-    return state->shadows && run->shadows ? 0 : -1;
+    return run->shadows ? run->backend->memory_upload(run->shadows, state->shadows, parameters, why) : -1;
 }
 
 static void begin_state(struct run *run)
@@ -126,13 +159,16 @@ int run_open(struct run *run, const struct options *options, const struct world 
     run->world = world;
     run->started = run->saved_at = clock_seconds();
     if (world_agree(world, choose(run, why), why) || dataset_open(&run->dataset, world, options->data, "train", why) ||
-        world_agree(world, check_images(run, why), why) || world_agree(world, take_memory(run, why), why))
+        world_agree(world, check_images(run, why), why) || world_agree(world, lay_out(run, why), why))
         return -1;
     begin_state(run);
-    if (run_resume(run, why))
+    if (run_resume(run, why) || world_agree(world, world->rank == 0 ? choose_ways(run, why) : 0, why))
         return -1;
+    if (world_broadcast(world, &run->ways, sizeof run->ways, why))
+        world_abort(world, why->text);
     set_last_step(run);
-    if (world_agree(world, start_loader(run, why), why) || run_announce(run, why))
+    if (world_agree(world, build(run, why), why) || world_agree(world, start_loader(run, why), why) ||
+        world_agree(world, world->rank == 0 ? run_begin(run, why) : 0, why) || run_announce(run, why))
         return -1;
     run->ready = true;
     return 0;

@@ -20,6 +20,7 @@ struct run {
     struct net net;
     const struct backend *backend;
     char about[128]; /* the backend's library and version */
+    struct convolution_ways ways;
     struct tower tower;
     struct reducer reducer;
     struct loader loader;
@@ -43,8 +44,10 @@ int run_open(struct run *run, const struct options *options, const struct world 
 /* Collective over each node. */
 void run_close(struct run *run);
 
-/* Collective. Initial or saved state, the same on all ranks, into the tower. */
+/* Collective. Initial or saved state, the same on all ranks, into run->state (parameters and, on rank 0, shadows). */
 int run_resume(struct run *run, struct error *why);
+/* Rank 0 only. Makes the train-dir ready for the run: the first that changes something there. */
+int run_begin(struct run *run, struct error *why);
 /* Rank 0 only. The present parameters and shadows into run->state; -1 also where they are not finite. */
 int run_collect(struct run *run, struct error *why);
 /* Rank 0 only. Writes a checkpoint of what was collected, then removes what --keep does not keep. */

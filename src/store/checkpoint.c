@@ -164,7 +164,8 @@ static int state_write(struct h5 *h5, const struct checkpoint *c, const struct n
                  h5_set_integer(h5, "/", "classes", c->classes, why) ||
                  h5_set_texts(h5, "/", "class_names", names, c->classes, why) ||
                  h5_set_text(h5, "/", "dataset", c->dataset, why) ||
-                 h5_set_text(h5, "/", "dataset_sha256", c->dataset_sha256, why);
+                 h5_set_text(h5, "/", "dataset_sha256", c->dataset_sha256, why) ||
+                 h5_set_text(h5, "/", "convolutions", c->convolutions, why);
     free(names);
     return failed ? -1 : 0;
 }
@@ -289,6 +290,8 @@ static int state_read(struct h5 *h5, struct checkpoint *c, struct error *why)
         h5_get_integer(h5, "/", "channels", &channels, why) || h5_get_integer(h5, "/", "classes", &classes, why) ||
         h5_get_text(h5, "/", "dataset", c->dataset, sizeof c->dataset, why) ||
         h5_get_text(h5, "/", "dataset_sha256", c->dataset_sha256, sizeof c->dataset_sha256, why) ||
+        (h5_has(h5, "/", "convolutions") && /* older checkpoints chose by shape */
+         h5_get_text(h5, "/", "convolutions", c->convolutions, sizeof c->convolutions, why)) ||
         h5_get_texts(h5, "/", "class_names", &c->class_names, &names, why))
         return -1;
     c->step = (uint64_t)step;

@@ -12,7 +12,7 @@ int tower_init(struct tower *tower, const struct tower_request *request, struct 
     tower->backend = request->backend;
     tower->net = request->net;
     struct plan_request plan = {.net = request->net, .batch = request->batch, .training = request->training,
-                                .convolution = request->convolution};
+                                .convolution = request->convolution, .convolutions = request->convolutions};
     if (request->backend->plan(&tower->plan, &plan, why))
         return error_in(why, "the %s tower for a batch of %d", request->backend->name, request->batch);
     tower->parameters = request->backend->memory_allocate(request->net->parameters, "the parameters", why);

@@ -249,11 +249,6 @@ static inline void test_nothing(void **state)
     skip();
 }
 
-static inline bool knows_winograd(const struct backend *backend)
-{
-    return !strcmp(backend->name, "onednn");
-}
-
 static inline void add_backend(struct units *units, const struct backend *backend, const struct backend_test *tests,
                                int count)
 {
@@ -268,7 +263,7 @@ static inline void add_backend(struct units *units, const struct backend *backen
     for (int t = 0; t < count; t++) {
         struct subject subject = {backend, CONVOLUTION_AUTO, tests[t].data};
         add_unit(units, tests[t].name, tests[t].function, subject);
-        if (!tests[t].convolutes || !knows_winograd(backend))
+        if (!tests[t].convolutes || !backend->knows)
             continue;
         snprintf(name, sizeof name, "%s (direct)", tests[t].name);
         subject.convolution = CONVOLUTION_DIRECT;

@@ -10,7 +10,7 @@ struct shape_case {
 /* Minimal filtering rounds more; onednn's direct weight gradient is one chain of additions over all pixels. */
 static double tolerance_of(const struct subject *subject)
 {
-    if (!knows_winograd(subject->backend))
+    if (!subject->backend->knows)
         return 5e-6;
     return subject->convolution == CONVOLUTION_DIRECT ? 1e-4 : 2e-5;
 }

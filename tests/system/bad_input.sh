@@ -62,7 +62,7 @@ refused "seven channels" "wrong_channels.h5: /train/images are 32 x 32 of 7 chan
 refused "images smaller than the crop" "small_images.h5: images of 16x16 are smaller than the 24x24" with_data "$tmp/small_images.h5"
 refused "a label that is no class" "wrong_label.h5: /train/labels: image 777 has label 10, but" with_data "$tmp/wrong_label.h5"
 
-refused "train-dir below a file" "--train-dir .*text.h5/run cannot be made: Not a directory" into "$tmp/text.h5/run"
+refused "train-dir below a file" "text.h5/run: cannot be read: Not a directory" into "$tmp/text.h5/run"
 refused "train-dir in /proc" "--train-dir .*/proc/run cannot be made: " into /proc/run
 refused "a batch that no memory holds" "a batch of 65536000: .*memory for [0-9]+ MB" into "$tmp/other" --batch-size 65536000
 refused "batch 0" "--batch-size '0' is not a whole number from 1 to" train --batch-size 0

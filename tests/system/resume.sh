@@ -35,6 +35,16 @@ check "--resume FILE into a new directory" train --train-dir "$tmp/branch" --max
 check "--resume with the newest checkpoint of the directory" train --train-dir "$tmp/branch" --max-steps 5 --resume "$tmp/branch/../branch/checkpoint-00000003.h5"
 check "holds the log from there on" test "$(grep -o 'step [0-9]*, loss' "$tmp/branch/train.log" | tr -d '\n')" = "step 3, lossstep 4, lossstep 5, loss"
 
+# Which way convolutions are computed is a matter of bits: a run keeps the way that it began with.
+if ./cifar10_mpi bench --batch-size 2 --bench-steps 1 | grep -q "onednn tower"; then
+    check "a run with direct convolutions" train --train-dir "$tmp/direct" --conv direct --max-steps 2
+    check "goes on with them" train --train-dir "$tmp/direct" --max-steps 4
+    check "as one that was not stopped" train --train-dir "$tmp/unbroken" --conv direct --max-steps 4
+    check "to the same bits" h5diff "$tmp/direct/checkpoint-00000004.h5" "$tmp/unbroken/checkpoint-00000004.h5" /params
+    check "and says so" grep -q "convolutions   conv2=direct" <(train --train-dir "$tmp/direct" --max-steps 5)
+    check "with slices the shape decides, not a measurement" grep -qx "  convolutions   conv2=winograd" <(train --train-dir "$tmp/sliced" --slices 2 --max-steps 1)
+fi
+
 # What --epochs, a decimal, comes to in steps: in binary 16.1 * 1000 images are a little more than 16,100.
 check "16.1 epochs" train --train-dir "$tmp/epochs" --epochs 16.1 --batch-size 50
 check "of 1000 images are 161 steps of 100" test -e "$tmp/epochs/checkpoint-00000161.h5"

@@ -135,7 +135,8 @@ static bool pools_at_once(const struct plan_request *request)
 static const struct operation_kind *choose_kind(const struct plan_request *request, int i)
 {
     const struct net_layer *l = &request->net->layers[i];
-    if (request->convolution != CONVOLUTION_DIRECT && winograd_applies(l))
+    enum convolution_choice way = request->convolutions ? request->convolutions[i] : request->convolution;
+    if (way != CONVOLUTION_DIRECT && winograd_applies(l))
         return &onednn_winograd;
     if (i == 0 && pools_at_once(request))
         return &onednn_convolution_pool;
@@ -192,6 +193,11 @@ static int make_plan(struct plan *plan, const struct plan_request *request, stru
     return 0;
 }
 
+static bool onednn_knows(const struct net_layer *l, enum convolution_choice way)
+{
+    return way != CONVOLUTION_WINOGRAD || winograd_applies(l);
+}
+
 static int onednn_plan(struct plan *plan, const struct plan_request *request, struct error *why)
 {
     *plan = (struct plan){.batch = request->batch, .classes = request->net->classes};
@@ -209,6 +215,7 @@ const struct backend backend_onednn = {
     .priority = 20,
     .probe = onednn_probe,
     .set_threads = onednn_set_threads,
+    .knows = onednn_knows,
     .plan = onednn_plan,
     .plan_free = onednn_plan_free,
     .loss = host_loss,

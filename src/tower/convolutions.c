@@ -1,0 +1,122 @@
+/* Which way to compute each convolution: a tower of each way is timed, stage by stage. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tower.h"
+
+enum { TRIALS = 2, BATCH_MOST = 32 };
+
+static bool has_two_ways(const struct backend *backend, const struct net_layer *l)
+{
+    return l->layer.kind == LAYER_CONVOLUTION && backend->knows && backend->knows(l, CONVOLUTION_WINOGRAD);
+}
+
+/* A step that changes nothing: its rate is 0. */
+static int step_alone(struct tower *tower, struct reducer *reducer, const struct batch *batch, struct error *why)
+{
+    const float *sums;
+    double penalty;
+    memset(tower->times, 0, sizeof tower->times);
+    if (tower_gradients(tower, batch, reducer, reducer_begin(reducer, 0), why) || reducer_end(reducer, why) ||
+        reducer_finish(reducer, &sums, why))
+        return -1;
+    return tower_update(tower, sums, 1, 0, &penalty, why);
+}
+
+/* seconds: by layer, of the stage that begins with it, forward and backward; the best of some trials behind one that
+ * does not count. */
+static int time_steps(struct tower *tower, const struct batch *batch, double *seconds, struct error *why)
+{
+    struct world alone = {.size = 1, .nodes = 1, .node_size = 1};
+    struct reducer reducer = {0};
+    int status = reducer_init(&reducer, &alone, REDUCE_FASTEST, tower->net->parameters, 1, 1 << 20, why);
+    for (int trial = -1; !status && trial < TRIALS; trial++) {
+        status = step_alone(tower, &reducer, batch, why);
+        for (int i = 0; i < tower->plan.stage_count; i++) {
+            double found = tower->times[i].forward + tower->times[i].backward;
+            double *best = &seconds[tower->plan.stages[i].first];
+            *best = trial <= 0 || found < *best ? found : *best;
+        }
+    }
+    reducer_free(&reducer);
+    return status;
+}
+
+static int time_tower(const struct tower_request *request, const float *numbers, const int32_t *labels,
+                      double *seconds, struct error *why)
+{
+    struct tower tower;
+    struct batch batch = {.count = request->batch, .images = numbers, .labels = labels};
+    int status = tower_init(&tower, request, why);
+    if (!status)
+        status = tower_set_parameters(&tower, numbers, why);
+    if (!status)
+        status = time_steps(&tower, &batch, seconds, why);
+    tower_free(&tower);
+    return status;
+}
+
+/* Both ways, on images and parameters of ordinary size. */
+static int time_ways(struct tower_request *request, double *direct, double *winograd, struct error *why)
+{
+    size_t images = (size_t)request->batch * shape_size(request->net->input);
+    size_t count = images > request->net->parameters ? images : request->net->parameters;
+    float *numbers = memory_new(count, sizeof *numbers, "numbers to time with", why);
+    int32_t *labels = memory_new((size_t)request->batch, sizeof *labels, "labels to time with", why);
+    for (size_t i = 0; numbers && i < count; i++)
+        numbers[i] = 1e-2f * ((float)(i % 31) - 15);
+    request->convolution = CONVOLUTION_DIRECT;
+    int status = numbers && labels ? time_tower(request, numbers, labels, direct, why) : -1;
+    request->convolution = CONVOLUTION_WINOGRAD;
+    if (!status)
+        status = time_tower(request, numbers, labels, winograd, why);
+    free(numbers);
+    free(labels);
+    return status;
+}
+
+int convolutions_measure(struct convolution_ways *ways, const struct tower_request *request, struct error *why)
+{
+    const double margin = 1.1; /* so that noise does not choose */
+    const struct net *net = request->net;
+    double direct[NET_LAYERS_MAX], winograd[NET_LAYERS_MAX];
+    struct tower_request trial = *request;
+    bool any = false;
+    for (int i = 0; i < net->layer_count; i++)
+        any |= has_two_ways(request->backend, &net->layers[i]);
+    trial.convolutions = NULL;
+    trial.batch = ways->batch = request->batch < BATCH_MOST ? request->batch : BATCH_MOST;
+    if (any && time_ways(&trial, direct, winograd, why))
+        return -1;
+    for (int i = 0; i < net->layer_count; i++)
+        if (has_two_ways(request->backend, &net->layers[i])) {
+            ways->choices[i] = direct[i] * margin < winograd[i] ? CONVOLUTION_DIRECT : CONVOLUTION_WINOGRAD;
+            ways->direct[i] = direct[i];
+            ways->winograd[i] = winograd[i];
+        }
+    return 0;
+}
+
+/* ---- as text: "conv2=winograd conv3=direct" ---- */
+
+void convolutions_text(const struct convolution_ways *ways, const struct backend *backend, const struct net *net,
+                       char *text, size_t size)
+{
+    size_t length = 0;
+    text[0] = '\0';
+    for (int i = 0; i < net->layer_count && length < size; i++)
+        if (has_two_ways(backend, &net->layers[i]))
+            length += (size_t)snprintf(text + length, size - length, "%s%s=%s", length ? " " : "",
+                                       net->layers[i].layer.name,
+                                       ways->choices[i] == CONVOLUTION_DIRECT ? "direct" : "winograd");
+}
+
+void convolutions_read(struct convolution_ways *ways, const struct net *net, const char *text)
+{
+    char name[64], word[16];
+    for (int used; sscanf(text, " %63[^ =]=%15s%n", name, word, &used) == 2; text += used)
+        for (int i = 0; i < net->layer_count; i++)
+            if (!strcmp(net->layers[i].layer.name, name))
+                ways->choices[i] = convolution_choice_find(word);
+}
