@@ -5,13 +5,17 @@
 #
 # RANKS=2 BATCH=64 (a rank) OPTIONS="--tower onednn": how to train. Writes RUN-DIRECTORY/curve.csv and curve.png.
 set -euo pipefail
+[ $# -ge 2 ] || { sed -n '2,6s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 cd "$(dirname "$0")/.."
+. scripts/local_mpi.sh
 data=$1 run=$2
 shift 2
 marks=("$@")
 reference=scripts/learning-curve/tensorflow.csv
 [ ${#marks[@]} -gt 0 ] || mapfile -t marks < <(awk -F, 'NR > 1 { print $1 }' $reference)
 ranks=${RANKS:-2} batch=${BATCH:-64}
+every=10 # steps between log lines; each mark must be one of them
+for mark in "${marks[@]}"; do if ((mark % every)); then every=1; fi; done
 read -ra options <<< "${OPTIONS:-}"
 mkdir -p "$run"
 curve=$run/curve.csv
@@ -19,7 +23,7 @@ curve=$run/curve.csv
 
 precision() { # OPTIONS...: of the newest checkpoint
     mpirun -np "$ranks" ./cifar10_mpi eval --data "$data" --checkpoint-dir "$run" --run-once "$@" |
-        sed -n 's/.*: \([0-9]*\) of \([0-9]*\) .*/\1 \2/p' | awk '{ printf "%.4f", $1 / $2 }'
+        sed -n 's/.*: \([0-9]*\) of \([0-9]*\) .*/\1 \2/p' | awk '{ printf "%.4f", $1 / $2 } END { exit !NR }'
 }
 
 means() { # FIRST LAST: mean losses of the steps in between, from rows that each stand for --log-frequency steps
@@ -30,9 +34,12 @@ means() { # FIRST LAST: mean losses of the steps in between, from rows that each
 before=0
 for mark in "${marks[@]}"; do
     if ! grep -q "^$mark," "$curve"; then
-        mpirun -np "$ranks" ./cifar10_mpi train --data "$data" --train-dir "$run" --batch-size "$batch" --max-steps "$mark" \
-            --log-frequency 10 "${options[@]}" >> "$run/output.log" 2>&1
-        echo "$mark,$(means $before "$mark"),$(precision),$(precision --no-ema)" >> "$curve"
+        mpirun -np "$ranks" ./cifar10_mpi train --data "$data" --train-dir "$run" --batch-size "$batch" \
+            --max-steps "$mark" --log-frequency $every "${options[@]}" >> "$run/output.log" 2>&1
+        losses=$(means $before "$mark")
+        ema=$(precision)
+        raw=$(precision --no-ema)
+        echo "$mark,$losses,$ema,$raw" >> "$curve"
         tail -n 1 "$curve"
     fi
     before=$mark

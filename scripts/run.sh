@@ -1,17 +1,16 @@
 #!/bin/bash
 # What `make run` does once the program is built: finds data, trains on 2 ranks for a minute or two, evaluates the
 # newest checkpoint, and says where the results are. Run again, it goes on from where it was.
+#   CIFAR10_DIR=DIR      the files of CIFAR-10; else data/cifar10.h5, else a download, else the repository's sample
+#   AIM=90               seconds of training to aim for
 set -euo pipefail
 cd "$(dirname "$0")/.."
-aim=90         # seconds of training to aim for
-steps_max=1500 # and at most so many steps a run
+aim=${AIM:-90}
+steps_max=1500 # at most so many steps a run
 batch=64       # per rank
 
-if [ "$(id -u)" -eq 0 ]; then export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1; fi
-# All ranks are on this machine: no network, and no reading of each other's memory, which containers forbid.
-export OMPI_MCA_btl=self,vader OMPI_MCA_btl_vader_single_copy_mechanism=none OMPI_MCA_oob_tcp_if_include=lo
+. scripts/local_mpi.sh
 export OMPI_MCA_rmaps_base_oversubscribe=1 # where two 'processors' are one core
-export HWLOC_COMPONENTS=-gl HWLOC_HIDE_ERRORS=2 # no search for X displays, no complaint about a chroot without /sys
 ranks=$(($(nproc) > 1 ? 2 : 1))
 
 say() { printf '\n== %s\n' "$*"; }
