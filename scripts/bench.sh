@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.."
 rounds=${ROUNDS:-4} steps=${STEPS:-200} tower=${TOWER:-auto} window=20
 
 . scripts/local_mpi.sh
-unset OMP_NUM_THREADS # it would bind the peers, and nproc, to fewer threads than they are given here
+unset OMP_NUM_THREADS OMP_THREAD_LIMIT # it would bind the peers, and nproc, to fewer threads than they are given here
 pin="--bind-to core"
 if [ "$(nproc)" -lt 2 ]; then pin="--bind-to none --oversubscribe"; fi
 tmp=$(mktemp -d)
@@ -26,8 +26,8 @@ median() {
 find_data() { # sets $data
     mkdir -p build/bench
     if [ -n "${CIFAR10_DIR:-}" ]; then
-        data=build/bench/cifar10.h5
-        [ -s $data ] || ./cifar10_mpi pack --from "$CIFAR10_DIR" $data >&2
+        data=build/bench/cifar10.h5 # again each time, since the variable may name other data than before
+        ./cifar10_mpi pack --from "$CIFAR10_DIR" $data >&2
     elif [ -f data/cifar10.h5 ]; then
         data=data/cifar10.h5
     else

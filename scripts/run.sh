@@ -11,22 +11,27 @@ batch=64       # per rank
 
 . scripts/local_mpi.sh
 export OMPI_MCA_rmaps_base_oversubscribe=1 # where two 'processors' are one core
-ranks=$(($(nproc) > 1 ? 2 : 1))
+# nproc takes these for the number of cores, but they are meant for each process.
+ranks=$(($(env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc) > 1 ? 2 : 1))
 
 say() { printf '\n== %s\n' "$*"; }
 
 find_data() { # sets $data
     mkdir -p data
     if [ -n "${CIFAR10_DIR:-}" ]; then
-        data=data/cifar10-dir.h5
-        say "Data: packing CIFAR10_DIR=$CIFAR10_DIR into $data"
-        ./cifar10_mpi pack --from "$CIFAR10_DIR" $data
+        say "Data: packing CIFAR10_DIR=$CIFAR10_DIR"
+        ./cifar10_mpi pack --from "$CIFAR10_DIR" data/cifar10-dir.h5
+        # Named after what it holds, and so is the run, which other data could not go on.
+        data=data/cifar10-dir-$(sha256sum data/cifar10-dir.h5 | cut -c 1-8).h5
+        mv data/cifar10-dir.h5 "$data"
+        say "Data: $data"
         return
     fi
     data=data/cifar10.h5
     if [ -f $data ]; then say "Data: $data, which is there"; return; fi
     say "Data: trying to download CIFAR-10 (162 MB) into $data; CIFAR10_DIR=... would use a copy you have"
-    if timeout -s INT 100 ./cifar10_mpi pack --download $data; then return; fi
+    # In the foreground, where Ctrl-C reaches it.
+    if timeout --foreground -s INT 100 ./cifar10_mpi pack --download $data; then return; fi
     data=data/cifar10-sample.h5
     if [ -f $data ]; then say "Data: no download; $data, the repository's sample, which is there"; return; fi
     say "Data: no download; packing the repository's sample (10,000 + 2,000 images) into $data"

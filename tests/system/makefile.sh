@@ -58,7 +58,6 @@ chmod +x "$fakes/pkg-config"
 info_without() { PATH=$fakes:$PATH HIDDEN=$1 build info; }
 rm "$fakes/mpicc"
 check "a missing library is named with its package" says '^libpng +missing \(Debian: libpng-dev\)$' info_without libpng
-check "so is HDF5" says '^HDF5 +missing \(Debian: libhdf5-dev\)$' info_without hdf5
 
 # ---- other versions: headers that come first and lack what is called
 header() { mkdir -p "$fakes/$1" "$(dirname "$fakes/$1/$2")"; echo "$3" > "$fakes/$1/$2"; } # SET NAME TEXT

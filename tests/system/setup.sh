@@ -1,0 +1,76 @@
+#!/bin/bash
+# `make run`, `make bench` and their scripts where packages cannot be installed, data change, or somebody presses Ctrl-C.
+# time limit: 120 s
+. tests/lib.sh
+
+# A tree of stand-ins: what is tested here is what scripts/ and the Makefile do with the programs.
+tree=$tmp/tree bin=$tmp/bin log=$tmp/log
+mkdir -p "$tree" "$bin"
+cp -r Makefile include src scripts "$tree"
+fake() { printf '#!/bin/bash\n%s\n' "$2" > "$bin/$1"; chmod +x "$bin/$1"; }
+in_tree() { (unset MAKEFLAGS MAKELEVEL BACKENDS BUILD; cd "$tree" && PATH=$bin:$PATH "$@"); }
+
+# ---- packages: dpkg-query knows only those of $INSTALLED, and apt-get fails for those of $UNKNOWN
+fake dpkg-query 'for p; do [[ " $INSTALLED " == *" $p "* ]] && echo "$p:install ok installed"; done'
+fake sudo '[[ $1 == env ]] && exec "$@"'
+fake apt-get 'echo "$*" >> "$LOG"; for p in $UNKNOWN; do [[ " $* " != *" $p "* ]] || { echo "E: Unable to locate package $p"; exit 100; }; done'
+fake apt-cache '[[ " $UNKNOWN " != *" $2 "* ]]'
+export LOG=$log
+deps() { : > "$log"; in_tree scripts/deps.sh "$@" 2>&1; }
+asked() { grep -q "install .*$1" "$log"; }
+all=$(sed -n '/^build="/,/"$/p' scripts/deps.sh | tr -d '"' | sed 's/^build=//' | xargs)
+INSTALLED="" UNKNOWN="" deps build > /dev/null
+check "all packages are asked for" asked "gcc libc6-dev .*xz-utils"
+check "libxsmm-dev by itself" asked "recommends libxsmm-dev$"
+check "where the processor has none of it, the rest is installed" env INSTALLED= UNKNOWN=libxsmm-dev bash -c "$(declare -f deps in_tree); tree='$tree' bin='$bin' log='$log'; deps build"
+check "and it is not asked for" eval '! asked libxsmm-dev'
+quiet() { [ -z "$(INSTALLED=$all UNKNOWN=libxsmm-dev deps build)" ] && [ ! -s "$log" ]; }
+check "where all is there but that, nothing happens" quiet
+INSTALLED="" UNKNOWN=libpng-dev deps build > "$tmp/said"
+check "a package that apt-get does not know is named" grep -q "Unable to locate package libpng-dev" "$tmp/said"
+
+# No dpkg and no apt-get, as on a cluster: everything else of the machine is there.
+mkdir "$tmp/cluster"
+ln -sf -t "$tmp/cluster" /usr/local/bin/* /usr/bin/* /usr/sbin/* 2> /dev/null
+rm -f "$tmp"/cluster/{dpkg,apt}*
+[ "$(id -u)" -eq 0 ] || rm -f "$tmp/cluster/sudo"
+echo 'echo trained here' > "$tree/scripts/run.sh"
+on_cluster() { (unset MAKEFLAGS MAKELEVEL BACKENDS BUILD; cd "$tree" && PATH=$tmp/cluster make --no-print-directory OPTIMISE=-O0 "$@"); }
+on_cluster BACKENDS=openblas run > "$tmp/said" 2>&1
+check "make run without apt-get prints the list" grep -q '^  gcc libc6-dev .*librandom123-dev' "$tmp/said"
+check "and goes on" grep -q '^trained here' "$tmp/said"
+deps_fails() { ! on_cluster deps; }
+check "make deps fails there" deps_fails
+
+# ---- make run: mpirun only notes what it is asked for
+cp scripts/run.sh "$tree/scripts/run.sh"
+ln -sf "$PWD/cifar10_mpi" "$tree/cifar10_mpi"
+fake mpirun 'echo "$*" >> "$LOG"'
+for set in one two; do
+    mkdir "$tmp/$set"
+    { printf "\\$([ $set = one ] && echo 1 || echo 2)"; head -c 3072 /dev/zero; } > "$tmp/$set/data_batch_1.bin"
+done
+run_on() { : > "$log"; CIFAR10_DIR=$tmp/$1 in_tree scripts/run.sh && grep -o -- '--data.*--train-dir [^ ]*' "$log" | sort -u; }
+check "make run with CIFAR10_DIR" run_on one
+first=$(run_on one | tail -n 1)
+check "again trains on the same data in the same directory" test "$(run_on one | tail -n 1)" = "$first"
+second=$(run_on two | tail -n 1)
+check "with another one in another" eval '[ -n "$second" ] && [ "${second##* }" != "${first##* }" ] && [ "${second%% --train*}" != "${first%% --train*}" ]'
+check "on as many ranks whatever OMP_NUM_THREADS" grep -q -- "-np $(($(env -u OMP_NUM_THREADS nproc) > 1 ? 2 : 1)) " "$log"
+
+bench_on() { CIFAR10_DIR=$tmp/$1 in_tree scripts/bench.sh > /dev/null 2>&1; sha256sum < "$tree/build/bench/cifar10.h5"; }
+first=$(bench_on one) second=$(bench_on two)
+check "make bench measures on the data of now, too" test -n "$first" -a "$second" != "$first"
+
+rm "$tree/cifar10_mpi"
+printf '#!/bin/bash\nif [ "$2" = --download ]; then touch downloading; exec sleep 50; fi\n' > "$tree/cifar10_mpi"
+chmod +x "$tree/cifar10_mpi"
+set -m # the script leads a process group of its own, as under a terminal
+(cd "$tree" && PATH=$bin:$PATH exec scripts/run.sh > "$tmp/said" 2>&1) &
+for _ in $(seq 100); do [ -e "$tree/downloading" ] && break; sleep 0.1; done
+kill -INT -- -$!
+for _ in $(seq 100); do kill -0 $! 2> /dev/null || break; sleep 0.1; done
+check "Ctrl-C during the download ends make run" eval '! kill -0 $! 2> /dev/null'
+check "which did not go on" eval '! grep -q "no download" "$tmp/said"'
+kill -KILL -- -$! 2> /dev/null
+finish
