@@ -62,6 +62,15 @@ bench_on() { CIFAR10_DIR=$tmp/$1 in_tree scripts/bench.sh > /dev/null 2>&1; sha2
 first=$(bench_on one) second=$(bench_on two)
 check "make bench measures on the data of now, too" test -n "$first" -a "$second" != "$first"
 
+# ---- job scripts: what reaches the ranks of several cores
+job() { : > "$log"; PATH=$bin:$PATH SLURM_CPUS_PER_TASK=$2 LAUNCH=$3 bash "jobs/$1.sbatch"; cat "$log"; }
+fake srun 'echo "$* cores $SRUN_CPUS_PER_TASK $OMP_NUM_THREADS" >> "$LOG"'
+for script in train-cpu eval; do
+    check "$script: mpirun binds as many cores as a rank has" eval "job $script 2 mpirun | grep -qE '^--map-by slot:PE=2 ./cifar10_mpi .* --threads 2( |$)'"
+    check "$script: nothing to say where that is one" eval "job $script 1 mpirun | grep -qE '^./cifar10_mpi .* --threads 1( |$)'"
+    check "$script: srun is told too" eval "job $script 2 srun | grep -qE ' --threads 2 +cores 2 2$'"
+done
+
 rm "$tree/cifar10_mpi"
 printf '#!/bin/bash\nif [ "$2" = --download ]; then touch downloading; exec sleep 50; fi\n' > "$tree/cifar10_mpi"
 chmod +x "$tree/cifar10_mpi"
