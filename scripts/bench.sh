@@ -1,6 +1,6 @@
 #!/bin/bash
 # What `make bench` does: compares rates in one run, in both orders, by medians, and prints a table.
-#   CIFAR10_DIR=DIR      the binary files of CIFAR-10 (with cifar-10-batches-bin/); else data/cifar10.h5, else the sample
+#   CIFAR10_DIR=DIR      the files of CIFAR-10 (with cifar-10-batches-bin/); else data/cifar10.h5, else the sample
 #   PEERS=DIR            also run tf_tutorial.py and torch_tutorial.py of DIR, the same model in TensorFlow and PyTorch,
 #   TF_PYTHON=, TORCH_PYTHON=   with these Pythons
 #   ROUNDS=4 STEPS=200 TOWER=auto

@@ -21,8 +21,8 @@ export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_
 export OMPI_MCA_btl=self,vader,tcp OMPI_MCA_btl_tcp_if_include=lo OMPI_MCA_oob_tcp_if_include=lo
 # Ranks that share a core must not spin while they wait; containers often forbid reading another process's memory.
 export OMPI_MCA_mpi_yield_when_idle=1 OMPI_MCA_btl_vader_single_copy_mechanism=none
-# hwloc, which Open MPI asks about the machine, need not look for X displays (seconds each where there is no /etc/hosts),
-# nor complain where a chroot has no /sys.
+# hwloc, which Open MPI asks about the machine, need not look for X displays (seconds each without /etc/hosts), nor
+# complain where a chroot has no /sys.
 export HWLOC_COMPONENTS=-gl HWLOC_HIDE_ERRORS=2
 unset CDPATH
 
@@ -48,7 +48,8 @@ check() {
     shift
     output=$("$@" 2>&1 < /dev/null)
     rc=$?
-    if [ $rc -eq 0 ]; then ok "$name"; else not_ok "$name" "exit code $rc of: $(cut -c 1-200 <<< "$*")"$'\n'"$(tail -n 20 <<< "$output")"; fi
+    if [ $rc -eq 0 ]; then ok "$name"
+    else not_ok "$name" "exit code $rc of: $(cut -c 1-200 <<< "$*")"$'\n'"$(tail -n 20 <<< "$output")"; fi
 }
 
 # What a program said on standard error: mpirun frames its own remarks with dashes, srun begins them with its name.
@@ -119,8 +120,8 @@ ranks_start() {
     local ranks=$1 directory=$2
     shift 2
     rm -rf "$directory" && mkdir -p "$directory" || return 1
-    mpirun -np "$ranks" bash -c 'echo $$ > "$0/pid.$OMPI_COMM_WORLD_RANK" && exec ./cifar10_mpi "$@"' "$directory" "$@" \
-        > "$directory/output" 2>&1 < /dev/null &
+    mpirun -np "$ranks" bash -c 'echo $$ > "$0/pid.$OMPI_COMM_WORLD_RANK" && exec ./cifar10_mpi "$@"' \
+        "$directory" "$@" > "$directory/output" 2>&1 < /dev/null &
     job=$!
 }
 

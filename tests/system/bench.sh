@@ -18,7 +18,8 @@ check "local3's too" awk '$1 == "local3" {
     expected = 8 * 2 * 2304 * 384 * 1e-6; found = 1; print
     exit !($2 * $3 > 0.9 * expected && $2 * $3 < 1.1 * expected) } END { if (!found) exit 1 }' "$table"
 # No clock is trusted here: on a busy machine the peak may be measured too low.
-check "a row a rank, with its rate and the core's peak" awk '/^# rank/ { ranks = 1 } ranks && /^[0-9]/ { rows++; bad += !($5 > 0 && $6 > 0) }
+check "a row a rank, with its rate and the core's peak" \
+    awk '/^# rank/ { ranks = 1 } ranks && /^[0-9]/ { rows++; bad += !($5 > 0 && $6 > 0) }
     END { exit !(rows == 2 && !bad) }' "$table"
 check "with slices" ./cifar10_mpi bench --tower openblas --batch-size 8 --bench-steps 2 --slices 4
 refused "slices that do not fit" "--slices 3" mpirun -np 2 ./cifar10_mpi bench --batch-size 8 --slices 3

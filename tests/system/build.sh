@@ -37,9 +37,12 @@ check "and why another is not there" says 'backend +cudnn: not built in: .+' bui
 check "make help lists the targets" says '^make test .+' build help
 
 check "BACKENDS=openblas builds beside it" build BACKENDS=openblas BUILD=build/plain
-linked() { ldd "$tree/build/plain/cifar10_mpi" > "$tmp/linked" && grep -q openblas "$tmp/linked" && ! grep dnnl "$tmp/linked"; }
-check "with OpenBLAS, without oneDNN" linked
-check "make info says that it was left out" says 'onednn: not built in: left out by BACKENDS' build info BACKENDS=openblas
+linked() { # with a library of the first name, and none of the second
+    ldd "$tree/build/plain/cifar10_mpi" > "$tmp/linked" && grep -q "$1" "$tmp/linked" && ! grep "$2" "$tmp/linked"
+}
+check "with OpenBLAS, without oneDNN" linked openblas dnnl
+check "make info says that it was left out" says 'onednn: not built in: left out by BACKENDS' \
+    build info BACKENDS=openblas
 refuses_cudnn() { ! build BACKENDS=cudnn > "$tmp/said" 2>&1 && grep -E "cudnn was asked for, but .+" "$tmp/said"; }
 check "a backend that cannot be built is named" refuses_cudnn
 

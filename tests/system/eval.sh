@@ -46,7 +46,8 @@ watch=$!
 cleanup() { kill $watch 2> /dev/null; }
 check "periodic: a missing checkpoint is waited for" wait_for 30 "waiting: .*no checkpoint" "$tmp/watch.log"
 cp "$tmp/torn.h5" "$tmp/watched/checkpoint-00000030.h5"
-check "periodic: a half-written checkpoint is waited for" wait_for 30 "waiting: .*checkpoint-00000030.h5" "$tmp/watch.log"
+check "periodic: a half-written checkpoint is waited for" wait_for 30 "waiting: .*checkpoint-00000030.h5" \
+    "$tmp/watch.log"
 cp "$checkpoint" "$tmp/watched/.new" && mv "$tmp/watched/.new" "$tmp/watched/checkpoint-00000040.h5"
 check "periodic: a new checkpoint is evaluated" wait_for 30 "precision @ 1 = .*step 40" "$tmp/watch.log"
 sleep 2.5

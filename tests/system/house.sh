@@ -42,9 +42,10 @@ finalizes() { grep -rlE '^[^*]*MPI_Finalize\(' src; }
 check "MPI_Finalize in one file, for the way out that is no error" test "$(finalizes)" = src/parallel/world.c
 
 rooms_objects() { find build -name '*.o' ! -path 'build/?san/*' ! -path 'build/commands/*' ! -path build/main.o; }
-mutable_state() { # what the compiled rooms keep in .data, .bss and their like; constants with addresses are .data.rel.ro
+mutable_state() { # in .data, .bss and their like; constants with addresses are in .data.rel.ro
     for object in $(rooms_objects); do
-        objdump -t "$object" | awk -v file="$object" '/ [gl] +O \.(t?bss|t?data)/ && !/ \.data\.rel\.ro/ { print file ": " $NF }'
+        objdump -t "$object" |
+            awk -v file="$object" '/ [gl] +O \.(t?bss|t?data)/ && !/ \.data\.rel\.ro/ { print file ": " $NF }'
     done
 }
 check "compiled rooms are found at all" test "$(rooms_objects | wc -l)" -gt 40

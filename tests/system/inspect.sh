@@ -16,10 +16,12 @@ check "a checkpoint is complete and its digest right" says 'checkpoint-00000003.
 check "its step is told" says '^  step +3$' ./cifar10_mpi inspect "$checkpoint"
 check "its options are told" says '^  batch-size +8$' ./cifar10_mpi inspect "$checkpoint"
 check "its parameters are told" says '^  /params/local3/weights +float32 +2304x384 ' ./cifar10_mpi inspect "$checkpoint"
-check "a packed file's digests are right" says 'a packed data set, the digests of 4 data sets are right$' ./cifar10_mpi inspect "$data"
+check "a packed file's digests are right" says 'a packed data set, the digests of 4 data sets are right$' \
+    ./cifar10_mpi inspect "$data"
 check "its images are told" says '^  /train/images +uint8 +1000x32x32x3$' ./cifar10_mpi inspect "$data"
 check "its classes are told" says '^  class_names +airplane, automobile, bird, ' ./cifar10_mpi inspect "$data"
-check "several ranks tell it once" says '^1$' bash -c 'timeout 60 mpirun -np 3 ./cifar10_mpi inspect "$0" | grep -c "a packed data set"' "$data"
+check "several ranks tell it once" says '^1$' \
+    bash -c 'timeout 60 mpirun -np 3 ./cifar10_mpi inspect "$0" | grep -c "a packed data set"' "$data"
 
 check "h5dump reads a checkpoint's label" says '"cifar10_mpi checkpoint"' h5dump -A "$checkpoint"
 check "h5dump reads a packed file's label" says '"airplane", "automobile", "bird"' h5dump -A "$data"
@@ -80,7 +82,8 @@ EOF
     refused "a parameter that was changed" "changed.h5: is damaged: its digest" ./cifar10_mpi inspect "$tmp/changed.h5"
     cp "$checkpoint" "$tmp/torn.h5"
     $python -c 'import h5py, sys; del h5py.File(sys.argv[1], "r+").attrs["complete"]' "$tmp/torn.h5"
-    refused "a checkpoint without its last word" "torn.h5: .*not written to its end" ./cifar10_mpi inspect "$tmp/torn.h5"
+    refused "a checkpoint without its last word" "torn.h5: .*not written to its end" \
+        ./cifar10_mpi inspect "$tmp/torn.h5"
     cp "$data" "$tmp/pixel.h5"
     $python -c 'import h5py, sys; d = h5py.File(sys.argv[1], "r+")["test/images"]; d[5, 0, 0, 0] ^= 1' "$tmp/pixel.h5"
     refused "a pixel that was changed" "pixel.h5: /test/images: is damaged" ./cifar10_mpi inspect "$tmp/pixel.h5"

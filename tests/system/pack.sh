@@ -39,7 +39,8 @@ check "the second reads as PIL resizes" python images "$tmp/48.h5" "$pictures" "
 pack --from "$pictures" "$a" > "$tmp/out" 2> "$tmp/said"
 check "says once what was resized" test "$(grep -c '^Resized to 32x32, being of other sizes: 3$' "$tmp/said")" -eq 1
 check "says what was left out" grep -q '^Left out as no JPEG or PNG .*: 1$' "$tmp/said"
-check "one line says what was packed" grep -qxE "Packed pictures: 309 training and 2 test images of 32x32x3, 3 classes, into $a \([0-9.]+ MB, [0-9.]+ s\)" "$tmp/out"
+check "one line says what was packed" grep -qxE \
+    "Packed pictures: 309 training and 2 test images of 32x32x3, 3 classes, into $a \([0-9.]+ MB, [0-9.]+ s\)" "$tmp/out"
 check "and that is all on standard output" test "$(wc -l < "$tmp/out")" -eq 1
 mkdir "$tmp/sample"
 tar -xf tests/data/cifar10-sample.tar.xz -C "$tmp/sample" --wildcards '*/*/[0-9]*0.jpg'
@@ -59,8 +60,10 @@ check "from a file:// URL" download --url "file://$tmp/cifar.tar.gz"
 check "reads as numpy reads it" python binary "$packed/out.h5" "$bin" "$tmp/cifar.tar.gz"
 check "nothing but the packed file is left" only_output
 before=$(sha256sum "$packed/out.h5")
-refused "a wrong digest" "has md5 $right instead of 0{32}" pack --download --md5 "$(printf %032d 0)" --url "file://$tmp/cifar.tar.gz" "$packed/out.h5"
-refused "not the published digest" "md5 $right instead of c32a1d4ab5d03f1284b67883e8d87530" pack --download --url "file://$tmp/cifar.tar.gz" "$packed/out.h5"
+refused "a wrong digest" "has md5 $right instead of 0{32}" pack --download --md5 "$(printf %032d 0)" \
+    --url "file://$tmp/cifar.tar.gz" "$packed/out.h5"
+refused "not the published digest" "md5 $right instead of c32a1d4ab5d03f1284b67883e8d87530" \
+    pack --download --url "file://$tmp/cifar.tar.gz" "$packed/out.h5"
 refused "a digest that is none" "md5 '123'" pack --download --md5 123 --url "file://$tmp/cifar.tar.gz" "$packed/out.h5"
 refused "an archive that is not there" "404" download --url "$web/whole/missing"
 refused "a local file that is not there" "missing" download --url "file://$tmp/missing"
@@ -92,7 +95,8 @@ deaf='ip link add c0 type veth peer name c1 && ip addr add 10.1.0.1/8 dev c0 && 
     ip neigh add 10.9.9.9 lladdr 00:11:22:33:44:55 dev c0 && ip link set lo up'
 if unshare -n bash -c "$deaf" 2> /dev/null; then
     start=$SECONDS
-    refused "an unreachable network" "cannot be downloaded" unshare -n bash -c "$deaf; timeout 60 ./cifar10_mpi pack --download --url http://10.9.9.9/x $packed/out.h5"
+    refused "an unreachable network" "cannot be downloaded" \
+        unshare -n bash -c "$deaf; timeout 60 ./cifar10_mpi pack --download --url http://10.9.9.9/x $packed/out.h5"
     check "is given up within 30 seconds ($((SECONDS - start)) s)" test $((SECONDS - start)) -le 30
 else
     skip "an unreachable network" "no network namespace can be made here"
@@ -130,14 +134,17 @@ to() { refused "$1" "$2" pack --from "$bin" "$3"; }
 to "output in a directory that is not there" "new.h5: its directory cannot be made: No such file" "$tmp/no/such/new.h5"
 to "output where nobody can write" "/proc/" /proc/new.h5
 to "output that is a directory" "no file that could be replaced" "$tmp/empty"
-refused "several ranks say it once" "missing: No such file" timeout 60 mpirun -np 3 ./cifar10_mpi pack --from "$tmp/missing" "$packed/out.h5"
-check "several ranks pack once" test "$(timeout 60 mpirun -np 3 ./cifar10_mpi pack --from "$bin" "$tmp/ranks.h5" | grep -c '^Packed')" -eq 1
+refused "several ranks say it once" "missing: No such file" \
+    timeout 60 mpirun -np 3 ./cifar10_mpi pack --from "$tmp/missing" "$packed/out.h5"
+check "several ranks pack once" \
+    test "$(timeout 60 mpirun -np 3 ./cifar10_mpi pack --from "$bin" "$tmp/ranks.h5" | grep -c '^Packed')" -eq 1
 check "after all that the output is as it was" eval 'only_output && [ "$(sha256sum "$packed/out.h5")" = "$before" ]'
 
 mkdir "$tmp/small"
 if unshare -m mount -t tmpfs -o size=2m tmpfs "$tmp/small" 2> /dev/null; then
     full="mount -t tmpfs -o size=2m tmpfs $tmp/small && echo before > $tmp/small/out.h5 &&"
-    refused "a full disk" "small/.*No space left" unshare -m bash -c "$full timeout 60 ./cifar10_mpi pack --from $tmp/sample $tmp/small/out.h5"
+    refused "a full disk" "small/.*No space left" \
+        unshare -m bash -c "$full timeout 60 ./cifar10_mpi pack --from $tmp/sample $tmp/small/out.h5"
     check "leaves what was there" unshare -m bash -c "$full ! timeout 60 ./cifar10_mpi pack --from $tmp/sample $tmp/small/out.h5 && [ \$(ls -A $tmp/small) = out.h5 ] && [ \$(cat $tmp/small/out.h5) = before ]"
     refused "a disk too full for the download" "small/out.h5.part: cannot be written: No space left" unshare -m bash -c "$full timeout 60 ./cifar10_mpi pack --download --url $web/whole/flat.tar --md5 $(md5 "$tmp/flat.tar") $tmp/small/out.h5"
 else
@@ -151,7 +158,8 @@ used=$(python memory ./cifar10_mpi pack --from "$tmp/large" "$tmp/large.h5" | ta
 check "60,000 images are packed in less than 70 MB of memory (${used:-?} MB)" test "${used:-999}" -lt 70
 if command -v script > /dev/null; then
     TERM=xterm script -qec "./cifar10_mpi pack --from $tmp/large $tmp/large.h5" /dev/null < /dev/null > "$tmp/typescript" 2>&1
-    check "a terminal shows progress" grep -qE 'packing \[#+ +\] [0-9]+ of 60000 images, [0-9]+ images/s' "$tmp/typescript"
+    check "a terminal shows progress" grep -qE 'packing \[#+ +\] [0-9]+ of 60000 images, [0-9]+ images/s' \
+        "$tmp/typescript"
     TERM=dumb script -qec "./cifar10_mpi pack --from $tmp/sample $tmp/large.h5" /dev/null < /dev/null > "$tmp/typescript" 2>&1
     check "on a dumb terminal" grep '^Packed ' "$tmp/typescript"
     check "there is none" test "$(grep -c 'packing' "$tmp/typescript")" -eq 0
@@ -164,7 +172,8 @@ if [ -n "${CIFAR10_DIR:-}" ]; then
     real=$CIFAR10_DIR
     [ -d "$real/cifar-10-batches-bin" ] && real=$real/cifar-10-batches-bin
     check "CIFAR-10 itself" pack --from "$CIFAR10_DIR" "$tmp/large.h5"
-    check "reads as numpy reads it" python binary "$tmp/large.h5" "$real" "$real"/data_batch_{1..5}.bin "$real/test_batch.bin"
+    check "reads as numpy reads it" python binary "$tmp/large.h5" "$real" \
+        "$real"/data_batch_{1..5}.bin "$real/test_batch.bin"
 else
     skip "CIFAR-10 itself" "CIFAR10_DIR is not set"
 fi

@@ -3,7 +3,8 @@
 # time limit: 300 s
 . tests/lib.sh
 data=$(small_data) || { not_ok "a packed data set" "$data"; finish; exit; }
-check "a checkpoint" timeout 200 mpirun -np 2 ./cifar10_mpi train --data "$data" --train-dir "$tmp/run" --batch-size 32 --max-steps 40
+check "a checkpoint" timeout 200 mpirun -np 2 ./cifar10_mpi train --data "$data" --train-dir "$tmp/run" \
+    --batch-size 32 --max-steps 40
 checkpoint=$tmp/run/checkpoint-00000040.h5
 tar -xf tests/data/cifar10-sample.tar.xz -C "$tmp" --wildcards 'test/*/[0-9]*0.jpg'
 predict() { ./cifar10_mpi predict --checkpoint "$checkpoint" "$@"; }
@@ -24,7 +25,8 @@ check "it says that it used EMA parameters" grep -q 'step 40, EMA parameters' <(
 check "and raw ones with --no-ema" grep -q 'step 40, raw parameters' <(predict --no-ema "$tmp"/test/cat/0000.jpg)
 check "three classes, falling probabilities, at most 1 together" awk -F '[ ,]+' '
     { exit !(NF == 7 && $3 >= $5 && $5 >= $7 && $3 + $5 + $7 <= 1.0015) }' <(predict "$tmp"/test/cat/0000.jpg | tail -n 1)
-check "the newest checkpoint of --checkpoint-dir" grep -q 'checkpoint-00000040.h5' <(./cifar10_mpi predict --checkpoint-dir "$tmp/run" "$tmp"/test/cat/0000.jpg)
+check "the newest checkpoint of --checkpoint-dir" grep -q 'checkpoint-00000040.h5' \
+    <(./cifar10_mpi predict --checkpoint-dir "$tmp/run" "$tmp"/test/cat/0000.jpg)
 
 # Other kinds of files, made from a test image by other libraries: what has the same pixels gets the same answer.
 /usr/bin/python3 - "$data" "$tmp" <<'END' || skip "other kinds of images" "python3 with h5py and PIL is missing"
@@ -61,7 +63,8 @@ refused "a torn image" "torn.jpg" predict "$tmp/torn.jpg"
 refused "a missing image" "none.png" predict "$tmp/none.png"
 refused "a directory" "is not a file" predict "$tmp"
 refused "a missing checkpoint" "none.h5" ./cifar10_mpi predict --checkpoint "$tmp/none.h5" "$tmp/text.png"
-refused "a directory without checkpoints" "no checkpoint in $tmp/empty" ./cifar10_mpi predict --checkpoint-dir "$tmp/empty" "$tmp/text.png"
+refused "a directory without checkpoints" "no checkpoint in $tmp/empty" \
+    ./cifar10_mpi predict --checkpoint-dir "$tmp/empty" "$tmp/text.png"
 refused "a packed file as checkpoint" "small.h5" ./cifar10_mpi predict --checkpoint "$data" "$tmp/test/cat/0000.jpg"
 refused "images smaller than the crop" "--image-size 16" predict --image-size 16 "$tmp/test/cat/0000.jpg"
 refused "3 ranks say it once" "none.png" mpirun -np 3 ./cifar10_mpi predict --checkpoint "$checkpoint" "$tmp/none.png"

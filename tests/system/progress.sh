@@ -8,7 +8,8 @@ if command -v script > /dev/null; then
     for launcher in "" "mpirun -np 2 "; do
         where=${launcher:+"behind mpirun "}
         TERM=xterm script -qec "stty cols 50; $launcher$train/tty${launcher:0:1}" /dev/null < /dev/null > "$tmp/typescript" 2>&1
-        check "a terminal ${where}shows progress" grep -qE 'step [0-9]+/20, epoch 0\.[0-9]+, loss [0-9.]+' "$tmp/typescript"
+        check "a terminal ${where}shows progress" grep -qE 'step [0-9]+/20, epoch 0\.[0-9]+, loss [0-9.]+' \
+            "$tmp/typescript"
         tr '\r' '\n' < "$tmp/typescript" | sed 's/\x1b\[K//g' | grep -E '^step [0-9]+/20' > "$tmp/progress"
         check "never wider than the terminal ${where}" test -s "$tmp/progress" -a "$(wc -L < "$tmp/progress")" -le 49
         TERM=dumb script -qec "$launcher$train/dumb${launcher:0:1}" /dev/null < /dev/null > "$tmp/typescript" 2>&1

@@ -5,20 +5,22 @@
 # A copy, with a test that is given here line by line.
 mkdir -p "$tmp/tree/tests/system"
 cp tests/run tests/lib.sh tests/each-rank "$tmp/tree/tests/"
-script() { printf '%s\n' '#!/bin/bash' "$@" > "$tmp/tree/tests/system/fake.sh"; chmod +x "$tmp/tree/tests/system/fake.sh"; }
+fake=$tmp/tree/tests/system/fake.sh
+script() { printf '%s\n' '#!/bin/bash' "$@" > "$fake"; chmod +x "$fake"; }
 
 runs() { # NAME EXIT-CODE LAST-LINE PATTERN LINE...: a script of these lines
     local name=$1 code=$2 last=$3 pattern=$4 output rc
     script "${@:5}"
     output=$("$tmp/tree/tests/run" tests/system/fake.sh 2>&1)
     rc=$?
-    if [ $rc -eq "$code" ] && [ "$(tail -n 1 <<< "$output")" = "$last" ] && grep -qE -- "$pattern" <<< "$output"; then ok "$name"
+    if [ "$rc $(tail -n 1 <<< "$output")" = "$code $last" ] && grep -qE -- "$pattern" <<< "$output"; then ok "$name"
     else not_ok "$name" "exit code $rc: $output"; fi
 }
 
 runs "two results" 0 "2 passed, 0 failed" "fake.sh +2 passed +[0-9.]+ s$" 'echo 1..2; echo ok 1 - a; echo ok 2 - b'
 runs "the time of all" 0 "1 passed, 0 failed" "^[0-9]+ s in all$" 'echo ok 1; echo 1..1'
-runs "a skipped result" 0 "0 passed, 0 failed, 1 skipped" "skipped: a: no b here" 'echo "ok 1 - a # SKIP no b here"; echo 1..1'
+runs "a skipped result" 0 "0 passed, 0 failed, 1 skipped" "skipped: a: no b here" \
+    'echo "ok 1 - a # SKIP no b here"; echo 1..1'
 runs "a failure and its reason" 1 "1 passed, 1 failed" "# why" \
     '. tests/lib.sh; ok a; not_ok b why; finish'
 runs "a script of the library's that failed ends with 1" 1 "0 passed, 1 failed" "ended with exit code 1" \
@@ -30,13 +32,14 @@ runs "nothing at all" 1 "0 passed, 1 failed" "printed no plan" 'true'
 runs "an exit code" 1 "1 passed, 1 failed" "ended with exit code 3" 'echo 1..1; echo ok 1; exit 3'
 runs "a crash" 1 "1 passed, 1 failed" "signal 11" 'echo 1..1; echo ok 1; kill -SEGV $$'
 runs "a crash after a failure" 1 "0 passed, 2 failed" "signal 11" 'echo 1..1; echo not ok 1 - a; kill -SEGV $$'
-runs "results missing after a failure" 1 "0 passed, 2 failed" "announced 3 results, gave 1" 'echo 1..3; echo not ok 1 - a; exit 1'
+runs "results missing after a failure" 1 "0 passed, 2 failed" "announced 3 results, gave 1" \
+    'echo 1..3; echo not ok 1 - a; exit 1'
 runs "a time limit" 1 "0 passed, 1 failed" "still running after 1 s" "# time $(echo limit): 1 s" 'sleep 20'
 
 on_ranks() { # NAME SUCCEEDS? PATTERN LINE...: on 2 ranks, $OMPI_COMM_WORLD_RANK tells which
     local name=$1 expected=$2 pattern=$3 output rc
     script "${@:4}"
-    output=$(tests/each-rank 2 "$tmp/tree/tests/system/fake.sh" "$tmp/ranks" 2>&1)
+    output=$(tests/each-rank 2 "$fake" "$tmp/ranks" 2>&1)
     rc=$?
     if [ $((rc == 0)) -eq "$expected" ] && grep -qE -- "$pattern" <<< "$output"; then ok "2 ranks: $name"
     else not_ok "2 ranks: $name" "exit code $rc: $output"; fi
@@ -44,7 +47,8 @@ on_ranks() { # NAME SUCCEEDS? PATTERN LINE...: on 2 ranks, $OMPI_COMM_WORLD_RANK
 on_ranks "two results each" 1 "^ok 2" 'echo 1..2; echo ok 1; echo ok 2'
 on_ranks "a failure on the second" 0 "^not ok 1 - on rank 1: a" \
     'echo 1..1; [ $OMPI_COMM_WORLD_RANK = 0 ] && echo ok 1 - a || { echo not ok 1 - a; exit 1; }'
-on_ranks "no plan on the second" 0 "on rank 1: printed no plan" '[ $OMPI_COMM_WORLD_RANK = 1 ] || { echo 1..1; echo ok 1; }'
+on_ranks "no plan on the second" 0 "on rank 1: printed no plan" \
+    '[ $OMPI_COMM_WORLD_RANK = 1 ] || { echo 1..1; echo ok 1; }'
 on_ranks "a result less on the second" 0 "on rank 1: announced 2 results, gave 1" \
     'echo 1..2; echo ok 1; [ $OMPI_COMM_WORLD_RANK = 1 ] || echo ok 2'
 finish

@@ -12,7 +12,9 @@ cp -r cifar10_mpi scripts "$tree"
 cp -r tests/data "$tree/tests"
 for setting in ${!OMPI_*} ${!HWLOC_*} OMP_NUM_THREADS CIFAR10_DIR PEERS; do unset "$setting"; done
 run_script() { # NAME ARGUMENT...: from elsewhere
-    (cd "$tmp" && timeout 200 "$tree/scripts/$1.sh" "${@:2}") > "$tmp/$1.out" 2>&1 || { tail -n 20 "$tmp/$1.out"; return 1; }
+    (cd "$tmp" && timeout 200 "$tree/scripts/$1.sh" "${@:2}") > "$tmp/$1.out" 2>&1 && return
+    tail -n 20 "$tmp/$1.out"
+    return 1
 }
 said() { grep -E -- "$1" "$tmp/$2.out" || { tail -n 20 "$tmp/$2.out"; return 1; }; } # PATTERN SCRIPT
 
@@ -45,7 +47,9 @@ check "where the time of a step goes" said "^whole step +[0-9.]+" bench
 if command -v gnuplot > /dev/null; then
     curve=$tmp/curve
     BATCH=16 check "learning-curve.sh to steps 2 and 4" run_script learning-curve "$small" "$curve" 2 4
-    rows() { awk -F, 'NR > 1 { if (NF == 5 && $2 >= $3 && $3 > 0 && $4 <= 1 && $5 <= 1) print $1 }' "$curve/curve.csv" | xargs; }
+    rows() { # steps of the right ones
+        awk -F, 'NR > 1 && NF == 5 && $2 >= $3 && $3 > 0 && $4 <= 1 && $5 <= 1 { print $1 }' "$curve/curve.csv" | xargs
+    }
     check "a row of losses and precisions at each" test "$(rows)" = "2 4"
     check "a picture" test "$(head -c 4 "$curve/curve.png" | tail -c 3)" = PNG
     BATCH=16 check "on to step 10" run_script learning-curve "$small" "$curve" 2 4 10

@@ -1,5 +1,5 @@
 #!/bin/bash
-# The job scripts under a real Slurm on this host: munged, slurmctld and slurmd of the test's own, on ports of their own.
+# The job scripts under a real Slurm on this host: munged, slurmctld and slurmd of the test's own, on free ports.
 # time limit: 240 s
 . tests/lib.sh
 

@@ -46,7 +46,8 @@ check "and leaves no rank behind" eventually 5 nobody_left
 diverged="step [0-9]+: .* (is not a finite number|are not finite numbers): the model has diverged; nothing was saved since step 0"
 refused "a model that diverges" "$diverged" train_all diverged --learning-rate 1000
 refused "one that diverges in the last update" "$diverged" train last_update --learning-rate 1000 --max-steps 4
-check "no checkpoint of them was saved" test "$(checkpoints diverged) $(checkpoints last_update)" = "checkpoint-* checkpoint-*"
+check "no checkpoint of them was saved" \
+    test "$(checkpoints diverged) $(checkpoints last_update)" = "checkpoint-* checkpoint-*"
 
 check "--epochs 0.5 ends where half of 1000 images are seen" train epochs --epochs 0.5
 check "after 21 steps of 24 images" test "$(checkpoints epochs)" = checkpoint-00000021.h5

@@ -20,20 +20,25 @@ agree() {
     /usr/bin/python3 - "$tmp/$1/metrics.csv" "$tmp/$2/metrics.csv" "$3" << 'END'
 import csv, sys
 
-a, b = ([(row["total_loss"], row["cross_entropy"]) for row in csv.DictReader(open(name))][:10] for name in sys.argv[1:3])
-worst = max(abs(float(x) - float(y)) / abs(float(x)) for p, q in zip(a, b) for x, y in zip(p, q))
+def losses(name):
+    return [(float(row["total_loss"]), float(row["cross_entropy"])) for row in csv.DictReader(open(name))][:10]
+
+a, b = losses(sys.argv[1]), losses(sys.argv[2])
+worst = max(abs(x - y) / x for p, q in zip(a, b) for x, y in zip(p, q))
 print(worst, a, b)
 sys.exit(len(a) != 10 or len(b) != 10 or not worst <= float(sys.argv[3]))
 END
 }
 
 for ranks in 1 2 4 8; do
-    check "200 steps of 8 slices on $ranks ranks" train $ranks slices$ranks --slices 8 --batch-size $((128 / ranks)) --max-steps 200
+    check "200 steps of 8 slices on $ranks ranks" \
+        train $ranks slices$ranks --slices 8 --batch-size $((128 / ranks)) --max-steps 200
     [ $ranks -eq 1 ] || same "1 rank and $ranks ranks" slices1 slices$ranks 200
 done
 
 for ranks in 1 2 4 8; do
-    check "10 steps by the fastest allreduce on $ranks ranks" train $ranks fast$ranks --batch-size $((128 / ranks)) --max-steps 10
+    check "10 steps by the fastest allreduce on $ranks ranks" \
+        train $ranks fast$ranks --batch-size $((128 / ranks)) --max-steps 10
     [ $ranks -eq 1 ] || check "losses of 1 rank and $ranks ranks agree to 1e-5" agree fast1 fast$ranks 1e-5
 done
 
