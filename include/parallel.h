@@ -47,14 +47,14 @@ int world_gather(const struct world *world, const void *data, size_t bytes, void
 /* Collective. Waits for all ranks (all of them, or those of this node). */
 int world_barrier(const struct world *world, bool node_only, struct error *why);
 
-/* Collective over the node. One block of memory that all ranks of the node see; *shared is false
- * where the node cannot share so much (/dev/shm too small): then each rank has a block of its own. */
+/* Collective over the node. One block of memory that all ranks of the node see. Where it has one rank, or cannot share so
+ * much (/dev/shm too small), shared is false and data NULL on all of them: each rank then takes memory of its own. */
 struct shared_memory {
-    void *data;
+    void *data; /* where not shared: freed by world_unshare */
     bool shared;
     void *window;
 };
-int world_share(const struct world *world, size_t bytes, struct shared_memory *memory, struct error *why);
+void world_share(const struct world *world, size_t bytes, struct shared_memory *memory);
 /* Collective over the node. */
 void world_unshare(struct shared_memory *memory);
 
@@ -80,7 +80,8 @@ enum parcel_slot {
 };
 
 /* How the slice sums of all ranks meet.
- * REDUCE_FASTEST: one slice a rank; MPI_Iallreduce in buckets, beside the backward pass.
+ * REDUCE_FASTEST: one slice a rank. On one node the tree in shared memory, which is fastest there; across nodes
+ * MPI_Iallreduce in buckets, beside the backward pass.
  * REDUCE_TREE: the fixed binary tree over all slices (neighbours first: inside a rank, then ranks
  * at distance 1, 2, 4, ...): the same bits for every number of ranks. A rank's slices must be a
  * power of two where there are several ranks. */
@@ -93,12 +94,14 @@ struct reducer {
     int slices;        /* of this rank, a step */
     size_t bucket;     /* floats that start a message */
     double wait_seconds; /* spent in reducer_finish since the owner last set it to 0 */
+    struct shared_memory leaves; /* what is added at the end; a rank's own where not shared */
     struct reducer_state *state;
 };
 
-/* Not collective. bucket_bytes: how much ready gradient starts a message. */
+/* Collective over the node. bucket_bytes: how much ready gradient starts a message across nodes. */
 int reducer_init(struct reducer *reducer, const struct world *world, enum reduce_kind kind, size_t parameters,
                  int slices, size_t bucket_bytes, struct error *why);
+/* Collective over the node. */
 void reducer_free(struct reducer *reducer);
 
 /* Where slice `slice` (0, 1, ..., in order) of this step is to be written: parameters floats of

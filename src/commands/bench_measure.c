@@ -124,9 +124,10 @@ int bench_reduce(struct bench *b, struct error *why)
         status = -1;
     for (int step = -WARM_UP; !status && step < steps; step++)
         status = reduce_once(b, &reducer, step < 0 ? &warm_up : &samples[step], why);
-    if (!status)
+    if (!status) { /* else the job is aborted: freeing is collective */
         b->times.reduce = median(samples, steps);
-    reducer_free(&reducer);
+        reducer_free(&reducer);
+    }
     free(samples);
     return status;
 }

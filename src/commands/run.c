@@ -79,15 +79,13 @@ static int choose_ways(struct run *run, struct error *why)
     return status;
 }
 
-/* The tower with its state, and what joins the gradients. */
+/* The tower with its state. */
 static int build(struct run *run, struct error *why)
 {
     const struct checkpoint *state = &run->state;
     size_t parameters = run->net.parameters;
     struct tower_request request = tower_wanted(run);
-    if (tower_init(&run->tower, &request, why) || tower_set_parameters(&run->tower, state->parameters, why) ||
-        reducer_init(&run->reducer, run->world, run->tree ? REDUCE_TREE : REDUCE_FASTEST, parameters, run->slices,
-                     (size_t)run->options->bucket_kib * 1024, why))
+    if (tower_init(&run->tower, &request, why) || tower_set_parameters(&run->tower, state->parameters, why))
         return -1;
     if (run->world->rank > 0)
         return 0;
@@ -122,6 +120,15 @@ static void set_last_step(struct run *run)
         uint64_t left = samples > state->position ? samples - state->position : 0, batch = (uint64_t)run->global_batch;
         run->last_step = state->step + (left + batch - 1) / batch;
     }
+}
+
+/* Collective. What joins the gradients. */
+static int build_reducer(struct run *run, struct error *why)
+{
+    enum reduce_kind kind = run->tree ? REDUCE_TREE : REDUCE_FASTEST;
+    int status = reducer_init(&run->reducer, run->world, kind, run->net.parameters, run->slices,
+                              (size_t)run->options->bucket_kib * 1024, why);
+    return world_agree(run->world, status, why);
 }
 
 static int start_loader(struct run *run, struct error *why)
@@ -167,7 +174,7 @@ int run_open(struct run *run, const struct options *options, const struct world 
     if (world_broadcast(world, &run->ways, sizeof run->ways, why))
         world_abort(world, why->text);
     set_last_step(run);
-    if (world_agree(world, build(run, why), why) || world_agree(world, start_loader(run, why), why) ||
+    if (world_agree(world, build(run, why), why) || build_reducer(run, why) || world_agree(world, start_loader(run, why), why) ||
         world_agree(world, world->rank == 0 ? run_begin(run, why) : 0, why) || run_announce(run, why))
         return -1;
     run->ready = true;

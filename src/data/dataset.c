@@ -153,7 +153,11 @@ static int read_rows(struct dataset *dataset, struct h5 *h5, int64_t first, int6
 static int read_part(struct dataset *dataset, const struct world *world, struct h5 *h5, struct error *why)
 {
     size_t bytes = (size_t)dataset->count * (image_bytes(dataset) + 1); /* the file holds them: no overflow */
-    if (world_agree(world, world_share(world, bytes, &dataset->memory, why), why))
+    struct shared_memory *memory = &dataset->memory;
+    world_share(world, bytes, memory);
+    if (!memory->shared)
+        memory->data = memory_new(bytes, 1, "a copy of the images", why);
+    if (world_agree(world, memory->data ? 0 : -1, why))
         return -1;
     int64_t parts = dataset->memory.shared ? world->node_size : 1, part = dataset->memory.shared ? world->node_rank : 0;
     int64_t first = dataset->count * part / parts, end = dataset->count * (part + 1) / parts;

@@ -1,9 +1,11 @@
-/* Gradient sums of all slices of all ranks.
+/* Gradient sums of all slices of all ranks, in one fixed binary tree: neighbours first.
  *
- * REDUCE_FASTEST sends buckets from the parcel's end to its beginning as the backward pass
- * completes them. REDUCE_TREE keeps the fixed binary tree: inside a rank like a binary counter
- * (two neighbours of the same height become one), then over ranks: each rank collects its segment
- * of everybody's parcel, adds the segments in the tree's order and hands the result round. */
+ * Inside a rank, slices meet like a binary counter (two neighbours of the same height become one) until HELD_MAX parcels
+ * are left: the leaves. Ranks of one node have their leaves in memory that all of them see: each rank adds its segment of
+ * all leaves in one pass, and the sums are everybody's. Across nodes REDUCE_TREE brings each rank its segment of every
+ * parcel and hands the sums round; REDUCE_FASTEST sends buckets from the parcel's end to its beginning as the backward
+ * pass completes them, in whatever order MPI adds. */
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,7 +13,7 @@
 #include "mpi_check.h"
 #include "parallel.h"
 
-enum { HEIGHTS_MAX = 32 };
+enum { HELD_MAX = 4, HEIGHTS_MAX = 32, BLOCK = 1024, LINE = 16 }; /* BLOCK, LINE: floats */
 
 struct partial {
     float *parcel;
@@ -19,11 +21,15 @@ struct partial {
 };
 
 struct reducer_state {
-    size_t length; /* floats of a parcel, padded so that all ranks' segments are equal */
+    size_t length; /* floats of a parcel, padded so that all ranks' segments are equal and begin with a cache line */
     size_t segment;
+    int held, group; /* leaves of this rank; neighbouring slices that each is the sum of */
+    float *own;      /* (held, length): this rank's leaves */
+    float *sums;     /* (length): of all ranks */
+    const float **leaves; /* those that sum_tree adds */
     struct partial stack[HEIGHTS_MAX]; /* sums of neighbouring slices, falling heights; [depth] is written now */
     int depth, stack_size;
-    float *segments; /* (ranks, segment): REDUCE_TREE with several ranks */
+    float *segments; /* (ranks, segment): REDUCE_TREE across nodes */
     size_t sent;     /* [sent, end) of the parcel is on its way */
     MPI_Request *requests;
     int request_count, request_max;
@@ -34,12 +40,9 @@ static size_t parcel_end(const struct reducer *reducer)
     return reducer->parameters + PARCEL_SLOTS;
 }
 
-static int stack_height(int slices)
+static bool is_power_of_two(int number)
 {
-    int height = 1;
-    while (slices >>= 1)
-        height++;
-    return height;
+    return (number & (number - 1)) == 0;
 }
 
 static int check_request(const struct reducer *r, struct error *why)
@@ -48,28 +51,59 @@ static int check_request(const struct reducer *r, struct error *why)
         return error_set(why, "a rank needs at least one slice, not %d", r->slices);
     if (r->kind == REDUCE_FASTEST && r->slices != 1)
         return error_set(why, "the fastest reduction takes one slice a rank, not %d", r->slices);
-    if (r->world->size > 1 && (r->slices & (r->slices - 1)))
+    if (r->world->size > 1 && !is_power_of_two(r->slices))
         return error_set(why, "%d slices a rank do not fit the tree over %d ranks: take a power of two a rank",
                          r->slices, r->world->size);
     return 0;
+}
+
+static void lay_out(const struct reducer *reducer, struct reducer_state *s)
+{
+    size_t ranks = (size_t)reducer->world->size;
+    s->segment = (parcel_end(reducer) + ranks - 1) / ranks;
+    s->segment = (s->segment + LINE - 1) / LINE * LINE;
+    s->length = s->segment * ranks;
+    s->held = !is_power_of_two(reducer->slices) ? 1 : reducer->slices < HELD_MAX ? reducer->slices : HELD_MAX;
+    s->group = reducer->slices / s->held;
+    for (int rest = s->group; rest; rest /= 2)
+        s->stack_size++;
+}
+
+/* Those of all ranks and their sums behind them, where all are on one node. Before anything that may fail on one rank. */
+static void share_leaves(struct reducer *reducer, struct reducer_state *s)
+{
+    const struct world *world = reducer->world;
+    size_t own = (size_t)s->held * s->length, all = (size_t)world->size * own;
+    if (world->size == 1 || world->nodes > 1)
+        return;
+    world_share(world, (all + s->length) * sizeof(float), &reducer->leaves);
+    if (!reducer->leaves.shared)
+        return;
+    s->own = (float *)reducer->leaves.data + (size_t)world->rank * own;
+    s->sums = (float *)reducer->leaves.data + all;
+    memset(s->own, 0, own * sizeof(float)); /* who touches memory first has it near */
 }
 
 static int take_memory(struct reducer *reducer, struct error *why)
 {
     struct reducer_state *s = reducer->state;
     size_t ranks = (size_t)reducer->world->size;
-    s->segment = (parcel_end(reducer) + ranks - 1) / ranks;
-    s->length = s->segment * ranks;
-    s->stack_size = stack_height(reducer->slices);
-    for (int i = 0; i < s->stack_size; i++)
+    if (!reducer->leaves.shared) {
+        s->own = reducer->leaves.data = memory_new((size_t)s->held * s->length, sizeof(float), "the gradients", why);
+        s->sums = s->own; /* the first leaf becomes the sums */
+    }
+    if (!s->own)
+        return -1;
+    for (int i = 1; i < s->stack_size; i++) /* [0] is a leaf */
         if (!(s->stack[i].parcel = memory_new(s->length, sizeof(float), "the gradients", why)))
             return -1;
-    if (ranks > 1 && reducer->kind == REDUCE_TREE &&
+    if (ranks > 1 && !reducer->leaves.shared && reducer->kind == REDUCE_TREE &&
         !(s->segments = memory_new(s->length, sizeof(float), "the gradients of all ranks", why)))
         return -1;
     s->request_max = (int)(s->length / reducer->bucket) + 2;
     s->requests = memory_new((size_t)s->request_max, sizeof *s->requests, "the messages", why);
-    return s->requests ? 0 : -1;
+    s->leaves = memory_new(ranks * (size_t)s->held, sizeof *s->leaves, "the leaves", why);
+    return s->requests && s->leaves ? 0 : -1;
 }
 
 int reducer_init(struct reducer *reducer, const struct world *world, enum reduce_kind kind, size_t parameters,
@@ -83,17 +117,25 @@ int reducer_init(struct reducer *reducer, const struct world *world, enum reduce
     reducer->bucket = bucket_bytes / sizeof(float) ? bucket_bytes / sizeof(float) : 1;
     if (check_request(reducer, why))
         return -1;
+    struct reducer_state state = {0};
+    lay_out(reducer, &state);
+    share_leaves(reducer, &state);
     reducer->state = memory_new(1, sizeof *reducer->state, "the reducer", why);
-    return reducer->state ? take_memory(reducer, why) : -1;
+    if (!reducer->state)
+        return -1;
+    *reducer->state = state;
+    return take_memory(reducer, why);
 }
 
 void reducer_free(struct reducer *reducer)
 {
     struct reducer_state *s = reducer->state;
+    world_unshare(&reducer->leaves);
     if (!s)
         return;
-    for (int i = 0; i < s->stack_size; i++)
+    for (int i = 1; i < s->stack_size; i++)
         free(s->stack[i].parcel);
+    free(s->leaves);
     free(s->segments);
     free(s->requests);
     free(s);
@@ -104,9 +146,12 @@ float *reducer_begin(struct reducer *reducer, int slice)
 {
     struct reducer_state *s = reducer->state;
     if (slice == 0) {
-        s->depth = 0;
         s->request_count = 0;
         s->sent = parcel_end(reducer);
+    }
+    if (slice % s->group == 0) {
+        s->depth = 0;
+        s->stack[0].parcel = s->own + (size_t)(slice / s->group) * s->length;
     }
     s->stack[s->depth].height = 0;
     float *parcel = s->stack[s->depth].parcel;
@@ -130,7 +175,7 @@ static int send_bucket(struct reducer *reducer, size_t offset, struct error *why
 int reducer_ready(struct reducer *reducer, size_t offset, struct error *why)
 {
     struct reducer_state *s = reducer->state;
-    if (reducer->kind != REDUCE_FASTEST || reducer->world->size == 1)
+    if (reducer->kind != REDUCE_FASTEST || reducer->world->size == 1 || reducer->leaves.shared)
         return 0;
     if (s->sent - offset >= reducer->bucket && send_bucket(reducer, offset, why))
         return -1;
@@ -167,18 +212,59 @@ static void fold_rest(struct reducer *reducer)
         add_into(s->stack[s->depth - 2].parcel, s->stack[s->depth - 1].parcel, parcel_end(reducer));
 }
 
+/* [at, at + size) of the leaves' sum; size is at most BLOCK. On the left is the largest power of two of leaves. */
+static void sum_block(float *sum, const float *const *leaves, int count, size_t at, size_t size)
+{
+    float right[BLOCK];
+    int left = 1;
+    if (count == 1 && sum != leaves[0] + at)
+        memcpy(sum, leaves[0] + at, size * sizeof *sum);
+    if (count == 1)
+        return;
+    while (2 * left < count)
+        left *= 2;
+    sum_block(sum, leaves, left, at, size);
+    if (count - left == 1) {
+        add_into(sum, leaves[left] + at, size);
+        return;
+    }
+    sum_block(right, leaves + left, count - left, at, size);
+    add_into(sum, right, size);
+}
+
+/* sums (count): of `leaves` parcels that lie `stride` floats apart; it may be the first of them. */
+static void sum_tree(struct reducer_state *s, float *sums, const float *first, int leaves, size_t stride, size_t count)
+{
+    for (int i = 0; i < leaves; i++)
+        s->leaves[i] = first + (size_t)i * stride;
+    for (size_t at = 0; at < count; at += BLOCK)
+        sum_block(sums + at, s->leaves, leaves, at, count - at < BLOCK ? count - at : BLOCK);
+}
+
+/* All ranks' leaves lie in one row. Nobody reads them before they are complete, and nobody writes to them, for the next
+ * step, before they are read. */
+static int finish_shared(struct reducer *reducer, struct error *why)
+{
+    struct reducer_state *s = reducer->state;
+    const struct world *world = reducer->world;
+    size_t at = (size_t)world->rank * s->segment;
+    atomic_thread_fence(memory_order_seq_cst);
+    if (world_barrier(world, true, why))
+        return -1;
+    sum_tree(s, s->sums + at, (const float *)reducer->leaves.data + at, s->held * world->size, s->length, s->segment);
+    atomic_thread_fence(memory_order_seq_cst);
+    return world_barrier(world, true, why);
+}
+
 static int finish_tree(struct reducer *reducer, struct error *why)
 {
     struct reducer_state *s = reducer->state;
-    int segment = (int)s->segment, ranks = reducer->world->size;
-    float *parcel = s->stack[0].parcel;
-    if (mpi_check(MPI_Alltoall(parcel, segment, MPI_FLOAT, s->segments, segment, MPI_FLOAT, MPI_COMM_WORLD),
+    int segment = (int)s->segment;
+    if (mpi_check(MPI_Alltoall(s->own, segment, MPI_FLOAT, s->segments, segment, MPI_FLOAT, MPI_COMM_WORLD),
                   "MPI_Alltoall", why))
         return -1;
-    for (int distance = 1; distance < ranks; distance *= 2)
-        for (int rank = 0; rank + distance < ranks; rank += 2 * distance)
-            add_into(s->segments + rank * s->segment, s->segments + (rank + distance) * s->segment, s->segment);
-    return mpi_check(MPI_Allgather(s->segments, segment, MPI_FLOAT, parcel, segment, MPI_FLOAT, MPI_COMM_WORLD),
+    sum_tree(s, s->segments, s->segments, reducer->world->size, s->segment, s->segment);
+    return mpi_check(MPI_Allgather(s->segments, segment, MPI_FLOAT, s->sums, segment, MPI_FLOAT, MPI_COMM_WORLD),
                      "MPI_Allgather", why);
 }
 
@@ -190,14 +276,24 @@ static int finish_buckets(struct reducer *reducer, struct error *why)
     return mpi_check(MPI_Waitall(s->request_count, s->requests, MPI_STATUSES_IGNORE), "MPI_Waitall", why);
 }
 
+static int finish(struct reducer *reducer, struct error *why)
+{
+    struct reducer_state *s = reducer->state;
+    fold_rest(reducer);
+    if (reducer->leaves.shared)
+        return finish_shared(reducer, why);
+    if (s->held > 1)
+        sum_tree(s, s->own, s->own, s->held, s->length, parcel_end(reducer));
+    if (reducer->world->size == 1)
+        return 0;
+    return reducer->kind == REDUCE_TREE ? finish_tree(reducer, why) : finish_buckets(reducer, why);
+}
+
 int reducer_finish(struct reducer *reducer, const float **parcel, struct error *why)
 {
     double before = clock_seconds();
-    int status = 0;
-    fold_rest(reducer);
-    if (reducer->world->size > 1)
-        status = reducer->kind == REDUCE_TREE ? finish_tree(reducer, why) : finish_buckets(reducer, why);
+    int status = finish(reducer, why);
     reducer->wait_seconds += clock_seconds() - before;
-    *parcel = reducer->state->stack[0].parcel;
+    *parcel = reducer->state->sums;
     return status;
 }

@@ -27,16 +27,12 @@ static int share_window(const struct world *world, size_t bytes, struct shared_m
     return 0;
 }
 
-int world_share(const struct world *world, size_t bytes, struct shared_memory *memory, struct error *why)
+void world_share(const struct world *world, size_t bytes, struct shared_memory *memory)
 {
     memset(memory, 0, sizeof *memory);
-    if (world->node_size > 1 && !share_window(world, bytes, memory)) {
-        memory->shared = true;
-        return 0;
-    }
-    memory->window = NULL;
-    memory->data = memory_new(bytes, 1, "a copy of the images", why);
-    return memory->data ? 0 : -1;
+    memory->shared = world->node_size > 1 && !share_window(world, bytes, memory);
+    if (!memory->shared)
+        memset(memory, 0, sizeof *memory);
 }
 
 void world_unshare(struct shared_memory *memory)
