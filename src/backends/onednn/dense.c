@@ -1,6 +1,8 @@
 /* Dense layers: y = x W + b. The library's sgemm on the flat buffers is as fast as its inner product primitives with
- * weights in their own layout, and needs no copies of them. Row-major, as all of dnnl_sgemm. */
+ * weights in their own layout. Only for the gradient of x it would transpose W at every call: that is done here, once
+ * after every update. Row-major, as all of dnnl_sgemm. */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "onednn.h"
 
@@ -16,6 +18,46 @@ static int multiply(const struct operation *o, const char *what, char transpose_
         return 0;
     snprintf(about, sizeof about, "%s, %s, (%zu,%zu) of %zu products", o->layer->layer.name, what, m, n, k);
     return library_check(status, about, "sgemm", why);
+}
+
+/* The copy of W to (out, in), where the gradient of x is wanted. */
+static int init_transposition(struct primitive *p, const struct operation *o, struct error *why)
+{
+    const struct net_layer *l = o->layer;
+    dnnl_memory_desc_t plain, transposed;
+    dnnl_dims_t shape = {(dnnl_dim_t)shape_size(l->in), l->out.channels};
+    snprintf(p->about, sizeof p->about, "%s, weights transposed", l->layer.name);
+    if (library_check(dnnl_memory_desc_init_by_tag(&plain, 2, shape, dnnl_f32, dnnl_ab), p->about, "shapes", why) ||
+        library_check(dnnl_memory_desc_init_by_tag(&transposed, 2, shape, dnnl_f32, dnnl_ba), p->about, "shapes", why) ||
+        primitive_init_reorder(p, o->library, &plain, &transposed, why) ||
+        primitive_bind(p, DNNL_ARG_TO, &transposed, NULL, why))
+        return -1;
+    /* Where W lies is told before every copy: until then any place will do. */
+    return primitive_bind(p, DNNL_ARG_FROM, &plain, primitive_data(p, DNNL_ARG_TO), why);
+}
+
+static int dense_init(struct operation *o, struct error *why)
+{
+    if (!o->dx)
+        return 0;
+    o->own = memory_new(1, sizeof(struct primitive), o->layer->layer.name, why);
+    return o->own ? init_transposition(o->own, o, why) : -1;
+}
+
+static void dense_free(struct operation *o)
+{
+    if (o->own)
+        primitive_free(o->own);
+    free(o->own);
+}
+
+static int dense_prepare(struct operation *o, struct error *why)
+{
+    if (!o->own)
+        return 0;
+    if (primitive_point(o->own, DNNL_ARG_FROM, o->parameters + o->layer->weights, why))
+        return -1;
+    return primitive_run(o->own, why);
 }
 
 static int dense_forward(struct operation *o, struct error *why)
@@ -39,7 +81,15 @@ static int dense_backward(struct operation *o, float *gradients, struct error *w
         return -1;
     if (!o->dx)
         return 0;
-    return multiply(o, "input gradient", 'N', 'T', batch, in, out, o->dy, o->parameters + l->weights, o->dx, why);
+    return multiply(o, "input gradient", 'N', 'N', batch, in, out, o->dy, primitive_data(o->own, DNNL_ARG_TO), o->dx,
+                    why);
 }
 
-const struct operation_kind onednn_dense = {.layers = 1, .forward = dense_forward, .backward = dense_backward};
+const struct operation_kind onednn_dense = {
+    .layers = 1,
+    .init = dense_init,
+    .prepare = dense_prepare,
+    .forward = dense_forward,
+    .backward = dense_backward,
+    .free = dense_free,
+};
