@@ -24,4 +24,7 @@ int error_in(struct error *why, const char *format, ...) __attribute__((format(p
  * where the node or the control group is short of memory, or the product overflows. */
 void *memory_new(size_t count, size_t size, const char *what, struct error *why);
 
+/* 0 where so much is free in the node and the control group, else -1 with such a sentence. */
+int memory_check(size_t bytes, const char *what, struct error *why);
+
 #endif

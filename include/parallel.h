@@ -47,15 +47,16 @@ int world_gather(const struct world *world, const void *data, size_t bytes, void
 /* Collective. Waits for all ranks (all of them, or those of this node). */
 int world_barrier(const struct world *world, bool node_only, struct error *why);
 
-/* Collective over the node. One block of memory that all ranks of the node see. Where it has one rank, or cannot share so
- * much (/dev/shm too small), shared is false and data NULL on all of them: each rank then takes memory of its own. */
+/* Collective over the node. One block of memory that all ranks of the node see, zeroed but for its first bytes. Where the
+ * node has one rank, or its ranks cannot share (each in a container of its own), shared is false and data NULL on all of
+ * them: each rank then takes memory of its own. */
 struct shared_memory {
     void *data; /* where not shared: freed by world_unshare */
     bool shared;
-    void *window;
+    size_t bytes;
 };
 void world_share(const struct world *world, size_t bytes, struct shared_memory *memory);
-/* Collective over the node. */
+/* Not collective. */
 void world_unshare(struct shared_memory *memory);
 
 /* Collective. 0 where `hash` is the same on all ranks; PARITY_DIFFERS on all of them where it is not, with a sentence of
@@ -101,7 +102,7 @@ struct reducer {
 /* Collective over the node. bucket_bytes: how much ready gradient starts a message across nodes. */
 int reducer_init(struct reducer *reducer, const struct world *world, enum reduce_kind kind, size_t parameters,
                  int slices, size_t bucket_bytes, struct error *why);
-/* Collective over the node. */
+/* Not collective. */
 void reducer_free(struct reducer *reducer);
 
 /* Where slice `slice` (0, 1, ..., in order) of this step is to be written: parameters floats of

@@ -105,7 +105,7 @@ static size_t groups_available(void)
 
 /* ---- taking it ---- */
 
-static int memory_check(size_t bytes, const char *what, struct error *why)
+int memory_check(size_t bytes, const char *what, struct error *why)
 {
     size_t available = lesser(node_available(), groups_available());
     if (bytes <= available)

@@ -120,9 +120,10 @@ static void print_run(const struct run *run, const struct introduction *ranks)
            world->nodes, world->nodes > 1 ? "s" : "", world->library);
     print_ranks(run, ranks);
     printf("  threads        %" PRId64 " of the tower and %" PRId64 " of the loader a rank\n", o->threads, o->loader_threads);
-    printf("  batch          %d = %d x %" PRId64 ", %d slice%s a rank, %s\n", run->global_batch, world->size, o->batch_size,
+    printf("  batch          %d = %d x %" PRId64 ", %d slice%s a rank, %s%s\n", run->global_batch, world->size, o->batch_size,
            run->slices, run->slices > 1 ? "s" : "",
-           run->tree ? "summed in the fixed tree: the same bits on any ranks" : "the fastest allreduce");
+           run->tree ? "summed in the fixed tree: the same bits on any ranks" : "summed as is fastest",
+           world->size == 1 ? "" : run->reducer.leaves.shared ? "; in shared memory" : "; by MPI");
     printf("  learning rate  %g, times %g every %g epochs (%.0f steps); EMA %g\n", o->learning_rate, o->lr_decay_factor,
            o->lr_decay_epochs, o->lr_decay_epochs * (double)run->dataset.count / run->global_batch, o->ema_decay);
     printf("  data           %s: %s, %" PRId64 " training images of %dx%dx%d, %d classes, a copy %s\n", run->dataset.file,

@@ -174,7 +174,8 @@ int run_open(struct run *run, const struct options *options, const struct world 
     if (world_broadcast(world, &run->ways, sizeof run->ways, why))
         world_abort(world, why->text);
     set_last_step(run);
-    if (world_agree(world, build(run, why), why) || build_reducer(run, why) || world_agree(world, start_loader(run, why), why) ||
+    if (world_agree(world, build(run, why), why) || build_reducer(run, why) ||
+        world_agree(world, start_loader(run, why), why) ||
         world_agree(world, world->rank == 0 ? run_begin(run, why) : 0, why) || run_announce(run, why))
         return -1;
     run->ready = true;

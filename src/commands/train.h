@@ -41,7 +41,7 @@ struct run {
 /* Collective. Everything before the first step: data, model, tower, checkpoint, loader, reports.
  * -1 with one sentence on all ranks; run_close is due in either case. */
 int run_open(struct run *run, const struct options *options, const struct world *world, struct error *why);
-/* Collective over each node. */
+/* Not collective. */
 void run_close(struct run *run);
 
 /* Collective. Initial or saved state, the same on all ranks, into run->state (parameters and, on rank 0, shadows). */

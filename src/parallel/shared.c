@@ -1,49 +1,95 @@
+/* Memory that the ranks of a node share: a nameless file in memory that the node's first rank makes and the others open by
+ * way of /proc. (MPI_Win_allocate_shared does the same in /dev/shm, which in a container has 64 MB, and Open MPI 4.1 then
+ * hangs; and a job that is killed leaves its files there.) */
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <unistd.h>
 
 #include "mpi_check.h"
 #include "parallel.h"
 
-/* One window of the node, all of it owned by its first rank. -1 where the node cannot give it
- * (/dev/shm is often small in a container): MPI says so on the ranks that notice. */
-static int share_window(const struct world *world, size_t bytes, struct shared_memory *memory)
+/* Where the file is, as its maker tells the others. The token, at its beginning, is the proof: in another container the
+ * same number may be another process. */
+struct invitation {
+    long process, token;
+    int descriptor; /* -1: there is none */
+};
+
+static void *map(int descriptor, size_t bytes)
 {
-    MPI_Win window = MPI_WIN_NULL;
-    void *own = NULL;
-    MPI_Aint size = world->node_rank == 0 ? (MPI_Aint)bytes : 0;
-    MPI_Win *kept = malloc(sizeof *kept);
-    int unit, failed = !kept;
-    failed |= MPI_Win_allocate_shared(size, 1, MPI_INFO_NULL, world->state->node, &own, &window) != MPI_SUCCESS;
-    if (!failed)
-        failed = MPI_Win_shared_query(window, 0, &size, &unit, &memory->data) != MPI_SUCCESS ||
-                 MPI_Win_lock_all(MPI_MODE_NOCHECK, window) != MPI_SUCCESS;
-    int any = 1;
-    if (MPI_Allreduce(&failed, &any, 1, MPI_INT, MPI_MAX, world->state->node) != MPI_SUCCESS || any) {
-        free(kept); /* the window of a rank that has one stays: freeing is collective */
-        return -1;
+    void *data = descriptor < 0 ? MAP_FAILED : mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0);
+    return data == MAP_FAILED ? NULL : data;
+}
+
+/* The node's first rank. Pages are given when a rank first writes to them, near that rank; so that they will be there,
+ * what is free is looked at now. */
+static void *make(size_t bytes, struct invitation *invitation)
+{
+    struct error ignored;
+    *invitation = (struct invitation){.process = getpid(), .descriptor = -1};
+    if (memory_check(bytes, "shared memory", &ignored) ||
+        getrandom(&invitation->token, sizeof invitation->token, 0) != sizeof invitation->token)
+        return NULL;
+    invitation->descriptor = memfd_create("cifar10_mpi", MFD_CLOEXEC);
+    if (invitation->descriptor >= 0 && ftruncate(invitation->descriptor, (off_t)bytes)) {
+        close(invitation->descriptor);
+        invitation->descriptor = -1;
     }
-    *kept = window;
-    memory->window = kept;
-    return 0;
+    long *data = map(invitation->descriptor, bytes);
+    if (data)
+        *data = invitation->token;
+    return data;
+}
+
+/* The others. */
+static void *join(size_t bytes, const struct invitation *invitation)
+{
+    char file[64];
+    snprintf(file, sizeof file, "/proc/%ld/fd/%d", invitation->process, invitation->descriptor);
+    int descriptor = invitation->descriptor < 0 ? -1 : open(file, O_RDWR | O_CLOEXEC);
+    off_t size = descriptor < 0 ? -1 : lseek(descriptor, 0, SEEK_END);
+    long *data = size == (off_t)bytes ? map(descriptor, bytes) : NULL;
+    if (descriptor >= 0)
+        close(descriptor);
+    if (data && *data != invitation->token) {
+        munmap(data, bytes);
+        data = NULL;
+    }
+    return data;
 }
 
 void world_share(const struct world *world, size_t bytes, struct shared_memory *memory)
 {
+    MPI_Comm node = world->state->node;
+    struct invitation invitation = {.descriptor = -1};
+    bool first = world->node_rank == 0;
     memset(memory, 0, sizeof *memory);
-    memory->shared = world->node_size > 1 && !share_window(world, bytes, memory);
-    if (!memory->shared)
-        memset(memory, 0, sizeof *memory);
+    if (world->node_size == 1)
+        return;
+    bytes = bytes < sizeof(long) ? sizeof(long) : bytes;
+    void *data = first ? make(bytes, &invitation) : NULL;
+    int failed = MPI_Bcast(&invitation, sizeof invitation, MPI_BYTE, 0, node) != MPI_SUCCESS, any = 1;
+    if (!first && !failed)
+        data = join(bytes, &invitation);
+    failed |= !data;
+    failed = MPI_Allreduce(&failed, &any, 1, MPI_INT, MPI_MAX, node) != MPI_SUCCESS || any;
+    if (first && invitation.descriptor >= 0)
+        close(invitation.descriptor); /* who has mapped it keeps it */
+    if (failed && data)
+        munmap(data, bytes);
+    else if (!failed)
+        *memory = (struct shared_memory){.data = data, .shared = true, .bytes = bytes};
 }
 
 void world_unshare(struct shared_memory *memory)
 {
-    if (memory->shared) {
-        MPI_Win *window = memory->window;
-        MPI_Win_unlock_all(*window);
-        MPI_Win_free(window);
-        free(window);
-    } else {
+    if (memory->shared)
+        munmap(memory->data, memory->bytes);
+    else
         free(memory->data);
-    }
     memset(memory, 0, sizeof *memory);
 }

@@ -1,0 +1,87 @@
+#!/bin/bash
+# How gradients travel: in memory that the ranks of a node share, where they can; by MPI where they cannot. And between
+# two nodes, each a network namespace with a host name of its own, joined by a wire.
+# time limit: 200 s
+. tests/lib.sh
+data=$(small_data) || { not_ok "a packed data set" "$data"; finish; exit; }
+
+train() { echo train --data "$data" --log-frequency 1 --train-dir "$tmp/$1" "${@:2}"; }
+slices="--slices 8 --max-steps 10 --batch-size"
+alone=$tmp/alone/checkpoint-00000010.h5
+check "8 slices on 1 rank" ./cifar10_mpi $(train alone $slices 128)
+
+# inside MOUNT DIRECTORY RANKS: the same on ranks in a place of their own, where MOUNT hides something
+inside() {
+    OMPI_MCA_btl=self,tcp timeout 60 mpirun -np "$3" unshare --mount sh -c "mount -t tmpfs $1 && exec ./cifar10_mpi \"\$@\"" \
+        sh $(train "$2" $slices $((128 / $3)))
+}
+if unshare --mount mount -t tmpfs none /mnt 2> /dev/null; then
+    check "on 4 ranks where /dev/shm is small, as in a container" eval 'inside "-o size=1m none /dev/shm" small 4 > "$tmp/block"'
+    check "memory is shared all the same" grep -q 'batch .*; in shared memory' "$tmp/block"
+    check "and the data" grep -q 'data .* a copy a node' "$tmp/block"
+    check "the same bits" same_bits "$alone" "$tmp/small/checkpoint-00000010.h5"
+    check "on 2 ranks that do not see each other's /proc" eval 'inside "none /proc" hidden 2 > "$tmp/block"'
+    check "nothing can be shared" grep -q 'batch .*; by MPI' "$tmp/block"
+    check "each has its data" grep -q 'data .* a copy a rank' "$tmp/block"
+    check "the same bits" same_bits "$alone" "$tmp/hidden/checkpoint-00000010.h5"
+else
+    skip "ranks in containers" "mounting is not permitted here"
+fi
+
+hosts=(cifar-$$-a cifar-$$-b)
+cleanup() { for host in "${hosts[@]}"; do ip netns del "$host" 2> /dev/null; done; }
+join_hosts() {
+    ip netns add "${hosts[0]}" && ip netns add "${hosts[1]}" &&
+        ip link add wire netns "${hosts[0]}" type veth peer name wire netns "${hosts[1]}" || return 1
+    local i
+    for i in 0 1; do
+        ip -n "${hosts[i]}" addr add 10.99.0.$((i + 1))/24 dev wire && ip -n "${hosts[i]}" link set wire up &&
+            ip -n "${hosts[i]}" link set lo up || return 1
+    done
+}
+if ! command -v ip > /dev/null || ! join_hosts 2> "$tmp/said"; then
+    skip "two nodes" "no network namespaces can be made here: $(tail -n 1 "$tmp/said")"
+    finish
+    exit
+fi
+
+# What mpirun starts its daemons with, in the place of ssh: HOST COMMAND...
+cat > "$tmp/agent" << 'END'
+#!/bin/bash
+host=$1
+shift
+exec ip netns exec "$host" unshare --uts sh -c "hostname $host; $*"
+END
+chmod +x "$tmp/agent"
+unset OMPI_MCA_btl # tests/lib.sh rules TCP out
+apart() { # RANKS-A-NODE COMMAND...
+    local each=$1 wire=10.99.0.0/24
+    shift
+    timeout 60 "$tmp/agent" "${hosts[0]}" exec mpirun -np $((2 * each)) --host "${hosts[0]}:$each,${hosts[1]}:$each" \
+        --mca plm_rsh_agent "$tmp/agent" --mca oob_tcp_if_include $wire --mca btl_tcp_if_include $wire --bind-to none \
+        ./cifar10_mpi "$@"
+}
+loss() { sed -n 2,11p "$tmp/$1/metrics.csv" | cut -d, -f 4; } # cross-entropies of ten steps
+
+check "on 4 ranks of 2 nodes" apart 2 $(train slices $slices 32)
+check "the same bits" same_bits "$alone" "$tmp/slices/checkpoint-00000010.h5"
+apart 2 $(train fastest --batch-size 32 --max-steps 10) > "$tmp/block" 2>&1
+check "the fastest sum runs too" test -e "$tmp/fastest/checkpoint-00000010.h5"
+check "the start block counts the nodes" grep -q '4 ranks on 2 nodes' "$tmp/block"
+check "names each one's ranks" grep -qE "rank 2-3 +on ${hosts[1]}: " "$tmp/block"
+check "and tells how gradients travel" grep -q 'batch .*; by MPI' "$tmp/block"
+check "losses of one rank and of two nodes agree to 5e-5" awk '{ d = $1 - $2; worst = d > worst ? d : -d > worst ? -d : worst; n++ }
+    END { print n, worst; exit !(n == 10 && worst < 5e-5) }' <(paste <(loss alone) <(loss fastest))
+check "eval counts every image once" grep -qE ' of 200 test images right' \
+    <(apart 1 eval --data "$data" --checkpoint-dir "$tmp/slices" --run-once)
+refused "one sentence, though on another node" "there is no tower 'abacus'|--tower 'abacus' is none of" \
+    apart 1 $(train none --tower abacus)
+
+# A rank that is killed takes the job with it, across nodes too.
+apart 1 $(train killed --batch-size 8 --max-steps 100000) > "$tmp/killed.log" 2>&1 &
+job=$!
+check "a run on both nodes" wait_for 30 'step 5,' "$tmp/killed.log"
+kill -9 "$(ip netns pids "${hosts[1]}" | while read -r pid; do [ "$(cat /proc/$pid/comm)" = cifar10_mpi ] && echo $pid; done)"
+wait $job
+check "ends when a rank of the other node is killed" test $? -ne 0
+finish
