@@ -69,7 +69,7 @@ static int measure(struct bench *b, struct error *why)
     b->times.peak = before > behind ? before : behind;
     if (bandwidth_measure(&b->times.bandwidth, why))
         return -1;
-    return bench_loader(b, why) || bench_reduce(b, why);
+    return bench_convolutions(b, why) || bench_loader(b, why) || bench_reduce(b, why);
 }
 
 static int collect(const struct bench *b, struct error *why)

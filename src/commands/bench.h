@@ -12,6 +12,11 @@
 /* Rows of the table behind the stages. */
 enum bench_row { BENCH_LOSS, BENCH_UPDATE, BENCH_EMA, BENCH_STEP, BENCH_CPU, BENCH_ROWS };
 
+/* Seconds: forward, and of the gradients of the input and of the weights (with the biases'). */
+struct bench_convolution {
+    double forward, input, weights;
+};
+
 /* Medians over the steps, of one rank. */
 struct bench_times {
     double forward[NET_LAYERS_MAX], backward[NET_LAYERS_MAX]; /* seconds a step, by stage */
@@ -20,6 +25,7 @@ struct bench_times {
     double loader; /* images a second, of one loader thread alone */
     double peak;   /* fp32 operations a second, of one core */
     double bandwidth; /* bytes a second, of one core, behind its second-level cache */
+    struct bench_convolution direct[NET_LAYERS_MAX], winograd[NET_LAYERS_MAX]; /* by layer, where both can be done */
     char host[64];
 };
 
@@ -40,8 +46,13 @@ struct bench {
 /* Not collective. This rank's tower alone, --bench-steps steps; then its loader. */
 int bench_tower(struct bench *bench, struct error *why);
 int bench_loader(struct bench *bench, struct error *why);
+/* Not collective. Each convolution of which the backend knows two ways, alone. */
+int bench_convolutions(struct bench *bench, struct error *why);
 /* Collective. */
 int bench_reduce(struct bench *bench, struct error *why);
+
+/* Sorts them. */
+double bench_median(double *values, int count);
 
 /* Rank 0 only. all: every rank's times, in rank order. */
 void bench_print(const struct bench *bench, const struct bench_times *all);
@@ -52,5 +63,8 @@ void bench_operations(const struct bench *bench, const struct stage *stage, doub
 
 /* Rank 0 only. What its passes execute and move, and how near they come to what the core can do. */
 void bench_print_roofline(const struct bench *bench, const struct bench_times *times);
+
+/* Rank 0 only. Both ways of each convolution, where there are two. */
+void bench_print_convolutions(const struct bench *bench, const struct bench_times *times);
 
 #endif

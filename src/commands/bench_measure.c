@@ -14,8 +14,7 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Sorts them. */
-static double median(double *values, int count)
+double bench_median(double *values, int count)
 {
     qsort(values, (size_t)count, sizeof *values, compare);
     return 0.5 * (values[(count - 1) / 2] + values[count / 2]);
@@ -73,11 +72,11 @@ static int sample_steps(struct bench *b, struct reducer *reducer, double *sample
             samples[(2 * stages + row) * steps + step] = rows[row];
     }
     for (int i = 0; i < stages; i++) {
-        b->times.forward[i] = median(samples + (2 * i) * steps, steps);
-        b->times.backward[i] = median(samples + (2 * i + 1) * steps, steps);
+        b->times.forward[i] = bench_median(samples + (2 * i) * steps, steps);
+        b->times.backward[i] = bench_median(samples + (2 * i + 1) * steps, steps);
     }
     for (int row = 0; row < BENCH_ROWS; row++)
-        b->times.rows[row] = median(samples + (2 * stages + row) * steps, steps);
+        b->times.rows[row] = bench_median(samples + (2 * stages + row) * steps, steps);
     return 0;
 }
 
@@ -124,10 +123,9 @@ int bench_reduce(struct bench *b, struct error *why)
         status = -1;
     for (int step = -WARM_UP; !status && step < steps; step++)
         status = reduce_once(b, &reducer, step < 0 ? &warm_up : &samples[step], why);
-    if (!status) { /* else the job is aborted: freeing is collective */
-        b->times.reduce = median(samples, steps);
-        reducer_free(&reducer);
-    }
+    if (!status)
+        b->times.reduce = bench_median(samples, steps);
+    reducer_free(&reducer);
     free(samples);
     return status;
 }

@@ -99,6 +99,7 @@ void bench_print(const struct bench *b, const struct bench_times *all)
     print_tower(b, &all[0]);
     print_ranks(b, all);
     bench_print_roofline(b, &all[0]);
+    bench_print_convolutions(b, &all[0]);
     printf("#\n# reduction of a parcel alone (%.2f MB over %d rank%s, %s): %.3f ms\n", parcel, b->world->size,
            b->world->size > 1 ? "s" : "", o->slices ? "fixed tree" : "fastest", 1e3 * all[0].reduce);
 }

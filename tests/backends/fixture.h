@@ -238,26 +238,13 @@ static inline void add_unit(struct units *units, const char *name, CMUnitTestFun
     units->tests[i] = (struct CMUnitTest){units->names[i], function, NULL, NULL, &units->subjects[i]};
 }
 
-/* Stands for the tests on a backend that cannot run here. */
-static inline void test_nothing(void **state)
-{
-    const struct subject *subject = *state;
-    char about[256];
-    struct error why;
-    assert_int_equal(subject->backend->probe(about, sizeof about, &why), -1);
-    print_message("%s\n", why.text);
-    skip();
-}
-
 static inline void add_backend(struct units *units, const struct backend *backend, const struct backend_test *tests,
                                int count)
 {
     char about[256], name[100];
     struct error why;
-    if (backend->probe(about, sizeof about, &why)) {
-        add_unit(units, "every test", test_nothing, (struct subject){.backend = backend});
+    if (backend->probe(about, sizeof about, &why)) /* test_registry tells */
         return;
-    }
     if (backend->set_threads(1, &why))
         abort();
     for (int t = 0; t < count; t++) {
