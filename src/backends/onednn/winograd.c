@@ -85,7 +85,7 @@ static int block_size(const struct winograd *w, const struct net_layer *l, int t
     enum { LEAST = 12, MOST = 48 };
     long cache = sysconf(_SC_LEVEL2_CACHE_SIZE);
     long tile = (long)sizeof(float) * w->points * (l->in.channels + l->out.channels);
-    long fit = (cache > 0 ? cache : 1 << 19) * 3 / 2 / tile;
+    long fit = (cache > 0 ? cache : 1 << 19) * 9 / 8 / tile;
     int block = fit < LEAST ? LEAST : fit > MOST ? MOST : (int)fit;
     return block < tiles ? block : tiles;
 }
