@@ -81,7 +81,7 @@ enum parcel_slot {
 };
 
 /* How the slice sums of all ranks meet.
- * REDUCE_FASTEST: one slice a rank. On one node the tree in shared memory, which is fastest there; across nodes
+ * REDUCE_FASTEST: one slice a rank. On one node the tree, which in shared memory is fastest; across nodes
  * MPI_Iallreduce in buckets, beside the backward pass.
  * REDUCE_TREE: the fixed binary tree over all slices (neighbours first: inside a rank, then ranks
  * at distance 1, 2, 4, ...): the same bits for every number of ranks. A rank's slices must be a

@@ -110,7 +110,7 @@ struct checkpoint {
     int classes, channels; /* what the net was laid out for */
     char (*class_names)[64]; /* `classes` of them; on load a new array, freed by the caller */
     char model[64], dataset[64], dataset_sha256[65];
-    char convolutions[1024]; /* convolutions_text; "" where nothing was to choose */
+    char convolutions[8192]; /* convolutions_text; "" where nothing was to choose */
 };
 
 /* What made it, kept as attributes of /provenance and never read back for training: names and texts. */

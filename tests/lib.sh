@@ -10,6 +10,7 @@
 #                               in the file DIRECTORY/pid.R, and what they print goes to DIRECTORY/output
 #   eventually SECONDS COMMAND...     repeats the command until it succeeds
 #   wait_for SECONDS PATTERN FILE     until FILE has a line with PATTERN (grep -E)
+#   terminals                   succeeds where `script` can give a command a terminal
 #   finish                      prints the plan, fails if a result did; the last command of a script
 #   $tmp                        a directory of the script's own, removed when it ends
 #
@@ -71,6 +72,9 @@ $(tail -n 5 <<< "$output")"$'\n'"$(tail -n 20 "$tmp/refused")"
 }
 
 finish() { echo "1..$results"; [ $failures -eq 0 ]; }
+
+# Whether a command can be given a terminal of its own: some chroots have no /dev/pts.
+terminals() { script -qec true /dev/null > /dev/null 2>&1 < /dev/null; }
 
 # Data for all scripts are packed once, and again by a new program.
 outdated() { [ ! -s "$1" ] || [ cifar10_mpi -nt "$1" ]; }

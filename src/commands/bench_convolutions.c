@@ -25,8 +25,6 @@ static void fill(float *values, size_t count)
 
 static void lone_close(struct lone *lone)
 {
-    if (!lone)
-        return;
     lone->bench->backend->plan_free(&lone->plan);
     free(lone->parameters);
     free(lone->gradients);
@@ -98,8 +96,9 @@ static int time_way(const struct bench *b, const struct net_layer *l, enum convo
     double both, weights, forward;
     if (time_lone(b, l, way, false, &forward, &weights, why) || time_lone(b, l, way, true, &times->forward, &both, why))
         return -1;
-    times->weights = weights;
-    times->input = both - weights;
+    times->forward *= b->slices;
+    times->weights = b->slices * weights;
+    times->input = b->slices * (both - weights);
     return 0;
 }
 
@@ -120,6 +119,10 @@ static void print_operation(const char *layer, const char *operation, double dir
 {
     char text[64];
     snprintf(text, sizeof text, "%s, %s", layer, operation);
+    if (direct <= 0 || winograd <= 0) { /* a difference, of times that were disturbed */
+        printf("%-24s %9s %9s %9s\n", text, "-", "-", "-");
+        return;
+    }
     printf("%-24s %9.3f %9.3f %9.2f\n", text, 1e3 * direct, 1e3 * winograd, direct / winograd);
 }
 

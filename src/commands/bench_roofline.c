@@ -21,10 +21,13 @@ static void stage_bytes(const struct bench *b, const struct stage *stage, double
     const struct net_layer *first = &b->net.layers[stage->first], *last = &b->net.layers[stage->last];
     double images = (double)b->options->batch_size, slices = b->slices;
     double in = images * (double)shape_size(first->in), out = images * (double)shape_size(last->out), parameters = 0;
-    for (const struct net_layer *l = first; l <= last; l++)
+    bool relu = false;
+    for (const struct net_layer *l = first; l <= last; l++) {
         parameters += slices * (double)(l->weight_count + l->bias_count);
+        relu |= l->layer.relu;
+    }
     *forward = sizeof(float) * (in + out + parameters);
-    *backward = sizeof(float) * (out + (reads_input_backward(first) ? in : 0) + (last->layer.relu ? out : 0) +
+    *backward = sizeof(float) * (out + (reads_input_backward(first) ? in : 0) + (relu ? out : 0) +
                                  (stage->first > 0 ? in : 0) + 2 * parameters);
 }
 

@@ -94,7 +94,8 @@ void bench_print(const struct bench *b, const struct bench_times *all)
            o->threads > 1 ? "s" : "", o->bench_steps);
     printf("# synthetic images; a core's peak: fp32 fused multiply-adds, measured in the same run;\n"
            "# 'had its cores' below 100 %%: other programs ran there, and all times are too long\n"
-           "# GFLOP/s count a direct convolution's operations; minimal filtering (Winograd) needs fewer, and may pass the peak\n"
+           "# GFLOP/s count a direct convolution's operations; minimal filtering (Winograd) needs fewer, and may pass the peak;\n"
+           "# --conv auto takes it here wherever it applies, without measuring first\n"
            "#\n");
     print_tower(b, &all[0]);
     print_ranks(b, all);

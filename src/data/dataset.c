@@ -161,7 +161,7 @@ static int read_part(struct dataset *dataset, const struct world *world, struct 
         return -1;
     int64_t parts = dataset->memory.shared ? world->node_size : 1, part = dataset->memory.shared ? world->node_rank : 0;
     int64_t first = dataset->count * part / parts, end = dataset->count * (part + 1) / parts;
-    if (world_agree(world, read_rows(dataset, h5, first, end, why), why) || world_barrier(world, true, why))
+    if (world_agree(world, read_rows(dataset, h5, first, end, why), why)) /* all have read theirs */
         return -1;
     dataset->images = dataset->memory.data;
     dataset->labels = dataset->images + (size_t)dataset->count * image_bytes(dataset);

@@ -2,10 +2,10 @@
  *
  * Inside a rank, slices meet like a binary counter (two neighbours of the same height become one) until HELD_MAX parcels
  * are left: the leaves. Ranks of one node have their leaves in memory that all of them see: each rank adds its segment of
- * all leaves in one pass, and the sums are everybody's. Across nodes REDUCE_TREE brings each rank its segment of every
- * parcel and hands the sums round; REDUCE_FASTEST sends buckets from the parcel's end to its beginning as the backward
- * pass completes them, in whatever order MPI adds. */
-#include <stdatomic.h>
+ * all leaves in one pass, and the sums are everybody's. Where memory is not shared, each rank is brought its segment of
+ * every parcel and hands the sums round. Only REDUCE_FASTEST across nodes leaves the tree: it sends buckets from the
+ * parcel's end to its beginning as the backward pass completes them, in whatever order MPI adds.
+ */
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,6 +38,12 @@ struct reducer_state {
 static size_t parcel_end(const struct reducer *reducer)
 {
     return reducer->parameters + PARCEL_SLOTS;
+}
+
+/* Whether MPI adds as it likes. Not on one node: whether its ranks can share memory is no matter of bits. */
+static bool sends_buckets(const struct reducer *reducer)
+{
+    return reducer->kind == REDUCE_FASTEST && reducer->world->nodes > 1;
 }
 
 static bool is_power_of_two(int number)
@@ -97,7 +103,7 @@ static int take_memory(struct reducer *reducer, struct error *why)
     for (int i = 1; i < s->stack_size; i++) /* [0] is a leaf */
         if (!(s->stack[i].parcel = memory_new(s->length, sizeof(float), "the gradients", why)))
             return -1;
-    if (ranks > 1 && !reducer->leaves.shared && reducer->kind == REDUCE_TREE &&
+    if (ranks > 1 && !reducer->leaves.shared && !sends_buckets(reducer) &&
         !(s->segments = memory_new(s->length, sizeof(float), "the gradients of all ranks", why)))
         return -1;
     s->request_max = (int)(s->length / reducer->bucket) + 2;
@@ -175,7 +181,7 @@ static int send_bucket(struct reducer *reducer, size_t offset, struct error *why
 int reducer_ready(struct reducer *reducer, size_t offset, struct error *why)
 {
     struct reducer_state *s = reducer->state;
-    if (reducer->kind != REDUCE_FASTEST || reducer->world->size == 1 || reducer->leaves.shared)
+    if (!sends_buckets(reducer))
         return 0;
     if (s->sent - offset >= reducer->bucket && send_bucket(reducer, offset, why))
         return -1;
@@ -248,11 +254,9 @@ static int finish_shared(struct reducer *reducer, struct error *why)
     struct reducer_state *s = reducer->state;
     const struct world *world = reducer->world;
     size_t at = (size_t)world->rank * s->segment;
-    atomic_thread_fence(memory_order_seq_cst);
     if (world_barrier(world, true, why))
         return -1;
     sum_tree(s, s->sums + at, (const float *)reducer->leaves.data + at, s->held * world->size, s->length, s->segment);
-    atomic_thread_fence(memory_order_seq_cst);
     return world_barrier(world, true, why);
 }
 
@@ -286,7 +290,7 @@ static int finish(struct reducer *reducer, struct error *why)
         sum_tree(s, s->own, s->own, s->held, s->length, parcel_end(reducer));
     if (reducer->world->size == 1)
         return 0;
-    return reducer->kind == REDUCE_TREE ? finish_tree(reducer, why) : finish_buckets(reducer, why);
+    return sends_buckets(reducer) ? finish_buckets(reducer, why) : finish_tree(reducer, why);
 }
 
 int reducer_finish(struct reducer *reducer, const float **parcel, struct error *why)

@@ -72,16 +72,20 @@ void world_share(const struct world *world, size_t bytes, struct shared_memory *
         return;
     bytes = bytes < sizeof(long) ? sizeof(long) : bytes;
     void *data = first ? make(bytes, &invitation) : NULL;
-    int failed = MPI_Bcast(&invitation, sizeof invitation, MPI_BYTE, 0, node) != MPI_SUCCESS, any = 1;
-    if (!first && !failed)
+    struct error why;
+    int failed = 0, any = 0;
+    if (mpi_check(MPI_Bcast(&invitation, sizeof invitation, MPI_BYTE, 0, node), "MPI_Bcast", &why))
+        world_abort(world, why.text);
+    if (!first)
         data = join(bytes, &invitation);
-    failed |= !data;
-    failed = MPI_Allreduce(&failed, &any, 1, MPI_INT, MPI_MAX, node) != MPI_SUCCESS || any;
+    failed = !data;
+    if (mpi_check(MPI_Allreduce(&failed, &any, 1, MPI_INT, MPI_MAX, node), "MPI_Allreduce", &why))
+        world_abort(world, why.text);
     if (first && invitation.descriptor >= 0)
         close(invitation.descriptor); /* who has mapped it keeps it */
-    if (failed && data)
+    if (any && data)
         munmap(data, bytes);
-    else if (!failed)
+    else if (!any)
         *memory = (struct shared_memory){.data = data, .shared = true, .bytes = bytes};
 }
 

@@ -80,7 +80,7 @@ int convolutions_measure(struct convolution_ways *ways, const struct tower_reque
 {
     const double margin = 1.1; /* so that noise does not choose */
     const struct net *net = request->net;
-    double direct[NET_LAYERS_MAX], winograd[NET_LAYERS_MAX];
+    double direct[NET_LAYERS_MAX] = {0}, winograd[NET_LAYERS_MAX] = {0};
     struct tower_request trial = *request;
     bool any = false;
     for (int i = 0; i < net->layer_count; i++)
@@ -90,7 +90,7 @@ int convolutions_measure(struct convolution_ways *ways, const struct tower_reque
     if (any && time_ways(&trial, direct, winograd, why))
         return -1;
     for (int i = 0; i < net->layer_count; i++)
-        if (has_two_ways(request->backend, &net->layers[i])) {
+        if (direct[i] > 0 && winograd[i] > 0 && has_two_ways(request->backend, &net->layers[i])) {
             ways->choices[i] = direct[i] * margin < winograd[i] ? CONVOLUTION_DIRECT : CONVOLUTION_WINOGRAD;
             ways->direct[i] = direct[i];
             ways->winograd[i] = winograd[i];

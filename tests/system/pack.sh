@@ -156,7 +156,7 @@ mkdir "$tmp/large"
 for batch in data_batch_{1..5} test_batch; do truncate -s $((10000 * 3073)) "$tmp/large/$batch.bin"; done
 used=$(python memory ./cifar10_mpi pack --from "$tmp/large" "$tmp/large.h5" | tail -n 1)
 check "60,000 images are packed in less than 70 MB of memory (${used:-?} MB)" test "${used:-999}" -lt 70
-if command -v script > /dev/null; then
+if terminals; then
     TERM=xterm script -qec "./cifar10_mpi pack --from $tmp/large $tmp/large.h5" /dev/null < /dev/null > "$tmp/typescript" 2>&1
     check "a terminal shows progress" grep -qE 'packing \[#+ +\] [0-9]+ of 60000 images, [0-9]+ images/s' \
         "$tmp/typescript"
@@ -164,7 +164,7 @@ if command -v script > /dev/null; then
     check "on a dumb terminal" grep '^Packed ' "$tmp/typescript"
     check "there is none" test "$(grep -c 'packing' "$tmp/typescript")" -eq 0
 else
-    skip "progress on a terminal" "there is no script command"
+    skip "progress on a terminal" "no terminal can be had here (script, /dev/pts)"
 fi
 
 # ---- the real thing

@@ -4,7 +4,7 @@
 data=$(small_data) || { not_ok "a packed data set" "$data"; finish; exit; }
 train="./cifar10_mpi train --data $data --batch-size 4 --max-steps 20 --train-dir $tmp"
 
-if command -v script > /dev/null; then
+if terminals; then
     for launcher in "" "mpirun -np 2 "; do
         where=${launcher:+"behind mpirun "}
         TERM=xterm script -qec "stty cols 50; $launcher$train/tty${launcher:0:1}" /dev/null < /dev/null > "$tmp/typescript" 2>&1
@@ -17,7 +17,7 @@ if command -v script > /dev/null; then
         check "shows none" test "$(grep -c '20, epoch' "$tmp/typescript")" -eq 0
     done
 else
-    skip "progress on a terminal" "there is no script command"
+    skip "progress on a terminal" "no terminal can be had here (script, /dev/pts)"
 fi
 mpirun -np 2 $train/file > "$tmp/out" 2>&1
 check "a file gets log lines" grep -qE 'step 20, loss = [0-9.]+ \([0-9.]+ examples/sec; [0-9.]+ sec/batch\)$' "$tmp/out"

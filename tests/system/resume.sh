@@ -141,7 +141,7 @@ if small_disk full size=4k && mkdir "$tmp/log" && touch "$tmp/full/train.log" &&
 else
     skip "a log on a full disk" "mounting is not permitted here"
 fi
-if command -v script > /dev/null && small_disk tiny size=4m; then
+if terminals && small_disk tiny size=4m; then
     TERM=xterm script -qec "./cifar10_mpi train --data $data --batch-size 8 --train-dir $tmp/tiny --max-steps 300 --log-frequency 1000" /dev/null < /dev/null > "$tmp/typescript" 2>&1
     check "a failure on a terminal takes the progress line away" grep -qP '\x1b\[Kcifar10_mpi: .*No space left' <(tail -n 1 "$tmp/typescript")
 else

@@ -64,7 +64,7 @@ static inline __attribute__((always_inline)) float inverse_fourth_root(float s)
 }
 
 /* *power = s^-beta, *next = s^(-beta - 1) */
-static inline __attribute__((always_inline)) void raise(float s, float beta, float *power, float *next)
+static inline __attribute__((always_inline)) void powers_of(float s, float beta, float *power, float *next)
 {
     if (beta == 0.75f) {
         float root = inverse_fourth_root(s), square = root * root;
@@ -104,7 +104,7 @@ static inline __attribute__((always_inline)) void strip_forward(const struct lay
         const float *restrict squares = s.squares + p * s.pitch;
         for (size_t c = 0; c < s.channels; c++) {
             float power, next;
-            raise(l->k + l->alpha * window_sum(squares + c, radius), beta, &power, &next);
+            powers_of(l->k + l->alpha * window_sum(squares + c, radius), beta, &power, &next);
             y[c] = x[c] * power;
         }
     }
@@ -121,7 +121,7 @@ static inline __attribute__((always_inline)) void strip_backward(const struct la
         float *restrict terms = s.terms + p * s.pitch + radius, *restrict powers = s.powers + p * s.channels;
         for (size_t c = 0; c < s.channels; c++) {
             float next;
-            raise(l->k + l->alpha * window_sum(squares + c, radius), beta, &powers[c], &next);
+            powers_of(l->k + l->alpha * window_sum(squares + c, radius), beta, &powers[c], &next);
             terms[c] = dy[p * s.channels + c] * x[p * s.channels + c] * next;
         }
     }
