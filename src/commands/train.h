@@ -35,6 +35,7 @@ struct run {
     char resumed_from[4096]; /* the checkpoint, or "" */
     struct report report;    /* rank 0 */
     double started, saved_at;
+    void *signal_stack;
     bool ready; /* the first step may come */
 };
 
