@@ -58,6 +58,9 @@ struct convolution_ways {
     int batch;                                               /* images that were measured */
 };
 
+/* Whether that layer is a convolution of which the backend knows both ways. */
+bool convolution_has_two_ways(const struct backend *backend, const struct net_layer *layer);
+
 /* Not collective. Times both ways of each convolution of which the request's backend knows two, on a tower of at most 32
  * images: a fraction of a second. The direct one is taken where it is faster by a tenth. */
 int convolutions_measure(struct convolution_ways *ways, const struct tower_request *request, struct error *why);

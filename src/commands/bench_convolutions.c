@@ -106,7 +106,7 @@ int bench_convolutions(struct bench *b, struct error *why)
 {
     for (int i = 0; i < b->net.layer_count; i++) {
         const struct net_layer *l = &b->net.layers[i];
-        if (l->layer.kind != LAYER_CONVOLUTION || !b->backend->knows || !b->backend->knows(l, CONVOLUTION_WINOGRAD))
+        if (!convolution_has_two_ways(b->backend, l))
             continue;
         if (time_way(b, l, CONVOLUTION_DIRECT, &b->times.direct[i], why) ||
             time_way(b, l, CONVOLUTION_WINOGRAD, &b->times.winograd[i], why))

@@ -29,7 +29,7 @@ struct reducer_state {
     const float **leaves; /* those that sum_tree adds */
     struct partial stack[HEIGHTS_MAX]; /* sums of neighbouring slices, falling heights; [depth] is written now */
     int depth, stack_size;
-    float *segments; /* (ranks, segment): REDUCE_TREE across nodes */
+    float *segments; /* (ranks, segment): where memory is not shared and MPI does not add */
     size_t sent;     /* [sent, end) of the parcel is on its way */
     MPI_Request *requests;
     int request_count, request_max;
@@ -223,10 +223,11 @@ static void sum_block(float *sum, const float *const *leaves, int count, size_t 
 {
     float right[BLOCK];
     int left = 1;
-    if (count == 1 && sum != leaves[0] + at)
-        memcpy(sum, leaves[0] + at, size * sizeof *sum);
-    if (count == 1)
+    if (count == 1) {
+        if (sum != leaves[0] + at)
+            memcpy(sum, leaves[0] + at, size * sizeof *sum);
         return;
+    }
     while (2 * left < count)
         left *= 2;
     sum_block(sum, leaves, left, at, size);

@@ -7,7 +7,7 @@
 
 enum { TRIALS = 2, BATCH_MOST = 32 };
 
-static bool has_two_ways(const struct backend *backend, const struct net_layer *l)
+bool convolution_has_two_ways(const struct backend *backend, const struct net_layer *l)
 {
     return l->layer.kind == LAYER_CONVOLUTION && backend->knows && backend->knows(l, CONVOLUTION_WINOGRAD);
 }
@@ -84,13 +84,13 @@ int convolutions_measure(struct convolution_ways *ways, const struct tower_reque
     struct tower_request trial = *request;
     bool any = false;
     for (int i = 0; i < net->layer_count; i++)
-        any |= has_two_ways(request->backend, &net->layers[i]);
+        any |= convolution_has_two_ways(request->backend, &net->layers[i]);
     trial.convolutions = NULL;
     trial.batch = ways->batch = request->batch < BATCH_MOST ? request->batch : BATCH_MOST;
     if (any && time_ways(&trial, direct, winograd, why))
         return -1;
     for (int i = 0; i < net->layer_count; i++)
-        if (direct[i] > 0 && winograd[i] > 0 && has_two_ways(request->backend, &net->layers[i])) {
+        if (direct[i] > 0 && winograd[i] > 0 && convolution_has_two_ways(request->backend, &net->layers[i])) {
             ways->choices[i] = direct[i] * margin < winograd[i] ? CONVOLUTION_DIRECT : CONVOLUTION_WINOGRAD;
             ways->direct[i] = direct[i];
             ways->winograd[i] = winograd[i];
@@ -106,7 +106,7 @@ void convolutions_text(const struct convolution_ways *ways, const struct backend
     size_t length = 0;
     text[0] = '\0';
     for (int i = 0; i < net->layer_count && length < size; i++)
-        if (has_two_ways(backend, &net->layers[i]))
+        if (convolution_has_two_ways(backend, &net->layers[i]))
             length += (size_t)snprintf(text + length, size - length, "%s%s=%s", length ? " " : "",
                                        net->layers[i].layer.name,
                                        ways->choices[i] == CONVOLUTION_DIRECT ? "direct" : "winograd");
