@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "device.h"
 #include "error.h"
 #include "model.h"
 
@@ -47,6 +48,13 @@ enum convolution_choice {
     CONVOLUTION_WINOGRAD, /* minimal filtering wherever it applies: fewer multiplications, larger rounding errors */
 };
 
+/* In which numbers a device computes. A CPU knows fp32 only. */
+enum precision {
+    PRECISION_FP32, /* true single precision */
+    PRECISION_TF32, /* tensor cores, factors rounded to 10 bits of mantissa */
+    PRECISION_BF16, /* activations and working copies of the weights in bfloat16; parameters, gradients, sums in fp32 */
+};
+
 struct plan_request {
     const struct net *net; /* outlives the plan */
     int batch;             /* images */
@@ -54,6 +62,9 @@ struct plan_request {
     bool input_gradient;   /* also the gradient of the first layer's input (tests) */
     enum convolution_choice convolution;         /* of every layer, */
     const enum convolution_choice *convolutions; /* or by layer, where not NULL */
+    enum precision precision;
+    size_t workspace;   /* bytes that a device's library may take for one operation; 0: what is usual */
+    bool deterministic; /* only ways that give the same bits every time */
 };
 
 /* What the loss tells about a batch. */
@@ -107,6 +118,8 @@ struct backend {
     int (*sgd)(float *parameters, const float *gradients, size_t count, float rate, float scale, float decay,
                double *penalty, struct error *why);
     int (*ema)(float *shadows, const float *parameters, size_t count, float decay, struct error *why);
+
+    const struct device *device; /* what training on a device of its own needs; NULL: a CPU backend */
 };
 
 /* All backends of this program, by falling priority: `index` 0, 1, ... NULL behind the last. One

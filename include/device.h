@@ -1,0 +1,110 @@
+/* Devices: what a backend adds whose tower lives on an accelerator that works on its own.
+ *
+ * The members of struct backend hold there too: stages only enqueue their work on the plan's stream, and what brings
+ * something to the host (loss, memory_download) waits for it. Training goes faster by the members below: parameters,
+ * gradients, shadows, activations and the training images stay on the device, steps are given to it ahead, captured once as
+ * a graph and replayed, and what they told comes back later, through a ring. src/tower/device.c puts them together.
+ *
+ * Nothing here is collective; all of it is called by one thread. */
+#ifndef DEVICE_H
+#define DEVICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "error.h"
+
+struct plan;
+struct net;
+
+/* Which of the node's devices this process takes. */
+struct device_choice {
+    int node_rank, node_size; /* among the ranks of the node */
+    bool share;               /* several ranks may take one device */
+};
+
+/* The training images, in host memory that outlives the plan. */
+struct device_data {
+    const uint8_t *images, *labels; /* (count, height, width, channels), (count) */
+    int64_t count;
+    int height, width, channels;
+    uint64_t seed;
+};
+
+/* What one pass over a slice is about. */
+struct device_pass {
+    uint64_t position; /* of its first sample in the stream */
+    uint64_t step;     /* steps done before this one */
+    float stop;        /* for the parcel: > 0, this rank was asked to stop */
+    float rate, ema_decay; /* of the update behind it */
+};
+
+/* What a step told, the same on all ranks. */
+struct device_result {
+    uint64_t step; /* steps done, this one included */
+    float loss, correct, count; /* sums over the global batch */
+    float fault, stop;
+    double penalty; /* the weight decay's part of the loss, before the update */
+};
+
+/* At most so many steps are given ahead before their results are asked for. */
+enum { DEVICE_AHEAD = 64 };
+
+/* Parts of a step that are captured and replayed. */
+enum device_part { DEVICE_GRADIENTS, DEVICE_UPDATE, DEVICE_PARTS };
+
+struct device {
+    /* Takes this process's device, before the first plan; with its name, memory and PCI id in `about`. */
+    int (*choose)(const struct device_choice *choice, char *about, size_t size, struct error *why);
+
+    /* The plan's training images: all of them on the device, or where its memory is short a window of it that `begin` fills
+     * ahead. */
+    int (*data)(struct plan *plan, const struct device_data *data, struct error *why);
+
+    /* ---- one pass; all enqueued ---- */
+
+    /* Tells the device what pass comes; not captured. */
+    int (*begin)(struct plan *plan, const struct device_pass *pass, struct error *why);
+    /* The pass's images, distorted and standardised, into the plan's input; its labels. */
+    int (*distort)(struct plan *plan, struct error *why);
+    /* Loss of the plan's output and those labels: output_gradient, and the parcel's tail (parallel.h) at `tail`. */
+    int (*loss)(struct plan *plan, float *tail, struct error *why);
+    /* p -= rate * (parcel / samples + decay * p), shadows (or NULL) after it, the result into the ring; nothing but the result
+     * where the parcel tells of a fault or its loss is not finite. gradients: a parcel, parameters long and its tail. */
+    int (*update)(struct plan *plan, float *parameters, const float *gradients, float *shadows, struct error *why);
+
+    /* ---- to other ranks ---- */
+
+    /* Makes host memory one that the device can copy from and to beside its work; and undoes that. */
+    int (*pin)(void *memory, size_t bytes, struct error *why);
+    int (*unpin)(void *memory, struct error *why);
+    /* Enqueues a copy of `count` floats to pinned memory as soon as the work so far is done, beside the work that follows;
+     * `ticket` (0, 1, ... < NET_LAYERS_MAX) names it. */
+    int (*send)(struct plan *plan, float *to, const float *from, size_t count, int ticket, struct error *why);
+    /* The work that follows waits for all that is being sent. */
+    int (*send_end)(struct plan *plan, struct error *why);
+    /* Waits until that copy has arrived. */
+    int (*sent)(struct plan *plan, int ticket, struct error *why);
+    /* Enqueues a copy from pinned memory. */
+    int (*receive)(struct plan *plan, float *to, const float *from, size_t count, struct error *why);
+    /* The sum over all ranks by NCCL, enqueued; NULL where it is not built in. The identity (rank 0's, made by
+     * allreduce_identity) comes to all ranks by other means; joining is collective. */
+    int (*allreduce_identity)(void *identity, size_t bytes, struct error *why); /* bytes: DEVICE_IDENTITY */
+    int (*allreduce_join)(struct plan *plan, const void *identity, int rank, int ranks, struct error *why);
+    int (*allreduce)(struct plan *plan, float *values, size_t count, struct error *why);
+
+    /* ---- graphs ---- */
+
+    /* Between capture and captured, what is enqueued is recorded instead of done. */
+    int (*capture)(struct plan *plan, struct error *why);
+    int (*captured)(struct plan *plan, enum device_part part, struct error *why);
+    int (*replay)(struct plan *plan, enum device_part part, struct error *why);
+
+    /* Waits for all that was enqueued; the results of the `count` (at most DEVICE_AHEAD) steps that end with step `last`. */
+    int (*results)(struct plan *plan, uint64_t last, int count, struct device_result *results, struct error *why);
+};
+
+enum { DEVICE_IDENTITY = 128 };
+
+#endif

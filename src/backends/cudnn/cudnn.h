@@ -1,0 +1,114 @@
+/* The cudnn backend: activations NHWC in the plan's precision, convolutions by cuDNN's graph API with filters (K,R,S,C), dense
+ * layers by cuBLAS on the flat buffers, the rest by kernels of our own (kernels.h). All work is enqueued on the library's
+ * stream. One shared module: it alone includes and links CUDA's libraries, and nothing of it is linked into the program. */
+#ifndef BACKENDS_CUDNN_H
+#define BACKENDS_CUDNN_H
+
+#include <cublas_v2.h>
+#include <cuda_runtime_api.h>
+#include <cudnn.h>
+
+#include "backend.h"
+#include "kernels.h"
+
+/* ---- check.c: every status; -1 with "CUDA: <call> at <file>:<line>: <what it says>" and the device ---- */
+
+int check_cuda(cudaError_t status, const char *call, const char *place, struct error *why);
+int check_cudnn(cudnnStatus_t status, const char *call, const char *place, struct error *why);
+int check_cublas(cublasStatus_t status, const char *call, const char *place, struct error *why);
+
+#define PLACE_TEXT(line) #line
+#define PLACE_LINE(line) PLACE_TEXT(line)
+#define PLACE __FILE__ ":" PLACE_LINE(__LINE__)
+#define CUDA(call, why) check_cuda((call), #call, PLACE, (why))
+#define CUDNN(call, why) check_cudnn((call), #call, PLACE, (why))
+#define CUBLAS(call, why) check_cublas((call), #call, PLACE, (why))
+
+/* ---- library.c: what one plan's work goes through ---- */
+
+struct library {
+    cudaStream_t stream, copies; /* the work; what is sent to the host beside it */
+    cudnnHandle_t cudnn;
+    cublasHandle_t cublas;
+    cudnnBackendDescriptor_t properties; /* of a device that is not there: plans are made, and cannot run (tests). Else NULL */
+    enum precision precision;
+    bool deterministic;
+    size_t workspace_limit; /* bytes, of one operation */
+    void *workspace;        /* workspace_bytes, shared by all operations: they run one after another */
+    size_t workspace_bytes;
+};
+
+int library_open(struct library *library, const struct plan_request *request, struct error *why);
+void library_close(struct library *library);
+/* Raises workspace_bytes, before the workspace is taken. */
+void library_wants(struct library *library, size_t bytes);
+int library_take_workspace(struct library *library, struct error *why);
+
+/* Bytes of an activation's element. */
+size_t element_bytes(const struct library *library);
+
+/* ---- memory.c ---- */
+
+/* Zeroed device memory; a failure says how much was asked for and how much is free. */
+void *device_new(size_t bytes, const char *what, struct error *why);
+void device_free(void *memory);
+
+/* ---- launch.c: the kernels of our own ---- */
+
+#define KERNEL_NUMBER(name, threads, phases) KERNEL_##name,
+enum kernel { KERNELS(KERNEL_NUMBER) KERNEL_COUNT };
+#undef KERNEL_NUMBER
+
+/* Enqueues it in so many blocks. arguments: its struct <name>_arguments. */
+int kernel_launch(const struct library *library, enum kernel kernel, size_t blocks, const void *arguments,
+                  struct error *why);
+/* The blocks of a grid-stride kernel over so many elements. */
+size_t kernel_blocks(enum kernel kernel, size_t elements);
+
+/* ---- convolution.c: cuDNN's graph API ---- */
+
+enum convolution_pass { PASS_FORWARD, PASS_INPUT, PASS_WEIGHTS, PASSES };
+
+/* One of the plans that cuDNN offers for a pass. */
+struct engine {
+    cudnnBackendDescriptor_t plan; /* finalised; NULL: none */
+    size_t workspace;
+    char name[48]; /* "engine 44, tensor cores, deterministic": for the log */
+};
+
+enum { ENGINES_MAX = 16 };
+
+/* A convolution of `batch` images, SAME padding as the layer has it. x (N,H,W,x_channels): the layer's channels, padded with
+ * zero channels where that helps (x_channels). The forward pass adds the bias (float, or bfloat16 with bfloat16 activations) and
+ * applies the layer's ReLU. Filter (K,R,S,x_channels), its gradient in the same type. */
+struct convolution {
+    const struct library *library;
+    const struct net_layer *layer;
+    int batch, x_channels;
+    struct engine engines[PASSES][ENGINES_MAX]; /* those that fit precision, determinism and workspace, best guess first */
+    int engine_count[PASSES], chosen[PASSES];
+    void *own;
+};
+
+struct convolution_request {
+    const struct net_layer *layer;
+    int batch, x_channels;
+    bool backward, input_gradient; /* which passes, beside forward */
+};
+
+/* Makes the plans. -1 also where cuDNN offers none, with what was asked for. */
+int convolution_init(struct convolution *c, const struct library *library, const struct convolution_request *request,
+                     struct error *why);
+/* Chooses each pass's fastest engine by running them on the memory given (x, y... of the right sizes, contents no matter). After
+ * the workspace was taken. Without it the first is taken. */
+struct convolution_memory {
+    void *x, *filter, *y, *dx, *dfilter, *dy;
+    const void *bias;
+};
+int convolution_choose(struct convolution *c, const struct convolution_memory *memory, struct error *why);
+int convolution_run(struct convolution *c, enum convolution_pass pass, const struct convolution_memory *memory,
+                    struct error *why);
+size_t convolution_workspace(const struct convolution *c); /* the largest of any engine */
+void convolution_free(struct convolution *c);
+
+#endif
