@@ -1,0 +1,60 @@
+/* The referee: CUDA's runtime, cuBLAS, cuDNN and NCCL on a CPU, exactly the part of them that the cudnn backend uses, as
+ * libraries of the same names (libcudart.so.13, libcublas.so.13, libcudnn.so.9, libnccl.so.2), compiled against NVIDIA's own
+ * headers. It is lazy and strict: what is enqueued runs only when something waits for it, in an order drawn from a seed among
+ * those that streams and events allow; device memory faults when the host touches it; fresh memory is full of NaN.
+ *
+ * What the libraries share is in the fake libcudart.so.13 (fake_*), and the others link it.
+ *
+ *   FAKECUDA_SEED=N        of the order (default 1); also the order of blocks and threads within a kernel
+ *   FAKECUDA_DEVICES=N     devices that there are (default 1; 0: none, cudaErrorNoDevice; -1: no driver)
+ *   FAKECUDA_MEMORY=BYTES  of a device (default 2 GiB)
+ *   FAKECUDA_FAIL=NAME:K   the K-th call (1, 2, ...) of that function fails, with a status that it documents
+ *   FAKECUDA_COUNT=FILE    at exit, appends "NAME CALLS" for every function and kernel (enqueued or replayed in a graph)
+ * At exit it names on standard error what was not given back (memory, streams, events, graphs, handles, descriptors) and ends
+ * the process with code 86; a misuse that CUDA would not report (a race that it can see, a pinned buffer written before its copy
+ * was done) ends it at once with code 87 and a sentence "fakecuda: ...". */
+#ifndef FAKE_H
+#define FAKE_H
+
+#include <cuda_runtime_api.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Every exported function begins with this: counts the call; true where it is to fail (FAKECUDA_FAIL). */
+bool fake_call(const char *name);
+
+/* A misuse: one sentence, exit code 87. */
+void fake_misuse(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
+
+/* Whether [at, at + bytes) lies in one live allocation of the current device. Host code may not read it. */
+bool fake_is_device(const void *at, size_t bytes);
+/* Whether all of it lies in pinned (or registered) host memory. */
+bool fake_is_pinned(const void *at, size_t bytes);
+
+/* Enqueues work on a stream, or records it where the stream is captured: run(state) is called when its turn comes, with device
+ * memory accessible, perhaps several times (a graph). state is copied (bytes) now. what: for messages and counts, a literal.
+ * Errors as the runtime's (a stream that is none, an invalidated capture). */
+cudaError_t fake_enqueue(cudaStream_t stream, const char *what, void (*run)(const void *state), const void *state,
+                         size_t bytes);
+/* Whether the stream is being captured (calls that are illegal then fail as documented). */
+bool fake_is_capturing(cudaStream_t stream);
+
+/* Things that must be given back: kind is a literal ("cudnnHandle"). */
+void fake_taken(const char *kind, const void *object);
+/* False where it is not there (given back twice, or never taken). */
+bool fake_given_back(const char *kind, const void *object);
+bool fake_is_taken(const char *kind, const void *object);
+
+/* 0, 1, ..., n - 1 in a random order (FAKECUDA_SEED, and how often it was asked before). */
+void fake_shuffle(size_t *order, size_t n);
+
+/* ---- twins: the module's own kernels on the CPU (twins.c, from the same text) ---- */
+
+/* Runs a kernel of that device name with its arguments struct (args[0]); false where there is none of that name, or block is
+ * not the size it was written for. Blocks in random order, and in each phase the threads too. */
+bool twin_run(const char *name, dim3 grid, dim3 block, const void *arguments);
+/* Bytes of its arguments struct; 0: there is no such kernel. */
+size_t twin_argument_bytes(const char *name);
+
+#endif
