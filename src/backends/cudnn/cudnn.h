@@ -36,6 +36,7 @@ struct library {
     size_t workspace_limit; /* bytes, of one operation */
     void *workspace;        /* workspace_bytes, shared by all operations: they run one after another */
     size_t workspace_bytes;
+    void *cublas_workspace;
 };
 
 int library_open(struct library *library, const struct plan_request *request, struct error *why);
@@ -52,6 +53,11 @@ size_t element_bytes(const struct library *library);
 /* Zeroed device memory; a failure says how much was asked for and how much is free. */
 void *device_new(size_t bytes, const char *what, struct error *why);
 void device_free(void *memory);
+/* The backend's (struct backend). */
+float *cudnn_allocate(size_t count, const char *what, struct error *why);
+void cudnn_free(float *memory);
+int cudnn_upload(float *to, const float *from, size_t count, struct error *why);
+int cudnn_download(float *to, const float *from, size_t count, struct error *why);
 
 /* ---- launch.c: the kernels of our own ---- */
 
@@ -87,6 +93,7 @@ struct convolution {
     int batch, x_channels;
     struct engine engines[PASSES][ENGINES_MAX]; /* those that fit precision, determinism and workspace, best guess first */
     int engine_count[PASSES], chosen[PASSES];
+    bool dfilter_half; /* the filter's gradient is bfloat16; else float */
     void *own;
 };
 

@@ -42,14 +42,13 @@ struct step_record {
     double penalty;
 };
 
-/* Image i of the batch is sample p = control->position + i of the stream: record order[(p / count) % 2][p % count] of the
- * images, or without an order record p % count (of a window). Draws and arithmetic to the bit as src/data/distort.c.
- * y (batch, crop_height, crop_width, y_channels): channels beyond the image's are 0. labels_out (batch). */
+/* Image i of the batch is sample p = control->position + i of the stream: record samples[i] of the images. Draws and arithmetic
+ * to the bit as src/data/distort.c. y (batch, crop_height, crop_width, y_channels): channels beyond the image's are 0.
+ * labels_out (batch). */
 struct distort_arguments {
-    const uint8_t *images, *labels; /* (count, height, width, channels), (count) */
-    const uint32_t *order;          /* (2, count) or NULL */
+    const uint8_t *images, *labels; /* (records, height, width, channels), (records) */
+    const uint32_t *samples;        /* (batch) */
     const struct pass_control *control;
-    uint64_t count;
     int batch, height, width, channels; /* 1 to 4 */
     int crop_height, crop_width, y_channels, half;
     void *y;
@@ -159,8 +158,10 @@ struct loss_arguments {
     int batch, count, classes;
 };
 
-/* The update of optimize.h, to the bit; decay of the segments, 0 elsewhere. Nothing is changed where the tail has a fault or a
- * loss that is not finite. penalties (blocks): each block's part of decay / 2 * sum of p^2, before. */
+/* The update of optimize.h, to the bit; decay of the segments, 0 elsewhere. With a tail (parallel.h), scale is 1 / its count,
+ * and nothing is changed where it has a fault or a loss that is not finite. With a control, rate and ema_decay are the
+ * control's. Without gradients the parameters stay, and only shadows move. penalties (blocks): each block's part of
+ * decay / 2 * sum of p^2, before. */
 struct decay_segment {
     size_t first, last; /* [first, last) of the parameters */
     float decay;
@@ -168,9 +169,11 @@ struct decay_segment {
 enum { DECAY_SEGMENTS_MAX = 64 };
 struct update_arguments {
     float *parameters;
-    const float *gradients; /* a parcel: the tail is behind `count` */
+    const float *gradients; /* or NULL */
     float *shadows;         /* or NULL */
-    const struct pass_control *control;
+    const float *tail;      /* or NULL */
+    const struct pass_control *control; /* or NULL */
+    float rate, scale, ema_decay;
     double *penalties;
     size_t count;
     int segment_count;
