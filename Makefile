@@ -68,6 +68,9 @@ nccl_libs   := $(if $(wildcard $(addsuffix /nccl.h,$(NCCL_INC))),$(call shared,n
 # PTX for any device, machine code for A100 and H100.
 GENCODE   ?= -gencode arch=compute_75,code=compute_75 -gencode arch=compute_80,code=sm_80 -gencode arch=compute_90,code=sm_90
 
+# Whether MPI can be asked if it reads a GPU's memory.
+mpi_ext := $(call try,mpi.h>\n$(HASH)include <mpi-ext.h,MPIX_Query_cuda_support)
+
 # Headers only: counter-based random numbers.
 random123_found := $(call try,Random123/philox.h,philox4x32_R)
 random123_why   := Random123/philox.h is missing (Debian: librandom123-dev)
@@ -97,7 +100,7 @@ LDFLAGS_ALL := -pie -Wl,-z,relro,-z,now -pthread $(if $(SANITIZE),-fsanitize=$(S
 LIBS := $(call pkg_libs,$(LIBRARIES)) $(filter -L% -l% -Wl% %.a %.so,$(H5CC)) $(foreach b,$(LINKED),$($(b)_libs)) -ldl -lm $(LDLIBS)
 
 ROOMS   := base commands data model tower parallel optimize store report backends $(addprefix backends/,$(LINKED))
-SOURCES := $(filter-out %/products_$(if $(libxsmm_found),none,libxsmm).c %/pack_curl_$(if $(curl_new),old,new).c,$(wildcard $(addsuffix /*.c,$(addprefix src/,$(ROOMS)))))
+SOURCES := $(filter-out %/products_$(if $(libxsmm_found),none,libxsmm).c %/pack_curl_$(if $(curl_new),old,new).c %/mpi_devices_$(if $(mpi_ext),none,ext).c,$(wildcard $(addsuffix /*.c,$(addprefix src/,$(ROOMS)))))
 OBJECTS := $(SOURCES:src/%.c=$(BUILD)/%.o)
 LIBRARY := $(BUILD)/libcifar10.a
 PROGRAM := $(if $(filter build,$(BUILD)),cifar10_mpi,$(BUILD)/cifar10_mpi)

@@ -6,10 +6,6 @@
 #include "mpi_check.h"
 #include "parallel.h"
 
-#ifdef OPEN_MPI
-#include <mpi-ext.h>
-#endif
-
 static int environment_integer(const char *name)
 {
     const char *text = getenv(name);
@@ -173,13 +169,4 @@ int world_barrier(const struct world *world, bool node_only, struct error *why)
     int status = mpi_check(MPI_Barrier(node_only ? world->state->node : MPI_COMM_WORLD), "MPI_Barrier", why);
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     return status;
-}
-
-bool mpi_knows_devices(void)
-{
-#if defined OMPI_HAVE_MPI_EXT_CUDA && OMPI_HAVE_MPI_EXT_CUDA
-    return MPIX_Query_cuda_support();
-#else
-    return false;
-#endif
 }
