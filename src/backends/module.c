@@ -34,8 +34,7 @@ static int find_module(const char *name, char *file, size_t size, struct error *
     if ((asked && is_there(file, size, asked, "", name)) || is_there(file, size, folder, "", name) ||
         is_there(file, size, folder, "/../libexec/cifar10_mpi", name))
         return 0;
-    return error_set(why, "there is no module cifar10_%s.so beside the program or in ../libexec/cifar10_mpi: this build has no "
-                     "%s backend (`make info` tells why)", name, name);
+    return error_set(why, "there is no module cifar10_%s.so beside the program (`make info` tells why)", name);
 }
 
 const struct backend *module_backend(const char *name, struct error *why)
