@@ -160,7 +160,12 @@ $(BUILD)/tests/%: tests/%.c $(LIBRARY)
 	@mkdir -p $(@D)
 	$(call say,build $@)$(CC) $(CFLAGS_ALL) -Itests -MMD -MP $(LDFLAGS_ALL) -o $@ $< $(LIBRARY) -lcmocka $(LIBS)
 
-tests-built: $(UNIT_TESTS)
+tests-built: $(UNIT_TESTS) $(if $(MODULE),$(MODULE) fakecuda)
+
+# The referee: CUDA's libraries on the CPU, for the tests of the module.
+ifneq ($(MODULE),)
+include tests/fakecuda/fake.mk
+endif
 
 # ---- set-up, run, test: each installs what it needs, then looks again at what is there ---------
 # What cannot be installed may be there all the same, from modules or under other names: only `make deps` fails.
@@ -189,7 +194,7 @@ test: ## set up what the tests need, build and run them all, sanitizers included
 	@$(SELF) $(JOBS) BUILD=build/tsan SANITIZE=thread OPTIMISE='-O1 -g' sanitized-tsan
 	@tests/run
 
-sanitized-asan: $(filter $(BUILD)/tests/unit/% $(BUILD)/tests/backends/%,$(UNIT_TESTS))
+sanitized-asan: $(if $(MODULE),$(MODULE) fakecuda) $(filter $(BUILD)/tests/unit/% $(BUILD)/tests/backends/%,$(UNIT_TESTS))
 sanitized-tsan: $(filter $(THREADED:%=$(BUILD)/tests/%),$(UNIT_TESTS))
 
 unit: all tests-built ## build and run the quick tests only

@@ -80,11 +80,16 @@ static int dense_forward(struct operation *o, struct error *why)
            kernel_launch(o->library, KERNEL_bias_relu, blocks, &bias, why) ? -1 : 0;
 }
 
-/* The sums of the parts. */
-static int finish_biases(struct operation *o, float *gradients, struct error *why)
+/* The biases' gradients: of one part they are there already. */
+static int sum_biases(struct operation *o, void *masked, float *gradients, struct error *why)
 {
     const struct own *own = o->own;
     const struct net_layer *l = o->layer;
+    bool at_once = bias_parts((size_t)o->batch) == 1;
+    if (bias_mask(o, (size_t)o->batch, masked, o->x_half, at_once ? gradients + l->biases : own->sums, why))
+        return -1;
+    if (at_once)
+        return 0;
     struct weights_backward_arguments arguments = {
         .sums = own->sums, .biases = gradients + l->biases, .out = (int)l->bias_count,
         .parts = bias_parts((size_t)o->batch),
@@ -99,7 +104,7 @@ static int dense_backward(struct operation *o, float *gradients, struct error *w
     const struct net_layer *l = o->layer;
     int in = (int)shape_size(l->in), out = (int)l->bias_count;
     void *masked = own->masked ? own->masked : o->dy;
-    if (bias_mask(o, (size_t)o->batch, masked, o->x_half, own->sums, why) || finish_biases(o, gradients, why))
+    if (sum_biases(o, masked, gradients, why))
         return -1;
     struct matrix dy = {masked, CUBLAS_OP_N, out, o->x_half}, x = {o->x, CUBLAS_OP_T, in, o->x_half};
     struct matrix weights = {weights_of(o), CUBLAS_OP_T, out, o->x_half};
