@@ -146,6 +146,9 @@ static void spoil(const void *host, size_t bytes)
 static void watch_host(struct node *node)
 {
     const struct work *w = &node->work;
+    const void *host = w->reads ? w->reads : w->writes;
+    if (host && !fake_is_pinned(host, w->host_bytes)) /* a graph's, recorded long ago */
+        fake_misuse("%s uses host memory (%zu bytes) that is no longer pinned", w->what, w->host_bytes);
     if (w->reads && !pending_writer(w->reads, w->host_bytes)) {
         node->hashed = true;
         node->hash = hash(w->reads, w->host_bytes);
@@ -156,9 +159,6 @@ static void watch_host(struct node *node)
 static void check_host(const struct node *node)
 {
     const struct work *w = &node->work;
-    const void *host = w->reads ? w->reads : w->writes;
-    if (host && !fake_is_pinned(host, w->host_bytes))
-        fake_misuse("queued work: %s uses host memory (%zu bytes) that is no longer pinned", w->what, w->host_bytes);
     if (node->hashed && node->hash != hash(w->reads, w->host_bytes))
         fake_misuse("pinned memory (%zu bytes) was written before the copy from it was done: %s", w->host_bytes, w->what);
 }

@@ -5,6 +5,7 @@
 
 #include <math.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -156,6 +157,7 @@ static inline struct outcome run_child(void (*body)(void), int seed, const char 
         dup2(ends[1], STDERR_FILENO);
         close(ends[0]);
         close(ends[1]);
+        signal(SIGSEGV, SIG_DFL); /* cmocka has its own */
         set_environment(settings, seed);
         body();
         exit(0);
