@@ -6,13 +6,23 @@
  * What the libraries share is in the fake libcudart.so.13 (fake_*), and the others link it.
  *
  *   FAKECUDA_SEED=N        of the order (default 1); also the order of blocks and threads within a kernel
- *   FAKECUDA_DEVICES=N     devices that there are (default 1; 0: none, cudaErrorNoDevice; -1: no driver)
+ *   FAKECUDA_DEVICES=N     devices that there are (default 1; 0: none, cudaErrorNoDevice; -1: no driver); of them
+ *                          CUDA_VISIBLE_DEVICES (indices) leaves those that it names
  *   FAKECUDA_MEMORY=BYTES  of a device (default 2 GiB)
- *   FAKECUDA_FAIL=NAME:K   the K-th call (1, 2, ...) of that function fails, with a status that it documents
- *   FAKECUDA_COUNT=FILE    at exit, appends "NAME CALLS" for every function and kernel (enqueued or replayed in a graph)
- * At exit it names on standard error what was not given back (memory, streams, events, graphs, handles, descriptors) and ends
- * the process with code 86; a misuse that CUDA would not report (a race that it can see, a pinned buffer written before its copy
- * was done) ends it at once with code 87 and a sentence "fakecuda: ...". */
+ *   FAKECUDA_FAIL=NAME:K   the K-th call (1, 2, ...) of that function fails, with a status that it documents;
+ *                  run:NAME:K: the K-th run of that work (a kernel's name, or the call that enqueued it) ends as a bad
+ *                          address does: the call that waits for it, and every call from then on, tells of it
+ *   FAKECUDA_COUNT=FILE    at exit, appends "call NAME N" for every function and "run NAME N" for all work that was done
+ *                          (by a graph, too)
+ *   FAKECUDA_PATIENCE=S    how long ranks of NCCL wait for each other (default 60 s)
+ * At exit it does what is still queued, names on standard error what was not given back (memory, streams, events, graphs,
+ * handles, descriptors) and ends the process with code 86; a misuse that CUDA would not report ends it at once with code 87
+ * and a sentence "fakecuda: ...".
+ *
+ * Stricter than the hardware may be on a good day, as its manual says: cudaMemset and a cudaMemcpy from pageable memory may
+ * return before they are done, and a non-blocking stream does not wait for them; memory may be freed (cudaFree) only after the
+ * work that uses it; an asynchronous copy wants pinned memory; in a capture nothing synchronises. Work of several processes
+ * that wait for each other (NCCL) must be waited for by all of them: nothing runs on its own. One thread only. */
 #ifndef FAKE_H
 #define FAKE_H
 
@@ -21,7 +31,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Every exported function begins with this: counts the call; true where it is to fail (FAKECUDA_FAIL). */
+/* Every exported function begins with this: counts the call; true where it is to fail (FAKECUDA_FAIL). name: a literal. */
 bool fake_call(const char *name);
 
 /* A misuse: one sentence, exit code 87. */
@@ -33,12 +43,15 @@ bool fake_is_device(const void *at, size_t bytes);
 bool fake_is_pinned(const void *at, size_t bytes);
 
 /* Enqueues work on a stream, or records it where the stream is captured: run(state) is called when its turn comes, with device
- * memory accessible, perhaps several times (a graph). state is copied (bytes) now. what: for messages and counts, a literal.
+ * memory accessible, perhaps several times (a graph). It calls no function of these libraries but fake_misuse, fake_shuffle
+ * and fake_is_*. state is copied (bytes) now. what: for messages and counts, a literal.
  * Errors as the runtime's (a stream that is none, an invalidated capture). */
 cudaError_t fake_enqueue(cudaStream_t stream, const char *what, void (*run)(const void *state), const void *state,
                          size_t bytes);
 /* Whether the stream is being captured (calls that are illegal then fail as documented). */
 bool fake_is_capturing(cudaStream_t stream);
+/* The device that is current, as the node numbers it (before CUDA_VISIBLE_DEVICES); -1: there is none. */
+int fake_device(void);
 
 /* Things that must be given back: kind is a literal ("cudnnHandle"). */
 void fake_taken(const char *kind, const void *object);

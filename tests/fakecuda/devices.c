@@ -1,0 +1,186 @@
+/* Devices like an H100, and which of them is current. */
+#include <stdio.h>
+#include <string.h>
+
+#include "inside.h"
+
+enum { RUNTIME_VERSION = 13000, DRIVER_VERSION = 13000 };
+
+static struct {
+    bool read;
+    struct device_settings settings;
+    int current;
+} state;
+
+static long long number(const char *name, long long usual)
+{
+    const char *text = getenv(name);
+    return text && *text ? atoll(text) : usual;
+}
+
+/* CUDA_VISIBLE_DEVICES: indices, up to the first that is none. */
+static void keep_visible(struct device_settings *s, const char *list)
+{
+    int all = s->count;
+    s->count = 0;
+    for (const char *at = list; *at && s->count < all;) {
+        char *end;
+        long index = strtol(at, &end, 10);
+        if (end == at || index < 0 || index >= all)
+            break;
+        s->physical[s->count++] = (int)index;
+        at = *end == ',' ? end + 1 : end;
+    }
+}
+
+const struct device_settings *devices(void)
+{
+    struct device_settings *s = &state.settings;
+    if (state.read)
+        return s;
+    state.read = true;
+    s->count = (int)number("FAKECUDA_DEVICES", 1);
+    s->memory = (size_t)number("FAKECUDA_MEMORY", 2LL << 30);
+    if (s->count > DEVICES_MAX)
+        fake_misuse("FAKECUDA_DEVICES=%d: at most %d", s->count, DEVICES_MAX);
+    for (int i = 0; i < s->count; i++)
+        s->physical[i] = i;
+    const char *visible = getenv("CUDA_VISIBLE_DEVICES");
+    if (visible && s->count > 0)
+        keep_visible(s, visible);
+    return s;
+}
+
+int device_current(void)
+{
+    return state.current;
+}
+
+int fake_device(void)
+{
+    return devices()->count > 0 ? devices()->physical[state.current] : -1;
+}
+
+/* Leaves *count as it is where it fails, as the real one does. */
+cudaError_t cudaGetDeviceCount(int *count)
+{
+    cudaError_t status = call_begin(__func__, cudaErrorInitializationError);
+    if (!status)
+        *count = devices()->count;
+    return status;
+}
+
+static bool is_device(int device)
+{
+    return device >= 0 && device < devices()->count;
+}
+
+cudaError_t cudaSetDevice(int device)
+{
+    cudaError_t status = call_begin(__func__, cudaErrorDevicesUnavailable);
+    if (status)
+        return status;
+    if (!is_device(device))
+        return call_end(cudaErrorInvalidDevice);
+    state.current = device;
+    return cudaSuccess;
+}
+
+cudaError_t cudaGetDevice(int *device)
+{
+    cudaError_t status = call_begin(__func__, cudaErrorUnknown);
+    if (!status)
+        *device = state.current;
+    return status;
+}
+
+static struct cudaDeviceProp properties(int device)
+{
+    struct cudaDeviceProp p = {.totalGlobalMem = devices()->memory,
+                               .sharedMemPerBlock = 48 << 10,
+                               .regsPerBlock = 65536,
+                               .warpSize = 32,
+                               .maxThreadsPerBlock = 1024,
+                               .maxThreadsDim = {1024, 1024, 64},
+                               .maxGridSize = {2147483647, 65535, 65535},
+                               .totalConstMem = 64 << 10,
+                               .major = 9,
+                               .multiProcessorCount = 132,
+                               .canMapHostMemory = 1,
+                               .concurrentKernels = 1,
+                               .ECCEnabled = 1,
+                               .pciBusID = 0x10 + devices()->physical[device],
+                               .asyncEngineCount = 3,
+                               .unifiedAddressing = 1,
+                               .memoryBusWidth = 5120,
+                               .l2CacheSize = 50 << 20,
+                               .maxThreadsPerMultiProcessor = 2048,
+                               .sharedMemPerMultiprocessor = 228 << 10,
+                               .regsPerMultiprocessor = 65536,
+                               .sharedMemPerBlockOptin = 227 << 10,
+                               .hostRegisterSupported = 1};
+    snprintf(p.name, sizeof p.name, "NVIDIA H100 (referee)");
+    return p;
+}
+
+cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *prop, int device)
+{
+    cudaError_t status = call_begin(__func__, cudaErrorInvalidDevice);
+    if (status)
+        return status;
+    if (!prop || !is_device(device))
+        return call_end(prop ? cudaErrorInvalidDevice : cudaErrorInvalidValue);
+    *prop = properties(device);
+    return cudaSuccess;
+}
+
+cudaError_t cudaDeviceGetAttribute(int *value, enum cudaDeviceAttr attribute, int device)
+{
+    cudaError_t status = call_begin(__func__, cudaErrorInvalidValue);
+    if (status)
+        return status;
+    if (!is_device(device))
+        return call_end(cudaErrorInvalidDevice);
+    struct cudaDeviceProp p = properties(device);
+    switch (attribute) {
+    case cudaDevAttrComputeCapabilityMajor: *value = p.major; break;
+    case cudaDevAttrComputeCapabilityMinor: *value = p.minor; break;
+    case cudaDevAttrMultiProcessorCount: *value = p.multiProcessorCount; break;
+    case cudaDevAttrMaxSharedMemoryPerBlock: *value = (int)p.sharedMemPerBlock; break;
+    case cudaDevAttrMaxSharedMemoryPerBlockOptin: *value = (int)p.sharedMemPerBlockOptin; break;
+    case cudaDevAttrL2CacheSize: *value = p.l2CacheSize; break;
+    case cudaDevAttrClockRate: *value = 1980000; break;
+    case cudaDevAttrMemoryClockRate: *value = 2619000; break;
+    case cudaDevAttrGlobalMemoryBusWidth: *value = p.memoryBusWidth; break;
+    default: fake_misuse("cudaDeviceGetAttribute: attribute %d is not known here", attribute);
+    }
+    return cudaSuccess;
+}
+
+cudaError_t cudaDeviceGetPCIBusId(char *id, int size, int device)
+{
+    cudaError_t status = call_begin(__func__, cudaErrorInvalidDevice);
+    if (status)
+        return status;
+    if (!id || size < 13 || !is_device(device))
+        return call_end(id && size >= 13 ? cudaErrorInvalidDevice : cudaErrorInvalidValue);
+    snprintf(id, (size_t)size, "0000:%02X:00.0", (unsigned)(0x10 + devices()->physical[device]));
+    return cudaSuccess;
+}
+
+/* Both answer without a driver. */
+cudaError_t cudaRuntimeGetVersion(int *version)
+{
+    if (fake_call(__func__))
+        return call_end(cudaErrorInvalidValue);
+    *version = RUNTIME_VERSION;
+    return cudaSuccess;
+}
+
+cudaError_t cudaDriverGetVersion(int *version)
+{
+    if (fake_call(__func__))
+        return call_end(cudaErrorInvalidValue);
+    *version = devices()->count < 0 ? 0 : DRIVER_VERSION;
+    return cudaSuccess;
+}

@@ -1,0 +1,49 @@
+# The referee's libraries, and the test of it. Included by the Makefile (BUILD, SANITIZE, CUDA_INC, CUDNN_INC, NCCL_INC), or by
+# itself: make -f tests/fakecuda/fake.mk fakecuda
+BUILD     ?= build
+CUDA_HOME ?= /usr/local/cuda
+CUDA_INC  ?= $(CUDA_HOME)/include
+CUDNN_INC ?= $(CUDA_INC)
+NCCL_INC  ?= $(CUDA_INC)
+FAKE_CC   ?= gcc
+FAKE_OPTIMISE ?= -O2 -g
+
+FAKE     := $(BUILD)/fakecuda
+FAKE_DIR := tests/fakecuda
+fake_cflags := -std=c11 -D_GNU_SOURCE -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla $(FAKE_OPTIMISE) -fPIC \
+  -fvisibility=hidden -ffp-contract=off -pthread \
+  $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=undefined) \
+  -I$(FAKE_DIR) -Iinclude -Isrc/backends/cudnn $(addprefix -isystem ,$(sort $(CUDA_INC) $(CUDNN_INC) $(NCCL_INC)))
+# As the real ones: never unloaded; what the executable defines itself comes first (a test's own twins).
+fake_link = $(FAKE_CC) -shared -pthread $(if $(SANITIZE),-fsanitize=$(SANITIZE)) -Wl,-soname,$(@F) -Wl,-z,nodelete,-z,relro -o $@ $(filter %.o,$^)
+fake_objects = $(patsubst %,$(FAKE)/%.o,$(1))
+
+FAKE_CUDART := calls objects devices memory pinned queue streams events capture graph copies launch errors \
+  $(if $(wildcard $(FAKE_DIR)/twins.c),twins)
+FAKE_LIBRARIES := libcudart.so.13 libcublas.so.13 libnccl.so.2 $(if $(wildcard $(FAKE_DIR)/cudnn.c),libcudnn.so.9)
+
+.PHONY: fakecuda
+fakecuda: $(addprefix $(FAKE)/,$(FAKE_LIBRARIES))
+
+$(FAKE)/%.o: $(FAKE_DIR)/%.c $(FAKE_DIR)/fake.mk
+	@mkdir -p $(@D)
+	$(FAKE_CC) $(fake_cflags) -MMD -MP -c -o $@ $<
+
+$(FAKE)/libcudart.so.13: $(call fake_objects,$(FAKE_CUDART))
+	$(fake_link) -lm
+$(FAKE)/libcublas.so.13: $(call fake_objects,cublas) $(FAKE)/libcudart.so.13
+	$(fake_link) -L$(FAKE) -l:libcudart.so.13 -lopenblas -lm
+$(FAKE)/libnccl.so.2: $(call fake_objects,nccl) $(FAKE)/libcudart.so.13
+	$(fake_link) -L$(FAKE) -l:libcudart.so.13
+$(FAKE)/libcudnn.so.9: $(call fake_objects,$(patsubst $(FAKE_DIR)/%.c,%,$(wildcard $(FAKE_DIR)/cudnn*.c))) $(FAKE)/libcudart.so.13
+	$(fake_link) -L$(FAKE) -l:libcudart.so.13 -lopenblas -lm
+
+# The test's programs, with the fakes' folder in their run path.
+fake_program = $(FAKE_CC) $(fake_cflags) -MMD -MP -o $@ $(filter %.c %.o,$^) -L$(FAKE) -Wl,-rpath,'$$ORIGIN/../../fakecuda' \
+  -l:libcudart.so.13 -l:libcublas.so.13 -l:libnccl.so.2 -lcmocka -lm
+FAKE_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard $(FAKE_DIR)/test_referee*.c))
+$(FAKE_TESTS): $(BUILD)/tests/fakecuda/%: $(FAKE_DIR)/%.c $(FAKE)/libcudart.so.13 $(FAKE)/libcublas.so.13 $(FAKE)/libnccl.so.2
+	@mkdir -p $(@D)
+	$(fake_program)
+
+-include $(wildcard $(FAKE)/*.d $(FAKE_TESTS:=.d))

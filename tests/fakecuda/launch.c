@@ -1,0 +1,160 @@
+/* Kernels: what nvcc's host code calls to register them and to launch them (crt/host_runtime.h, which only C++ can include). */
+#include <string.h>
+
+#include "inside.h"
+
+enum { KERNELS_MAX = 256, CALLS_MAX = 8, THREADS_MAX = 1024, DYNAMIC_SHARED_MAX = 48 << 10 };
+
+struct CUkern_st { /* cudaKernel_t points to one */
+    const void *stub; /* its function on the host */
+    const char *name;
+};
+
+struct configuration {
+    dim3 grid, block;
+    size_t shared;
+    cudaStream_t stream;
+};
+
+static struct {
+    struct CUkern_st at[KERNELS_MAX];
+    int count;
+    struct configuration calls[CALLS_MAX]; /* <<<...>>> under way */
+    int call_count;
+} kernels;
+
+#pragma GCC visibility push(default)
+void **__cudaRegisterFatBinary(void *binary);
+void __cudaRegisterFatBinaryEnd(void **handle);
+void __cudaUnregisterFatBinary(void **handle);
+char __cudaInitModule(void **handle);
+void __cudaRegisterFunction(void **handle, const char *stub, char *device_function, const char *name, int thread_limit,
+                            uint3 *tid, uint3 *bid, dim3 *block, dim3 *grid, int *warp);
+unsigned __cudaPushCallConfiguration(dim3 grid, dim3 block, size_t shared, struct CUstream_st *stream);
+cudaError_t __cudaPopCallConfiguration(dim3 *grid, dim3 *block, size_t *shared, void *stream);
+cudaError_t __cudaGetKernel(cudaKernel_t *kernel, const void *stub);
+cudaError_t __cudaLaunchKernel(cudaKernel_t kernel, dim3 grid, dim3 block, void **args, size_t shared, cudaStream_t stream);
+#pragma GCC visibility pop
+
+void **__cudaRegisterFatBinary(void *binary)
+{
+    static void *handle;
+    handle = binary;
+    return &handle;
+}
+
+void __cudaRegisterFatBinaryEnd(void **handle)
+{
+    (void)handle;
+}
+
+void __cudaUnregisterFatBinary(void **handle)
+{
+    (void)handle;
+}
+
+char __cudaInitModule(void **handle)
+{
+    (void)handle;
+    return 1;
+}
+
+void __cudaRegisterFunction(void **handle, const char *stub, char *device_function, const char *name, int thread_limit,
+                            uint3 *tid, uint3 *bid, dim3 *block, dim3 *grid, int *warp)
+{
+    (void)handle, (void)device_function, (void)thread_limit, (void)tid, (void)bid, (void)block, (void)grid, (void)warp;
+    if (kernels.count == KERNELS_MAX)
+        fake_misuse("more than %d kernels", KERNELS_MAX);
+    kernels.at[kernels.count++] = (struct CUkern_st){stub, name};
+}
+
+unsigned __cudaPushCallConfiguration(dim3 grid, dim3 block, size_t shared, struct CUstream_st *stream)
+{
+    if (kernels.call_count == CALLS_MAX)
+        return 1;
+    kernels.calls[kernels.call_count++] = (struct configuration){grid, block, shared, stream};
+    return 0;
+}
+
+cudaError_t __cudaPopCallConfiguration(dim3 *grid, dim3 *block, size_t *shared, void *stream)
+{
+    if (kernels.call_count == 0)
+        return cudaErrorMissingConfiguration;
+    const struct configuration *c = &kernels.calls[--kernels.call_count];
+    *grid = c->grid;
+    *block = c->block;
+    *shared = c->shared;
+    *(cudaStream_t *)stream = c->stream;
+    return cudaSuccess;
+}
+
+/* By its function on the host, or by its handle. */
+static struct CUkern_st *find(const void *function)
+{
+    for (int i = 0; i < kernels.count; i++)
+        if (kernels.at[i].stub == function || &kernels.at[i] == function)
+            return &kernels.at[i];
+    return NULL;
+}
+
+cudaError_t __cudaGetKernel(cudaKernel_t *kernel, const void *stub)
+{
+    *kernel = find(stub);
+    return *kernel ? cudaSuccess : cudaErrorInvalidDeviceFunction;
+}
+
+/* ---- launch ---- */
+
+struct launch {
+    const char *name;
+    dim3 grid, block;
+    size_t padding; /* the arguments are aligned to 16 bytes */
+    char arguments[];
+};
+
+static void run_launch(const void *state)
+{
+    const struct launch *l = state;
+    if (!twin_run(l->name, l->grid, l->block, l->arguments))
+        fake_misuse("kernel %s was launched with blocks of %u threads, for which it was not written", l->name, l->block.x);
+}
+
+static bool is_possible(dim3 grid, dim3 block)
+{
+    bool blocks = grid.x >= 1 && grid.x <= 2147483647 && grid.y >= 1 && grid.y <= 65535 && grid.z >= 1 && grid.z <= 65535;
+    bool threads = block.x >= 1 && block.y >= 1 && block.z >= 1 && block.z <= 64;
+    return blocks && threads && (size_t)block.x * block.y * block.z <= THREADS_MAX;
+}
+
+static cudaError_t launch(const char *name, dim3 grid, dim3 block, const void *arguments, cudaStream_t stream)
+{
+    size_t bytes = twin_argument_bytes(name);
+    if (bytes == 0)
+        return cudaErrorInvalidDeviceFunction;
+    struct launch *l = need(malloc(sizeof *l + bytes));
+    *l = (struct launch){name, grid, block, 0};
+    memcpy(l->arguments, arguments, bytes);
+    cudaError_t status = fake_enqueue(stream, name, run_launch, l, sizeof *l + bytes);
+    free(l);
+    return status;
+}
+
+cudaError_t cudaLaunchKernel(const void *function, dim3 grid, dim3 block, void **args, size_t shared, cudaStream_t stream)
+{
+    cudaError_t status = call_begin(__func__, cudaErrorLaunchOutOfResources);
+    if (status)
+        return status;
+    const struct CUkern_st *kernel = find(function);
+    if (!kernel)
+        return call_end(cudaErrorInvalidDeviceFunction);
+    if (!is_possible(grid, block))
+        return call_end(cudaErrorInvalidConfiguration);
+    if (!args || shared > DYNAMIC_SHARED_MAX)
+        return call_end(cudaErrorInvalidValue);
+    return call_end(launch(kernel->name, grid, block, args[0], stream));
+}
+
+cudaError_t __cudaLaunchKernel(cudaKernel_t kernel, dim3 grid, dim3 block, void **args, size_t shared, cudaStream_t stream)
+{
+    return cudaLaunchKernel(kernel, grid, block, args, shared, stream);
+}

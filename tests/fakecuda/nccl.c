@@ -1,0 +1,244 @@
+/* NCCL: sums over processes of one machine, which meet in memory that they share. The sums are made in the order of the ranks. */
+#include <fcntl.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#pragma GCC visibility push(default)
+#include <nccl.h>
+
+#include "fake.h"
+#pragma GCC visibility pop
+
+enum { RANKS_MAX = 64, CHUNK = 1 << 16 /* floats */, PATIENCE = 60 /* s */ };
+
+struct meeting {
+    atomic_int arrived, round;
+    struct {
+        int device, ranks;
+        size_t count;
+    } member[RANKS_MAX];
+    float values[RANKS_MAX][CHUNK];
+};
+
+struct ncclComm {
+    struct meeting *meeting;
+    int rank, ranks;
+};
+
+/* ---- meeting ---- */
+
+static double seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+static double patience(void)
+{
+    const char *text = getenv("FAKECUDA_PATIENCE");
+    return text && *text ? atof(text) : PATIENCE;
+}
+
+static void meet(struct meeting *m, int ranks, const char *where)
+{
+    int round = atomic_load(&m->round);
+    double until = seconds() + patience();
+    if (atomic_fetch_add(&m->arrived, 1) + 1 == ranks) {
+        atomic_store(&m->arrived, 0);
+        atomic_fetch_add(&m->round, 1);
+        return;
+    }
+    while (atomic_load(&m->round) == round) {
+        if (seconds() > until)
+            fake_misuse("%s: %d of %d ranks came within %g s (a rank whose work nobody waits for does not come)", where,
+                        atomic_load(&m->arrived), ranks, patience());
+        sched_yield();
+    }
+}
+
+/* The identity is the path of a file without a name that this process holds open. */
+ncclResult_t ncclGetUniqueId(ncclUniqueId *id)
+{
+    if (fake_call(__func__))
+        return ncclSystemError;
+    if (!id)
+        return ncclInvalidArgument;
+    int file = memfd_create("fake-nccl", MFD_CLOEXEC);
+    if (file < 0 || ftruncate(file, sizeof(struct meeting)))
+        return ncclSystemError;
+    memset(id, 0, sizeof *id);
+    snprintf(id->internal, sizeof id->internal, "/proc/%ld/fd/%d", (long)getpid(), file);
+    return ncclSuccess;
+}
+
+static struct meeting *attend(const ncclUniqueId *id)
+{
+    int file = memchr(id->internal, 0, sizeof id->internal) ? open(id->internal, O_RDWR | O_CLOEXEC) : -1;
+    if (file < 0)
+        return NULL;
+    struct meeting *m = mmap(NULL, sizeof *m, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    close(file);
+    return m == MAP_FAILED ? NULL : m;
+}
+
+/* As the real one: "Duplicate GPU detected". */
+static bool is_duplicate(const struct meeting *m, int ranks)
+{
+    for (int i = 0; i < ranks; i++)
+        for (int j = 0; j < i; j++)
+            if (m->member[i].device == m->member[j].device)
+                return true;
+    return false;
+}
+
+static bool agrees(const struct meeting *m, int ranks)
+{
+    for (int i = 0; i < ranks; i++)
+        if (m->member[i].ranks != ranks)
+            return false;
+    return true;
+}
+
+ncclResult_t ncclCommInitRank(ncclComm_t *comm, int ranks, ncclUniqueId id, int rank)
+{
+    if (fake_call(__func__))
+        return ncclSystemError;
+    if (!comm || ranks < 1 || rank < 0 || rank >= ranks)
+        return ncclInvalidArgument;
+    if (fake_device() < 0)
+        return ncclUnhandledCudaError;
+    if (ranks > RANKS_MAX)
+        fake_misuse("ncclCommInitRank: at most %d ranks here", RANKS_MAX);
+    struct meeting *m = attend(&id);
+    if (!m)
+        return ncclSystemError;
+    m->member[rank].device = fake_device();
+    m->member[rank].ranks = ranks;
+    meet(m, ranks, "ncclCommInitRank");
+    if (!agrees(m, ranks) || is_duplicate(m, ranks)) {
+        munmap(m, sizeof *m);
+        return ncclInvalidUsage;
+    }
+    struct ncclComm *c = malloc(sizeof *c);
+    if (!c)
+        return ncclSystemError;
+    *c = (struct ncclComm){m, rank, ranks};
+    fake_taken("ncclComm", c);
+    *comm = c;
+    return ncclSuccess;
+}
+
+ncclResult_t ncclCommDestroy(ncclComm_t comm)
+{
+    if (fake_call(__func__))
+        return ncclSystemError;
+    if (!comm)
+        return ncclSuccess;
+    if (!fake_given_back("ncclComm", comm))
+        return ncclInvalidArgument;
+    munmap(comm->meeting, sizeof *comm->meeting);
+    free(comm);
+    return ncclSuccess;
+}
+
+ncclResult_t ncclCommGetAsyncError(ncclComm_t comm, ncclResult_t *error)
+{
+    if (fake_call(__func__))
+        return ncclSystemError;
+    if (!comm || !error || !fake_is_taken("ncclComm", comm))
+        return ncclInvalidArgument;
+    *error = ncclSuccess;
+    return ncclSuccess;
+}
+
+/* ---- sums ---- */
+
+struct reduction {
+    ncclComm_t comm;
+    const float *from;
+    float *to;
+    size_t count;
+};
+
+static void check_counts(const struct ncclComm *c)
+{
+    for (int i = 0; i < c->ranks; i++)
+        if (c->meeting->member[i].count != c->meeting->member[c->rank].count)
+            fake_misuse("ncclAllReduce: rank %d sums %zu floats, rank %d %zu", c->rank, c->meeting->member[c->rank].count, i,
+                        c->meeting->member[i].count);
+}
+
+static void sum_chunk(const struct ncclComm *c, const float *from, float *to, size_t count)
+{
+    struct meeting *m = c->meeting;
+    memcpy(m->values[c->rank], from, count * sizeof *from);
+    meet(m, c->ranks, "ncclAllReduce");
+    check_counts(c);
+    for (size_t i = 0; i < count; i++) {
+        float sum = m->values[0][i];
+        for (int r = 1; r < c->ranks; r++)
+            sum += m->values[r][i];
+        to[i] = sum;
+    }
+    meet(m, c->ranks, "ncclAllReduce");
+}
+
+static void check_memory(const struct reduction *r)
+{
+    if (!fake_is_device(r->from, r->count * sizeof *r->from) || !fake_is_device(r->to, r->count * sizeof *r->to))
+        fake_misuse("ncclAllReduce: that is not %zu floats of device memory", r->count);
+}
+
+static void run_reduction(const void *state)
+{
+    const struct reduction *r = state;
+    if (!fake_is_taken("ncclComm", r->comm))
+        fake_misuse("ncclAllReduce: its communicator was destroyed before it ran");
+    check_memory(r);
+    r->comm->meeting->member[r->comm->rank].count = r->count;
+    for (size_t at = 0; at < r->count; at += CHUNK)
+        sum_chunk(r->comm, r->from + at, r->to + at, r->count - at < CHUNK ? r->count - at : CHUNK);
+}
+
+ncclResult_t ncclAllReduce(const void *sendbuff, void *recvbuff, size_t count, ncclDataType_t datatype, ncclRedOp_t op,
+                           ncclComm_t comm, cudaStream_t stream)
+{
+    if (fake_call(__func__))
+        return ncclUnhandledCudaError;
+    if (!comm || !fake_is_taken("ncclComm", comm) || !sendbuff || !recvbuff)
+        return ncclInvalidArgument;
+    if (datatype != ncclFloat || op != ncclSum)
+        fake_misuse("ncclAllReduce: only sums of floats are known here");
+    struct reduction r = {comm, sendbuff, recvbuff, count};
+    check_memory(&r);
+    if (r.from != r.to && r.from < r.to + count && r.to < r.from + count)
+        fake_misuse("ncclAllReduce: the buffers overlap and are not the same");
+    return fake_enqueue(stream, __func__, run_reduction, &r, sizeof r) ? ncclUnhandledCudaError : ncclSuccess;
+}
+
+ncclResult_t ncclGetVersion(int *version)
+{
+    if (fake_call(__func__) || !version)
+        return ncclInvalidArgument;
+    *version = NCCL_VERSION_CODE;
+    return ncclSuccess;
+}
+
+const char *ncclGetErrorString(ncclResult_t result)
+{
+    switch (result) {
+    case ncclSuccess: return "no error";
+    case ncclUnhandledCudaError: return "unhandled cuda error (run with NCCL_DEBUG=INFO for details)";
+    case ncclSystemError: return "unhandled system error (run with NCCL_DEBUG=INFO for details)";
+    case ncclInvalidArgument: return "invalid argument (run with NCCL_DEBUG=WARN for details)";
+    case ncclInvalidUsage: return "invalid usage (run with NCCL_DEBUG=WARN for details)";
+    default: return "internal error - please report this issue to the NCCL developers";
+    }
+}
