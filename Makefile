@@ -105,7 +105,7 @@ OBJECTS := $(SOURCES:src/%.c=$(BUILD)/%.o)
 LIBRARY := $(BUILD)/libcifar10.a
 PROGRAM := $(if $(filter build,$(BUILD)),cifar10_mpi,$(BUILD)/cifar10_mpi)
 MODULE  := $(if $(filter cudnn,$(BACKENDS)),$(if $(filter build,$(BUILD)),cifar10_cudnn.so,$(BUILD)/cifar10_cudnn.so))
-MODULE_SOURCES := $(filter-out %/nccl$(if $(nccl_libs),_none).c,$(wildcard src/backends/cudnn/*.c)) src/base/error.c src/base/memory.c
+MODULE_SOURCES := $(filter-out %/nccl$(if $(nccl_libs),_none).c,$(wildcard src/backends/cudnn/*.c)) src/base/error.c src/base/memory.c src/model/net.c
 MODULE_OBJECTS := $(MODULE_SOURCES:src/%.c=$(BUILD)/module/%.o) $(BUILD)/module/kernels.o
 UNIT_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c tests/backends/test_*.c tests/mpi/test_*.c))
 
@@ -123,7 +123,7 @@ $(PROGRAM): $(BUILD)/main.o $(LIBRARY) $(BUILD)/parts
 # What the module exports is its one symbol; the folders of its libraries are noted in it, and LD_LIBRARY_PATH goes before them.
 cudnn_folders = $(sort $(dir $(cudnn_libs) $(nccl_libs)))
 $(MODULE): $(MODULE_OBJECTS) $(BUILD)/parts
-	$(call say,link $@)$(CC) -shared $(filter-out -pie,$(LDFLAGS_ALL)) -Wl,--enable-new-dtags $(cudnn_folders:%/=-Wl,-rpath,%) \
+	$(call say,link $@)$(CC) -shared $(filter-out -pie,$(LDFLAGS_ALL)) -Wl,-z,defs,--enable-new-dtags $(cudnn_folders:%/=-Wl,-rpath,%) \
 	  -o $@ $(MODULE_OBJECTS) $(cudnn_libs) $(nccl_libs) -lm
 
 $(BUILD)/module/%.o: src/%.c $(BUILD)/flags

@@ -14,19 +14,19 @@
 
 /* name, threads of a block, phases. The device function is kernel_<name>, its arguments struct <name>_arguments. */
 #define KERNELS(KERNEL)                                                                                                \
-    KERNEL(distort, 256, 4)         /* a block an image */                                                             \
+    KERNEL(distort, 256, 6)         /* a block an image */                                                             \
     KERNEL(convert, 256, 1)         /* grid-stride, as all without a remark */                                         \
     KERNEL(bias_relu, 256, 1)                                                                                          \
     KERNEL(pool_forward, 256, 1)                                                                                       \
     KERNEL(pool_backward, 256, 1)                                                                                      \
     KERNEL(norm_forward, 256, 2)    /* a block several pixels of all their channels */                                 \
     KERNEL(norm_backward, 256, 3)                                                                                      \
-    KERNEL(mask_bias, 256, 3)       /* partial sums: a block a run of rows */                                          \
-    KERNEL(weights_forward, 256, 1)                                                                                    \
-    KERNEL(weights_backward, 256, 1)                                                                                   \
+    KERNEL(mask_bias, 256, 2)       /* partial sums: a block a run of rows */                                          \
+    KERNEL(weights_forward, 256, 2)                                                                                    \
+    KERNEL(weights_backward, 256, 2)                                                                                   \
     KERNEL(loss, 256, 3)            /* one block */                                                                    \
     KERNEL(update, 256, 3)                                                                                             \
-    KERNEL(update_end, 256, 2)      /* one block */
+    KERNEL(update_end, 256, 3)      /* one block */
 
 /* What a pass is about, on the device: written before each pass, read by the kernels (struct device_pass and what follows
  * from it). */
