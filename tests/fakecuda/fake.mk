@@ -46,4 +46,10 @@ $(FAKE_TESTS): $(BUILD)/tests/fakecuda/%: $(FAKE_DIR)/%.c $(FAKE)/libcudart.so.1
 	@mkdir -p $(@D)
 	$(fake_program)
 
--include $(wildcard $(FAKE)/*.d $(FAKE_TESTS:=.d))
+# The kernels' own: their twins against the CPU's towers, without the referee.
+KERNEL_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard $(FAKE_DIR)/test_kernels*.c))
+$(KERNEL_TESTS): $(BUILD)/tests/fakecuda/%: $(FAKE_DIR)/%.c $(FAKE)/twins.o $(LIBRARY)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) $(cudnn_flags) -Itests -I$(FAKE_DIR) -Isrc/backends/cudnn -MMD -MP $(LDFLAGS_ALL) -o $@ $(filter %.c %.o,$^) $(LIBRARY) -lcmocka $(LIBS)
+
+-include $(wildcard $(FAKE)/*.d $(FAKE_TESTS:=.d) $(KERNEL_TESTS:=.d))
