@@ -133,7 +133,7 @@ $(BUILD)/module/%.o: src/%.c $(BUILD)/flags
 # The same bits as on a CPU: no contraction to fused multiply-adds. No C++ library is needed.
 $(BUILD)/module/kernels.o: $(wildcard src/backends/cudnn/kernels.*) $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(call say,compile $@)$(NVCC) -O3 --fmad=false $(GENCODE) -Iinclude $(cudnn_flags) \
+	$(call say,compile $@)$(NVCC) -O3 --fmad=false $(GENCODE) $(NVCC_FLAGS) -Iinclude $(cudnn_flags) \
 	  -Xcompiler -fPIC,-fvisibility=hidden,-fno-exceptions,-fno-threadsafe-statics,-fno-rtti -c -o $@ src/backends/cudnn/kernels.cu
 
 lib: $(LIBRARY)

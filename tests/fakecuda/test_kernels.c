@@ -1,5 +1,5 @@
-/* The layers' kernels, run by their twins on the CPU in many orders, against the openblas backend and plain formulas: to the bit
- * where both compute in the same order. */
+/* The layers' kernels, run by their twins on the CPU in many orders, against the openblas backend and plain formulas: to
+ * the bit where both compute in the same order. */
 #include "kernels_fixture.h"
 
 #include "model.h"
@@ -285,10 +285,12 @@ static void check_mask(const struct mask_case *m, uint64_t *random)
 static void test_masks_and_sums(void **state)
 {
     (void)state;
-    static const struct mask_case sizes[] = {{.rows = 576, .channels = 64, .parts = 9}, {.rows = 49, .channels = 3, .parts = 1},
-                                             {.rows = 128, .channels = 384, .parts = 2}, {.rows = 16, .channels = 10, .parts = 1},
-                                             {.rows = 507, .channels = 130, .parts = 8}, {.rows = 1, .channels = 192, .parts = 1},
-                                             {.rows = 300, .channels = 16, .parts = 7}, {.rows = 65, .channels = 1, .parts = 65}};
+    static const struct mask_case sizes[] = {
+        {.rows = 576, .channels = 64, .parts = 9},  {.rows = 49, .channels = 3, .parts = 1},
+        {.rows = 128, .channels = 384, .parts = 2}, {.rows = 16, .channels = 10, .parts = 1},
+        {.rows = 507, .channels = 130, .parts = 8}, {.rows = 1, .channels = 192, .parts = 1},
+        {.rows = 300, .channels = 16, .parts = 7},  {.rows = 65, .channels = 1, .parts = 65},
+    };
     uint64_t random = 6;
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
         for (int flags = 0; flags < 32; flags++) {
@@ -388,8 +390,10 @@ static void check_weights_backward(const struct filter_case *f, int biases_only,
 static void test_filters_and_back(void **state)
 {
     (void)state;
-    static const struct filter_case cases[] = {{5, 3, 64, 8, 1, 256}, {5, 3, 64, 3, 0, 200}, {5, 64, 64, 64, 0, 5}, {1, 7, 5, 7, 1, 1},
-                                               {3, 48, 130, 48, 1, 16}, {3, 33, 31, 33, 0, 17}, {3, 16, 1, 16, 0, 3}};
+    static const struct filter_case cases[] = {
+        {5, 3, 64, 8, 1, 256}, {5, 3, 64, 3, 0, 200}, {5, 64, 64, 64, 0, 5}, {1, 7, 5, 7, 1, 1},
+        {3, 48, 130, 48, 1, 16}, {3, 33, 31, 33, 0, 17}, {3, 16, 1, 16, 0, 3},
+    };
     uint64_t random = 8;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         check_weights_forward(&cases[i], &random);

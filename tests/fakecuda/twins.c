@@ -1,6 +1,6 @@
-/* The module's kernels on the CPU, of the same text (src/backends/cudnn/kernels.inc). Blocks run in a random order, and in each
- * phase the threads of a block too, one after another; so what a kernel needs of an order that it does not enforce goes wrong in
- * some. Its shared memory is NaN where it was not written. */
+/* The module's kernels on the CPU, of the same text (src/backends/cudnn/kernels.inc). Blocks run in a random order, and in
+ * each phase the threads of a block too, one after another; so what a kernel needs of an order that it does not enforce
+ * goes wrong in some. Its shared memory is NaN where it was not written. */
 #include <stdlib.h>
 #include <string.h>
 
