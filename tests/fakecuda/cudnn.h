@@ -84,7 +84,6 @@ struct manner {
     bool tensor_cores;  /* float factors rounded to TF32 */
     bool down_converts; /* factors rounded to bfloat16 */
     bool random_order;  /* of sums: not deterministic */
-    int parts;          /* that sums are made in */
 };
 const struct manner *engine_manner(int engine);
 
