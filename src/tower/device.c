@@ -174,6 +174,8 @@ static int exchange_on_host(struct device_tower *d, const struct device_pass *st
 {
     struct reducer *reducer = d->request.reducer;
     const float *sums;
+    if (d->device->received(plan_of(d), why)) /* the last sums were read: the reducer may write there again */
+        return -1;
     for (int slice = 0; slice < d->request.slices; slice++) {
         float *parcel = reducer_begin(reducer, slice);
         bool parts = d->request.slices == 1;

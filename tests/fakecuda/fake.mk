@@ -38,6 +38,11 @@ $(FAKE)/libnccl.so.2: $(call fake_objects,nccl) $(FAKE)/libcudart.so.13
 $(FAKE)/libcudnn.so.9: $(call fake_objects,$(patsubst $(FAKE_DIR)/%.c,%,$(wildcard $(FAKE_DIR)/cudnn*.c))) $(FAKE)/libcudart.so.13
 	$(fake_link) -L$(FAKE) -l:libcudart.so.13 -lopenblas -lm
 
+# An MPI that knows devices, loaded before the real one.
+fakecuda: $(FAKE)/mpi_cuda.so
+$(FAKE)/mpi_cuda.so: $(FAKE_DIR)/mpi_cuda.c $(FAKE)/libcudart.so.13
+	$(MPICC) $(fake_cflags) -fvisibility=default -shared -o $@ $< -L$(FAKE) -l:libcudart.so.13
+
 # The test's programs, with the fakes' folder in their run path.
 fake_program = $(FAKE_CC) $(fake_cflags) -MMD -MP -o $@ $(filter %.c %.o,$^) -L$(FAKE) -Wl,-rpath,'$$ORIGIN/../../fakecuda' \
   -l:libcudart.so.13 -l:libcublas.so.13 -l:libnccl.so.2 -lcmocka -lm

@@ -1,5 +1,5 @@
 /* An MPI that reads a device's memory, for the referee: loaded before the real one. It does what such an MPI does: copies of
- * its own, which wait for nobody's stream. */
+ * its own, which wait for nobody's stream, and are done when it returns. */
 #include <mpi.h>
 #include <stdlib.h>
 
@@ -14,7 +14,7 @@ int MPIX_Query_cuda_support(void)
 
 static void copy(void *to, const void *from, size_t bytes)
 {
-    if (cudaMemcpy(to, from, bytes, cudaMemcpyDefault) != cudaSuccess)
+    if (cudaMemcpy(to, from, bytes, cudaMemcpyDefault) != cudaSuccess || cudaStreamSynchronize(cudaStreamLegacy) != cudaSuccess)
         fake_misuse("MPI cannot copy %zu bytes of a device's memory", bytes);
 }
 

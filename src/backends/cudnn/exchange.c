@@ -13,7 +13,7 @@ int exchange_init(struct plan *plan, struct error *why)
         if (CUDA(cudaEventCreateWithFlags(&s->computed[i], cudaEventDisableTiming), why) ||
             CUDA(cudaEventCreateWithFlags(&s->sent[i], cudaEventDisableTiming), why))
             return -1;
-    return 0;
+    return CUDA(cudaEventCreateWithFlags(&s->received, cudaEventDisableTiming), why);
 }
 
 void exchange_free(struct plan *plan)
@@ -25,6 +25,8 @@ void exchange_free(struct plan *plan)
         if (s->sent[i])
             cudaEventDestroy(s->sent[i]);
     }
+    if (s->received)
+        cudaEventDestroy(s->received);
 }
 
 int cudnn_pin(void *memory, size_t bytes, struct error *why)
@@ -72,5 +74,14 @@ int cudnn_sent(struct plan *plan, int ticket, struct error *why)
 
 int cudnn_receive(struct plan *plan, float *to, const float *from, size_t count, struct error *why)
 {
-    return CUDA(cudaMemcpyAsync(to, from, count * sizeof *to, cudaMemcpyHostToDevice, state_of(plan)->library.stream), why);
+    const struct plan_state *s = state_of(plan);
+    cudaStream_t stream = s->library.stream;
+    return CUDA(cudaMemcpyAsync(to, from, count * sizeof *to, cudaMemcpyHostToDevice, stream), why) ||
+           CUDA(cudaEventRecord(s->received, stream), why) ? -1 : 0;
+}
+
+/* Nothing was received yet: there is nothing to wait for. */
+int cudnn_received(struct plan *plan, struct error *why)
+{
+    return CUDA(cudaEventSynchronize(state_of(plan)->received), why);
 }

@@ -34,7 +34,7 @@ struct plan_state {
     int32_t *labels;   /* (batch) */
     float *tail;       /* of a loss that is asked for by itself */
     struct steps steps;
-    cudaEvent_t computed[NET_LAYERS_MAX], sent[NET_LAYERS_MAX];
+    cudaEvent_t computed[NET_LAYERS_MAX], sent[NET_LAYERS_MAX], received;
     cudaGraphExec_t graphs[DEVICE_PARTS];
     void *communicator; /* nccl.c's */
 };
@@ -70,6 +70,7 @@ int cudnn_send(struct plan *plan, float *to, const float *from, size_t count, in
 int cudnn_send_end(struct plan *plan, struct error *why);
 int cudnn_sent(struct plan *plan, int ticket, struct error *why);
 int cudnn_receive(struct plan *plan, float *to, const float *from, size_t count, struct error *why);
+int cudnn_received(struct plan *plan, struct error *why);
 
 /* graph.c */
 int cudnn_capture(struct plan *plan, struct error *why);
