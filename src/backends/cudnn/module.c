@@ -4,8 +4,7 @@
 
 static int set_threads(int threads, struct error *why)
 {
-    (void)threads, (void)why; /* the device has its own */
-    return 0;
+    return threads < 1 ? error_set(why, "%d threads", threads) : 0; /* the device has its own */
 }
 
 static const struct device device = {

@@ -1,3 +1,4 @@
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -120,11 +121,12 @@ static int check_memory(const struct plan_request *request, struct error *why)
         return -1;
     if (fixed + image * request->batch <= (double)unused)
         return 0;
-    double fits = ((double)unused - fixed) / image;
-    return error_set(why, "a batch of %d images needs about %.0f MB of the device's memory, and %.0f MB of its %.0f MB are free: "
-                     "%s%.0f%s", request->batch, 1e-6 * (fixed + image * request->batch), 1e-6 * (double)unused,
-                     1e-6 * (double)all, fits < 1 ? "not even one image fits (" : "a batch of ", fits < 1 ? 0 : fits,
-                     fits < 1 ? ")" : " would fit");
+    double fits = floor(((double)unused - fixed) / image);
+    char advice[64] = "not even one image fits";
+    if (fits >= 1)
+        snprintf(advice, sizeof advice, "a batch of %.0f would fit", fits);
+    return error_set(why, "a batch of %d images needs about %.0f MB of the device's memory, and %.0f MB of its %.0f MB are free: %s",
+                     request->batch, 1e-6 * (fixed + image * request->batch), 1e-6 * (double)unused, 1e-6 * (double)all, advice);
 }
 
 static void *batch_new(const struct plan *plan, size_t values, bool half, const char *what, struct error *why)

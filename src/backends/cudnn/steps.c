@@ -5,7 +5,7 @@
 #include "parallel.h"
 #include "plan.h"
 
-enum { SPARE = 64 << 20 }; /* bytes that stay free beside the images */
+enum { SPARE = 96 << 20 }; /* bytes that stay free beside the images: for graphs, NCCL, the driver */
 
 static struct steps *steps_of(const struct plan *plan)
 {
