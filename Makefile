@@ -165,6 +165,7 @@ tests-built: $(UNIT_TESTS) $(if $(MODULE),$(MODULE) fakecuda)
 # The referee: CUDA's libraries on the CPU, for the tests of the module.
 ifneq ($(MODULE),)
 include tests/fakecuda/fake.mk
+tests-built: $(FAKE_TESTS) $(KERNEL_TESTS)
 endif
 
 # ---- set-up, run, test: each installs what it needs, then looks again at what is there ---------
