@@ -77,6 +77,8 @@ bool fake_call(const char *name)
 {
     if (!calls.begun)
         begin();
+    if (getpid() != calls.process)
+        fake_misuse("%s was called after fork, in the child: there CUDA does not work", name);
     if (!pthread_equal(pthread_self(), calls.thread))
         fake_misuse("%s was called by a second thread: the backend's calls are made by one", name);
     if (queue_running())

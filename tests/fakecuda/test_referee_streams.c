@@ -371,11 +371,23 @@ static void body_call_by_work(void)
     cudaDeviceSynchronize();
 }
 
+static void body_call_after_fork(void)
+{
+    int status;
+    DO(cudaDeviceSynchronize());
+    pid_t child = fork();
+    if (child == 0)
+        cudaDeviceSynchronize();
+    else if (wait(&status) == child)
+        _exit(WEXITSTATUS(status));
+}
+
 static void test_who_may_call(void **state)
 {
     (void)state;
     expect_misuse(body_second_thread, "cudaDeviceSynchronize was called by a second thread");
     expect_misuse(body_call_by_work, "cudaDeviceSynchronize was called by queued work (work)");
+    expect_misuse(body_call_after_fork, "cudaDeviceSynchronize was called after fork");
 }
 
 int main(void)
