@@ -26,7 +26,7 @@
     ERROR(cudaErrorStreamCaptureUnsupported, "operation not permitted when stream is capturing")                       \
     ERROR(cudaErrorStreamCaptureInvalidated, "operation failed due to a previous error during capture")                \
     ERROR(cudaErrorStreamCaptureMerge, "operation would result in a merge of separate capture sequences")              \
-    ERROR(cudaErrorStreamCaptureUnmatched, "capture was not initiated in this stream")                                 \
+    ERROR(cudaErrorStreamCaptureUnmatched, "capture was not ended in the same stream as it began")                    \
     ERROR(cudaErrorStreamCaptureUnjoined, "capturing stream has unjoined work")                                        \
     ERROR(cudaErrorStreamCaptureIsolation, "dependency created on uncaptured work in another stream")                  \
     ERROR(cudaErrorStreamCaptureImplicit, "operation would make the legacy stream depend on a capturing blocking stream") \
