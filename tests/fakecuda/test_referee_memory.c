@@ -9,9 +9,15 @@ static void body_host_reads(void)
     MUST(x[3] != 7);
 }
 
+static void body_host_writes_fresh(void)
+{
+    device_floats(10)[9] = 1;
+}
+
 static void test_host_cannot_touch_device_memory(void **state)
 {
     (void)state;
+    expect_misuse(body_host_writes_fresh, "the host touched byte 36 of 40 bytes");
     expect_misuse(body_host_reads, "the host touched byte 12 of 40 bytes");
 }
 

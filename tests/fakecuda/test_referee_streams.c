@@ -307,14 +307,15 @@ static void body_second_fails(void)
     DO(cudaFree(b));
 }
 
-/* An error of the device surfaces where the host waits, and stays. */
+/* An error of the device surfaces where the host waits, and stays; what is behind it is not done. */
 static void body_run_fails(void)
 {
-    float *x = device_filled(1, 1), y;
+    float *x = device_filled(1, 1), *pinned = pinned_floats(1), y;
     DO(launch(NULL, ADD_ONE, x, NULL, 1));
     DO(launch(NULL, ADD_ONE, x, NULL, 1));
+    DO(cudaMemcpyAsync(pinned, x, 4, cudaMemcpyDeviceToHost, NULL));
     DO(cudaGetLastError());
-    MUST(cudaDeviceSynchronize() == cudaErrorIllegalAddress);
+    MUST(cudaDeviceSynchronize() == cudaErrorIllegalAddress && isnan(*pinned));
     MUST(cudaGetLastError() == cudaErrorIllegalAddress && cudaGetLastError() == cudaErrorIllegalAddress);
     MUST(cudaMemcpy(&y, x, 4, cudaMemcpyDeviceToHost) == cudaErrorIllegalAddress);
     MUST(cudaFree(x) == cudaErrorIllegalAddress);
