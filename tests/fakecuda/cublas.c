@@ -85,15 +85,6 @@ cublasStatus_t cublasSetMathMode(cublasHandle_t handle, cublasMath_t mode)
     return CUBLAS_STATUS_SUCCESS;
 }
 
-cublasStatus_t cublasGetVersion_v2(cublasHandle_t handle, int *version)
-{
-    if (fake_call(__func__) || !version)
-        return CUBLAS_STATUS_INVALID_VALUE;
-    (void)handle;
-    *version = CUBLAS_VERSION;
-    return CUBLAS_STATUS_SUCCESS;
-}
-
 const char *cublasGetStatusString(cublasStatus_t status)
 {
     switch (status) {

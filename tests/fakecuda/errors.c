@@ -33,16 +33,7 @@
     ERROR(cudaErrorCapturedEvent, "operation not permitted on an event last recorded in a capturing stream")           \
     ERROR(cudaErrorUnknown, "unknown error")
 
-#define NAME_OF(error, text) case error: return #error;
 #define TEXT_OF(error, text) case error: return text;
-
-const char *cudaGetErrorName(cudaError_t error)
-{
-    switch (error) {
-        ERRORS(NAME_OF)
-    default: return "unrecognized error code";
-    }
-}
 
 const char *cudaGetErrorString(cudaError_t error)
 {

