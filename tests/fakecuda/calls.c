@@ -77,6 +77,8 @@ bool fake_call(const char *name)
 {
     if (!calls.begun)
         begin();
+    if (getpid() != calls.process)
+        fake_misuse("%s was called after fork, in the child: there CUDA does not work", name);
     if (!pthread_equal(pthread_self(), calls.thread))
         fake_misuse("%s was called by a second thread: the backend's calls are made by one", name);
     if (queue_running())
@@ -122,21 +124,11 @@ bool call_broken(void)
     return calls.broken != cudaSuccess;
 }
 
-static cudaError_t last_error(void)
-{
-    return calls.broken ? calls.broken : calls.last;
-}
-
 cudaError_t cudaGetLastError(void)
 {
-    cudaError_t last = fake_call(__func__) ? cudaErrorUnknown : last_error();
+    cudaError_t last = calls.broken ? calls.broken : calls.last;
     calls.last = cudaSuccess;
-    return last;
-}
-
-cudaError_t cudaPeekAtLastError(void)
-{
-    return fake_call(__func__) ? cudaErrorUnknown : last_error();
+    return fake_call(__func__) ? cudaErrorUnknown : last;
 }
 
 /* ---- the end ---- */

@@ -140,27 +140,18 @@ static void run_fill(const void *state)
     memset(f->at, f->value, f->bytes);
 }
 
-static cudaError_t fill(void *at, int value, size_t bytes, cudaStream_t handle, const char *what)
+static cudaError_t fill(void *at, int value, size_t bytes, const char *what)
 {
-    struct CUstream_st *stream = stream_find(handle);
     struct fill f = {at, value, bytes};
     struct work work = {.what = what, .run = run_fill, .state = &f, .bytes = sizeof f};
-    if (!stream)
-        return cudaErrorInvalidResourceHandle;
     if (bytes == 0)
         return cudaSuccess;
-    return fake_is_device(at, bytes) ? stream_add(stream, &work) : cudaErrorInvalidValue;
-}
-
-cudaError_t cudaMemsetAsync(void *at, int value, size_t bytes, cudaStream_t stream)
-{
-    cudaError_t status = call_begin(__func__, cudaErrorInvalidValue);
-    return status ? status : call_end(fill(at, value, bytes, stream, __func__));
+    return fake_is_device(at, bytes) ? stream_add(stream_find(NULL), &work) : cudaErrorInvalidValue;
 }
 
 /* Asynchronous on device memory: the host does not wait. */
 cudaError_t cudaMemset(void *at, int value, size_t bytes)
 {
     cudaError_t status = call_begin_unsafe(__func__, cudaErrorInvalidValue);
-    return status ? status : call_end(fill(at, value, bytes, NULL, __func__));
+    return status ? status : call_end(fill(at, value, bytes, __func__));
 }

@@ -4,8 +4,6 @@
 
 #include "inside.h"
 
-enum { RUNTIME_VERSION = 13000, DRIVER_VERSION = 13000 };
-
 static struct {
     bool read;
     struct device_settings settings;
@@ -134,29 +132,6 @@ cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *prop, int device)
     return cudaSuccess;
 }
 
-cudaError_t cudaDeviceGetAttribute(int *value, enum cudaDeviceAttr attribute, int device)
-{
-    cudaError_t status = call_begin(__func__, cudaErrorInvalidValue);
-    if (status)
-        return status;
-    if (!is_device(device))
-        return call_end(cudaErrorInvalidDevice);
-    struct cudaDeviceProp p = properties(device);
-    switch (attribute) {
-    case cudaDevAttrComputeCapabilityMajor: *value = p.major; break;
-    case cudaDevAttrComputeCapabilityMinor: *value = p.minor; break;
-    case cudaDevAttrMultiProcessorCount: *value = p.multiProcessorCount; break;
-    case cudaDevAttrMaxSharedMemoryPerBlock: *value = (int)p.sharedMemPerBlock; break;
-    case cudaDevAttrMaxSharedMemoryPerBlockOptin: *value = (int)p.sharedMemPerBlockOptin; break;
-    case cudaDevAttrL2CacheSize: *value = p.l2CacheSize; break;
-    case cudaDevAttrClockRate: *value = 1980000; break;
-    case cudaDevAttrMemoryClockRate: *value = 2619000; break;
-    case cudaDevAttrGlobalMemoryBusWidth: *value = p.memoryBusWidth; break;
-    default: fake_misuse("cudaDeviceGetAttribute: attribute %d is not known here", attribute);
-    }
-    return cudaSuccess;
-}
-
 cudaError_t cudaDeviceGetPCIBusId(char *id, int size, int device)
 {
     cudaError_t status = call_begin(__func__, cudaErrorInvalidDevice);
@@ -165,22 +140,5 @@ cudaError_t cudaDeviceGetPCIBusId(char *id, int size, int device)
     if (!id || size < 13 || !is_device(device))
         return call_end(id && size >= 13 ? cudaErrorInvalidDevice : cudaErrorInvalidValue);
     snprintf(id, (size_t)size, "0000:%02X:00.0", (unsigned)(0x10 + devices()->physical[device]));
-    return cudaSuccess;
-}
-
-/* Both answer without a driver. */
-cudaError_t cudaRuntimeGetVersion(int *version)
-{
-    if (fake_call(__func__))
-        return call_end(cudaErrorInvalidValue);
-    *version = RUNTIME_VERSION;
-    return cudaSuccess;
-}
-
-cudaError_t cudaDriverGetVersion(int *version)
-{
-    if (fake_call(__func__))
-        return call_end(cudaErrorInvalidValue);
-    *version = devices()->count < 0 ? 0 : DRIVER_VERSION;
     return cudaSuccess;
 }

@@ -26,23 +26,14 @@
     ERROR(cudaErrorStreamCaptureUnsupported, "operation not permitted when stream is capturing")                       \
     ERROR(cudaErrorStreamCaptureInvalidated, "operation failed due to a previous error during capture")                \
     ERROR(cudaErrorStreamCaptureMerge, "operation would result in a merge of separate capture sequences")              \
-    ERROR(cudaErrorStreamCaptureUnmatched, "capture was not initiated in this stream")                                 \
+    ERROR(cudaErrorStreamCaptureUnmatched, "capture was not ended in the same stream as it began")                    \
     ERROR(cudaErrorStreamCaptureUnjoined, "capturing stream has unjoined work")                                        \
     ERROR(cudaErrorStreamCaptureIsolation, "dependency created on uncaptured work in another stream")                  \
     ERROR(cudaErrorStreamCaptureImplicit, "operation would make the legacy stream depend on a capturing blocking stream") \
     ERROR(cudaErrorCapturedEvent, "operation not permitted on an event last recorded in a capturing stream")           \
     ERROR(cudaErrorUnknown, "unknown error")
 
-#define NAME_OF(error, text) case error: return #error;
 #define TEXT_OF(error, text) case error: return text;
-
-const char *cudaGetErrorName(cudaError_t error)
-{
-    switch (error) {
-        ERRORS(NAME_OF)
-    default: return "unrecognized error code";
-    }
-}
 
 const char *cudaGetErrorString(cudaError_t error)
 {

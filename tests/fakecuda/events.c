@@ -116,16 +116,6 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event)
     return call_end(cudaSuccess);
 }
 
-/* Time goes by: asking often enough is waiting. */
-cudaError_t cudaEventQuery(cudaEvent_t event)
-{
-    cudaError_t status = ask(__func__, event);
-    if (status)
-        return status;
-    queue_stir();
-    return call_end(is_done(event) ? cudaSuccess : cudaErrorNotReady);
-}
-
 cudaError_t cudaEventElapsedTime(float *ms, cudaEvent_t start, cudaEvent_t end)
 {
     cudaError_t status = ask(__func__, start);

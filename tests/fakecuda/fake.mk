@@ -46,10 +46,17 @@ $(FAKE)/mpi_cuda.so: $(FAKE_DIR)/mpi_cuda.c $(FAKE)/libcudart.so.13
 # The test's programs, with the fakes' folder in their run path.
 fake_program = $(FAKE_CC) $(fake_cflags) -MMD -MP -o $@ $(filter %.c %.o,$^) -L$(FAKE) -Wl,-rpath,'$$ORIGIN/../../fakecuda' \
   -l:libcudart.so.13 -l:libcublas.so.13 -l:libnccl.so.2 -lcmocka -lm
+NVCC ?= $(wildcard $(CUDA_HOME)/bin/nvcc)
 FAKE_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard $(FAKE_DIR)/test_referee*.c))
 $(FAKE_TESTS): $(BUILD)/tests/fakecuda/%: $(FAKE_DIR)/%.c $(FAKE)/libcudart.so.13 $(FAKE)/libcublas.so.13 $(FAKE)/libnccl.so.2
 	@mkdir -p $(@D)
 	$(fake_program)
+ifneq ($(NVCC),)
+$(BUILD)/tests/fakecuda/test_referee_libraries: $(FAKE)/referee.cu.o
+$(FAKE)/referee.cu.o: $(FAKE_DIR)/referee.cu
+	@mkdir -p $(@D)
+	$(NVCC) -ccbin $(FAKE_CC) -gencode=arch=compute_90,code=sm_90 -O2 -Xcompiler -fPIC,-fno-exceptions,-fno-threadsafe-statics,-fno-rtti -c -o $@ $<
+endif
 
 # The kernels' own: their twins against the CPU's towers, without the referee.
 KERNEL_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard $(FAKE_DIR)/test_kernels*.c))

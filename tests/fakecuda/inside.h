@@ -81,8 +81,6 @@ struct node *queue_add(int device, const struct work *work, const struct set *be
 /* Does them, what they need, and perhaps some more. */
 void queue_run(const struct set *wanted);
 void queue_run_device(int device); /* -1: of all devices */
-/* Perhaps does some work. */
-void queue_stir(void);
 /* What runs now, or NULL. */
 const char *queue_running(void);
 /* Whether queued work reads or writes this pinned memory; its name, or NULL. */

@@ -3,34 +3,24 @@
 
 #include "inside.h"
 
-enum { KERNELS_MAX = 256, CALLS_MAX = 8, THREADS_MAX = 1024, DYNAMIC_SHARED_MAX = 48 << 10 };
+enum { KERNELS_MAX = 256, THREADS_MAX = 1024, DYNAMIC_SHARED_MAX = 48 << 10 };
 
 struct CUkern_st { /* cudaKernel_t points to one */
     const void *stub; /* its function on the host */
     const char *name;
 };
 
-struct configuration {
-    dim3 grid, block;
-    size_t shared;
-    cudaStream_t stream;
-};
-
 static struct {
     struct CUkern_st at[KERNELS_MAX];
     int count;
-    struct configuration calls[CALLS_MAX]; /* <<<...>>> under way */
-    int call_count;
 } kernels;
 
 #pragma GCC visibility push(default)
 void **__cudaRegisterFatBinary(void *binary);
 void __cudaRegisterFatBinaryEnd(void **handle);
 void __cudaUnregisterFatBinary(void **handle);
-char __cudaInitModule(void **handle);
 void __cudaRegisterFunction(void **handle, const char *stub, char *device_function, const char *name, int thread_limit,
                             uint3 *tid, uint3 *bid, dim3 *block, dim3 *grid, int *warp);
-unsigned __cudaPushCallConfiguration(dim3 grid, dim3 block, size_t shared, struct CUstream_st *stream);
 cudaError_t __cudaPopCallConfiguration(dim3 *grid, dim3 *block, size_t *shared, void *stream);
 cudaError_t __cudaGetKernel(cudaKernel_t *kernel, const void *stub);
 cudaError_t __cudaLaunchKernel(cudaKernel_t kernel, dim3 grid, dim3 block, void **args, size_t shared, cudaStream_t stream);
@@ -53,12 +43,6 @@ void __cudaUnregisterFatBinary(void **handle)
     (void)handle;
 }
 
-char __cudaInitModule(void **handle)
-{
-    (void)handle;
-    return 1;
-}
-
 void __cudaRegisterFunction(void **handle, const char *stub, char *device_function, const char *name, int thread_limit,
                             uint3 *tid, uint3 *bid, dim3 *block, dim3 *grid, int *warp)
 {
@@ -68,24 +52,11 @@ void __cudaRegisterFunction(void **handle, const char *stub, char *device_functi
     kernels.at[kernels.count++] = (struct CUkern_st){stub, name};
 }
 
-unsigned __cudaPushCallConfiguration(dim3 grid, dim3 block, size_t shared, struct CUstream_st *stream)
-{
-    if (kernels.call_count == CALLS_MAX)
-        return 1;
-    kernels.calls[kernels.call_count++] = (struct configuration){grid, block, shared, stream};
-    return 0;
-}
-
+/* Of a launch by <<<...>>>, which is not known here: its other half is not. */
 cudaError_t __cudaPopCallConfiguration(dim3 *grid, dim3 *block, size_t *shared, void *stream)
 {
-    if (kernels.call_count == 0)
-        return cudaErrorMissingConfiguration;
-    const struct configuration *c = &kernels.calls[--kernels.call_count];
-    *grid = c->grid;
-    *block = c->block;
-    *shared = c->shared;
-    *(cudaStream_t *)stream = c->stream;
-    return cudaSuccess;
+    (void)grid, (void)block, (void)shared, (void)stream;
+    return cudaErrorMissingConfiguration;
 }
 
 /* By its function on the host, or by its handle. */

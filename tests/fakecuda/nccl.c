@@ -148,16 +148,6 @@ ncclResult_t ncclCommDestroy(ncclComm_t comm)
     return ncclSuccess;
 }
 
-ncclResult_t ncclCommGetAsyncError(ncclComm_t comm, ncclResult_t *error)
-{
-    if (fake_call(__func__))
-        return ncclSystemError;
-    if (!comm || !error || !fake_is_taken("ncclComm", comm))
-        return ncclInvalidArgument;
-    *error = ncclSuccess;
-    return ncclSuccess;
-}
-
 /* ---- sums ---- */
 
 struct reduction {
@@ -223,14 +213,6 @@ ncclResult_t ncclAllReduce(const void *sendbuff, void *recvbuff, size_t count, n
     return fake_enqueue(stream, __func__, run_reduction, &r, sizeof r) ? ncclUnhandledCudaError : ncclSuccess;
 }
 
-ncclResult_t ncclGetVersion(int *version)
-{
-    if (fake_call(__func__) || !version)
-        return ncclInvalidArgument;
-    *version = NCCL_VERSION_CODE;
-    return ncclSuccess;
-}
-
 const char *ncclGetErrorString(ncclResult_t result)
 {
     switch (result) {
@@ -238,6 +220,7 @@ const char *ncclGetErrorString(ncclResult_t result)
     case ncclUnhandledCudaError: return "unhandled cuda error (run with NCCL_DEBUG=INFO for details)";
     case ncclSystemError: return "unhandled system error (run with NCCL_DEBUG=INFO for details)";
     case ncclInvalidArgument: return "invalid argument (run with NCCL_DEBUG=WARN for details)";
+    case ncclRemoteError: return "remote process exited or there was a network error";
     case ncclInvalidUsage: return "invalid usage (run with NCCL_DEBUG=WARN for details)";
     default: return "internal error - please report this issue to the NCCL developers";
     }

@@ -67,12 +67,6 @@ static cudaError_t allocate(void **at, size_t bytes)
     return cudaSuccess;
 }
 
-cudaError_t cudaMallocHost(void **at, size_t bytes)
-{
-    cudaError_t status = call_begin_unsafe(__func__, cudaErrorMemoryAllocation);
-    return status ? status : call_end(allocate(at, bytes));
-}
-
 cudaError_t cudaHostAlloc(void **at, size_t bytes, unsigned flags)
 {
     cudaError_t status = call_begin_unsafe(__func__, cudaErrorMemoryAllocation);

@@ -279,13 +279,6 @@ void queue_run_device(int device)
     run_marked(needed);
 }
 
-void queue_stir(void)
-{
-    for (size_t n = random_below(4); n > 0 && queue.pending.count; n--)
-        execute(draw(false));
-    memory_close();
-}
-
 const char *queue_running(void)
 {
     return queue.running;

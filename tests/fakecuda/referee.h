@@ -88,7 +88,7 @@ static inline float *device_floats(int n)
 static inline float *pinned_floats(int n)
 {
     void *at;
-    DO(cudaMallocHost(&at, (size_t)n * sizeof(float)));
+    DO(cudaHostAlloc(&at, (size_t)n * sizeof(float), cudaHostAllocDefault));
     return at;
 }
 

@@ -9,9 +9,15 @@ static void body_host_reads(void)
     MUST(x[3] != 7);
 }
 
+static void body_host_writes_fresh(void)
+{
+    device_floats(10)[9] = 1;
+}
+
 static void test_host_cannot_touch_device_memory(void **state)
 {
     (void)state;
+    expect_misuse(body_host_writes_fresh, "the host touched byte 36 of 40 bytes");
     expect_misuse(body_host_reads, "the host touched byte 12 of 40 bytes");
 }
 
@@ -118,7 +124,7 @@ static void body_limit(void)
     void *a, *b;
     size_t rest, total;
     DO(cudaMalloc(&a, 900000));
-    MUST(cudaMalloc(&b, 200000) == cudaErrorMemoryAllocation && cudaPeekAtLastError() == cudaErrorMemoryAllocation);
+    MUST(cudaMalloc(&b, 200000) == cudaErrorMemoryAllocation && cudaGetLastError() == cudaErrorMemoryAllocation);
     DO(cudaMemGetInfo(&rest, &total));
     MUST(total == 1000000 && rest <= 100000 && rest > 99000);
     DO(cudaFree(a));

@@ -135,24 +135,6 @@ static void test_what_the_legacy_stream_waits_for(void **state)
     assert_in_range(wrong_seeds(body_legacy_does_not_wait), 1, SEEDS);
 }
 
-static void body_query(void)
-{
-    float *x = device_filled(1, 1);
-    cudaStream_t stream = stream_new();
-    cudaEvent_t event = event_new();
-    int asked = 0;
-    DO(cudaEventQuery(event)); /* never recorded: no work */
-    for (int i = 0; i < 30; i++)
-        DO(launch(stream, ADD_ONE, x, NULL, 1));
-    DO(cudaEventRecord(event, stream));
-    while (cudaEventQuery(event) == cudaErrorNotReady)
-        MUST(++asked < 1000);
-    MUST(asked > 3 && cudaGetLastError() == cudaErrorNotReady && device_first(x) == 31);
-    DO(cudaEventDestroy(event));
-    DO(cudaStreamDestroy(stream));
-    DO(cudaFree(x));
-}
-
 static void body_elapsed(void)
 {
     float *x = device_filled(1, 1), ms = -1;
@@ -181,7 +163,6 @@ static void body_elapsed(void)
 static void test_events(void **state)
 {
     (void)state;
-    expect_fine(body_query);
     expect_fine(body_elapsed);
 }
 
@@ -250,13 +231,11 @@ static void test_launches(void **state)
 
 static void body_no_driver(void)
 {
-    int n = -7, version = -7;
+    int n = -7;
     void *at;
     MUST(cudaGetDeviceCount(&n) == cudaErrorInsufficientDriver && n == -7);
-    MUST(cudaDriverGetVersion(&version) == cudaSuccess && version == 0);
-    MUST(cudaRuntimeGetVersion(&version) == cudaSuccess && version == 13000);
-    MUST(cudaMalloc(&at, 4) == cudaErrorInsufficientDriver && cudaMallocHost(&at, 4) == cudaErrorInsufficientDriver);
-    MUST(strcmp(cudaGetErrorName(cudaErrorInsufficientDriver), "cudaErrorInsufficientDriver") == 0);
+    MUST(cudaMalloc(&at, 4) == cudaErrorInsufficientDriver && cudaHostAlloc(&at, 4, 0) == cudaErrorInsufficientDriver);
+    MUST(strstr(cudaGetErrorString(cudaErrorInsufficientDriver), "driver version is insufficient"));
 }
 
 static void body_no_device(void)
@@ -307,14 +286,15 @@ static void body_second_fails(void)
     DO(cudaFree(b));
 }
 
-/* An error of the device surfaces where the host waits, and stays. */
+/* An error of the device surfaces where the host waits, and stays; what is behind it is not done. */
 static void body_run_fails(void)
 {
-    float *x = device_filled(1, 1), y;
+    float *x = device_filled(1, 1), *pinned = pinned_floats(1), y;
     DO(launch(NULL, ADD_ONE, x, NULL, 1));
     DO(launch(NULL, ADD_ONE, x, NULL, 1));
+    DO(cudaMemcpyAsync(pinned, x, 4, cudaMemcpyDeviceToHost, NULL));
     DO(cudaGetLastError());
-    MUST(cudaDeviceSynchronize() == cudaErrorIllegalAddress);
+    MUST(cudaDeviceSynchronize() == cudaErrorIllegalAddress && isnan(*pinned));
     MUST(cudaGetLastError() == cudaErrorIllegalAddress && cudaGetLastError() == cudaErrorIllegalAddress);
     MUST(cudaMemcpy(&y, x, 4, cudaMemcpyDeviceToHost) == cudaErrorIllegalAddress);
     MUST(cudaFree(x) == cudaErrorIllegalAddress);
@@ -371,11 +351,23 @@ static void body_call_by_work(void)
     cudaDeviceSynchronize();
 }
 
+static void body_call_after_fork(void)
+{
+    int status;
+    DO(cudaDeviceSynchronize());
+    pid_t child = fork();
+    if (child == 0)
+        cudaDeviceSynchronize();
+    else if (wait(&status) == child)
+        _exit(WEXITSTATUS(status));
+}
+
 static void test_who_may_call(void **state)
 {
     (void)state;
     expect_misuse(body_second_thread, "cudaDeviceSynchronize was called by a second thread");
     expect_misuse(body_call_by_work, "cudaDeviceSynchronize was called by queued work (work)");
+    expect_misuse(body_call_after_fork, "cudaDeviceSynchronize was called after fork");
 }
 
 int main(void)
