@@ -286,7 +286,8 @@ static cudnnStatus_t check_place(const struct work *work, enum place place)
     int64_t bytes = place_bytes(c, place);
     enum place out = output_of(c);
     if (!at)
-        return refuse(CUDNN_STATUS_BAD_PARAM, "the variant pack has no pointer for the tensor of uid %lld", (long long)c->uids[place]);
+        return refuse(CUDNN_STATUS_BAD_PARAM, "the variant pack has no pointer for the tensor of uid %lld",
+                      (long long)c->uids[place]);
     if ((uintptr_t)at % (uintptr_t)c->alignments[place])
         return refuse(CUDNN_STATUS_BAD_PARAM_MISALIGNED_POINTER, "%s is not aligned as its descriptor says", texts[place]);
     if (!fake_is_device(at, (size_t)bytes))
@@ -310,7 +311,7 @@ static cudnnStatus_t work_fill(struct work *work, const struct descriptor *plan,
         return refuse(CUDNN_STATUS_BAD_PARAM, "the variant pack has no workspace, and %lld bytes are needed",
                       (long long)work->workspace_bytes);
     if (work->workspace_bytes > 0 && !fake_is_device(work->workspace, (size_t)work->workspace_bytes))
-        fake_misuse("cudnnBackendExecute (%s): a workspace of %lld bytes is needed, and does not lie in one allocation of the device",
+        fake_misuse("cudnnBackendExecute (%s): a workspace of %lld bytes is needed, and does not lie in one allocation",
                     pass_names[plan->convolution.pass], (long long)work->workspace_bytes);
     int places = plan->convolution.bias ? PLACES : PLACE_BIAS;
     for (int place = 0; place < places; place++)

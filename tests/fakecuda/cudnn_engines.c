@@ -130,25 +130,32 @@ static cudnnStatus_t number_get(int64_t number, int64_t room, int64_t *count, in
     return CUDNN_STATUS_SUCCESS;
 }
 
+static bool is_asked(const struct descriptor *d, cudnnBackendDescriptorType_t type)
+{
+    return d->kind->type == type;
+}
+
 cudnnStatus_t attribute_get(struct descriptor *d, cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type,
                             int64_t room, int64_t *count, void *elements)
 {
     int64_t ignored;
     count = count ? count : &ignored;
-    cudnnBackendDescriptorType_t kind = d->kind->type;
-    if (kind == CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR && name == CUDNN_ATTR_ENGINEHEUR_RESULTS && type == CUDNN_TYPE_BACKEND_DESCRIPTOR)
+    if (is_asked(d, CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR) && name == CUDNN_ATTR_ENGINEHEUR_RESULTS &&
+        type == CUDNN_TYPE_BACKEND_DESCRIPTOR)
         return results_get(d, room, count, elements);
-    if (kind == CUDNN_BACKEND_ENGINECFG_DESCRIPTOR && name == CUDNN_ATTR_ENGINECFG_ENGINE && type == CUDNN_TYPE_BACKEND_DESCRIPTOR &&
-        room == 1) {
+    if (is_asked(d, CUDNN_BACKEND_ENGINECFG_DESCRIPTOR) && name == CUDNN_ATTR_ENGINECFG_ENGINE &&
+        type == CUDNN_TYPE_BACKEND_DESCRIPTOR && room == 1) {
         become(*(struct descriptor **)elements, d, d->engine);
         *count = 1;
         return CUDNN_STATUS_SUCCESS;
     }
-    if (kind == CUDNN_BACKEND_ENGINE_DESCRIPTOR && name == CUDNN_ATTR_ENGINE_GLOBAL_INDEX && type == CUDNN_TYPE_INT64)
+    if (is_asked(d, CUDNN_BACKEND_ENGINE_DESCRIPTOR) && name == CUDNN_ATTR_ENGINE_GLOBAL_INDEX && type == CUDNN_TYPE_INT64)
         return number_get(d->engine, room, count, elements);
-    if (kind == CUDNN_BACKEND_ENGINE_DESCRIPTOR && name == CUDNN_ATTR_ENGINE_NUMERICAL_NOTE && type == CUDNN_TYPE_NUMERICAL_NOTE)
+    if (is_asked(d, CUDNN_BACKEND_ENGINE_DESCRIPTOR) && name == CUDNN_ATTR_ENGINE_NUMERICAL_NOTE &&
+        type == CUDNN_TYPE_NUMERICAL_NOTE)
         return notes_get(d, room, count, elements);
-    if (kind == CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR && name == CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE && type == CUDNN_TYPE_INT64)
+    if (is_asked(d, CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR) && name == CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE &&
+        type == CUDNN_TYPE_INT64)
         return number_get(plan_workspace(d), room, count, elements);
     return refuse(CUDNN_STATUS_NOT_SUPPORTED, "attribute %d of a %s cannot be asked for here", (int)name, d->kind->name);
 }
