@@ -126,7 +126,8 @@ static int check_memory(const struct plan_request *request, struct error *why)
     if (fits >= 1)
         snprintf(advice, sizeof advice, "a batch of %.0f would fit", fits);
     return error_set(why, "a batch of %d images needs about %.0f MB of the device's memory, and %.0f MB of its %.0f MB are "
-                     "free: %s", request->batch, 1e-6 * (fixed + image * request->batch), 1e-6 * (double)unused, 1e-6 * (double)all, advice);
+                     "free: %s", request->batch, 1e-6 * (fixed + image * request->batch), 1e-6 * (double)unused,
+                     1e-6 * (double)all, advice);
 }
 
 static void *batch_new(const struct plan *plan, size_t values, bool half, const char *what, struct error *why)
