@@ -165,7 +165,13 @@ tests-built: $(UNIT_TESTS) $(if $(MODULE),$(MODULE) fakecuda)
 # The referee: CUDA's libraries on the CPU, for the tests of the module.
 ifneq ($(MODULE),)
 include tests/fakecuda/fake.mk
-tests-built: $(FAKE_TESTS) $(KERNEL_TESTS)
+tests-built: $(FAKE_TESTS) $(KERNEL_TESTS) $(BUILD)/tests/gpu/plans
+
+# What the real cuDNN plans for devices that are not there.
+$(BUILD)/tests/gpu/plans: tests/gpu/plans.c $(MODULE_OBJECTS) $(LIBRARY)
+	@mkdir -p $(@D)
+	$(call say,build $@)$(CC) $(CFLAGS_ALL) $(cudnn_flags) -Isrc -Wno-strict-prototypes -MMD -MP $(LDFLAGS_ALL) $(cudnn_folders:%/=-Wl,-rpath,%) \
+	  $(cudnn_folders:%/=-Wl,-rpath-link,%) -o $@ $< $(MODULE_OBJECTS) $(LIBRARY) $(cudnn_libs) $(nccl_libs) $(LIBS)
 endif
 
 # ---- set-up, run, test: each installs what it needs, then looks again at what is there ---------

@@ -77,6 +77,15 @@ same "images on the device or brought there" one window 6
 FAKECUDA_MEMORY=$((300 << 20)) refused "a batch that does not fit" "a batch of 4096 images needs about .* a batch of [0-9]+ would fit" \
     train 1 1 large --batch-size 4096 --max-steps 2
 
+# What a step launches, replayed or not: kernels of our own, cuDNN's and cuBLAS's calls, copies.
+launches() { # after N steps, all of them
+    rm -rf "$tmp/counted" "$tmp/counts"
+    on_referee 3 env FAKECUDA_COUNT="$tmp/counts" ./cifar10_mpi train --data "$data" --train-dir "$tmp/counted" --tower cudnn --deterministic \
+        --batch-size 4 --max-steps "$1" --log-frequency 100 > /dev/null && awk '/^run / { sum += $NF } END { print sum }' "$tmp/counts"
+}
+at_most_40() { local few many; few=$(launches 4) && many=$(launches 14) && echo "$few $many" && [ $((many - few)) -gt 250 ] && [ $((many - few)) -le 400 ]; }
+check "at most 40 launches a step" at_most_40
+
 # It learns.
 check "300 steps" train 11 1 learns --batch-size 16 --max-steps 300 --learning-rate 0.05
 falls() {
