@@ -160,12 +160,12 @@ $(BUILD)/tests/%: tests/%.c $(LIBRARY)
 	@mkdir -p $(@D)
 	$(call say,build $@)$(CC) $(CFLAGS_ALL) -Itests -MMD -MP $(LDFLAGS_ALL) -o $@ $< $(LIBRARY) -lcmocka $(LIBS)
 
-tests-built: $(UNIT_TESTS) $(if $(MODULE),$(MODULE) fakecuda)
+tests-built: $(UNIT_TESTS) $(MODULE)
 
 # The referee: CUDA's libraries on the CPU, for the tests of the module.
-ifneq ($(MODULE),)
+ifneq ($(and $(MODULE),$(wildcard tests/fakecuda/fake.mk)),)
 include tests/fakecuda/fake.mk
-tests-built: $(FAKE_TESTS) $(KERNEL_TESTS) $(BUILD)/tests/gpu/plans
+tests-built: fakecuda $(FAKE_TESTS) $(KERNEL_TESTS) $(BUILD)/tests/gpu/plans
 
 # What the real cuDNN plans for devices that are not there.
 $(BUILD)/tests/gpu/plans: tests/gpu/plans.c $(MODULE_OBJECTS) $(LIBRARY)
