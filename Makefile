@@ -47,13 +47,38 @@ libxsmm_libs   := -lxsmm -lxsmmnoblas -lpthread -lrt -ldl -lm
 libxsmm_found  := $(if $(onednn_found),$(call try,libxsmm.h,libxsmm_smmdispatch,$(libxsmm_libs)))
 onednn_libs    += $(if $(libxsmm_found),$(libxsmm_libs))
 
+# cudnn is a shared module of its own, which alone is linked with CUDA's libraries: the program starts without them. They are
+# found in CUDA_HOME or where each is said to be (pip's NVIDIA packages: a folder each, and no links without a version).
+CUDA_HOME ?= $(or $(firstword $(wildcard /usr/local/cuda /opt/cuda)),$(patsubst %/bin/nvcc,%,$(shell command -v nvcc 2>/dev/null)),/usr)
+NVCC      ?= $(or $(wildcard $(CUDA_HOME)/bin/nvcc),nvcc)
+CUDA_INC  ?= $(CUDA_HOME)/include
+CUDNN_INC ?= $(CUDA_INC)
+NCCL_INC  ?= $(CUDA_INC)
+CUDA_LIB  ?= $(wildcard $(CUDA_HOME)/lib64 $(CUDA_HOME)/lib $(filter /usr/lib/%,$(patsubst %/,%,$(dir $(wildcard /usr/lib/*/libcudart.so)))))
+CUBLAS_LIB ?= $(CUDA_LIB)
+CUDNN_LIB ?= $(CUDA_LIB)
+NCCL_LIB  ?= $(CUDA_LIB)
+shared = $(firstword $(wildcard $(addsuffix /lib$(1).so,$(2)) $(addsuffix /lib$(1).so.[0-9]*,$(2))))
+cudnn_flags := $(addprefix -isystem ,$(sort $(CUDA_INC) $(CUDNN_INC) $(NCCL_INC)))
+cudnn_libs  := $(call shared,cudart,$(CUDA_LIB)) $(call shared,cublas,$(CUBLAS_LIB)) $(call shared,cudnn,$(CUDNN_LIB))
+cudnn_old   := $(if $(wildcard $(addsuffix /cudnn_version.h,$(CUDNN_INC))),$(shell awk '/define CUDNN_MAJOR/ && $$3 < 9 {print "yes"}' $(firstword $(wildcard $(addsuffix /cudnn_version.h,$(CUDNN_INC))))),yes)
+cudnn_found := $(if $(cudnn_old),,$(if $(wildcard $(CUDA_INC)/cuda_runtime_api.h),$(if $(word 3,$(cudnn_libs)),$(shell command -v $(NVCC) 2>/dev/null))))
+cudnn_why   := needs nvcc, cuDNN 9 and cuBLAS (CUDA_HOME=$(CUDA_HOME); or CUDA_INC, CUDA_LIB, CUDNN_INC, CUDNN_LIB, ...)
+nccl_libs   := $(if $(wildcard $(addsuffix /nccl.h,$(NCCL_INC))),$(call shared,nccl,$(NCCL_LIB)))
+# PTX for any device, machine code for A100 and H100.
+GENCODE   ?= -gencode arch=compute_75,code=compute_75 -gencode arch=compute_80,code=sm_80 -gencode arch=compute_90,code=sm_90
+
+# Whether MPI can be asked if it reads a GPU's memory.
+mpi_ext := $(call try,mpi.h>\n$(HASH)include <mpi-ext.h,MPIX_Query_cuda_support)
+
 # Headers only: counter-based random numbers.
 random123_found := $(call try,Random123/philox.h,philox4x32_R)
 random123_why   := Random123/philox.h is missing (Debian: librandom123-dev)
 
-BACKENDS_KNOWN := openblas onednn
+BACKENDS_KNOWN := openblas onednn cudnn
 BACKENDS_FOUND := $(foreach b,$(BACKENDS_KNOWN),$(if $($(b)_found),$(b)))
 BACKENDS ?= $(BACKENDS_FOUND)
+LINKED  := $(filter-out cudnn,$(BACKENDS))
 missing := $(filter-out $(BACKENDS_FOUND),$(BACKENDS))
 
 # ---- flags -----------------------------------------------------------------------------------
@@ -66,31 +91,50 @@ CLONES := $(if $(X86),$(if $(filter thread,$(SANITIZE)),none,all),none)
 CFLAGS_ALL := -std=c11 -D_GNU_SOURCE $(WARN) $(OPTIMISE) -ffp-contract=off -fno-math-errno -pthread -fPIE \
   -fstack-protector-strong $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=undefined,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3) \
   $(if $(filter none,$(CLONES)),'-Dtarget_clones(...)=') -Iinclude -DVERSION='"$(VERSION)"' $(call pkg_cflags,$(LIBRARIES)) $(filter -I%,$(H5CC)) \
-  $(foreach b,$(BACKENDS),-DHAVE_$(b) $($(b)_flags)) $(CFLAGS)
+  $(foreach b,$(LINKED),-DHAVE_$(b) $($(b)_flags)) $(CFLAGS)
 # Loops in vector types, compiled for instruction sets that are chosen at run time. They do fuse multiply-adds.
 flags_vectors_generic := -ffp-contract=fast
 flags_vectors_avx2    := -ffp-contract=fast $(if $(X86),-mavx2 -mfma)
 flags_vectors_avx512  := -ffp-contract=fast $(if $(X86),-mavx512f -mavx512dq -mavx512vl -mavx512bw -mavx2 -mfma -mprefer-vector-width=512)
 LDFLAGS_ALL := -pie -Wl,-z,relro,-z,now -pthread $(if $(SANITIZE),-fsanitize=$(SANITIZE)) $(LDFLAGS)
-LIBS := $(call pkg_libs,$(LIBRARIES)) $(filter -L% -l% -Wl% %.a %.so,$(H5CC)) $(foreach b,$(BACKENDS),$($(b)_libs)) -lm $(LDLIBS)
+LIBS := $(call pkg_libs,$(LIBRARIES)) $(filter -L% -l% -Wl% %.a %.so,$(H5CC)) $(foreach b,$(LINKED),$($(b)_libs)) -ldl -lm $(LDLIBS)
 
-ROOMS   := base commands data model tower parallel optimize store report backends $(addprefix backends/,$(BACKENDS))
-SOURCES := $(filter-out %/products_$(if $(libxsmm_found),none,libxsmm).c %/pack_curl_$(if $(curl_new),old,new).c,$(wildcard $(addsuffix /*.c,$(addprefix src/,$(ROOMS)))))
+ROOMS   := base commands data model tower parallel optimize store report backends $(addprefix backends/,$(LINKED))
+SOURCES := $(filter-out %/products_$(if $(libxsmm_found),none,libxsmm).c %/pack_curl_$(if $(curl_new),old,new).c %/mpi_devices_$(if $(mpi_ext),none,ext).c,$(wildcard $(addsuffix /*.c,$(addprefix src/,$(ROOMS)))))
 OBJECTS := $(SOURCES:src/%.c=$(BUILD)/%.o)
 LIBRARY := $(BUILD)/libcifar10.a
 PROGRAM := $(if $(filter build,$(BUILD)),cifar10_mpi,$(BUILD)/cifar10_mpi)
+MODULE  := $(if $(filter cudnn,$(BACKENDS)),$(if $(filter build,$(BUILD)),cifar10_cudnn.so,$(BUILD)/cifar10_cudnn.so))
+MODULE_SOURCES := $(filter-out %/nccl$(if $(nccl_libs),_none).c,$(wildcard src/backends/cudnn/*.c)) src/base/error.c src/base/memory.c src/model/net.c
+MODULE_OBJECTS := $(MODULE_SOURCES:src/%.c=$(BUILD)/module/%.o) $(BUILD)/module/kernels.o
 UNIT_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c tests/backends/test_*.c tests/mpi/test_*.c))
 
 .PHONY: all lib deps deps-test run bench test unit tests-built sanitized-asan sanitized-tsan info clean install help FORCE
 .DELETE_ON_ERROR:
 
-all: $(PROGRAM) ## build ./cifar10_mpi (the default)
+all: $(PROGRAM) $(MODULE) ## build ./cifar10_mpi (the default)
 
 # One short line a file; `make V=1` shows the commands.
 say = $(if $(V),,@echo '  $(1)';)
 
 $(PROGRAM): $(BUILD)/main.o $(LIBRARY) $(BUILD)/parts
 	$(call say,link $@)$(CC) $(LDFLAGS_ALL) -o $@ $(filter-out %/parts,$^) $(LIBS)
+
+# What the module exports is its one symbol; the folders of its libraries are noted in it, and LD_LIBRARY_PATH goes before them.
+cudnn_folders = $(sort $(dir $(cudnn_libs) $(nccl_libs)))
+$(MODULE): $(MODULE_OBJECTS) $(BUILD)/parts
+	$(call say,link $@)$(CC) -shared $(filter-out -pie,$(LDFLAGS_ALL)) -Wl,-z,defs,--enable-new-dtags $(cudnn_folders:%/=-Wl,-rpath,%) \
+	  -o $@ $(MODULE_OBJECTS) $(cudnn_libs) $(nccl_libs) -lm
+
+$(BUILD)/module/%.o: src/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,compile $@)$(CC) $(CFLAGS_ALL) $(cudnn_flags) -fPIC -fvisibility=hidden -Wno-strict-prototypes -MMD -MP -c -o $@ $<
+
+# The same bits as on a CPU: no contraction to fused multiply-adds. No C++ library is needed.
+$(BUILD)/module/kernels.o: $(wildcard src/backends/cudnn/kernels.*) $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,compile $@)$(NVCC) -O3 --fmad=false $(GENCODE) $(NVCC_FLAGS) -Iinclude $(cudnn_flags) \
+	  -Xcompiler -fPIC,-fvisibility=hidden,-fno-exceptions,-fno-threadsafe-statics,-fno-rtti -c -o $@ src/backends/cudnn/kernels.cu
 
 lib: $(LIBRARY)
 $(LIBRARY): $(OBJECTS) $(BUILD)/parts
@@ -103,9 +147,9 @@ keep = @mkdir -p $(@D); echo $(call quote,$(1)) | cmp -s - $@ || echo $(call quo
 $(BUILD)/flags: FORCE
 	$(if $(NO_MPICC),$(error $(NO_MPICC)))$(if $(missing),$(error $(foreach b,$(missing),backend $(b) was asked for, but it $(or $($(b)_why),is not known here))))
 	$(if $(random123_found),,$(error $(random123_why)))
-	$(call keep,$(CC) $(shell $(CC) -show 2>/dev/null) $(CFLAGS_ALL) $(foreach f,$(sort $(filter flags_%,$(.VARIABLES))),$(f) $($(f))))
+	$(call keep,$(CC) $(shell $(CC) -show 2>/dev/null) $(CFLAGS_ALL) $(NVCC) $(GENCODE) $(cudnn_flags) $(foreach f,$(sort $(filter flags_%,$(.VARIABLES))),$(f) $($(f))))
 $(BUILD)/parts: FORCE
-	$(call keep,$(LDFLAGS_ALL) $(LIBS) $(OBJECTS))
+	$(call keep,$(LDFLAGS_ALL) $(LIBS) $(OBJECTS) $(MODULE_OBJECTS) $(cudnn_libs) $(nccl_libs))
 FORCE:
 
 $(BUILD)/%.o: src/%.c $(BUILD)/flags
@@ -116,7 +160,13 @@ $(BUILD)/tests/%: tests/%.c $(LIBRARY)
 	@mkdir -p $(@D)
 	$(call say,build $@)$(CC) $(CFLAGS_ALL) -Itests -MMD -MP $(LDFLAGS_ALL) -o $@ $< $(LIBRARY) -lcmocka $(LIBS)
 
-tests-built: $(UNIT_TESTS)
+tests-built: $(UNIT_TESTS) $(if $(MODULE),$(MODULE) fakecuda)
+
+# The referee: CUDA's libraries on the CPU, for the tests of the module.
+ifneq ($(MODULE),)
+include tests/fakecuda/fake.mk
+tests-built: $(FAKE_TESTS) $(KERNEL_TESTS)
+endif
 
 # ---- set-up, run, test: each installs what it needs, then looks again at what is there ---------
 # What cannot be installed may be there all the same, from modules or under other names: only `make deps` fails.
@@ -145,7 +195,7 @@ test: ## set up what the tests need, build and run them all, sanitizers included
 	@$(SELF) $(JOBS) BUILD=build/tsan SANITIZE=thread OPTIMISE='-O1 -g' sanitized-tsan
 	@tests/run
 
-sanitized-asan: $(filter $(BUILD)/tests/unit/% $(BUILD)/tests/backends/%,$(UNIT_TESTS))
+sanitized-asan: $(if $(MODULE),$(MODULE) fakecuda) $(filter $(BUILD)/tests/unit/% $(BUILD)/tests/backends/%,$(UNIT_TESTS))
 sanitized-tsan: $(filter $(THREADED:%=$(BUILD)/tests/%),$(UNIT_TESTS))
 
 unit: all tests-built ## build and run the quick tests only
@@ -160,16 +210,17 @@ info: ## which libraries and backends are built in, and why others are not
 	@echo "libxsmm    $(if $(libxsmm_found),built into onednn,not built in: onednn is slower without it (Debian: libxsmm-dev))"
 	@for b in $(BACKENDS); do echo "backend    $$b: built in"; done
 	@$(foreach b,$(filter-out $(BACKENDS),$(BACKENDS_KNOWN)),echo "backend    $(b): not built in: $(if $($(b)_found),left out by BACKENDS,$(or $(NO_MPICC),$($(b)_why)))";)
-	@echo "backend    cudnn: not built in: this version has no cudnn backend yet"
+	@echo "NCCL       $(if $(nccl_libs),built into cudnn: $(nccl_libs),not built in)"
 
 install: all ## install the program under $(DESTDIR)$(PREFIX)
 	install -D -m 755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/cifar10_mpi
+	$(if $(MODULE),install -D -m 755 $(MODULE) $(DESTDIR)$(PREFIX)/libexec/cifar10_mpi/cifar10_cudnn.so)
 	install -D -m 644 README.md $(DESTDIR)$(PREFIX)/share/doc/cifar10_mpi/README.md
 
 clean: ## remove what make made
-	rm -rf build cifar10_mpi
+	rm -rf build cifar10_mpi cifar10_cudnn.so
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' Makefile
 
--include $(wildcard $(OBJECTS:.o=.d) $(UNIT_TESTS:=.d) $(BUILD)/main.d)
+-include $(wildcard $(OBJECTS:.o=.d) $(MODULE_OBJECTS:.o=.d) $(UNIT_TESTS:=.d) $(BUILD)/main.d)

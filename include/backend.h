@@ -130,6 +130,14 @@ const struct backend *backend_at(int index);
  * with why not (which of them there are, or what is missing). */
 const struct backend *backend_find(const char *name, struct error *why);
 
+/* The same, made ready for this process: `threads` threads, and its device (round and round, by the rank among those of the
+ * node). about: library, version, device. */
+const struct backend *backend_open(const char *name, int threads, int node_rank, struct device_place *place,
+                                   struct error *why);
+
+/* Of "fp32", "tf32", "bf16" (another word is taken for fp32). */
+enum precision precision_find(const char *name);
+
 /* Of "auto", "direct" or "winograd" (another word is taken for auto). */
 enum convolution_choice convolution_choice_find(const char *name);
 

@@ -18,10 +18,10 @@
 struct plan;
 struct net;
 
-/* Which of the node's devices this process takes. */
-struct device_choice {
-    int node_rank, node_size; /* among the ranks of the node */
-    bool share;               /* several ranks may take one device */
+/* What a process computes on. */
+struct device_place {
+    char about[160]; /* library and version; of a device also its name, memory, PCI id */
+    char pci[32];    /* its place on the node's bus: the same for two ranks that share it; "": a CPU */
 };
 
 /* The training images, in host memory that outlives the plan. */
@@ -29,12 +29,13 @@ struct device_data {
     const uint8_t *images, *labels; /* (count, height, width, channels), (count) */
     int64_t count;
     int height, width, channels;
-    uint64_t seed;
+    uint64_t seed; /* of the distortions */
 };
 
 /* What one pass over a slice is about. */
 struct device_pass {
     uint64_t position; /* of its first sample in the stream */
+    const uint32_t *samples; /* which images they are (the plan's batch); NULL: of no images */
     uint64_t step;     /* steps done before this one */
     float stop;        /* for the parcel: > 0, this rank was asked to stop */
     float rate, ema_decay; /* of the update behind it */
@@ -55,12 +56,13 @@ enum { DEVICE_AHEAD = 64 };
 enum device_part { DEVICE_GRADIENTS, DEVICE_UPDATE, DEVICE_PARTS };
 
 struct device {
-    /* Takes this process's device, before the first plan; with its name, memory and PCI id in `about`. */
-    int (*choose)(const struct device_choice *choice, char *about, size_t size, struct error *why);
+    /* Takes this process's device, before the first plan: of those that it may see, the one of its number among the ranks of
+     * the node, round and round. */
+    int (*choose)(int node_rank, struct device_place *place, struct error *why);
 
-    /* The plan's training images: all of them on the device, or where its memory is short a window of it that `begin` fills
-     * ahead. */
-    int (*data)(struct plan *plan, const struct device_data *data, struct error *why);
+    /* The plan's training images: all of them on the device, or where its memory is short only those of the next passes,
+     * which `begin` brings there. What was chosen, in words, in `about`. */
+    int (*data)(struct plan *plan, const struct device_data *data, char *about, size_t size, struct error *why);
 
     /* ---- one pass; all enqueued ---- */
 
@@ -86,10 +88,12 @@ struct device {
     int (*send_end)(struct plan *plan, struct error *why);
     /* Waits until that copy has arrived. */
     int (*sent)(struct plan *plan, int ticket, struct error *why);
-    /* Enqueues a copy from pinned memory. */
+    /* Enqueues a copy from pinned memory; and waits until all such copies are done, and that memory may be written again. */
     int (*receive)(struct plan *plan, float *to, const float *from, size_t count, struct error *why);
-    /* The sum over all ranks by NCCL, enqueued; NULL where it is not built in. The identity (rank 0's, made by
+    int (*received)(struct plan *plan, struct error *why);
+    /* The sum over all ranks by NCCL, enqueued; probe: 0 where it is built in. The identity (rank 0's, made by
      * allreduce_identity) comes to all ranks by other means; joining is collective. */
+    int (*allreduce_probe)(struct error *why);
     int (*allreduce_identity)(void *identity, size_t bytes, struct error *why); /* bytes: DEVICE_IDENTITY */
     int (*allreduce_join)(struct plan *plan, const void *identity, int rank, int ranks, struct error *why);
     int (*allreduce)(struct plan *plan, float *values, size_t count, struct error *why);

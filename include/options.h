@@ -18,6 +18,9 @@ struct options {
     int64_t log_frequency, checkpoint_secs, keep, parity_steps, bucket_kib;
     double epochs, learning_rate, lr_decay_factor, lr_decay_epochs, ema_decay;
     char checkpoint_dir[OPTION_TEXT], checkpoint[OPTION_TEXT], split[64];
+    char precision[8], allreduce[16];
+    int64_t workspace_mib;
+    bool deterministic, no_graph, share_devices;
     int64_t eval_interval_secs, num_examples;
     bool run_once, no_ema;
     char from[OPTION_TEXT], url[OPTION_TEXT], md5[64];

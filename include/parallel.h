@@ -120,4 +120,14 @@ int reducer_end(struct reducer *reducer, struct error *why);
  * owned by the reducer, until the next reducer_begin. */
 int reducer_finish(struct reducer *reducer, const float **parcel, struct error *why);
 
+/* Not collective. The memory that slices are written to and sums are read from, for whoever has to pin it. */
+void *reducer_memory(const struct reducer *reducer, size_t *bytes);
+
+/* Collective. The sums over all ranks of a parcel in memory of MPI's choice, a device's where MPI can (mpi_knows_devices), in
+ * place and in whatever order MPI adds. */
+int reducer_sum(const struct reducer *reducer, float *parcel, struct error *why);
+
+/* Not collective. Whether MPI says that it can read and write a device's memory. */
+bool mpi_knows_devices(void);
+
 #endif

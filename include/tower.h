@@ -14,6 +14,9 @@ struct tower_request {
     bool training;
     enum convolution_choice convolution;             /* of every layer, */
     const enum convolution_choice *convolutions;     /* or by layer, where not NULL */
+    enum precision precision;                        /* as in struct plan_request */
+    size_t workspace;
+    bool deterministic;
 };
 
 struct stage_time {
@@ -25,6 +28,7 @@ struct tower {
     const struct net *net;
     struct plan plan;
     float *parameters; /* flat, in the backend's memory */
+    float *gradients;  /* a parcel in the backend's memory, where that is a device's; else NULL */
     struct stage_time times[NET_LAYERS_MAX]; /* a stage each, since the owner last zeroed them */
     double loss_seconds, update_seconds;
 };
@@ -38,17 +42,62 @@ int tower_set_parameters(struct tower *tower, const float *parameters, struct er
 int tower_get_parameters(struct tower *tower, float *parameters, struct error *why);
 
 /* Forward, loss and backward of one batch (batch->count <= the tower's batch). Gradient sums go to
- * `parcel` (reducer_begin) and each stage's slice is handed to the reducer the moment it is complete. */
+ * `parcel` (reducer_begin; host memory) and each stage's slice is handed to the reducer the moment it is complete. */
 int tower_gradients(struct tower *tower, const struct batch *batch, struct reducer *reducer, float *parcel,
                     struct error *why);
 
 /* Forward and loss of one batch; adds to `sums`. */
 int tower_evaluate(struct tower *tower, const struct batch *batch, struct loss_sums *sums, struct error *why);
 
-/* The update of all parameters from gradient sums over `samples` images; makes the stages ready
+/* The update of all parameters from gradient sums (host memory) over `samples` images; makes the stages ready
  * for the next forward. *penalty: the weight decay's part of the loss before the update. */
 int tower_update(struct tower *tower, const float *gradients, float samples, float rate, double *penalty,
                  struct error *why);
+
+/* ---- whole steps on a device of its own (device.c) ----
+ *
+ * The same step as tower_gradients, the reducer and tower_update make, but enqueued: parameters, gradients and shadows stay on
+ * the device, and nobody waits for a loss. */
+
+/* How the gradients of all ranks meet. */
+enum exchange {
+    EXCHANGE_NONE, /* one rank, one slice */
+    EXCHANGE_HOST, /* the reducer, in host memory */
+    EXCHANGE_MPI,  /* MPI, in the device's memory */
+    EXCHANGE_NCCL,
+};
+
+struct device_request {
+    struct tower *tower;     /* training, on a device; outlives it */
+    struct reducer *reducer; /* of EXCHANGE_HOST and EXCHANGE_MPI */
+    enum exchange exchange;
+    const struct dataset *dataset;
+    uint64_t seed;
+    int rank, global_batch, slices; /* slices: of this rank, a step */
+    float *shadows;          /* in the device's memory; NULL: another rank has them */
+    bool graph;              /* capture the step, and replay it */
+};
+
+struct device_tower {
+    struct device_request request;
+    const struct device *device;
+    struct shuffle shuffle;
+    uint32_t *samples;             /* of a pass */
+    void *pinned;                  /* the reducer's leaves */
+    size_t offsets[NET_LAYERS_MAX]; /* of the parcel's parts, as they are sent */
+    int tickets;
+    bool captured[DEVICE_PARTS];
+    uint64_t given;                /* steps */
+    char data[128];                /* where the images are, in words */
+};
+
+/* Not collective, but with EXCHANGE_NCCL (identity: of rank 0, the same on all; else NULL). */
+int device_tower_init(struct device_tower *d, const struct device_request *request, const void *identity,
+                      struct error *why);
+void device_tower_free(struct device_tower *d);
+
+/* Collective. Gives the device one step. pass: position is that of the global batch; samples are found here. */
+int device_tower_step(struct device_tower *d, const struct device_pass *pass, struct error *why);
 
 /* ---- which way to compute each convolution (convolutions.c) ---- */
 

@@ -1,9 +1,9 @@
-/* The backends of this program: a folder each, listed in registry.c. */
+/* The backends that are linked into the program: a folder each, listed in registry.c. */
 #ifndef BACKENDS_H
 #define BACKENDS_H
 
 #include "backend.h"
 
-extern const struct backend backend_cudnn, backend_onednn, backend_openblas;
+extern const struct backend backend_onednn, backend_openblas; /* cudnn is a module (module.h) */
 
 #endif

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "backends.h"
+#include "module.h"
 
 /* A backend that this build lacks is listed all the same, so that whoever asks for it reads why. */
 #define ABSENT(NAME, PRIORITY)                                                                                        \
@@ -12,9 +13,15 @@
     }                                                                                                                 \
     const struct backend backend_##NAME = {.name = #NAME, .priority = PRIORITY, .probe = NAME##_absent};
 
-#ifndef HAVE_cudnn
-ABSENT(cudnn, 30)
-#endif
+/* It stands for a module; backend_at gives the module's own where it can be opened. */
+static int cudnn_probe(char *about, size_t size, struct error *why)
+{
+    const struct backend *backend = module_backend("cudnn", why);
+    snprintf(about, size, "not built in");
+    return backend ? backend->probe(about, size, why) : -1;
+}
+static const struct backend backend_cudnn = {.name = "cudnn", .priority = 30, .probe = cudnn_probe};
+
 #ifndef HAVE_onednn
 ABSENT(onednn, 20)
 #endif
@@ -32,7 +39,11 @@ enum { BACKENDS = sizeof backends / sizeof *backends };
 
 const struct backend *backend_at(int index)
 {
-    return index >= 0 && index < BACKENDS ? backends[index] : NULL;
+    struct error why; /* the stand-in's probe tells it */
+    if (index < 0 || index >= BACKENDS)
+        return NULL;
+    const struct backend *loaded = backends[index] == &backend_cudnn ? module_backend("cudnn", &why) : NULL;
+    return loaded ? loaded : backends[index];
 }
 
 static const struct backend *find_best(struct error *why)
@@ -42,7 +53,7 @@ static const struct backend *find_best(struct error *why)
         char about[256];
         struct error reason;
         if (!backends[i]->probe(about, sizeof about, &reason))
-            return backends[i];
+            return backend_at(i);
         size_t length = strlen(reasons);
         snprintf(reasons + length, sizeof reasons - length, "%s%.240s", i ? "; " : "", reason.text);
     }
@@ -59,7 +70,7 @@ const struct backend *backend_find(const char *name, struct error *why)
         if (!strcmp(name, backends[i]->name)) {
             char about[256];
             if (!backends[i]->probe(about, sizeof about, why))
-                return backends[i];
+                return backend_at(i);
             error_in(why, "--tower %s", name);
             return NULL;
         }
@@ -70,9 +81,28 @@ const struct backend *backend_find(const char *name, struct error *why)
     return NULL;
 }
 
+const struct backend *backend_open(const char *name, int threads, int node_rank, struct device_place *place,
+                                   struct error *why)
+{
+    const struct backend *backend = backend_find(name, why);
+    *place = (struct device_place){0};
+    if (!backend || backend->set_threads(threads, why))
+        return NULL;
+    int status = backend->device ? backend->device->choose(node_rank, place, why)
+                                 : backend->probe(place->about, sizeof place->about, why);
+    return status ? NULL : backend;
+}
+
 enum convolution_choice convolution_choice_find(const char *name)
 {
     if (!strcmp(name, "direct"))
         return CONVOLUTION_DIRECT;
     return strcmp(name, "winograd") ? CONVOLUTION_AUTO : CONVOLUTION_WINOGRAD;
+}
+
+enum precision precision_find(const char *name)
+{
+    if (!strcmp(name, "bf16"))
+        return PRECISION_BF16;
+    return strcmp(name, "tf32") ? PRECISION_FP32 : PRECISION_TF32;
 }

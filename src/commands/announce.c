@@ -10,7 +10,7 @@
 
 /* What a rank says of itself. */
 struct introduction {
-    char host[64], tower[32], about[128];
+    char host[64], tower[32], about[160];
     int node, shared;
     int cores, allowed; /* of the node; that this rank may use (mpirun binds ranks to cores) */
     int node_size;
@@ -26,7 +26,7 @@ static void introduce(const struct run *run, struct introduction *mine)
     mine->allowed = sched_getaffinity(0, sizeof allowed, &allowed) ? mine->cores : CPU_COUNT(&allowed);
     memcpy(mine->host, run->world->host, sizeof mine->host);
     snprintf(mine->tower, sizeof mine->tower, "%s", run->backend->name); /* auto may choose another one elsewhere */
-    memcpy(mine->about, run->about, sizeof mine->about);
+    memcpy(mine->about, run->place.about, sizeof mine->about);
 }
 
 /* Threads that share a core wait for each other: the commonest way to a slow run. */
@@ -53,6 +53,18 @@ static void print_ranks(const struct run *run, const struct introduction *ranks)
         printf("  rank %-9s on %s: %s tower, %s\n", range, ranks[first].host, ranks[first].tower, ranks[first].about);
         warn_of_threads(run, &ranks[first]);
     }
+}
+
+/* What `auto` would rather have taken, and why it could not. */
+static void print_passed_by(const struct run *run)
+{
+    char about[256];
+    struct error why;
+    if (strcmp(run->options->tower, "auto"))
+        return;
+    for (int i = 0; backend_at(i) && backend_at(i) != run->backend; i++)
+        if (backend_at(i)->probe(about, sizeof about, &why))
+            printf("  tower          no %s: %s\n", backend_at(i)->name, why.text);
 }
 
 static void print_options(const struct run *run)
@@ -112,6 +124,26 @@ static void print_ways(const struct run *run)
         printf(" %s\n", *run->state.convolutions ? run->state.convolutions : "one way each");
 }
 
+static const char *exchange_name(const struct run *run)
+{
+    static const char *const names[] = {[EXCHANGE_NONE] = "no other ranks", [EXCHANGE_HOST] = "in host memory",
+                                        [EXCHANGE_MPI] = "by MPI, in the GPUs' memory", [EXCHANGE_NCCL] = "by NCCL"};
+    return names[run->exchange];
+}
+
+/* What only a device has. */
+static void print_device(const struct run *run)
+{
+    const struct options *o = run->options;
+    if (!run->backend->device)
+        return;
+    printf("  device         %s, %s; gradients meet %s (%s)\n", o->precision, o->no_graph ? "launched piece by piece" :
+           "a step is a graph", exchange_name(run), run->exchange_why);
+    printf("  images         %s\n", run->ahead.data);
+    if (run->shares)
+        printf("  warning        ranks share a GPU: without NVIDIA's MPS (nvidia-cuda-mps-control -d) they take turns\n");
+}
+
 static void print_run(const struct run *run, const struct introduction *ranks)
 {
     const struct options *o = run->options;
@@ -119,6 +151,7 @@ static void print_run(const struct run *run, const struct introduction *ranks)
     printf("cifar10_mpi %s: %d rank%s on %d node%s, %s\n", VERSION, world->size, world->size > 1 ? "s" : "",
            world->nodes, world->nodes > 1 ? "s" : "", world->library);
     print_ranks(run, ranks);
+    print_passed_by(run);
     printf("  threads        %" PRId64 " of the tower and %" PRId64 " of the loader a rank\n", o->threads, o->loader_threads);
     printf("  batch          %d = %d x %" PRId64 ", %d slice%s a rank, %s%s\n", run->global_batch, world->size, o->batch_size,
            run->slices, run->slices > 1 ? "s" : "",
@@ -131,6 +164,7 @@ static void print_run(const struct run *run, const struct introduction *ranks)
            run->dataset.classes, run->dataset.memory.shared ? "a node" : "a rank");
     print_model(run);
     print_ways(run);
+    print_device(run);
     printf("  train-dir      %s: %s%s, step %" PRIu64 " of %" PRIu64 "\n", o->train_dir,
            run->resumed_from[0] ? "continues " : "a new run", run->resumed_from, run->state.step, run->last_step);
     print_options(run);

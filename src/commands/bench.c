@@ -17,8 +17,7 @@ static int choose(struct bench *b, struct error *why)
     const struct options *o = b->options;
     int64_t ranks = b->world->size;
     b->model = model_find(o->model, why);
-    if (!b->model || !(b->backend = backend_find(o->tower, why)) ||
-        b->backend->probe(b->about, sizeof b->about, why) || b->backend->set_threads((int)o->threads, why))
+    if (!b->model || !(b->backend = backend_open(o->tower, (int)o->threads, b->world->node_rank, &b->place, why)))
         return -1;
     b->slices = o->slices ? (int)(o->slices / ranks) : 1;
     if (b->slices < 1 || o->slices % ranks || o->batch_size % b->slices || (b->slices & (b->slices - 1)))
@@ -46,7 +45,10 @@ static int take_memory(struct bench *b, struct error *why)
 {
     size_t values = (size_t)b->slice * shape_size(b->net.input), parameters = b->net.parameters;
     struct tower_request request = {.backend = b->backend, .net = &b->net, .batch = b->slice, .training = true,
-                                    .convolution = convolution_choice_find(b->options->conv)};
+                                    .convolution = convolution_choice_find(b->options->conv),
+                                    .precision = precision_find(b->options->precision),
+                                    .workspace = (size_t)b->options->workspace_mib << 20,
+                                    .deterministic = b->options->deterministic};
     if (tower_init(&b->tower, &request, why) ||
         !(b->images = memory_new(values, sizeof *b->images, "the batch", why)) ||
         !(b->labels = memory_new((size_t)b->slice, sizeof *b->labels, "the labels", why)) ||

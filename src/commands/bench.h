@@ -34,7 +34,7 @@ struct bench {
     const struct world *world;
     const struct model *model;
     const struct backend *backend;
-    char about[128];
+    struct device_place place;
     struct net net;
     struct tower tower;
     int slices, slice; /* of this rank, a step; images a slice */

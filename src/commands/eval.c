@@ -40,10 +40,9 @@ struct found {
 
 static int choose(struct evaluation *e, struct error *why)
 {
-    char about[128];
-    e->backend = backend_find(e->options->tower, why);
-    if (!e->backend || e->backend->probe(about, sizeof about, why) ||
-        e->backend->set_threads((int)e->options->threads, why))
+    struct device_place place;
+    e->backend = backend_open(e->options->tower, (int)e->options->threads, e->world->node_rank, &place, why);
+    if (!e->backend)
         return -1;
     e->examples = e->options->num_examples ? e->options->num_examples : e->dataset.count;
     if (e->examples > e->dataset.count)
@@ -106,7 +105,8 @@ static int lay_out(struct evaluation *e, const struct found *found, struct error
                          e->dataset.height, e->dataset.width, model->height, model->width, model->name);
     size_t batch = (size_t)o->batch_size, parameters = e->net.parameters;
     struct tower_request request = {.backend = e->backend, .net = &e->net, .batch = (int)batch,
-                                    .convolution = convolution_choice_find(o->conv)};
+                                    .convolution = convolution_choice_find(o->conv),
+                                    .precision = precision_find(o->precision)};
     if (tower_init(&e->tower, &request, why) ||
         !(e->parameters = memory_new(parameters, sizeof(float), "the parameters", why)) ||
         !(e->shadows = memory_new(parameters, sizeof(float), "the shadows", why)) ||

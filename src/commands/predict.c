@@ -59,11 +59,11 @@ static int lay_out(struct predictor *p, struct error *why)
 
 static int make_tower(struct predictor *p, struct error *why)
 {
-    char about[128];
-    struct tower_request request = {.backend = backend_find(p->options->tower, why), .net = &p->net, .batch = 1,
-                                    .convolution = convolution_choice_find(p->options->conv)};
-    if (!request.backend || request.backend->probe(about, sizeof about, why) ||
-        request.backend->set_threads((int)p->options->threads, why) || tower_init(&p->tower, &request, why))
+    struct device_place place;
+    struct tower_request request = {.backend = backend_open(p->options->tower, (int)p->options->threads, 0, &place, why),
+                                    .net = &p->net, .batch = 1, .convolution = convolution_choice_find(p->options->conv),
+                                    .precision = precision_find(p->options->precision)};
+    if (!request.backend || tower_init(&p->tower, &request, why))
         return -1;
     p->input = memory_new(shape_size(p->net.input), sizeof *p->input, "an image", why);
     p->logits = memory_new((size_t)p->net.classes, sizeof *p->logits, "the logits", why);

@@ -174,7 +174,7 @@ static int save_with_provenance(struct run *run, struct error *why)
     int count = 0;
     bool is_default;
     snprintf(values[0], sizeof values[0], "%s", VERSION);
-    snprintf(values[1], sizeof values[1], "%s", run->about);
+    snprintf(values[1], sizeof values[1], "%s", run->place.about);
     snprintf(values[2], sizeof values[2], "%s", run->world->library);
     snprintf(values[3], sizeof values[3], "%d", run->world->size);
     snprintf(values[4], sizeof values[4], "%d", run->world->nodes);

@@ -15,8 +15,8 @@ static int plan_slices(struct run *run, struct error *why)
         return error_set(why, "--batch-size %lld on %lld ranks: a global batch above %d is not supported",
                          (long long)o->batch_size, (long long)ranks, INT32_MAX / 2);
     run->global_batch = (int)global;
-    run->tree = o->slices > 0;
-    int64_t slices = run->tree ? o->slices : ranks, mine = slices / ranks;
+    run->tree = o->slices > 0 || !strcmp(o->allreduce, "tree");
+    int64_t slices = o->slices > 0 ? o->slices : ranks, mine = slices / ranks;
     if (slices % ranks || global % slices || (ranks > 1 && (mine & (mine - 1))))
         return error_set(why,
                          "--slices %lld does not fit %lld ranks with a global batch of %lld: it must divide the global "
@@ -32,11 +32,8 @@ static int choose(struct run *run, struct error *why)
     run->model = model_find(run->options->model, why);
     if (!run->model)
         return -1;
-    run->backend = backend_find(run->options->tower, why);
-    if (!run->backend || run->backend->probe(run->about, sizeof run->about, why) ||
-        run->backend->set_threads((int)run->options->threads, why))
-        return -1;
-    return plan_slices(run, why);
+    run->backend = backend_open(run->options->tower, (int)run->options->threads, run->world->node_rank, &run->place, why);
+    return run->backend ? plan_slices(run, why) : -1;
 }
 
 /* The net, and memory for its state. */
@@ -58,7 +55,10 @@ static struct tower_request tower_wanted(const struct run *run)
                                   .net = &run->net,
                                   .batch = run->global_batch / run->world->size / run->slices,
                                   .training = true,
-                                  .convolutions = run->ways.choices};
+                                  .convolutions = run->ways.choices,
+                                  .precision = precision_find(run->options->precision),
+                                  .workspace = (size_t)run->options->workspace_mib << 20,
+                                  .deterministic = run->options->deterministic || run->tree};
 }
 
 /* Rank 0: as asked for; else as the run has had it, whose bits it is to continue; else by measurement, but with --slices,
@@ -165,7 +165,8 @@ int run_open(struct run *run, const struct options *options, const struct world 
     run->options = options;
     run->world = world;
     run->started = run->saved_at = clock_seconds();
-    if (world_agree(world, choose(run, why), why) || dataset_open(&run->dataset, world, options->data, "train", why) ||
+    if (world_agree(world, choose(run, why), why) || run_check_devices(run, why) || run_choose_exchange(run, why) ||
+        dataset_open(&run->dataset, world, options->data, "train", why) ||
         world_agree(world, check_images(run, why), why) || world_agree(world, lay_out(run, why), why))
         return -1;
     begin_state(run);
@@ -175,7 +176,7 @@ int run_open(struct run *run, const struct options *options, const struct world 
         world_abort(world, why->text);
     set_last_step(run);
     if (world_agree(world, build(run, why), why) || build_reducer(run, why) ||
-        world_agree(world, start_loader(run, why), why) ||
+        (run->backend->device ? run_start_device(run, why) : world_agree(world, start_loader(run, why), why)) ||
         world_agree(world, world->rank == 0 ? run_begin(run, why) : 0, why) || run_announce(run, why))
         return -1;
     run->ready = true;
@@ -186,6 +187,7 @@ void run_close(struct run *run)
 {
     struct error ignored; /* a run that failed has said why already */
     loader_free(&run->loader);
+    device_tower_free(&run->ahead);
     reducer_free(&run->reducer);
     if (run->shadows)
         run->backend->memory_free(run->shadows);

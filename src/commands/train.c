@@ -68,30 +68,68 @@ static int step_gradients(struct run *run, const float **sums, struct error *why
     return reducer_finish(&run->reducer, sums, why);
 }
 
+static int diverged(const struct run *run, struct error *why)
+{
+    error_set(why, "step %" PRIu64 ": the loss is not a finite number: the model has diverged; nothing was saved "
+              "since step %" PRIu64 "; try a lower --learning-rate", run->state.step, run->saved_step);
+    return ALL_FAILED;
+}
+
+/* The step is done: where the run is now. */
+static void advance(struct run *run)
+{
+    run->state.step++;
+    run->state.position += (uint64_t)run->global_batch;
+}
+
 static int train_step(struct run *run, struct step *step, struct error *why)
 {
     const float *sums;
     if (step_gradients(run, &sums, why))
         return -1;
     const float *tail = sums + run->net.parameters;
-    if (tail[PARCEL_FAULT] > 0 || !isfinite(tail[PARCEL_LOSS])) {
-        error_set(why, "step %" PRIu64 ": the loss is not a finite number: the model has diverged; nothing was saved "
-                  "since step %" PRIu64 "; try a lower --learning-rate", run->state.step, run->saved_step);
-        return ALL_FAILED;
-    }
+    if (tail[PARCEL_FAULT] > 0 || !isfinite(tail[PARCEL_LOSS]))
+        return diverged(run, why);
     float samples = tail[PARCEL_COUNT];
     step->rate = schedule_rate(&run->schedule, run->state.position);
     if (tower_update(&run->tower, sums, samples, step->rate, &step->penalty, why))
         return -1;
-    run->state.step++;
-    run->state.position += (uint64_t)run->global_batch;
     step->cross_entropy = tail[PARCEL_LOSS] / samples;
     step->precision = tail[PARCEL_CORRECT] / samples;
     step->stop = tail[PARCEL_STOP] > 0;
     if (run->world->rank > 0)
         return 0;
-    float decay = ema_decay((float)run->options->ema_decay, run->state.step);
+    float decay = ema_decay((float)run->options->ema_decay, run->state.step + 1);
     return run->backend->ema(run->shadows, run->tower.parameters, run->net.parameters, decay, why);
+}
+
+/* `count` steps by a device, which is asked only then how they were. */
+static int train_ahead(struct run *run, struct step *steps, int count, struct error *why)
+{
+    struct device_result results[DEVICE_AHEAD];
+    uint64_t step = run->state.step;
+    for (int i = 0; i < count; i++) {
+        struct device_pass pass = {.step = step + (uint64_t)i, .stop = stop_asked != 0};
+        pass.position = run->state.position + (uint64_t)i * (uint64_t)run->global_batch;
+        pass.rate = steps[i].rate = schedule_rate(&run->schedule, pass.position);
+        pass.ema_decay = ema_decay((float)run->options->ema_decay, pass.step + 1);
+        if (device_tower_step(&run->ahead, &pass, why))
+            return -1;
+    }
+    if (run->backend->device->results(&run->tower.plan, step + (uint64_t)count, count, results, why))
+        return -1;
+    for (int i = 0; i < count; i++) {
+        const struct device_result *r = &results[i];
+        if (r->fault > 0 || !isfinite(r->loss)) {
+            run->state.step = r->step - 1;
+            return diverged(run, why);
+        }
+        steps[i].cross_entropy = r->loss / r->count;
+        steps[i].precision = r->correct / r->count;
+        steps[i].penalty = r->penalty;
+        steps[i].stop = r->stop > 0;
+    }
+    return 0;
 }
 
 /* From the first loss on. The tutorial's starts at 0, and so shows a loss for its first dozens of steps that never was. */
@@ -128,8 +166,8 @@ static void report_interval(struct run *run, const struct step *step, struct tal
     report_step(&run->report, &interval);
 }
 
-/* Rank 0: averages, log line, progress, a checkpoint by time. */
-static int after_step(struct run *run, const struct step *step, struct tally *tally, struct error *why)
+/* Rank 0: averages, log line, progress. */
+static void after_step(struct run *run, const struct step *step, struct tally *tally)
 {
     struct checkpoint *state = &run->state;
     double total = step->cross_entropy + step->penalty;
@@ -143,13 +181,18 @@ static int after_step(struct run *run, const struct step *step, struct tally *ta
         report_interval(run, step, tally);
     report_progress(&run->report, state->step, run->last_step, (double)state->position / (double)run->dataset.count,
                     state->total_loss_average);
+}
+
+/* Rank 0: a checkpoint by time. */
+static int save_if_due(struct run *run, struct error *why)
+{
     if (clock_seconds() - run->saved_at < (double)run->options->checkpoint_secs)
         return 0;
     struct error save;
     if (run_collect(run, why))
         return -1;
     if (run_save(run, &save)) /* the next one is tried when it is due */
-        report_line(&run->report, "no checkpoint at step %" PRIu64 ": %s; training goes on", state->step, save.text);
+        report_line(&run->report, "no checkpoint at step %" PRIu64 ": %s; training goes on", run->state.step, save.text);
     run->saved_at = clock_seconds();
     return 0;
 }
@@ -168,20 +211,44 @@ static int check_parity(struct run *run, struct error *why)
     return status == PARITY_DIFFERS ? ALL_FAILED : status;
 }
 
+static void at_most(uint64_t *number, uint64_t limit)
+{
+    *number = *number < limit ? *number : limit;
+}
+
+/* Steps that are made before anybody looks at them: to a device they are given ahead, up to the next log line or parity
+ * check. */
+static int steps_at_once(const struct run *run)
+{
+    uint64_t step = run->state.step, steps = run->last_step - step;
+    uint64_t log = (uint64_t)run->options->log_frequency, parity = (uint64_t)run->options->parity_steps;
+    at_most(&steps, run->backend->device ? DEVICE_AHEAD : 1);
+    at_most(&steps, log - step % log);
+    if (parity)
+        at_most(&steps, parity - step % parity);
+    return (int)steps;
+}
+
 static int train_steps(struct run *run, bool *stopped, struct error *why)
 {
     struct tally tally = {.started = clock_seconds()};
     *stopped = false;
     while (run->state.step < run->last_step && !*stopped) {
-        struct step step;
-        int status = train_step(run, &step, why);
+        struct step steps[DEVICE_AHEAD];
+        int count = steps_at_once(run);
+        int status = run->backend->device ? train_ahead(run, steps, count, why) : train_step(run, steps, why);
+        for (int i = 0; !status && i < count; i++) {
+            advance(run);
+            *stopped = *stopped || steps[i].stop;
+            if (run->world->rank == 0)
+                after_step(run, &steps[i], &tally);
+        }
         if (!status)
             status = check_parity(run, why);
         if (status)
             return status;
-        if (run->world->rank == 0 && after_step(run, &step, &tally, why))
+        if (run->world->rank == 0 && save_if_due(run, why))
             return -1;
-        *stopped = step.stop;
     }
     return 0;
 }

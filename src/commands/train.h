@@ -19,11 +19,15 @@ struct run {
     const struct model *model;
     struct net net;
     const struct backend *backend;
-    char about[128]; /* the backend's library and version */
+    struct device_place place;
     struct convolution_ways ways;
     struct tower tower;
     struct reducer reducer;
-    struct loader loader;
+    struct loader loader;    /* of a CPU tower */
+    struct device_tower ahead; /* of a tower on a device */
+    enum exchange exchange;
+    const char *exchange_why; /* why that one was chosen */
+    bool shares;             /* several ranks have one device */
     struct schedule schedule;
     int global_batch;
     int slices; /* of this rank, a step */
@@ -53,6 +57,12 @@ int run_begin(struct run *run, struct error *why);
 int run_collect(struct run *run, struct error *why);
 /* Rank 0 only. Writes a checkpoint of what was collected, then removes what --keep does not keep. */
 int run_save(struct run *run, struct error *why);
+
+/* Collective. Whether each rank has a device of its own, where the backend has devices; how gradients meet (devices.c). */
+int run_check_devices(struct run *run, struct error *why);
+int run_choose_exchange(struct run *run, struct error *why);
+/* Collective. The tower's steps on its device. */
+int run_start_device(struct run *run, struct error *why);
 
 /* Collective. Rank 0 prints what runs where. */
 int run_announce(struct run *run, struct error *why);

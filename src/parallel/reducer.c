@@ -302,3 +302,16 @@ int reducer_finish(struct reducer *reducer, const float **parcel, struct error *
     *parcel = reducer->state->sums;
     return status;
 }
+
+void *reducer_memory(const struct reducer *reducer, size_t *bytes)
+{
+    const struct reducer_state *s = reducer->state;
+    *bytes = reducer->leaves.shared ? reducer->leaves.bytes : (size_t)s->held * s->length * sizeof(float);
+    return reducer->leaves.data;
+}
+
+int reducer_sum(const struct reducer *reducer, float *parcel, struct error *why)
+{
+    return mpi_check(MPI_Allreduce(MPI_IN_PLACE, parcel, (int)parcel_end(reducer), MPI_FLOAT, MPI_SUM, MPI_COMM_WORLD),
+                     "MPI_Allreduce in a device's memory", why);
+}

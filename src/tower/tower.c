@@ -12,11 +12,19 @@ int tower_init(struct tower *tower, const struct tower_request *request, struct 
     tower->backend = request->backend;
     tower->net = request->net;
     struct plan_request plan = {.net = request->net, .batch = request->batch, .training = request->training,
-                                .convolution = request->convolution, .convolutions = request->convolutions};
+                                .convolution = request->convolution, .convolutions = request->convolutions,
+                                .precision = request->precision, .workspace = request->workspace,
+                                .deterministic = request->deterministic};
+    if (request->precision != PRECISION_FP32 && !request->backend->device)
+        return error_set(why, "the %s tower computes in fp32 only", request->backend->name);
     if (request->backend->plan(&tower->plan, &plan, why))
         return error_in(why, "the %s tower for a batch of %d", request->backend->name, request->batch);
-    tower->parameters = request->backend->memory_allocate(request->net->parameters, "the parameters", why);
-    return tower->parameters ? 0 : -1;
+    size_t parameters = request->net->parameters;
+    tower->parameters = request->backend->memory_allocate(parameters, "the parameters", why);
+    if (!tower->parameters || !request->training || !request->backend->device)
+        return tower->parameters ? 0 : -1;
+    tower->gradients = request->backend->memory_allocate(parameters + PARCEL_SLOTS, "the gradients", why);
+    return tower->gradients ? 0 : -1;
 }
 
 void tower_free(struct tower *tower)
@@ -26,6 +34,8 @@ void tower_free(struct tower *tower)
     tower->backend->plan_free(&tower->plan);
     if (tower->parameters)
         tower->backend->memory_free(tower->parameters);
+    if (tower->gradients)
+        tower->backend->memory_free(tower->gradients);
     memset(tower, 0, sizeof *tower);
 }
 
@@ -75,11 +85,22 @@ static int forward(struct tower *tower, const struct batch *batch, struct loss_s
     return status;
 }
 
+/* A stage's slice of the gradient is complete; from a device it comes to the parcel first. */
+static int bring_slice(const struct tower *tower, const struct stage *stage, float *parcel, struct error *why)
+{
+    const struct net_layer *first = &tower->net->layers[stage->first], *last = &tower->net->layers[stage->last];
+    size_t from = first->weights, end = last->biases + last->bias_count;
+    if (!tower->gradients)
+        return 0;
+    return tower->backend->memory_download(parcel + from, tower->gradients + from, end - from, why);
+}
+
 int tower_gradients(struct tower *tower, const struct batch *batch, struct reducer *reducer, float *parcel,
                     struct error *why)
 {
     struct plan *plan = &tower->plan;
     struct loss_sums sums;
+    float *gradients = tower->gradients ? tower->gradients : parcel;
     if (forward(tower, batch, &sums, why))
         return -1;
     float *tail = parcel + tower->net->parameters;
@@ -90,7 +111,7 @@ int tower_gradients(struct tower *tower, const struct batch *batch, struct reduc
     for (int i = plan->stage_count - 1; i >= 0; i--) {
         struct stage *stage = &plan->stages[i];
         double before = clock_seconds();
-        if (stage->backward(stage, parcel, why))
+        if (stage->backward(stage, gradients, why) || bring_slice(tower, stage, parcel, why))
             return error_in(why, "stage %s, backward", stage->name);
         tower->times[i].backward += clock_seconds() - before;
         if (reducer_ready(reducer, tower->net->layers[stage->first].weights, why))
@@ -134,6 +155,10 @@ int tower_update(struct tower *tower, const float *gradients, float samples, flo
                  struct error *why)
 {
     double before = clock_seconds();
+    if (tower->gradients && tower->backend->memory_upload(tower->gradients, gradients, tower->net->parameters, why))
+        return -1;
+    if (tower->gradients)
+        gradients = tower->gradients;
     if (update_layers(tower, gradients, 1.0f / samples, rate, penalty, why))
         return -1;
     tower->update_seconds += clock_seconds() - before;

@@ -108,7 +108,7 @@ static inline void rig_open_plan(struct rig *rig, const struct backend *backend,
 static inline void rig_open_model(struct rig *rig, const struct subject *subject, const struct model *model,
                                   int channels, int classes, int batch, bool training)
 {
-    struct plan_request request = {.batch = batch, .training = training, .input_gradient = training,
+    struct plan_request request = {.batch = batch, .training = training, .input_gradient = training, .deterministic = true,
                                    .convolution = subject->convolution};
     rig_open_plan(rig, subject->backend, model, channels, classes, request);
 }

@@ -78,10 +78,10 @@ static void make_step(struct run *run, int step)
     for (int i = plan->stage_count - 1; i >= 0; i--)
         must(plan->stages[i].backward(&plan->stages[i], run->gradients, &why), &why);
     must(tower_get_parameters(&run->tower, outcome->before, &why), &why);
-    must(tower_update(&run->tower, run->gradients, STEP_BATCH, 0.1f, &outcome->penalty, &why), &why);
+    must(backend->memory_download(outcome->sums, run->gradients, count, &why), &why);
+    must(tower_update(&run->tower, outcome->sums, STEP_BATCH, 0.1f, &outcome->penalty, &why), &why);
     must(backend->ema(run->shadows, run->tower.parameters, count, ema_decay(0.9999f, (uint64_t)step), &why), &why);
     must(tower_get_parameters(&run->tower, outcome->updated, &why), &why);
-    must(backend->memory_download(outcome->sums, run->gradients, count, &why), &why);
     must(backend->memory_download(outcome->average, run->shadows, count, &why), &why);
 }
 

@@ -38,6 +38,11 @@ $(FAKE)/libnccl.so.2: $(call fake_objects,nccl) $(FAKE)/libcudart.so.13
 $(FAKE)/libcudnn.so.9: $(call fake_objects,$(patsubst $(FAKE_DIR)/%.c,%,$(wildcard $(FAKE_DIR)/cudnn*.c))) $(FAKE)/libcudart.so.13
 	$(fake_link) -L$(FAKE) -l:libcudart.so.13 -lopenblas -lm
 
+# An MPI that knows devices, loaded before the real one.
+fakecuda: $(FAKE)/mpi_cuda.so
+$(FAKE)/mpi_cuda.so: $(FAKE_DIR)/mpi_cuda.c $(FAKE)/libcudart.so.13
+	$(MPICC) $(fake_cflags) -fvisibility=default -shared -o $@ $< -L$(FAKE) -l:libcudart.so.13
+
 # The test's programs, with the fakes' folder in their run path.
 fake_program = $(FAKE_CC) $(fake_cflags) -MMD -MP -o $@ $(filter %.c %.o,$^) -L$(FAKE) -Wl,-rpath,'$$ORIGIN/../../fakecuda' \
   -l:libcudart.so.13 -l:libcublas.so.13 -l:libnccl.so.2 -lcmocka -lm
@@ -53,4 +58,10 @@ $(FAKE)/referee.cu.o: $(FAKE_DIR)/referee.cu
 	$(NVCC) -ccbin $(FAKE_CC) -gencode=arch=compute_90,code=sm_90 -O2 -Xcompiler -fPIC,-fno-exceptions,-fno-threadsafe-statics,-fno-rtti -c -o $@ $<
 endif
 
--include $(wildcard $(FAKE)/*.d $(FAKE_TESTS:=.d))
+# The kernels' own: their twins against the CPU's towers, without the referee.
+KERNEL_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard $(FAKE_DIR)/test_kernels*.c))
+$(KERNEL_TESTS): $(BUILD)/tests/fakecuda/%: $(FAKE_DIR)/%.c $(FAKE)/twins.o $(LIBRARY)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) $(cudnn_flags) -Itests -I$(FAKE_DIR) -Isrc/backends/cudnn -MMD -MP $(LDFLAGS_ALL) -o $@ $(filter %.c %.o,$^) $(LIBRARY) -lcmocka $(LIBS)
+
+-include $(wildcard $(FAKE)/*.d $(FAKE_TESTS:=.d) $(KERNEL_TESTS:=.d))

@@ -79,7 +79,7 @@ refused "a negative batch" "--batch-size '-4' is not a whole number from 1 to" t
 refused "no steps" "--max-steps '0' is not a whole number from 1 to" train --max-steps 0
 refused "a rate that is no number" "--learning-rate 'fast' is not a number" train --learning-rate fast
 refused "slices that do not fit" "--slices 4 does not fit 3 ranks" train --slices 4
-refused "cudnn where it is not built" "--tower cudnn: this build has no cudnn backend" train --tower cudnn
+refused "cudnn where there is no GPU" "--tower cudnn: (there is no module|there is no NVIDIA driver|the driver finds no GPU)" train --tower cudnn
 refused "an unknown tower" "--tower 'abacus' is none of auto" train --tower abacus
 refused "an unknown model" "--model other: there is no such model .*tutorial" train --model other
 refused "an unknown flag" "train has no flag --frobnicate" train --frobnicate

@@ -33,7 +33,7 @@ says() { # PATTERN COMMAND...
     output=$("${@:2}" 2>&1) && grep -qE -- "$pattern" <<< "$output" || { echo "$output"; return 1; }
 }
 check "make info names the backends" says 'backend +openblas: built in' build info
-check "and why another is not there" says 'backend +cudnn: not built in: .+' build info
+check "and why another is not there" says 'backend +cudnn: not built in: needs nvcc' build info CUDA_HOME=/nonexistent NVCC=no-nvcc
 check "make help lists the targets" says '^make test .+' build help
 
 check "BACKENDS=openblas builds beside it" build BACKENDS=openblas BUILD=build/plain
@@ -43,7 +43,7 @@ linked() { # with a library of the first name, and none of the second
 check "with OpenBLAS, without oneDNN" linked openblas dnnl
 check "make info says that it was left out" says 'onednn: not built in: left out by BACKENDS' \
     build info BACKENDS=openblas
-refuses_cudnn() { ! build BACKENDS=cudnn > "$tmp/said" 2>&1 && grep -E "cudnn was asked for, but .+" "$tmp/said"; }
+refuses_cudnn() { ! build BACKENDS=cudnn CUDA_HOME=/nonexistent NVCC=no-nvcc > "$tmp/said" 2>&1 && grep -E "cudnn was asked for, but .+" "$tmp/said"; }
 check "a backend that cannot be built is named" refuses_cudnn
 
 reproduced() { /usr/bin/python3 scripts/winograd.py | diff - src/backends/onednn/winograd_transforms.h; }

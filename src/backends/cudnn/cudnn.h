@@ -36,6 +36,7 @@ struct library {
     size_t workspace_limit; /* bytes, of one operation */
     void *workspace;        /* workspace_bytes, shared by all operations: they run one after another */
     size_t workspace_bytes;
+    void *cublas_workspace;
 };
 
 int library_open(struct library *library, const struct plan_request *request, struct error *why);
@@ -52,6 +53,11 @@ size_t element_bytes(const struct library *library);
 /* Zeroed device memory; a failure says how much was asked for and how much is free. */
 void *device_new(size_t bytes, const char *what, struct error *why);
 void device_free(void *memory);
+/* The backend's (struct backend). */
+float *cudnn_allocate(size_t count, const char *what, struct error *why);
+void cudnn_free(float *memory);
+int cudnn_upload(float *to, const float *from, size_t count, struct error *why);
+int cudnn_download(float *to, const float *from, size_t count, struct error *why);
 
 /* ---- launch.c: the kernels of our own ---- */
 
@@ -71,22 +77,24 @@ enum convolution_pass { PASS_FORWARD, PASS_INPUT, PASS_WEIGHTS, PASSES };
 
 /* One of the plans that cuDNN offers for a pass. */
 struct engine {
-    cudnnBackendDescriptor_t plan; /* finalised; NULL: none */
+    cudnnBackendDescriptor_t config, plan; /* finalised */
     size_t workspace;
-    char name[48]; /* "engine 44, tensor cores, deterministic": for the log */
+    unsigned notes; /* a bit each, 1 << CUDNN_NUMERICAL_NOTE_* */
+    char name[64];  /* "engine 44, tensor cores, not deterministic": for the log */
 };
 
 enum { ENGINES_MAX = 16 };
 
 /* A convolution of `batch` images, SAME padding as the layer has it. x (N,H,W,x_channels): the layer's channels, padded with
- * zero channels where that helps (x_channels). The forward pass adds the bias (float, or bfloat16 with bfloat16 activations) and
- * applies the layer's ReLU. Filter (K,R,S,x_channels), its gradient in the same type. */
+ * zero channels where that helps. The forward pass adds the bias (in the activations' type, aligned to 4 bytes) and applies the
+ * layer's ReLU. Filter (K,R,S,x_channels) in the activations' type. */
 struct convolution {
     const struct library *library;
     const struct net_layer *layer;
     int batch, x_channels;
     struct engine engines[PASSES][ENGINES_MAX]; /* those that fit precision, determinism and workspace, best guess first */
     int engine_count[PASSES], chosen[PASSES];
+    bool dfilter_half; /* the filter's gradient is bfloat16, as cuDNN 9 has it where x and dy are; else float */
     void *own;
 };
 
@@ -100,12 +108,14 @@ struct convolution_request {
 int convolution_init(struct convolution *c, const struct library *library, const struct convolution_request *request,
                      struct error *why);
 /* Chooses each pass's fastest engine by running them on the memory given (x, y... of the right sizes, contents no matter). After
- * the workspace was taken. Without it the first is taken. */
+ * the workspace was taken. Without it the first is taken, and with library->deterministic in any case: another run would choose
+ * others, and come to other bits. */
 struct convolution_memory {
     void *x, *filter, *y, *dx, *dfilter, *dy;
     const void *bias;
 };
 int convolution_choose(struct convolution *c, const struct convolution_memory *memory, struct error *why);
+/* Enqueues a pass. Host memory is allocated only where something lies elsewhere than in the run before. */
 int convolution_run(struct convolution *c, enum convolution_pass pass, const struct convolution_memory *memory,
                     struct error *why);
 size_t convolution_workspace(const struct convolution *c); /* the largest of any engine */

@@ -1,11 +1,15 @@
 /* The kernels of our own: what no library fuses, or does in the right way.
  *
- * Each takes one struct by value. Its text is in kernels.inc, written once: nvcc compiles it for the device (kernels.cu), and
- * gcc for the tests, where the same functions run on the CPU. A kernel is a row of phases: phase p of all threads of a block
- * ends before phase p + 1 of any of them begins, and what one phase leaves to the next lies in the block's shared memory. Blocks
- * know nothing of each other.
+ * Each takes one struct by value. Its text is in kernels.inc, written once: nvcc compiles it for the device (kernels.cu),
+ * and gcc for the tests, where the same functions run on the CPU. Its work falls into tiles, which the blocks take one
+ * after another: any number of blocks is right, and results do not depend on it (but for the parts of a penalty). A tile
+ * is a row of phases: phase p of all threads of a block ends before phase p + 1 of any of them begins, and what one phase
+ * leaves to the next lies in the block's shared memory. Blocks know nothing of each other, and nothing is added up in an
+ * order left to chance.
  *
- * Activations are (N,H,W,C), float or bfloat16 (`half`): void pointers here. Device memory throughout. */
+ * Activations are (N,H,W,C), float or bfloat16 (`half`): void pointers here. Device memory throughout. Values move four at
+ * a time where arrays are aligned to that; if not, one at a time, with the same result. There are fewer than 2^32 images,
+ * rows, pixels; and values, where a bias is added or rows change their number of channels. */
 #ifndef BACKENDS_CUDNN_KERNELS_H
 #define BACKENDS_CUDNN_KERNELS_H
 
@@ -14,19 +18,19 @@
 
 /* name, threads of a block, phases. The device function is kernel_<name>, its arguments struct <name>_arguments. */
 #define KERNELS(KERNEL)                                                                                                \
-    KERNEL(distort, 256, 4)         /* a block an image */                                                             \
-    KERNEL(convert, 256, 1)         /* grid-stride, as all without a remark */                                         \
+    KERNEL(distort, 256, 6)         /* a tile is an image */                                                           \
+    KERNEL(convert, 256, 1)         /* 1,024 values, as where nothing is said */                                       \
     KERNEL(bias_relu, 256, 1)                                                                                          \
-    KERNEL(pool_forward, 256, 1)                                                                                       \
+    KERNEL(pool_forward, 256, 1)    /* a part of an image */                                                           \
     KERNEL(pool_backward, 256, 1)                                                                                      \
-    KERNEL(norm_forward, 256, 2)    /* a block several pixels of all their channels */                                 \
+    KERNEL(norm_forward, 256, 2)    /* some pixels with all their channels */                                          \
     KERNEL(norm_backward, 256, 3)                                                                                      \
-    KERNEL(mask_bias, 256, 3)       /* partial sums: a block a run of rows */                                          \
-    KERNEL(weights_forward, 256, 1)                                                                                    \
-    KERNEL(weights_backward, 256, 1)                                                                                   \
-    KERNEL(loss, 256, 3)            /* one block */                                                                    \
-    KERNEL(update, 256, 3)                                                                                             \
-    KERNEL(update_end, 256, 2)      /* one block */
+    KERNEL(mask_bias, 256, 2)       /* one part's rows of 64 channels: parts * ceil(channels / 64) tiles */            \
+    KERNEL(weights_forward, 256, 2) /* a square of 32 outputs, 32 taps */                                              \
+    KERNEL(weights_backward, 256, 2)                                                                                   \
+    KERNEL(loss, 256, 3)            /* one tile */                                                                     \
+    KERNEL(update, 256, 3)          /* a tile a block */                                                               \
+    KERNEL(update_end, 256, 3)      /* one tile */
 
 /* What a pass is about, on the device: written before each pass, read by the kernels (struct device_pass and what follows
  * from it). */
@@ -42,14 +46,13 @@ struct step_record {
     double penalty;
 };
 
-/* Image i of the batch is sample p = control->position + i of the stream: record order[(p / count) % 2][p % count] of the
- * images, or without an order record p % count (of a window). Draws and arithmetic to the bit as src/data/distort.c.
- * y (batch, crop_height, crop_width, y_channels): channels beyond the image's are 0. labels_out (batch). */
+/* Image i of the batch is sample p = control->position + i of the stream: record samples[i] of the images. Draws and arithmetic
+ * to the bit as src/data/distort.c. y (batch, crop_height, crop_width, y_channels): channels beyond the image's are 0.
+ * labels_out (batch). */
 struct distort_arguments {
-    const uint8_t *images, *labels; /* (count, height, width, channels), (count) */
-    const uint32_t *order;          /* (2, count) or NULL */
+    const uint8_t *images, *labels; /* (records, height, width, channels), (records) */
+    const uint32_t *samples;        /* (batch) */
     const struct pass_control *control;
-    uint64_t count;
     int batch, height, width, channels; /* 1 to 4 */
     int crop_height, crop_width, y_channels, half;
     void *y;
@@ -122,8 +125,9 @@ struct norm_backward_arguments {
     int half;
 };
 
-/* masked (rows, channels) = dy where y > 0 (all of dy without y), and the sums over rows in `parts` equal runs of neighbouring
- * rows: sums (parts, channels). masked may be dy; without it only sums are made. */
+/* masked (rows, channels) = dy where y > 0 (all of dy without y), and the sums over rows in `parts` runs of neighbouring
+ * rows, rows / parts (rounded up) long, the last ones perhaps shorter: sums (parts, channels). masked may be dy; without it
+ * only sums are made. */
 struct mask_bias_arguments {
     const void *dy, *y; /* y: NULL where there was no ReLU */
     void *masked;
@@ -139,7 +143,8 @@ struct weights_forward_arguments {
     int kernel, in, out, y_in, half;
 };
 
-/* The filter's gradient back, and the bias's: gradient of weights HWIO, of biases (out): the sums over parts, in their order. */
+/* The filter's gradient back, and the bias's: gradient of weights HWIO, of biases (out): the sums over parts, in a fixed
+ * order. */
 struct weights_backward_arguments {
     const void *filter; /* (out, kernel, kernel, y_in) */
     float *weights;     /* NULL: only biases (a dense layer) */
@@ -149,8 +154,8 @@ struct weights_backward_arguments {
 };
 
 /* Softmax cross-entropy as src/backends/host.c: gradient (batch, classes) = softmax - one-hot (0 beyond count); the tail of the
- * parcel: loss, correct, count, fault, stop (parallel.h). Sums in double, in the order of the images. gradient, control may be
- * NULL (evaluation, no stop). A label that is none makes the loss NaN. */
+ * parcel: loss, correct, count, fault, stop (parallel.h). Exponentials are floats, sums double, in a fixed order. gradient,
+ * control may be NULL (evaluation, no stop). A label that is none makes the loss NaN. */
 struct loss_arguments {
     const float *logits; /* (batch, classes) */
     const int32_t *labels;
@@ -159,8 +164,10 @@ struct loss_arguments {
     int batch, count, classes;
 };
 
-/* The update of optimize.h, to the bit; decay of the segments, 0 elsewhere. Nothing is changed where the tail has a fault or a
- * loss that is not finite. penalties (blocks): each block's part of decay / 2 * sum of p^2, before. */
+/* The update of optimize.h, to the bit; decay of the segments, 0 elsewhere. With a tail (parallel.h), scale is 1 / its count,
+ * and nothing is changed where it has a fault or a loss that is not finite. With a control, rate and ema_decay are the
+ * control's. Without gradients the parameters stay, and only shadows move. penalties (blocks): each block's part of
+ * decay / 2 * sum of p^2, before. */
 struct decay_segment {
     size_t first, last; /* [first, last) of the parameters */
     float decay;
@@ -168,9 +175,11 @@ struct decay_segment {
 enum { DECAY_SEGMENTS_MAX = 64 };
 struct update_arguments {
     float *parameters;
-    const float *gradients; /* a parcel: the tail is behind `count` */
+    const float *gradients; /* or NULL */
     float *shadows;         /* or NULL */
-    const struct pass_control *control;
+    const float *tail;      /* or NULL */
+    const struct pass_control *control; /* or NULL */
+    float rate, scale, ema_decay;
     double *penalties;
     size_t count;
     int segment_count;

@@ -1,0 +1,87 @@
+/* Copies between the device and pinned memory, beside the work. */
+#include "plan.h"
+
+static struct plan_state *state_of(const struct plan *plan)
+{
+    return plan->state;
+}
+
+int exchange_init(struct plan *plan, struct error *why)
+{
+    struct plan_state *s = state_of(plan);
+    for (int i = 0; i < NET_LAYERS_MAX; i++)
+        if (CUDA(cudaEventCreateWithFlags(&s->computed[i], cudaEventDisableTiming), why) ||
+            CUDA(cudaEventCreateWithFlags(&s->sent[i], cudaEventDisableTiming), why))
+            return -1;
+    return CUDA(cudaEventCreateWithFlags(&s->received, cudaEventDisableTiming), why);
+}
+
+void exchange_free(struct plan *plan)
+{
+    struct plan_state *s = state_of(plan);
+    for (int i = 0; i < NET_LAYERS_MAX; i++) {
+        if (s->computed[i])
+            cudaEventDestroy(s->computed[i]);
+        if (s->sent[i])
+            cudaEventDestroy(s->sent[i]);
+    }
+    if (s->received)
+        cudaEventDestroy(s->received);
+}
+
+int cudnn_pin(void *memory, size_t bytes, struct error *why)
+{
+    return CUDA(cudaHostRegister(memory, bytes, cudaHostRegisterDefault), why);
+}
+
+int cudnn_unpin(void *memory, struct error *why)
+{
+    return CUDA(cudaHostUnregister(memory), why);
+}
+
+/* Within a capture an event that the host waits for is a node of its own. */
+static int record_sent(struct plan_state *s, int ticket, struct error *why)
+{
+    enum cudaStreamCaptureStatus status;
+    if (CUDA(cudaStreamIsCapturing(s->library.copies, &status), why))
+        return -1;
+    unsigned flags = status == cudaStreamCaptureStatusActive ? cudaEventRecordExternal : cudaEventRecordDefault;
+    return CUDA(cudaEventRecordWithFlags(s->sent[ticket], s->library.copies, flags), why);
+}
+
+int cudnn_send(struct plan *plan, float *to, const float *from, size_t count, int ticket, struct error *why)
+{
+    struct plan_state *s = state_of(plan);
+    if (CUDA(cudaEventRecord(s->computed[ticket], s->library.stream), why) ||
+        CUDA(cudaStreamWaitEvent(s->library.copies, s->computed[ticket], 0), why) ||
+        CUDA(cudaMemcpyAsync(to, from, count * sizeof *to, cudaMemcpyDeviceToHost, s->library.copies), why))
+        return -1;
+    return record_sent(s, ticket, why);
+}
+
+int cudnn_send_end(struct plan *plan, struct error *why)
+{
+    struct plan_state *s = state_of(plan);
+    cudaEvent_t end = s->computed[NET_LAYERS_MAX - 1]; /* no ticket has it */
+    return CUDA(cudaEventRecord(end, s->library.copies), why) ||
+           CUDA(cudaStreamWaitEvent(s->library.stream, end, 0), why) ? -1 : 0;
+}
+
+int cudnn_sent(struct plan *plan, int ticket, struct error *why)
+{
+    return CUDA(cudaEventSynchronize(state_of(plan)->sent[ticket]), why);
+}
+
+int cudnn_receive(struct plan *plan, float *to, const float *from, size_t count, struct error *why)
+{
+    const struct plan_state *s = state_of(plan);
+    cudaStream_t stream = s->library.stream;
+    return CUDA(cudaMemcpyAsync(to, from, count * sizeof *to, cudaMemcpyHostToDevice, stream), why) ||
+           CUDA(cudaEventRecord(s->received, stream), why) ? -1 : 0;
+}
+
+/* Nothing was received yet: there is nothing to wait for. */
+int cudnn_received(struct plan *plan, struct error *why)
+{
+    return CUDA(cudaEventSynchronize(state_of(plan)->received), why);
+}

@@ -1,0 +1,133 @@
+/* A convolution layer: cuDNN's passes, and between its layout of the weights and the flat buffer two kernels of our own. */
+#include <stdlib.h>
+
+#include "operations.h"
+
+struct own {
+    struct convolution convolution;
+    void *filter, *dfilter; /* (K,R,S,C) */
+    void *bias;             /* in bfloat16, where activations are; else NULL */
+    float *sums;            /* of the biases' gradients, in parts */
+};
+
+static size_t rows_of(const struct operation *o)
+{
+    return (size_t)o->batch * (size_t)o->layer->out.height * (size_t)o->layer->out.width;
+}
+
+static size_t filter_count(const struct operation *o)
+{
+    const struct layer *l = &o->layer->layer;
+    return (size_t)l->outputs * (size_t)l->kernel * (size_t)l->kernel * (size_t)o->x_channels;
+}
+
+static int convolution_memory_new(struct operation *o, struct error *why)
+{
+    struct own *own = o->own;
+    size_t biases = o->layer->bias_count, parts = (size_t)bias_parts(rows_of(o));
+    if (!(own->filter = device_new(filter_count(o) * element_bytes(o->library), "a filter", why)) ||
+        (o->x_half && !(own->bias = device_new(2 * biases, "a bias in bfloat16", why))))
+        return -1;
+    if (!o->dy)
+        return 0;
+    own->dfilter = device_new(filter_count(o) * sizeof(float), "a filter's gradient", why);
+    own->sums = device_new(parts * biases * sizeof(float), "the sums of a bias", why);
+    return own->dfilter && own->sums ? 0 : -1;
+}
+
+static int layer_init(struct operation *o, struct error *why)
+{
+    struct own *own = o->own = memory_new(1, sizeof *own, "a convolution", why);
+    struct convolution_request request = {
+        .layer = o->layer, .batch = o->batch, .x_channels = o->x_channels, .backward = o->dy, .input_gradient = o->dx,
+    };
+    if (!own || convolution_init(&own->convolution, o->library, &request, why) || convolution_memory_new(o, why))
+        return -1;
+    library_wants(o->library, convolution_workspace(&own->convolution));
+    return 0;
+}
+
+static struct convolution_memory memory_of(const struct operation *o)
+{
+    const struct own *own = o->own;
+    return (struct convolution_memory){
+        .x = o->x, .filter = own->filter, .y = o->y, .dx = o->dx, .dfilter = own->dfilter, .dy = o->dy,
+        .bias = own->bias ? own->bias : o->parameters + o->layer->biases,
+    };
+}
+
+static int layer_choose(struct operation *o, struct error *why)
+{
+    struct own *own = o->own;
+    struct convolution_memory memory = memory_of(o);
+    if (!own->bias)
+        memory.bias = own->filter; /* parameters are not known yet, and values no matter */
+    return convolution_choose(&own->convolution, &memory, why);
+}
+
+static int layer_prepare(struct operation *o, struct error *why)
+{
+    const struct own *own = o->own;
+    const struct net_layer *l = o->layer;
+    struct weights_forward_arguments weights = {
+        .weights = o->parameters + l->weights, .filter = own->filter, .kernel = l->layer.kernel, .in = l->in.channels,
+        .out = l->out.channels, .y_in = o->x_channels, .half = o->x_half,
+    };
+    struct convert_arguments bias = {
+        .x = o->parameters + l->biases, .y = own->bias, .rows = l->bias_count, .x_channels = 1, .y_channels = 1,
+        .y_half = true,
+    };
+    size_t blocks = kernel_blocks(KERNEL_weights_forward, filter_count(o));
+    if (kernel_launch(o->library, KERNEL_weights_forward, blocks, &weights, why))
+        return -1;
+    return own->bias ? kernel_launch(o->library, KERNEL_convert, kernel_blocks(KERNEL_convert, bias.rows), &bias, why) : 0;
+}
+
+static int layer_forward(struct operation *o, struct error *why)
+{
+    struct own *own = o->own;
+    struct convolution_memory memory = memory_of(o);
+    return convolution_run(&own->convolution, PASS_FORWARD, &memory, why);
+}
+
+/* Of the filter's gradient and the biases' parts, into the flat buffer. */
+static int finish_gradients(struct operation *o, float *gradients, struct error *why)
+{
+    const struct own *own = o->own;
+    const struct net_layer *l = o->layer;
+    struct weights_backward_arguments arguments = {
+        .filter = own->dfilter, .weights = gradients + l->weights, .sums = own->sums, .biases = gradients + l->biases,
+        .kernel = l->layer.kernel, .in = l->in.channels, .out = l->out.channels, .y_in = o->x_channels,
+        .parts = bias_parts(rows_of(o)), .half = own->convolution.dfilter_half,
+    };
+    size_t blocks = kernel_blocks(KERNEL_weights_backward, l->weight_count);
+    return kernel_launch(o->library, KERNEL_weights_backward, blocks, &arguments, why);
+}
+
+static int layer_backward(struct operation *o, float *gradients, struct error *why)
+{
+    struct own *own = o->own;
+    struct convolution_memory memory = memory_of(o);
+    if (bias_mask(o, rows_of(o), o->dy, o->y_half, own->sums, why) ||
+        convolution_run(&own->convolution, PASS_WEIGHTS, &memory, why) || finish_gradients(o, gradients, why))
+        return -1;
+    return o->dx ? convolution_run(&own->convolution, PASS_INPUT, &memory, why) : 0;
+}
+
+static void layer_free(struct operation *o)
+{
+    struct own *own = o->own;
+    if (own) {
+        convolution_free(&own->convolution);
+        device_free(own->filter);
+        device_free(own->dfilter);
+        device_free(own->bias);
+        device_free(own->sums);
+    }
+    free(own);
+}
+
+const struct operation_kind cudnn_convolution = {
+    .init = layer_init, .choose = layer_choose, .prepare = layer_prepare, .forward = layer_forward,
+    .backward = layer_backward, .free = layer_free,
+};

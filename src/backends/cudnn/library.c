@@ -1,0 +1,70 @@
+#include "cudnn.h"
+
+#include <string.h>
+
+enum { WORKSPACE_DEFAULT = 32 << 20, CUBLAS_WORKSPACE = 32 << 20 }; /* bytes; the latter is what NVIDIA advises */
+
+static int open_streams(struct library *library, struct error *why)
+{
+    return CUDA(cudaStreamCreateWithFlags(&library->stream, cudaStreamNonBlocking), why) ||
+           CUDA(cudaStreamCreateWithFlags(&library->copies, cudaStreamNonBlocking), why) ? -1 : 0;
+}
+
+static int open_cudnn(struct library *library, struct error *why)
+{
+    return CUDNN(cudnnCreate(&library->cudnn), why) || CUDNN(cudnnSetStream(library->cudnn, library->stream), why) ? -1 : 0;
+}
+
+/* A workspace of its own: without one cuBLAS would allocate inside a captured graph. */
+static int open_cublas(struct library *library, struct error *why)
+{
+    cublasMath_t math = library->precision == PRECISION_TF32 ? CUBLAS_TF32_TENSOR_OP_MATH : CUBLAS_DEFAULT_MATH;
+    library->cublas_workspace = device_new(CUBLAS_WORKSPACE, "cuBLAS's workspace", why);
+    if (!library->cublas_workspace)
+        return -1;
+    return CUBLAS(cublasCreate(&library->cublas), why) || CUBLAS(cublasSetStream(library->cublas, library->stream), why) ||
+           CUBLAS(cublasSetWorkspace(library->cublas, library->cublas_workspace, CUBLAS_WORKSPACE), why) ||
+           CUBLAS(cublasSetMathMode(library->cublas, math), why) ? -1 : 0;
+}
+
+int library_open(struct library *library, const struct plan_request *request, struct error *why)
+{
+    memset(library, 0, sizeof *library);
+    library->precision = request->precision;
+    library->deterministic = request->deterministic;
+    library->workspace_limit = request->workspace ? request->workspace : WORKSPACE_DEFAULT;
+    return open_streams(library, why) || open_cudnn(library, why) || open_cublas(library, why) ? -1 : 0;
+}
+
+void library_wants(struct library *library, size_t bytes)
+{
+    if (bytes > library->workspace_bytes)
+        library->workspace_bytes = bytes;
+}
+
+int library_take_workspace(struct library *library, struct error *why)
+{
+    library->workspace = device_new(library->workspace_bytes, "the workspace of one operation", why);
+    return library->workspace ? 0 : -1;
+}
+
+size_t element_bytes(const struct library *library)
+{
+    return library->precision == PRECISION_BF16 ? 2 : sizeof(float);
+}
+
+/* Nothing of it is used any more: the statuses tell nothing that could be acted on. */
+void library_close(struct library *library)
+{
+    if (library->cublas)
+        cublasDestroy(library->cublas);
+    if (library->cudnn)
+        cudnnDestroy(library->cudnn);
+    if (library->stream)
+        cudaStreamDestroy(library->stream);
+    if (library->copies)
+        cudaStreamDestroy(library->copies);
+    device_free(library->workspace);
+    device_free(library->cublas_workspace);
+    memset(library, 0, sizeof *library);
+}

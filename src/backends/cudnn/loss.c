@@ -1,0 +1,46 @@
+#include "parallel.h"
+#include "plan.h"
+
+static int launch_loss(struct plan *plan, float *tail, const struct pass_control *control, int count, struct error *why)
+{
+    struct plan_state *s = plan->state;
+    struct loss_arguments arguments = {
+        .logits = plan->output, .labels = s->labels, .gradient = plan->output_gradient, .tail = tail, .control = control,
+        .batch = plan->batch, .count = count, .classes = plan->classes,
+    };
+    return kernel_launch(&s->library, KERNEL_loss, 1, &arguments, why);
+}
+
+int cudnn_step_loss(struct plan *plan, float *tail, struct error *why)
+{
+    const struct plan_state *s = plan->state;
+    return launch_loss(plan, tail, (const struct pass_control *)s->steps.told, plan->batch, why);
+}
+
+static int check_labels(const struct plan *plan, const int32_t *labels, int count, struct error *why)
+{
+    if (count < 0 || count > plan->batch)
+        return error_set(why, "loss of %d images: the batch holds 0 to %d", count, plan->batch);
+    for (int n = 0; n < count; n++)
+        if (labels[n] < 0 || labels[n] >= plan->classes)
+            return error_set(why, "image %d of the batch has label %d: labels are 0 to %d", n, (int)labels[n],
+                             plan->classes - 1);
+    return 0;
+}
+
+/* The device's sums are single floats: exact for the counts, and good to 7 digits for the loss. */
+int cudnn_loss(struct plan *plan, const int32_t *labels, int count, struct loss_sums *sums, struct error *why)
+{
+    struct plan_state *s = plan->state;
+    float tail[PARCEL_SLOTS];
+    if (check_labels(plan, labels, count, why))
+        return -1;
+    if (count > 0 && (CUDA(cudaStreamSynchronize(s->library.stream), why) ||
+                      CUDA(cudaMemcpy(s->labels, labels, (size_t)count * sizeof *labels, cudaMemcpyHostToDevice), why) ||
+                      CUDA(cudaStreamSynchronize(cudaStreamLegacy), why)))
+        return -1;
+    if (launch_loss(plan, s->tail, NULL, count, why) || cudnn_download(tail, s->tail, PARCEL_SLOTS, why))
+        return -1;
+    *sums = (struct loss_sums){.loss = tail[PARCEL_LOSS], .correct = (int64_t)tail[PARCEL_CORRECT], .count = count};
+    return 0;
+}

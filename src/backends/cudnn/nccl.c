@@ -1,0 +1,58 @@
+/* Sums over all ranks by NCCL: one rank a device. */
+#include <nccl.h>
+#include <string.h>
+
+#include "plan.h"
+
+int cudnn_allreduce_probe(struct error *why)
+{
+    (void)why;
+    return 0;
+}
+
+static int check_nccl(ncclResult_t status, const char *call, struct error *why)
+{
+    if (status == ncclSuccess)
+        return 0;
+    int device = -1;
+    cudaGetDevice(&device);
+    return error_set(why, "NCCL: %s, device %d: %s%s", call, device, ncclGetErrorString(status),
+                     status == ncclInvalidUsage ? " (two ranks on one device? then --allreduce mpi)" : "");
+}
+
+int cudnn_allreduce_identity(void *identity, size_t bytes, struct error *why)
+{
+    ncclUniqueId id;
+    if (bytes < sizeof id)
+        return error_set(why, "NCCL: an identity needs %zu bytes", sizeof id);
+    if (check_nccl(ncclGetUniqueId(&id), "ncclGetUniqueId", why))
+        return -1;
+    memcpy(identity, &id, sizeof id);
+    return 0;
+}
+
+int cudnn_allreduce_join(struct plan *plan, const void *identity, int rank, int ranks, struct error *why)
+{
+    struct plan_state *s = plan->state;
+    ncclUniqueId id;
+    ncclComm_t communicator;
+    memcpy(&id, identity, sizeof id);
+    if (check_nccl(ncclCommInitRank(&communicator, ranks, id, rank), "ncclCommInitRank", why))
+        return -1;
+    s->communicator = communicator;
+    return 0;
+}
+
+int cudnn_allreduce(struct plan *plan, float *values, size_t count, struct error *why)
+{
+    struct plan_state *s = plan->state;
+    return check_nccl(ncclAllReduce(values, values, count, ncclFloat, ncclSum, s->communicator, s->library.stream),
+                      "ncclAllReduce", why);
+}
+
+void nccl_free(struct plan *plan)
+{
+    struct plan_state *s = plan->state;
+    if (s->communicator)
+        ncclCommDestroy(s->communicator);
+}

@@ -1,0 +1,293 @@
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "parallel.h"
+#include "plan.h"
+
+static const struct operation_kind *const kinds[] = {
+    [LAYER_CONVOLUTION] = &cudnn_convolution,
+    [LAYER_MAX_POOL] = &cudnn_max_pool,
+    [LAYER_NORM] = &cudnn_norm,
+    [LAYER_DENSE] = &cudnn_dense,
+};
+
+/* bfloat16 convolutions on tensor cores want 8 channels at least. */
+enum { HALF_CHANNELS = 8 };
+
+/* ---- between float ends and what the operations want ---- */
+
+static int convert(struct plan_state *s, const void *x, int x_channels, bool x_half, void *y, int y_channels, bool y_half,
+                   size_t rows, struct error *why)
+{
+    struct convert_arguments arguments = {
+        .x = x, .y = y, .rows = rows, .x_channels = x_channels, .y_channels = y_channels, .x_half = x_half, .y_half = y_half,
+    };
+    size_t blocks = kernel_blocks(KERNEL_convert, rows * (size_t)y_channels);
+    return kernel_launch(&s->library, KERNEL_convert, blocks, &arguments, why);
+}
+
+static size_t input_rows(const struct plan *plan)
+{
+    const struct plan_state *s = plan->state;
+    return (size_t)plan->batch * (size_t)s->net->input.height * (size_t)s->net->input.width;
+}
+
+static size_t output_values(const struct plan *plan)
+{
+    const struct plan_state *s = plan->state;
+    return (size_t)plan->batch * shape_size(s->net->layers[s->net->layer_count - 1].out);
+}
+
+/* ---- stages ---- */
+
+/* A stage knows its plan, and which layer it is. */
+static struct operation *operation_of(const struct stage *stage)
+{
+    const struct plan *plan = stage->state;
+    struct plan_state *s = plan->state;
+    return &s->operations[stage->first];
+}
+
+static int stage_prepare(struct stage *stage, const float *parameters, struct error *why)
+{
+    struct operation *o = operation_of(stage);
+    o->parameters = parameters;
+    return o->kind->prepare ? o->kind->prepare(o, why) : 0;
+}
+
+static int stage_forward(struct stage *stage, struct error *why)
+{
+    struct plan *plan = stage->state;
+    struct plan_state *s = plan->state;
+    struct operation *o = operation_of(stage);
+    bool ready = s->images_ready;
+    if (stage->first == 0)
+        s->images_ready = false;
+    if (stage->first == 0 && s->images && !ready &&
+        convert(s, plan->input, s->net->input.channels, false, s->images, o->x_channels, true, input_rows(plan), why))
+        return -1;
+    if (o->kind->forward(o, why))
+        return -1;
+    if (stage->last < s->net->layer_count - 1 || !s->logits)
+        return 0;
+    return convert(s, s->logits, 1, true, plan->output, 1, false, output_values(plan), why);
+}
+
+static int stage_backward(struct stage *stage, float *gradients, struct error *why)
+{
+    struct plan *plan = stage->state;
+    struct plan_state *s = plan->state;
+    struct operation *o = operation_of(stage);
+    if (stage->last == s->net->layer_count - 1 && s->logit_gradients &&
+        convert(s, plan->output_gradient, 1, false, s->logit_gradients, 1, true, output_values(plan), why))
+        return -1;
+    if (o->kind->backward(o, gradients, why))
+        return -1;
+    if (stage->first > 0 || !s->image_gradients)
+        return 0;
+    return convert(s, s->image_gradients, o->x_channels, true, plan->input_gradient, s->net->input.channels, false,
+                   input_rows(plan), why);
+}
+
+static void stage_free(struct stage *stage)
+{
+    struct operation *o = operation_of(stage);
+    if (o->kind && o->kind->free)
+        o->kind->free(o);
+}
+
+/* ---- memory ---- */
+
+/* Bytes an image, of what grows with the batch. */
+static double image_bytes(const struct plan_request *request)
+{
+    const struct net *net = request->net;
+    double element = request->precision == PRECISION_BF16 ? 2 : 4, bytes = 8.0 * (double)shape_size(net->input);
+    for (int i = 0; i < net->layer_count; i++) {
+        const struct net_layer *l = &net->layers[i];
+        bytes += (double)shape_size(l->out) * (element * (request->training ? 2 : 1) + (l->layer.kind == LAYER_MAX_POOL));
+    }
+    return bytes;
+}
+
+/* Before much is taken: whether the batch fits, and which would. */
+static int check_memory(const struct plan_request *request, struct error *why)
+{
+    size_t unused, all;
+    double fixed = 128e6 + 16.0 * (double)request->net->parameters, image = image_bytes(request);
+    if (CUDA(cudaMemGetInfo(&unused, &all), why))
+        return -1;
+    if (fixed + image * request->batch <= (double)unused)
+        return 0;
+    double fits = floor(((double)unused - fixed) / image);
+    char advice[64] = "not even one image fits";
+    if (fits >= 1)
+        snprintf(advice, sizeof advice, "a batch of %.0f would fit", fits);
+    return error_set(why, "a batch of %d images needs about %.0f MB of the device's memory, and %.0f MB of its %.0f MB are "
+                     "free: %s", request->batch, 1e-6 * (fixed + image * request->batch), 1e-6 * (double)unused,
+                     1e-6 * (double)all, advice);
+}
+
+static void *batch_new(const struct plan *plan, size_t values, bool half, const char *what, struct error *why)
+{
+    return device_new((size_t)plan->batch * values * (half ? 2 : sizeof(float)), what, why);
+}
+
+static int allocate_ends(struct plan *plan, const struct plan_request *request, struct error *why)
+{
+    size_t in = shape_size(request->net->input), out = output_values(plan) / (size_t)plan->batch;
+    if (!(plan->input = batch_new(plan, in, false, "the batch's images", why)) ||
+        !(plan->output = batch_new(plan, out, false, "the batch's logits", why)))
+        return -1;
+    if (request->training && !(plan->output_gradient = batch_new(plan, out, false, "the logits' gradients", why)))
+        return -1;
+    if (request->training && request->input_gradient &&
+        !(plan->input_gradient = batch_new(plan, in, false, "the images' gradients", why)))
+        return -1;
+    return 0;
+}
+
+/* Channels of the first operation's input. */
+static int images_channels(const struct plan_request *request)
+{
+    int channels = request->net->input.channels;
+    bool pads = request->precision == PRECISION_BF16 && request->net->layers[0].layer.kind == LAYER_CONVOLUTION;
+    return pads && channels < HALF_CHANNELS ? HALF_CHANNELS : channels;
+}
+
+/* In bfloat16 the operations' ends differ from the plan's; but a dense layer's output is float in any case. */
+static int allocate_half_ends(struct plan *plan, const struct plan_request *request, struct error *why)
+{
+    struct plan_state *s = plan->state;
+    const struct net *net = request->net;
+    size_t in = shape_size(net->input) / (size_t)net->input.channels * (size_t)images_channels(request);
+    size_t out = output_values(plan) / (size_t)plan->batch;
+    if (request->precision != PRECISION_BF16)
+        return 0;
+    if (!(s->images = batch_new(plan, in, true, "the batch's images in bfloat16", why)) ||
+        (plan->input_gradient && !(s->image_gradients = batch_new(plan, in, true, "the images' gradients in bfloat16", why))))
+        return -1;
+    if (net->layers[net->layer_count - 1].layer.kind == LAYER_DENSE)
+        return 0;
+    if (!(s->logits = batch_new(plan, out, true, "the outputs in bfloat16", why)) ||
+        (request->training && !(s->logit_gradients = batch_new(plan, out, true, "the outputs' gradients in bfloat16", why))))
+        return -1;
+    return 0;
+}
+
+static int allocate_between(struct plan *plan, const struct plan_request *request, struct error *why)
+{
+    struct plan_state *s = plan->state;
+    bool half = request->precision == PRECISION_BF16;
+    for (int i = 0; i + 1 < request->net->layer_count; i++) {
+        const struct net_layer *l = &request->net->layers[i];
+        if (!(s->activations[i] = batch_new(plan, shape_size(l->out), half, l->layer.name, why)) ||
+            (request->training && !(s->gradients[i] = batch_new(plan, shape_size(l->out), half, l->layer.name, why))))
+            return -1;
+    }
+    s->labels = device_new((size_t)plan->batch * sizeof *s->labels, "the labels", why);
+    s->tail = s->labels ? cudnn_allocate(PARCEL_SLOTS, "the loss", why) : NULL;
+    return s->tail ? 0 : -1;
+}
+
+/* ---- the plan ---- */
+
+static int make_stage(struct plan *plan, const struct plan_request *request, int i, struct error *why)
+{
+    const struct net_layer *l = &request->net->layers[i];
+    struct plan_state *s = plan->state;
+    bool first = i == 0, last = i == request->net->layer_count - 1, half = request->precision == PRECISION_BF16;
+    struct operation *o = &s->operations[i];
+    *o = (struct operation){
+        .kind = kinds[l->layer.kind],
+        .layer = l,
+        .library = &s->library,
+        .batch = plan->batch,
+        .x_channels = first ? images_channels(request) : l->in.channels,
+        .x_half = half,
+        .y_half = half && !(last && l->layer.kind == LAYER_DENSE),
+        .x = !first ? s->activations[i - 1] : s->images ? s->images : plan->input,
+        .y = !last ? s->activations[i] : s->logits ? s->logits : plan->output,
+        .dx = !first ? s->gradients[i - 1] : s->image_gradients ? s->image_gradients : plan->input_gradient,
+        .dy = !last ? s->gradients[i] : s->logit_gradients ? s->logit_gradients : plan->output_gradient,
+    };
+    struct stage *stage = &plan->stages[plan->stage_count++];
+    *stage = (struct stage){
+        .first = i,
+        .last = i,
+        .prepare = stage_prepare,
+        .forward = stage_forward,
+        .backward = request->training ? stage_backward : NULL,
+        .free = stage_free,
+        .state = plan,
+    };
+    snprintf(stage->name, sizeof stage->name, "%s", l->layer.name);
+    return o->kind->init ? o->kind->init(o, why) : 0;
+}
+
+/* What depends on the workspace. */
+static int choose(struct plan *plan, struct error *why)
+{
+    struct plan_state *s = plan->state;
+    if (library_take_workspace(&s->library, why))
+        return -1;
+    for (int i = 0; i < plan->stage_count; i++)
+        if (s->operations[i].kind->choose && s->operations[i].kind->choose(&s->operations[i], why))
+            return error_in(why, "layer %s", s->net->layers[i].layer.name);
+    return 0;
+}
+
+static int make_plan(struct plan *plan, const struct plan_request *request, struct error *why)
+{
+    struct plan_state *s = plan->state = memory_new(1, sizeof *s, "the plan", why);
+    if (!s)
+        return -1;
+    s->net = request->net;
+    if (check_memory(request, why) || library_open(&s->library, request, why) || allocate_ends(plan, request, why) ||
+        allocate_half_ends(plan, request, why) || allocate_between(plan, request, why))
+        return -1;
+    for (int i = 0; i < request->net->layer_count; i++)
+        if (make_stage(plan, request, i, why))
+            return -1;
+    if (choose(plan, why))
+        return -1;
+    return request->training ? steps_init(plan, why) || exchange_init(plan, why) : 0;
+}
+
+int cudnn_plan(struct plan *plan, const struct plan_request *request, struct error *why)
+{
+    *plan = (struct plan){.batch = request->batch, .classes = request->net->classes};
+    if (request->batch < 1)
+        return error_set(why, "a batch of %d images: there must be at least 1", request->batch);
+    if (!make_plan(plan, request, why))
+        return 0;
+    cudnn_plan_free(plan);
+    return -1;
+}
+
+void cudnn_plan_free(struct plan *plan)
+{
+    struct plan_state *s = plan->state;
+    if (!s)
+        return;
+    cudaDeviceSynchronize(); /* what is under way still uses the memory */
+    nccl_free(plan);
+    graphs_free(plan);
+    exchange_free(plan);
+    steps_free(plan);
+    for (int i = 0; i < plan->stage_count; i++)
+        plan->stages[i].free(&plan->stages[i]);
+    for (int i = 0; i < NET_LAYERS_MAX; i++) {
+        device_free(s->activations[i]);
+        device_free(s->gradients[i]);
+    }
+    void *const others[] = {plan->input, plan->output, plan->output_gradient, plan->input_gradient, s->images,
+                            s->image_gradients, s->logits, s->logit_gradients, s->labels, s->tail};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        device_free(others[i]);
+    library_close(&s->library);
+    free(s);
+    memset(plan, 0, sizeof *plan);
+}

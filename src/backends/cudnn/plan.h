@@ -1,0 +1,92 @@
+/* What a plan of this backend owns beside its four buffers. */
+#ifndef BACKENDS_CUDNN_PLAN_H
+#define BACKENDS_CUDNN_PLAN_H
+
+#include "operations.h"
+
+/* Passes that may be under way: each has a place in pinned memory for what the device is told of it. */
+enum { PASSES_AHEAD = 8 };
+
+/* steps.c: what whole training steps need. Device memory, but where pinned is said. */
+struct steps {
+    struct device_data data;
+    uint8_t *images, *labels;  /* all of the data's, or (PASSES_AHEAD, batch) of them where `window` */
+    bool window;
+    uint8_t *staged;           /* pinned: (PASSES_AHEAD, told) */
+    uint8_t *told;             /* the present pass's: struct pass_control, then its samples */
+    size_t told_bytes, record; /* of a pass; of an image */
+    cudaEvent_t taken[PASSES_AHEAD]; /* the place may be written again */
+    uint64_t begun;            /* passes */
+    struct decay_segment segments[DECAY_SEGMENTS_MAX];
+    int segment_count;
+    double *penalties;         /* (blocks of the update) */
+    struct step_record *ring;  /* (DEVICE_AHEAD) */
+};
+
+struct plan_state {
+    struct library library;
+    const struct net *net;
+    struct operation operations[NET_LAYERS_MAX];
+    void *activations[NET_LAYERS_MAX], *gradients[NET_LAYERS_MAX]; /* between layer i and i + 1 */
+    /* The ends in bfloat16 (and with padded channels), where the operations want them so; else NULL. */
+    void *images, *image_gradients, *logits, *logit_gradients;
+    bool images_ready; /* distort wrote them: plan->input is not looked at */
+    int32_t *labels;   /* (batch) */
+    float *tail;       /* of a loss that is asked for by itself */
+    struct steps steps;
+    cudaEvent_t computed[NET_LAYERS_MAX], sent[NET_LAYERS_MAX], received;
+    cudaGraphExec_t graphs[DEVICE_PARTS];
+    void *communicator; /* nccl.c's */
+};
+
+/* plan.c */
+int cudnn_plan(struct plan *plan, const struct plan_request *request, struct error *why);
+void cudnn_plan_free(struct plan *plan);
+
+/* loss.c: struct backend's and struct device's. */
+int cudnn_loss(struct plan *plan, const int32_t *labels, int count, struct loss_sums *sums, struct error *why);
+int cudnn_step_loss(struct plan *plan, float *tail, struct error *why);
+
+/* update.c: struct backend's. */
+int cudnn_sgd(float *parameters, const float *gradients, size_t count, float rate, float scale, float decay,
+              double *penalty, struct error *why);
+int cudnn_ema(float *shadows, const float *parameters, size_t count, float decay, struct error *why);
+
+/* steps.c */
+int steps_init(struct plan *plan, struct error *why);
+void steps_free(struct plan *plan);
+int cudnn_data(struct plan *plan, const struct device_data *data, char *about, size_t size, struct error *why);
+int cudnn_begin(struct plan *plan, const struct device_pass *pass, struct error *why);
+int cudnn_distort(struct plan *plan, struct error *why);
+int cudnn_update(struct plan *plan, float *parameters, const float *gradients, float *shadows, struct error *why);
+int cudnn_results(struct plan *plan, uint64_t last, int count, struct device_result *results, struct error *why);
+
+/* exchange.c */
+int exchange_init(struct plan *plan, struct error *why);
+void exchange_free(struct plan *plan);
+int cudnn_pin(void *memory, size_t bytes, struct error *why);
+int cudnn_unpin(void *memory, struct error *why);
+int cudnn_send(struct plan *plan, float *to, const float *from, size_t count, int ticket, struct error *why);
+int cudnn_send_end(struct plan *plan, struct error *why);
+int cudnn_sent(struct plan *plan, int ticket, struct error *why);
+int cudnn_receive(struct plan *plan, float *to, const float *from, size_t count, struct error *why);
+int cudnn_received(struct plan *plan, struct error *why);
+
+/* graph.c */
+int cudnn_capture(struct plan *plan, struct error *why);
+int cudnn_captured(struct plan *plan, enum device_part part, struct error *why);
+int cudnn_replay(struct plan *plan, enum device_part part, struct error *why);
+void graphs_free(struct plan *plan);
+
+/* nccl.c, or nccl_none.c where it is not built in: then the probe says so, and the rest is never called. */
+int cudnn_allreduce_probe(struct error *why);
+int cudnn_allreduce_identity(void *identity, size_t bytes, struct error *why);
+int cudnn_allreduce_join(struct plan *plan, const void *identity, int rank, int ranks, struct error *why);
+int cudnn_allreduce(struct plan *plan, float *values, size_t count, struct error *why);
+void nccl_free(struct plan *plan);
+
+/* device.c */
+int cudnn_probe(char *about, size_t size, struct error *why);
+int cudnn_choose(int node_rank, struct device_place *place, struct error *why);
+
+#endif

@@ -1,0 +1,57 @@
+#include "module.h"
+
+#include <dlfcn.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* The folder that the program lies in. */
+static int program_folder(char *folder, size_t size, struct error *why)
+{
+    char program[4096];
+    ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
+    if (length < 0)
+        return error_set(why, "/proc/self/exe: %m");
+    program[length] = '\0';
+    snprintf(folder, size, "%s", dirname(program));
+    return 0;
+}
+
+static bool is_there(char *file, size_t size, const char *folder, const char *below, const char *name)
+{
+    int length = snprintf(file, size, "%s%s/cifar10_%s.so", folder, below, name);
+    return length > 0 && (size_t)length < size && !access(file, R_OK);
+}
+
+static int find_module(const char *name, char *file, size_t size, struct error *why)
+{
+    char folder[4096];
+    const char *asked = getenv("CIFAR10_MODULES");
+    if (program_folder(folder, sizeof folder, why))
+        return -1;
+    if ((asked && is_there(file, size, asked, "", name)) || is_there(file, size, folder, "", name) ||
+        is_there(file, size, folder, "/../libexec/cifar10_mpi", name))
+        return 0;
+    return error_set(why, "there is no module cifar10_%s.so beside the program (`make info` tells why)", name);
+}
+
+const struct backend *module_backend(const char *name, struct error *why)
+{
+    char file[8192];
+    if (find_module(name, file, sizeof file, why))
+        return NULL;
+    void *handle = dlopen(file, RTLD_NOW | RTLD_LOCAL); /* the same handle every time */
+    const struct backend_module *module = handle ? dlsym(handle, "cifar10_module") : NULL;
+    if (!module) {
+        const char *reason = dlerror();
+        error_set(why, "the module cannot be opened: %.600s", reason ? reason : "it has no cifar10_module");
+        return NULL;
+    }
+    if (module->abi != MODULE_ABI) {
+        error_set(why, "%.600s is of another build: it speaks ABI %d, this program %d", file, module->abi, MODULE_ABI);
+        return NULL;
+    }
+    return &module->backend;
+}

@@ -1,0 +1,22 @@
+/* A backend in a shared module of its own, opened at run time: the program starts where the module's libraries are not.
+ * The file is cifar10_<name>.so, in the folder that the environment's CIFAR10_MODULES names, beside the program, or in
+ * ../libexec/cifar10_mpi. */
+#ifndef BACKENDS_MODULE_H
+#define BACKENDS_MODULE_H
+
+#include "backend.h"
+
+/* Counts up whenever struct backend, struct device or a header that they need changes: a module of another build is refused. */
+enum { MODULE_ABI = 1 };
+
+/* The module exports it as `cifar10_module`. */
+struct backend_module {
+    int abi;
+    struct backend backend;
+};
+extern const struct backend_module cifar10_module;
+
+/* The backend of that module, or NULL with what is missing: the module, or a library that it needs. Opened once; it stays. */
+const struct backend *module_backend(const char *name, struct error *why);
+
+#endif

@@ -1,0 +1,155 @@
+/* Ranks and their devices: who has which, and how gradients meet. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "train.h"
+
+/* ---- which device ---- */
+
+struct place {
+    char host[64], pci[32];
+};
+
+/* Rank 0: the first pair of ranks that have one device, or false. */
+static bool find_shared(const struct place *places, int size, int *first, int *second)
+{
+    for (*second = 1; *second < size; ++*second)
+        for (*first = 0; *first < *second; ++*first)
+            if (!memcmp(&places[*first], &places[*second], sizeof *places))
+                return true;
+    return false;
+}
+
+static int check_shared(struct run *run, const struct place *places, struct error *why)
+{
+    int first, second;
+    run->shares = find_shared(places, run->world->size, &first, &second);
+    if (!run->shares || run->options->share_devices)
+        return 0;
+    return error_set(why, "ranks %d and %d on %s both have GPU %s: start one rank a GPU, or let them share with --share-devices",
+                     first, second, places[first].host, places[first].pci);
+}
+
+/* Collective. */
+static int compare_places(struct run *run, const struct place *mine, struct error *why)
+{
+    const struct world *world = run->world;
+    struct place *all = world->rank == 0 ? memory_new((size_t)world->size, sizeof *all, "the ranks' devices", why) : NULL;
+    if (world_agree(world, world->rank == 0 && !all ? -1 : 0, why))
+        return -1;
+    if (world_gather(world, mine, sizeof *mine, all, why))
+        world_abort(world, why->text);
+    int status = world_agree(world, world->rank == 0 ? check_shared(run, all, why) : 0, why);
+    free(all);
+    if (!status && world_broadcast(world, &run->shares, sizeof run->shares, why))
+        world_abort(world, why->text);
+    return status;
+}
+
+/* Ranks of one kind, since their gradients are added where they lie. */
+static int check_alike(struct run *run, struct error *why)
+{
+    int64_t with_device = run->backend->device != NULL;
+    if (world_sum(run->world, &with_device, 1, why))
+        world_abort(run->world, why->text);
+    if (with_device == 0 || with_device == run->world->size)
+        return 0;
+    return error_set(why, "--tower auto finds a GPU for %lld of %d ranks only: name the tower that all of them can have",
+                     (long long)with_device, run->world->size);
+}
+
+int run_check_devices(struct run *run, struct error *why)
+{
+    struct place mine;
+    if (check_alike(run, why))
+        return -1;
+    if (!run->backend->device)
+        return 0;
+    memset(&mine, 0, sizeof mine); /* compared and sent as bytes */
+    memcpy(mine.host, run->world->host, sizeof mine.host);
+    memcpy(mine.pci, run->place.pci, sizeof mine.pci);
+    return compare_places(run, &mine, why);
+}
+
+/* ---- how gradients meet ---- */
+
+/* What was asked for by name, where it can be had. */
+static int take_asked(struct run *run, const char *how, struct error *why)
+{
+    const struct device *device = run->backend->device;
+    bool nccl = !strcmp(how, "nccl"), direct = !strcmp(how, "mpi-cuda");
+    run->exchange = nccl ? EXCHANGE_NCCL : direct ? EXCHANGE_MPI : EXCHANGE_HOST;
+    run->exchange_why = "as asked for";
+    if ((nccl || direct) && run->options->slices > 0)
+        return error_set(why, "--allreduce %s adds in an order of its own: leave out --slices", how);
+    if (nccl && device->allreduce_probe(why))
+        return error_in(why, "--allreduce nccl");
+    if (direct && !mpi_knows_devices())
+        return error_set(why, "--allreduce mpi-cuda: %s says that it cannot read a GPU's memory; take mpi",
+                         run->world->library);
+    return 0;
+}
+
+/* The fastest that there is. */
+static void take_best(struct run *run)
+{
+    struct error unused;
+    bool nccl = !run->backend->device->allreduce_probe(&unused), direct = mpi_knows_devices();
+    run->exchange = nccl && !run->shares ? EXCHANGE_NCCL : direct ? EXCHANGE_MPI : EXCHANGE_HOST;
+    if (run->exchange == EXCHANGE_NCCL)
+        run->exchange_why = "a GPU a rank";
+    else if (direct)
+        run->exchange_why = nccl ? "ranks share a GPU" : "no NCCL in this build";
+    else
+        run->exchange_why = nccl ? "ranks share a GPU, and MPI cannot read its memory"
+                                 : "no NCCL in this build, and MPI cannot read a GPU's memory";
+}
+
+static int choose_exchange(struct run *run, struct error *why)
+{
+    const char *how = run->options->allreduce;
+    if (strcmp(how, "auto") && strcmp(how, "tree"))
+        return take_asked(run, how, why);
+    run->exchange = EXCHANGE_HOST;
+    run->exchange_why = "the fixed tree";
+    if (run->world->size == 1 && run->slices == 1)
+        run->exchange = EXCHANGE_NONE, run->exchange_why = "one rank, one slice";
+    else if (!run->tree)
+        take_best(run);
+    return 0;
+}
+
+/* What a CPU's towers know. */
+static int check_host(const struct run *run, struct error *why)
+{
+    const char *how = run->options->allreduce;
+    if (strcmp(how, "nccl") && strcmp(how, "mpi-cuda"))
+        return 0;
+    return error_set(why, "--allreduce %s is for GPUs: this run's tower is %s", how, run->backend->name);
+}
+
+int run_choose_exchange(struct run *run, struct error *why)
+{
+    return world_agree(run->world, run->backend->device ? choose_exchange(run, why) : check_host(run, why), why);
+}
+
+/* ---- the steps ---- */
+
+int run_start_device(struct run *run, struct error *why)
+{
+    unsigned char identity[DEVICE_IDENTITY] = {0};
+    const struct device *device = run->backend->device;
+    bool nccl = run->exchange == EXCHANGE_NCCL;
+    int status = nccl && run->world->rank == 0 ? device->allreduce_identity(identity, sizeof identity, why) : 0;
+    if (world_agree(run->world, status, why))
+        return -1;
+    if (world_broadcast(run->world, identity, sizeof identity, why))
+        world_abort(run->world, why->text);
+    struct device_request request = {
+        .tower = &run->tower, .reducer = &run->reducer, .exchange = run->exchange, .dataset = &run->dataset,
+        .seed = run->state.seed, .rank = run->world->rank, .global_batch = run->global_batch, .slices = run->slices,
+        .shadows = run->shadows, .graph = !run->options->no_graph,
+    };
+    return world_agree(run->world, device_tower_init(&run->ahead, &request, identity, why), why);
+}

@@ -1,0 +1,11 @@
+/* Open MPI's extension tells. */
+#include <mpi.h>
+
+#include <mpi-ext.h>
+
+#include "parallel.h"
+
+bool mpi_knows_devices(void)
+{
+    return MPIX_Query_cuda_support() == 1;
+}

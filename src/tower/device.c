@@ -1,0 +1,214 @@
+/* Whole steps on a device of its own: everything is enqueued, and once it is known to work, captured as graphs and replayed.
+ *
+ *   pass      of each slice: distort, forward, loss, backward; what the host reducer is to add is sent beside the backward pass
+ *   exchange  the reducer's, MPI's or NCCL's
+ *   update    and the stages' own layouts of the new parameters
+ *
+ * Without an exchange on the host all of it is one graph, else it is two. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "tower.h"
+
+enum { WARM_UP = 2 }; /* steps before the capture: libraries load and choose at their first calls */
+
+static struct plan *plan_of(const struct device_tower *d)
+{
+    return &d->request.tower->plan;
+}
+
+static size_t parcel_length(const struct device_tower *d)
+{
+    return d->request.tower->net->parameters + PARCEL_SLOTS;
+}
+
+/* The reducer's memory, on the host, where slices are written and sums are read. */
+static int pin_leaves(struct device_tower *d, struct error *why)
+{
+    size_t bytes;
+    void *leaves = reducer_memory(d->request.reducer, &bytes);
+    if (d->device->pin(leaves, bytes, why))
+        return -1;
+    d->pinned = leaves;
+    return 0;
+}
+
+int device_tower_init(struct device_tower *d, const struct device_request *request, const void *identity,
+                      struct error *why)
+{
+    memset(d, 0, sizeof *d);
+    d->request = *request;
+    d->device = request->tower->backend->device;
+    const struct dataset *dataset = request->dataset;
+    struct device_data data = {.images = dataset->images, .labels = dataset->labels, .count = dataset->count,
+                               .height = dataset->height, .width = dataset->width, .channels = dataset->channels,
+                               .seed = request->seed};
+    if (shuffle_init(&d->shuffle, request->seed, (uint32_t)dataset->count, why) ||
+        !(d->samples = memory_new((size_t)plan_of(d)->batch, sizeof *d->samples, "a pass's samples", why)) ||
+        d->device->data(plan_of(d), &data, d->data, sizeof d->data, why))
+        return -1;
+    if (request->exchange == EXCHANGE_NCCL)
+        return d->device->allreduce_join(plan_of(d), identity, request->rank,
+                                         request->global_batch / (request->slices * plan_of(d)->batch), why);
+    return request->exchange == EXCHANGE_HOST ? pin_leaves(d, why) : 0;
+}
+
+void device_tower_free(struct device_tower *d)
+{
+    struct error ignored;
+    if (d->pinned)
+        d->device->unpin(d->pinned, &ignored);
+    shuffle_free(&d->shuffle);
+    free(d->samples);
+    memset(d, 0, sizeof *d);
+}
+
+/* ---- what is enqueued, or captured ---- */
+
+/* The parcel from the stage's slice to what was sent before, where that is a message's worth or the last. */
+static int send_part(struct device_tower *d, const struct stage *stage, float *parcel, size_t *sent, struct error *why)
+{
+    size_t offset = d->request.tower->net->layers[stage->first].weights;
+    if (*sent - offset < d->request.reducer->bucket && stage->first > 0)
+        return 0;
+    const float *from = d->request.tower->gradients + offset;
+    if (d->device->send(plan_of(d), parcel + offset, from, *sent - offset, d->tickets, why))
+        return -1;
+    d->offsets[d->tickets++] = offset;
+    *sent = offset;
+    return 0;
+}
+
+/* Forward, loss and backward; to the host's parcel, where there is one. */
+static int enqueue_pass(struct device_tower *d, float *parcel, struct error *why)
+{
+    struct tower *tower = d->request.tower;
+    struct plan *plan = plan_of(d);
+    size_t sent = parcel_length(d);
+    d->tickets = 0;
+    if (d->device->distort(plan, why))
+        return -1;
+    for (int i = 0; i < plan->stage_count; i++)
+        if (plan->stages[i].forward(&plan->stages[i], why))
+            return error_in(why, "stage %s, forward", plan->stages[i].name);
+    if (d->device->loss(plan, tower->gradients + tower->net->parameters, why))
+        return -1;
+    for (int i = plan->stage_count - 1; i >= 0; i--) {
+        if (plan->stages[i].backward(&plan->stages[i], tower->gradients, why))
+            return error_in(why, "stage %s, backward", plan->stages[i].name);
+        if (parcel && send_part(d, &plan->stages[i], parcel, &sent, why))
+            return -1;
+    }
+    return parcel ? d->device->send_end(plan, why) : 0;
+}
+
+static int enqueue_update(struct device_tower *d, struct error *why)
+{
+    struct tower *tower = d->request.tower;
+    struct plan *plan = plan_of(d);
+    if (d->device->update(plan, tower->parameters, tower->gradients, d->request.shadows, why))
+        return -1;
+    for (int i = 0; i < plan->stage_count; i++)
+        if (plan->stages[i].prepare && plan->stages[i].prepare(&plan->stages[i], tower->parameters, why))
+            return error_in(why, "stage %s", plan->stages[i].name);
+    return 0;
+}
+
+/* All of a step that meets no host. */
+static int enqueue_whole(struct device_tower *d, struct error *why)
+{
+    if (enqueue_pass(d, NULL, why))
+        return -1;
+    if (d->request.exchange == EXCHANGE_NCCL &&
+        d->device->allreduce(plan_of(d), d->request.tower->gradients, parcel_length(d), why))
+        return -1;
+    return enqueue_update(d, why);
+}
+
+static int enqueue(struct device_tower *d, enum device_part part, float *parcel, struct error *why)
+{
+    if (part == DEVICE_UPDATE)
+        return enqueue_update(d, why);
+    bool whole = d->request.exchange == EXCHANGE_NONE || d->request.exchange == EXCHANGE_NCCL;
+    return whole ? enqueue_whole(d, why) : enqueue_pass(d, parcel, why);
+}
+
+/* A graph once the first steps are done. */
+static int run_part(struct device_tower *d, enum device_part part, float *parcel, struct error *why)
+{
+    if (!d->request.graph || d->given < WARM_UP)
+        return enqueue(d, part, parcel, why);
+    if (!d->captured[part]) {
+        if (d->device->capture(plan_of(d), why) || enqueue(d, part, parcel, why) ||
+            d->device->captured(plan_of(d), part, why))
+            return error_in(why, "capturing the step");
+        d->captured[part] = true;
+    }
+    return d->device->replay(plan_of(d), part, why);
+}
+
+/* ---- a step ---- */
+
+/* Slice `slice` of this rank's part of the global batch. */
+static int begin_slice(struct device_tower *d, const struct device_pass *step, int slice, struct error *why)
+{
+    int batch = plan_of(d)->batch;
+    struct device_pass pass = *step;
+    pass.position += (uint64_t)(d->request.rank * d->request.slices + slice) * (uint64_t)batch;
+    for (int i = 0; i < batch; i++)
+        d->samples[i] = shuffle_at(&d->shuffle, pass.position + (uint64_t)i);
+    pass.samples = d->samples;
+    return d->device->begin(plan_of(d), &pass, why);
+}
+
+/* Of several slices each is sent as a whole, where the reducer has room for it. */
+static int send_whole(struct device_tower *d, float *parcel, struct error *why)
+{
+    d->offsets[0] = 0;
+    d->tickets = 1;
+    return d->device->send(plan_of(d), parcel, d->request.tower->gradients, parcel_length(d), 0, why) ||
+           d->device->send_end(plan_of(d), why) ? -1 : 0;
+}
+
+static int exchange_on_host(struct device_tower *d, const struct device_pass *step, struct error *why)
+{
+    struct reducer *reducer = d->request.reducer;
+    const float *sums;
+    if (d->device->received(plan_of(d), why)) /* the last sums were read: the reducer may write there again */
+        return -1;
+    for (int slice = 0; slice < d->request.slices; slice++) {
+        float *parcel = reducer_begin(reducer, slice);
+        bool parts = d->request.slices == 1;
+        if (begin_slice(d, step, slice, why) || run_part(d, DEVICE_GRADIENTS, parts ? parcel : NULL, why) ||
+            (!parts && send_whole(d, parcel, why)))
+            return -1;
+        for (int ticket = 0; ticket < d->tickets; ticket++)
+            if (d->device->sent(plan_of(d), ticket, why) || reducer_ready(reducer, d->offsets[ticket], why))
+                return -1;
+        if (reducer_end(reducer, why))
+            return -1;
+    }
+    return reducer_finish(reducer, &sums, why) ||
+           d->device->receive(plan_of(d), d->request.tower->gradients, sums, parcel_length(d), why) ? -1 : 0;
+}
+
+/* The device's own memory is MPI's buffer. */
+static int exchange_in_place(struct device_tower *d, const struct device_pass *step, struct error *why)
+{
+    struct device_result none;
+    return begin_slice(d, step, 0, why) || run_part(d, DEVICE_GRADIENTS, NULL, why) ||
+           d->device->results(plan_of(d), 0, 0, &none, why) ||
+           reducer_sum(d->request.reducer, d->request.tower->gradients, why) ? -1 : 0;
+}
+
+int device_tower_step(struct device_tower *d, const struct device_pass *pass, struct error *why)
+{
+    int status;
+    if (d->request.exchange == EXCHANGE_NONE || d->request.exchange == EXCHANGE_NCCL)
+        status = begin_slice(d, pass, 0, why) || run_part(d, DEVICE_GRADIENTS, NULL, why);
+    else
+        status = (d->request.exchange == EXCHANGE_MPI ? exchange_in_place(d, pass, why) : exchange_on_host(d, pass, why)) ||
+                 run_part(d, DEVICE_UPDATE, NULL, why);
+    d->given++;
+    return status ? -1 : 0;
+}

@@ -1,0 +1,101 @@
+/* Inside the referee's cuDNN: descriptors are bags of attributes with rules (cudnn.c, cudnn_rules.c), graphs are recognised as
+ * one of the passes of a convolution (cudnn_graph.c), engines are a small table (cudnn_engines.c), and what they compute is in
+ * cudnn_compute.c. */
+#ifndef FAKE_CUDNN_H
+#define FAKE_CUDNN_H
+
+#include <cudnn_graph.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum pass { FORWARD, INPUT_GRADIENT, WEIGHTS_GRADIENT };
+enum place { PLACE_X, PLACE_W, PLACE_Y, PLACE_BIAS, PLACES }; /* x or its gradient, and so on */
+
+/* What a graph computes, as far as it is one that is known here: activations NHWC, filters KRSC, one type. */
+struct convolution {
+    enum pass pass;
+    int64_t n, c, h, w, k, r, s, p, q; /* x (n,h,w,c), filter (k,r,s,c), y (n,p,q,k) */
+    int64_t pad[2], stride[2];
+    bool half, bias, relu, keeps_nan;
+    int64_t uids[PLACES], alignments[PLACES];
+};
+
+struct value {
+    int64_t count; /* 0: not set */
+    void *elements;
+};
+
+enum { VALUES_MAX = 8 };
+
+struct descriptor {
+    const struct kind *kind;
+    bool finalized;
+    struct value values[VALUES_MAX]; /* by the kind's rules */
+    bool known;                      /* graphs and what is made of them: the convolution is one */
+    struct convolution convolution;
+    int engine;                      /* configurations, engines, plans: its place in the table */
+    struct descriptor *graph, *config; /* what it is made of, and needs as long as it is used */
+};
+
+struct rule {
+    cudnnBackendAttributeName_t name;
+    cudnnBackendAttributeType_t type;
+    int64_t least, most; /* elements */
+    bool required;       /* before it is finalised */
+};
+
+struct kind {
+    cudnnBackendDescriptorType_t type;
+    const char *name;
+    struct rule rules[VALUES_MAX];
+    cudnnStatus_t (*finalize)(struct descriptor *d); /* all that is required is there */
+};
+
+/* cudnn_rules.c */
+const struct kind *kind_find(cudnnBackendDescriptorType_t type);
+const struct value *value_find(const struct descriptor *d, cudnnBackendAttributeName_t name);
+/* The one element of an attribute; `otherwise` where it is not set. */
+int64_t value_number(const struct descriptor *d, cudnnBackendAttributeName_t name, int64_t otherwise);
+int value_choice(const struct descriptor *d, cudnnBackendAttributeName_t name, int otherwise);
+struct descriptor *value_descriptor(const struct descriptor *d, cudnnBackendAttributeName_t name);
+
+/* cudnn.c: remembers the sentence for cudnnGetLastErrorString, and returns the status. */
+cudnnStatus_t refuse(cudnnStatus_t status, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* cudnn_graph.c */
+cudnnStatus_t tensor_finalize(struct descriptor *d);
+cudnnStatus_t windows_finalize(struct descriptor *d);
+cudnnStatus_t convolution_finalize(struct descriptor *d);
+cudnnStatus_t pointwise_finalize(struct descriptor *d);
+cudnnStatus_t graph_finalize(struct descriptor *d);
+
+/* cudnn_engines.c */
+cudnnStatus_t heuristic_finalize(struct descriptor *d);
+cudnnStatus_t plan_finalize(struct descriptor *d);
+cudnnStatus_t pack_finalize(struct descriptor *d);
+cudnnStatus_t properties_finalize(struct descriptor *d);
+/* cudnnBackendGetAttribute of what is finalised. */
+cudnnStatus_t attribute_get(struct descriptor *d, cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type,
+                            int64_t room, int64_t *count, void *elements);
+int64_t plan_workspace(const struct descriptor *plan);
+
+/* How an engine computes. */
+struct manner {
+    bool tensor_cores;  /* float factors rounded to TF32 */
+    bool down_converts; /* factors rounded to bfloat16 */
+    bool random_order;  /* of sums: not deterministic */
+};
+const struct manner *engine_manner(int engine);
+
+/* cudnn_compute.c: the work of one execution. */
+struct work {
+    struct convolution convolution;
+    struct manner manner;
+    void *places[PLACES], *workspace;
+    int64_t workspace_bytes;
+};
+int64_t place_bytes(const struct convolution *c, enum place place);
+void work_run(const void *work);
+extern const char *const pass_names[]; /* by enum pass */
+
+#endif

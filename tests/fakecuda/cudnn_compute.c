@@ -1,0 +1,181 @@
+/* What the referee's cuDNN computes: windows as the rows of a matrix, and its products by OpenBLAS. */
+#include <cblas.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cudnn.h"
+#include "fake.h"
+
+const char *const pass_names[] = {
+    [FORWARD] = "cudnn forward", [INPUT_GRADIENT] = "cudnn input gradient", [WEIGHTS_GRADIENT] = "cudnn weights gradient",
+};
+
+static int64_t place_count(const struct convolution *c, enum place place)
+{
+    switch (place) {
+    case PLACE_X: return c->n * c->h * c->w * c->c;
+    case PLACE_W: return c->k * c->r * c->s * c->c;
+    case PLACE_Y: return c->n * c->p * c->q * c->k;
+    default: return c->k;
+    }
+}
+
+int64_t place_bytes(const struct convolution *c, enum place place)
+{
+    return place_count(c, place) * (c->half ? 2 : 4);
+}
+
+/* ---- numbers ---- */
+
+/* To a float of so many bits of mantissa fewer, to the nearest, of two the even one. */
+static float rounded(float value, int fewer)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    if ((bits & 0x7f800000) == 0x7f800000)
+        return value;
+    bits += (1u << (fewer - 1)) - 1 + (bits >> fewer & 1);
+    bits &= ~((1u << fewer) - 1);
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+static void *memory(int64_t count, size_t size)
+{
+    void *made = calloc((size_t)count, size);
+    if (!made)
+        fake_misuse("no memory for the referee itself");
+    return made;
+}
+
+/* A tensor as floats, as an engine of that manner sees it. */
+static float *widened(const struct work *work, enum place place)
+{
+    int64_t count = place_count(&work->convolution, place);
+    float *values = memory(count, sizeof *values);
+    for (int64_t i = 0; i < count; i++) {
+        if (work->convolution.half) {
+            uint32_t bits = (uint32_t)((const uint16_t *)work->places[place])[i] << 16;
+            memcpy(&values[i], &bits, sizeof bits);
+        } else {
+            values[i] = ((const float *)work->places[place])[i];
+        }
+        if (place != PLACE_BIAS && !work->convolution.half)
+            values[i] = work->manner.down_converts ? rounded(values[i], 16) :
+                        work->manner.tensor_cores  ? rounded(values[i], 13) : values[i];
+    }
+    return values;
+}
+
+static void store(const struct work *work, enum place place, const float *values)
+{
+    int64_t count = place_count(&work->convolution, place);
+    for (int64_t i = 0; i < count; i++) {
+        if (!work->convolution.half) {
+            ((float *)work->places[place])[i] = values[i];
+            continue;
+        }
+        uint32_t bits;
+        float value = rounded(values[i], 16);
+        memcpy(&bits, &value, sizeof bits);
+        ((uint16_t *)work->places[place])[i] = (uint16_t)(bits >> 16);
+    }
+}
+
+/* ---- windows ---- */
+
+/* rows (p * q, r * s * c) of image n: the pixels of each window, 0 in the padding. With `back`, the reverse: adds rows to x. */
+static void windows(const struct convolution *c, float *image, float *rows, bool back)
+{
+    for (int64_t p = 0; p < c->p; p++)
+        for (int64_t q = 0; q < c->q; q++)
+            for (int64_t r = 0; r < c->r; r++)
+                for (int64_t s = 0; s < c->s; s++, rows += c->c) {
+                    int64_t y = p * c->stride[0] - c->pad[0] + r, x = q * c->stride[1] - c->pad[1] + s;
+                    bool inside = y >= 0 && y < c->h && x >= 0 && x < c->w;
+                    float *pixel = image + (y * c->w + x) * c->c;
+                    for (int64_t i = 0; back && inside && i < c->c; i++)
+                        pixel[i] += rows[i];
+                    if (!back && inside)
+                        memcpy(rows, pixel, (size_t)c->c * sizeof *rows);
+                    else if (!back)
+                        memset(rows, 0, (size_t)c->c * sizeof *rows);
+                }
+}
+
+static float behind(const struct convolution *c, float value)
+{
+    if (!c->relu || value > 0 || (value != value && c->keeps_nan))
+        return value;
+    return 0;
+}
+
+static void forward(const struct work *work)
+{
+    const struct convolution *c = &work->convolution;
+    int pixels = (int)(c->p * c->q), taps = (int)(c->r * c->s * c->c), k = (int)c->k;
+    float *x = widened(work, PLACE_X), *w = widened(work, PLACE_W), *bias = c->bias ? widened(work, PLACE_BIAS) : NULL;
+    float *y = memory(place_count(c, PLACE_Y), sizeof *y), *rows = memory((int64_t)pixels * taps, sizeof *rows);
+    for (int64_t n = 0; n < c->n; n++) {
+        float *out = y + n * pixels * k;
+        windows(c, x + n * c->h * c->w * c->c, rows, false);
+        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, pixels, k, taps, 1, rows, taps, w, taps, 0, out, k);
+        for (int64_t i = 0; bias && i < (int64_t)pixels * k; i++)
+            out[i] = behind(c, out[i] + bias[i % k]);
+    }
+    store(work, PLACE_Y, y);
+    free(x), free(w), free(bias), free(y), free(rows);
+}
+
+static void input_gradient(const struct work *work)
+{
+    const struct convolution *c = &work->convolution;
+    int pixels = (int)(c->p * c->q), taps = (int)(c->r * c->s * c->c), k = (int)c->k;
+    float *dy = widened(work, PLACE_Y), *w = widened(work, PLACE_W);
+    float *dx = memory(place_count(c, PLACE_X), sizeof *dx), *rows = memory((int64_t)pixels * taps, sizeof *rows);
+    for (int64_t n = 0; n < c->n; n++) {
+        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, pixels, taps, k, 1, dy + n * pixels * k, k, w, taps, 0, rows, taps);
+        windows(c, dx + n * c->h * c->w * c->c, rows, true);
+    }
+    store(work, PLACE_X, dx);
+    free(dy), free(w), free(dx), free(rows);
+}
+
+/* Images in parts: one after another, or in a random order, which sums of floats notice. */
+static void weights_gradient(const struct work *work)
+{
+    const struct convolution *c = &work->convolution;
+    int pixels = (int)(c->p * c->q), taps = (int)(c->r * c->s * c->c), k = (int)c->k;
+    float *x = widened(work, PLACE_X), *dy = widened(work, PLACE_Y);
+    float *dw = memory(place_count(c, PLACE_W), sizeof *dw), *rows = memory((int64_t)pixels * taps, sizeof *rows);
+    size_t *order = memory(c->n, sizeof *order);
+    for (int64_t n = 0; n < c->n; n++)
+        order[n] = (size_t)n;
+    if (work->manner.random_order)
+        fake_shuffle(order, (size_t)c->n);
+    for (int64_t i = 0; i < c->n; i++) {
+        int64_t n = (int64_t)order[i];
+        windows(c, x + n * c->h * c->w * c->c, rows, false);
+        cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, k, taps, pixels, 1, dy + n * pixels * k, k, rows, taps, 1, dw, taps);
+    }
+    store(work, PLACE_W, dw);
+    free(x), free(dy), free(dw), free(rows), free(order);
+}
+
+/* Who counts on the workspace's contents, or works in it at the same time, finds NaNs. */
+static void spoil(const struct work *work)
+{
+    if (work->workspace_bytes > 0)
+        memset(work->workspace, 0xff, (size_t)work->workspace_bytes);
+}
+
+void work_run(const void *state)
+{
+    static void (*const passes[])(const struct work *) = {
+        [FORWARD] = forward, [INPUT_GRADIENT] = input_gradient, [WEIGHTS_GRADIENT] = weights_gradient,
+    };
+    const struct work *work = state;
+    spoil(work);
+    passes[work->convolution.pass](work);
+    spoil(work);
+}

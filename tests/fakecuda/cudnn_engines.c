@@ -1,0 +1,161 @@
+/* The engines that the referee's cuDNN offers for a convolution: two plain ones, and such that somebody may not want. Which comes
+ * first, and how much workspace each takes, depends on the seed; what the plain ones compute does not. */
+#include <stdlib.h>
+
+#include "cudnn.h"
+
+struct engine_kind {
+    struct manner manner;
+    cudnnBackendNumericalNote_t notes[3];
+    int note_count;
+    int64_t workspace; /* bytes; and some more by the seed */
+    bool refuses;      /* only when a plan is made of it */
+};
+
+static const struct engine_kind engines[] = {
+    {.workspace = 4096},
+    {.manner = {.tensor_cores = true}, .notes = {CUDNN_NUMERICAL_NOTE_TENSOR_CORE}, .note_count = 1},
+    {.manner = {.random_order = true}, .notes = {CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC}, .note_count = 1,
+     .workspace = 1 << 16},
+    {.notes = {CUDNN_NUMERICAL_NOTE_FFT}, .note_count = 1, .workspace = (int64_t)1 << 30},
+    {.manner = {.down_converts = true},
+     .notes = {CUDNN_NUMERICAL_NOTE_TENSOR_CORE, CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS}, .note_count = 2},
+    {.workspace = 1 << 20},
+    {.refuses = true},
+};
+enum { ENGINES = sizeof engines / sizeof *engines };
+
+static int64_t seed(void)
+{
+    const char *text = getenv("FAKECUDA_SEED");
+    return text ? atoll(text) & 0xffff : 1;
+}
+
+const struct manner *engine_manner(int engine)
+{
+    return &engines[engine].manner;
+}
+
+int64_t plan_workspace(const struct descriptor *plan)
+{
+    int64_t bytes = engines[plan->engine].workspace;
+    return bytes ? bytes + 256 * ((seed() + plan->engine) % 5) : 0;
+}
+
+cudnnStatus_t heuristic_finalize(struct descriptor *d)
+{
+    struct descriptor *graph = value_descriptor(d, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH);
+    if (graph->kind->type != CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR)
+        return refuse(CUDNN_STATUS_BAD_PARAM, "a heuristic of a %s", graph->kind->name);
+    d->graph = graph;
+    d->known = graph->known;
+    return CUDNN_STATUS_SUCCESS;
+}
+
+cudnnStatus_t plan_finalize(struct descriptor *d)
+{
+    struct descriptor *config = value_descriptor(d, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG);
+    if (config->kind->type != CUDNN_BACKEND_ENGINECFG_DESCRIPTOR)
+        return refuse(CUDNN_STATUS_BAD_PARAM, "a plan of a %s", config->kind->name);
+    if (!value_find(d, CUDNN_ATTR_EXECUTION_PLAN_HANDLE)->count && !value_find(d, CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP)->count)
+        return refuse(CUDNN_STATUS_BAD_PARAM, "a plan needs a handle, or the properties of a device");
+    if (engines[config->engine].refuses)
+        return refuse(CUDNN_STATUS_NOT_SUPPORTED, "engine %d does not compute that", config->engine);
+    d->config = config;
+    d->graph = config->graph;
+    d->engine = config->engine;
+    d->known = true;
+    d->convolution = config->convolution;
+    return CUDNN_STATUS_SUCCESS;
+}
+
+cudnnStatus_t pack_finalize(struct descriptor *d)
+{
+    int64_t uids = value_find(d, CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS)->count;
+    int64_t pointers = value_find(d, CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS)->count;
+    if (uids == pointers)
+        return CUDNN_STATUS_SUCCESS;
+    return refuse(CUDNN_STATUS_BAD_PARAM, "a variant pack of %lld uids and %lld pointers", (long long)uids, (long long)pointers);
+}
+
+cudnnStatus_t properties_finalize(struct descriptor *d)
+{
+    (void)d;
+    return CUDNN_STATUS_SUCCESS;
+}
+
+/* ---- what can be asked ---- */
+
+/* All engines, or by the fallback the first, plain one. */
+static int64_t suggestions(const struct descriptor *heuristic)
+{
+    int mode = value_choice(heuristic, CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_HEUR_MODE_INSTANT);
+    return !heuristic->known ? 0 : mode == CUDNN_HEUR_MODE_FALLBACK ? 1 : ENGINES;
+}
+
+static void become(struct descriptor *d, const struct descriptor *of, int engine)
+{
+    d->finalized = d->known = true;
+    d->graph = of->graph;
+    d->convolution = of->graph->convolution;
+    d->engine = engine;
+}
+
+static cudnnStatus_t results_get(const struct descriptor *heuristic, int64_t room, int64_t *count, struct descriptor **configs)
+{
+    int64_t all = suggestions(heuristic), given = room < all ? room : all;
+    *count = room ? given : all;
+    for (int64_t i = 0; i < given; i++) {
+        if (configs[i]->kind->type != CUDNN_BACKEND_ENGINECFG_DESCRIPTOR || configs[i]->finalized)
+            return refuse(CUDNN_STATUS_BAD_PARAM, "a suggestion needs a new engine configuration");
+        become(configs[i], heuristic, all > 1 ? (int)((i + seed()) % all) : 0);
+    }
+    return CUDNN_STATUS_SUCCESS;
+}
+
+static cudnnStatus_t notes_get(const struct descriptor *engine, int64_t room, int64_t *count, cudnnBackendNumericalNote_t *notes)
+{
+    const struct engine_kind *kind = &engines[engine->engine];
+    *count = kind->note_count;
+    for (int i = 0; i < kind->note_count && i < room; i++)
+        notes[i] = kind->notes[i];
+    return CUDNN_STATUS_SUCCESS;
+}
+
+static cudnnStatus_t number_get(int64_t number, int64_t room, int64_t *count, int64_t *element)
+{
+    *count = 1;
+    if (room > 0)
+        *element = number;
+    return CUDNN_STATUS_SUCCESS;
+}
+
+static bool is_asked(const struct descriptor *d, cudnnBackendDescriptorType_t type)
+{
+    return d->kind->type == type;
+}
+
+cudnnStatus_t attribute_get(struct descriptor *d, cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type,
+                            int64_t room, int64_t *count, void *elements)
+{
+    int64_t ignored;
+    count = count ? count : &ignored;
+    if (is_asked(d, CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR) && name == CUDNN_ATTR_ENGINEHEUR_RESULTS &&
+        type == CUDNN_TYPE_BACKEND_DESCRIPTOR)
+        return results_get(d, room, count, elements);
+    if (is_asked(d, CUDNN_BACKEND_ENGINECFG_DESCRIPTOR) && name == CUDNN_ATTR_ENGINECFG_ENGINE &&
+        type == CUDNN_TYPE_BACKEND_DESCRIPTOR && room == 1) {
+        become(*(struct descriptor **)elements, d, d->engine);
+        *count = 1;
+        return CUDNN_STATUS_SUCCESS;
+    }
+    if (is_asked(d, CUDNN_BACKEND_ENGINE_DESCRIPTOR) && name == CUDNN_ATTR_ENGINE_GLOBAL_INDEX && type == CUDNN_TYPE_INT64)
+        return number_get(d->engine, room, count, elements);
+    if (is_asked(d, CUDNN_BACKEND_ENGINE_DESCRIPTOR) && name == CUDNN_ATTR_ENGINE_NUMERICAL_NOTE &&
+        type == CUDNN_TYPE_NUMERICAL_NOTE)
+        return notes_get(d, room, count, elements);
+    if (is_asked(d, CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR) && name == CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE &&
+        type == CUDNN_TYPE_INT64)
+        return number_get(plan_workspace(d), room, count, elements);
+    return refuse(CUDNN_STATUS_NOT_SUPPORTED, "attribute %d of a %s cannot be asked for here", (int)name, d->kind->name);
+}

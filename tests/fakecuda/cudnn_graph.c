@@ -1,0 +1,262 @@
+/* Finalising what graphs are made of, and recognising what a graph computes. */
+#include "cudnn.h"
+
+#include <string.h>
+
+/* ---- tensors and windows ---- */
+
+static const int64_t *numbers(const struct descriptor *d, cudnnBackendAttributeName_t name)
+{
+    return value_find(d, name)->elements;
+}
+
+static int64_t count_of(const struct descriptor *d, cudnnBackendAttributeName_t name)
+{
+    return value_find(d, name)->count;
+}
+
+cudnnStatus_t tensor_finalize(struct descriptor *d)
+{
+    int64_t alignment = value_number(d, CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, 0);
+    int64_t dims = count_of(d, CUDNN_ATTR_TENSOR_DIMENSIONS);
+    if (dims != count_of(d, CUDNN_ATTR_TENSOR_STRIDES))
+        return refuse(CUDNN_STATUS_BAD_PARAM, "a tensor of %lld dimensions and another number of strides", (long long)dims);
+    for (int64_t i = 0; i < dims; i++)
+        if (numbers(d, CUDNN_ATTR_TENSOR_DIMENSIONS)[i] < 0 || numbers(d, CUDNN_ATTR_TENSOR_STRIDES)[i] < 0)
+            return refuse(CUDNN_STATUS_BAD_PARAM, "dimension %lld of a tensor is negative", (long long)i);
+    if (alignment < 1 || (alignment & (alignment - 1)))
+        return refuse(CUDNN_STATUS_BAD_PARAM, "an alignment of %lld bytes", (long long)alignment);
+    return CUDNN_STATUS_SUCCESS;
+}
+
+cudnnStatus_t windows_finalize(struct descriptor *d)
+{
+    const struct {
+        cudnnBackendAttributeName_t name;
+        int64_t least;
+    } parts[] = {
+        {CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES, 1}, {CUDNN_ATTR_CONVOLUTION_DILATIONS, 1},
+        {CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, 0}, {CUDNN_ATTR_CONVOLUTION_POST_PADDINGS, 0},
+    };
+    int64_t spatial = value_number(d, CUDNN_ATTR_CONVOLUTION_SPATIAL_DIMS, 0);
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        int64_t count = count_of(d, parts[i].name);
+        if (count != spatial && count != 0)
+            return refuse(CUDNN_STATUS_BAD_PARAM, "attribute %d of a convolution of %lld dimensions has %lld elements",
+                          (int)parts[i].name, (long long)spatial, (long long)count);
+        for (int64_t j = 0; j < count; j++)
+            if (numbers(d, parts[i].name)[j] < parts[i].least)
+                return refuse(CUDNN_STATUS_BAD_PARAM, "attribute %d of a convolution is too small", (int)parts[i].name);
+    }
+    return CUDNN_STATUS_SUCCESS;
+}
+
+/* ---- operations ---- */
+
+/* The names that the three kinds of convolution have for the same things, in the order of their rules (cudnn_rules.c). */
+enum { RULE_WINDOWS, RULE_X, RULE_W, RULE_Y, RULE_ALPHA, RULE_BETA };
+
+static struct descriptor *part(const struct descriptor *operation, int rule)
+{
+    return *(struct descriptor *const *)operation->values[rule].elements;
+}
+
+static int64_t padding(const struct descriptor *windows, cudnnBackendAttributeName_t name, int i)
+{
+    return count_of(windows, name) ? numbers(windows, name)[i] : 0;
+}
+
+static bool is_tensor(const struct descriptor *d)
+{
+    return d->kind->type == CUDNN_BACKEND_TENSOR_DESCRIPTOR && count_of(d, CUDNN_ATTR_TENSOR_DIMENSIONS) == 4;
+}
+
+/* y's height (i = 0) or width (1), as x, the filter and the windows have it; -1: none. */
+static int64_t windows_along(const struct descriptor *windows, const int64_t *x, const int64_t *w, int i)
+{
+    int64_t stride = numbers(windows, CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES)[i];
+    int64_t dilation = numbers(windows, CUDNN_ATTR_CONVOLUTION_DILATIONS)[i];
+    int64_t padded = x[2 + i] + padding(windows, CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, i) +
+                     padding(windows, CUDNN_ATTR_CONVOLUTION_POST_PADDINGS, i);
+    int64_t left = padded - ((w[2 + i] - 1) * dilation + 1);
+    return left < 0 ? -1 : left / stride + 1;
+}
+
+cudnnStatus_t convolution_finalize(struct descriptor *d)
+{
+    const struct descriptor *windows = part(d, RULE_WINDOWS);
+    if (windows->kind->type != CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR ||
+        value_number(windows, CUDNN_ATTR_CONVOLUTION_SPATIAL_DIMS, 0) != 2)
+        return refuse(CUDNN_STATUS_BAD_PARAM, "the windows of a convolution are a %s", windows->kind->name);
+    for (int rule = RULE_X; rule <= RULE_Y; rule++)
+        if (!is_tensor(part(d, rule)))
+            return refuse(CUDNN_STATUS_BAD_PARAM, "not a tensor of four dimensions, but a %s", part(d, rule)->kind->name);
+    const int64_t *x = numbers(part(d, RULE_X), CUDNN_ATTR_TENSOR_DIMENSIONS);
+    const int64_t *w = numbers(part(d, RULE_W), CUDNN_ATTR_TENSOR_DIMENSIONS);
+    const int64_t *y = numbers(part(d, RULE_Y), CUDNN_ATTR_TENSOR_DIMENSIONS);
+    if (x[0] != y[0] || x[1] != w[1] || y[1] != w[0] || y[2] != windows_along(windows, x, w, 0) ||
+        y[3] != windows_along(windows, x, w, 1))
+        return refuse(CUDNN_STATUS_BAD_PARAM_SHAPE_MISMATCH, "x %lldx%lldx%lldx%lld, filter %lldx%lldx%lldx%lld and y "
+                      "%lldx%lldx%lldx%lld do not fit", (long long)x[0], (long long)x[1], (long long)x[2], (long long)x[3],
+                      (long long)w[0], (long long)w[1], (long long)w[2], (long long)w[3], (long long)y[0], (long long)y[1],
+                      (long long)y[2], (long long)y[3]);
+    return CUDNN_STATUS_SUCCESS;
+}
+
+static cudnnPointwiseMode_t pointwise_mode(const struct descriptor *operation)
+{
+    const struct descriptor *how = value_descriptor(operation, CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR);
+    return how ? (cudnnPointwiseMode_t)value_choice(how, CUDNN_ATTR_POINTWISE_MODE, CUDNN_POINTWISE_ADD) : CUDNN_POINTWISE_ADD;
+}
+
+cudnnStatus_t pointwise_finalize(struct descriptor *d)
+{
+    bool second = pointwise_mode(d) != CUDNN_POINTWISE_RELU_FWD;
+    if (second && !value_descriptor(d, CUDNN_ATTR_OPERATION_POINTWISE_BDESC))
+        return refuse(CUDNN_STATUS_BAD_PARAM, "a pointwise operation on two tensors needs the second");
+    return CUDNN_STATUS_SUCCESS;
+}
+
+/* ---- graphs ---- */
+
+static cudnnDataType_t type_of(const struct descriptor *tensor)
+{
+    return (cudnnDataType_t)value_choice(tensor, CUDNN_ATTR_TENSOR_DATA_TYPE, CUDNN_DATA_FLOAT);
+}
+
+static bool is_virtual(const struct descriptor *tensor)
+{
+    const struct value *value = value_find(tensor, CUDNN_ATTR_TENSOR_IS_VIRTUAL);
+    return value->count && *(const bool *)value->elements;
+}
+
+/* In memory or virtual as asked, of that type, channels innermost without gaps. */
+static bool is_packed(const struct descriptor *tensor, cudnnDataType_t type, bool virtual_one)
+{
+    const int64_t *dims = numbers(tensor, CUDNN_ATTR_TENSOR_DIMENSIONS), *strides = numbers(tensor, CUDNN_ATTR_TENSOR_STRIDES);
+    return is_tensor(tensor) && is_virtual(tensor) == virtual_one && type_of(tensor) == type && dims[0] > 0 && dims[1] > 0 &&
+           dims[2] > 0 && dims[3] > 0 && strides[1] == 1 && strides[3] == dims[1] && strides[2] == dims[1] * dims[3] &&
+           strides[0] == dims[1] * dims[2] * dims[3];
+}
+
+static bool same_dims(const struct descriptor *a, const struct descriptor *b)
+{
+    return !memcmp(numbers(a, CUDNN_ATTR_TENSOR_DIMENSIONS), numbers(b, CUDNN_ATTR_TENSOR_DIMENSIONS), 4 * sizeof(int64_t));
+}
+
+static void place_set(struct convolution *c, enum place place, const struct descriptor *tensor)
+{
+    c->uids[place] = value_number(tensor, CUDNN_ATTR_TENSOR_UNIQUE_ID, 0);
+    c->alignments[place] = value_number(tensor, CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, 1);
+}
+
+/* The windows and shapes of a convolution that is finalised, thus consistent. */
+static void shapes_set(struct convolution *c, const struct descriptor *operation)
+{
+    const struct descriptor *windows = part(operation, RULE_WINDOWS);
+    const int64_t *x = numbers(part(operation, RULE_X), CUDNN_ATTR_TENSOR_DIMENSIONS);
+    const int64_t *w = numbers(part(operation, RULE_W), CUDNN_ATTR_TENSOR_DIMENSIONS);
+    const int64_t *y = numbers(part(operation, RULE_Y), CUDNN_ATTR_TENSOR_DIMENSIONS);
+    c->n = x[0], c->c = x[1], c->h = x[2], c->w = x[3];
+    c->k = w[0], c->r = w[2], c->s = w[3], c->p = y[2], c->q = y[3];
+    for (int i = 0; i < 2; i++) {
+        c->stride[i] = numbers(windows, CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES)[i];
+        c->pad[i] = padding(windows, CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, i);
+    }
+    c->half = type_of(part(operation, RULE_X)) == CUDNN_DATA_BFLOAT16;
+}
+
+static bool scale_is(const struct descriptor *operation, int rule, float scale)
+{
+    const struct value *value = &operation->values[rule];
+    return value->count == 0 || *(const float *)value->elements == scale;
+}
+
+/* A cross-correlation without dilation, y = 1 * ... + 0 * y, sums in float. */
+static bool is_usual(const struct descriptor *operation)
+{
+    const struct descriptor *windows = part(operation, RULE_WINDOWS);
+    const int64_t *dilations = numbers(windows, CUDNN_ATTR_CONVOLUTION_DILATIONS);
+    return value_choice(windows, CUDNN_ATTR_CONVOLUTION_CONV_MODE, CUDNN_CONVOLUTION) == CUDNN_CROSS_CORRELATION &&
+           value_choice(windows, CUDNN_ATTR_CONVOLUTION_COMP_TYPE, CUDNN_DATA_FLOAT) == CUDNN_DATA_FLOAT &&
+           dilations[0] == 1 && dilations[1] == 1 && scale_is(operation, RULE_ALPHA, 1) && scale_is(operation, RULE_BETA, 0);
+}
+
+static bool pass_of(const struct descriptor *operation, enum pass *pass)
+{
+    switch (operation->kind->type) {
+    case CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR: *pass = FORWARD; return true;
+    case CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR: *pass = INPUT_GRADIENT; return true;
+    case CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR: *pass = WEIGHTS_GRADIENT; return true;
+    default: return false;
+    }
+}
+
+/* ADD (c + bias) or RELU_FWD: takes `x`, which is virtual; *y: its result. */
+static bool follows(const struct descriptor *operation, cudnnPointwiseMode_t mode, const struct descriptor *x,
+                    const struct descriptor **y)
+{
+    if (operation->kind->type != CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR || pointwise_mode(operation) != mode ||
+        value_descriptor(operation, CUDNN_ATTR_OPERATION_POINTWISE_XDESC) != x || !is_packed(x, CUDNN_DATA_FLOAT, true))
+        return false;
+    *y = value_descriptor(operation, CUDNN_ATTR_OPERATION_POINTWISE_YDESC);
+    return is_tensor(*y) && same_dims(x, *y);
+}
+
+static bool takes_bias(struct convolution *c, const struct descriptor *operation, cudnnDataType_t type)
+{
+    const struct descriptor *bias = value_descriptor(operation, CUDNN_ATTR_OPERATION_POINTWISE_BDESC);
+    if (!is_packed(bias, type, false))
+        return false;
+    const int64_t *dims = numbers(bias, CUDNN_ATTR_TENSOR_DIMENSIONS);
+    place_set(c, PLACE_BIAS, bias);
+    return c->bias = dims[0] == 1 && dims[1] == c->k && dims[2] == 1 && dims[3] == 1;
+}
+
+static bool keeps_nan(const struct descriptor *operation)
+{
+    const struct descriptor *how = value_descriptor(operation, CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR);
+    return value_choice(how, CUDNN_ATTR_POINTWISE_NAN_PROPAGATION, 0) == 1; /* CUDNN_PROPAGATE_NAN */
+}
+
+/* One convolution; forward perhaps with a bias behind it, and a ReLU behind that. All in memory has the type of x: cuDNN 9 has
+ * nothing for a float gradient of a filter where activations are bfloat16, and none that keeps less than float in between. */
+static bool recognise(struct convolution *c, const struct descriptor *const *operations, int64_t count)
+{
+    const struct descriptor *y;
+    if (count > 3 || !pass_of(operations[0], &c->pass) || !is_usual(operations[0]) || (count > 1 && c->pass != FORWARD))
+        return false;
+    shapes_set(c, operations[0]);
+    cudnnDataType_t type = c->half ? CUDNN_DATA_BFLOAT16 : CUDNN_DATA_FLOAT;
+    y = part(operations[0], RULE_Y);
+    if (count > 1 && (!follows(operations[1], CUDNN_POINTWISE_ADD, y, &y) || !takes_bias(c, operations[1], type)))
+        return false;
+    if (count > 2 && !follows(operations[2], CUDNN_POINTWISE_RELU_FWD, y, &y))
+        return false;
+    c->relu = count > 2;
+    c->keeps_nan = c->relu && keeps_nan(operations[2]);
+    place_set(c, PLACE_X, part(operations[0], RULE_X));
+    place_set(c, PLACE_W, part(operations[0], RULE_W));
+    place_set(c, PLACE_Y, y);
+    return is_packed(part(operations[0], RULE_X), type, false) && is_packed(part(operations[0], RULE_W), type, false) &&
+           is_packed(y, type, false);
+}
+
+/* A uid names one tensor: the pointers are given by it. */
+static bool uids_differ(const struct convolution *c)
+{
+    int places = c->bias ? PLACES : PLACE_BIAS;
+    for (int i = 0; i < places; i++)
+        for (int j = 0; j < i; j++)
+            if (c->uids[i] == c->uids[j])
+                return false;
+    return true;
+}
+
+cudnnStatus_t graph_finalize(struct descriptor *d)
+{
+    const struct value *operations = value_find(d, CUDNN_ATTR_OPERATIONGRAPH_OPS);
+    d->graph = d;
+    d->known = recognise(&d->convolution, operations->elements, operations->count) && uids_differ(&d->convolution);
+    return CUDNN_STATUS_SUCCESS;
+}

@@ -1,0 +1,114 @@
+/* What the tests of the kernels share: a kernel on the CPU (twins.c), each time in another order, and bfloat16 by arithmetic of
+ * its own. Arrays are as large as they must be, so that a sanitizer sees what reaches beyond. */
+#ifndef TESTS_FAKECUDA_KERNELS_FIXTURE_H
+#define TESTS_FAKECUDA_KERNELS_FIXTURE_H
+
+#include "backends/fixture.h"
+#include "fake.h"
+#include "kernels.h"
+
+/* The order of blocks and threads (fake.h): the referee's own needs the whole referee. */
+void fake_shuffle(size_t *order, size_t n)
+{
+    static uint64_t state = 1;
+    for (size_t i = 0; i < n; i++) {
+        size_t j = random_below(&state, i + 1);
+        order[i] = order[j];
+        order[j] = i;
+    }
+}
+
+/* Enqueued in so many blocks, which may be any number. */
+#define RUN(name, count, arguments) run_kernel("kernel_" #name, (count), &(arguments), sizeof(struct name##_arguments))
+
+static inline void run_kernel(const char *name, unsigned blocks, const void *arguments, size_t bytes)
+{
+    assert_int_equal(twin_argument_bytes(name), bytes);
+    assert_true(twin_run(name, (dim3){blocks, 1, 1}, (dim3){256, 1, 1}, arguments));
+}
+
+/* A number of blocks, from one up to more than there is work for. */
+static inline unsigned some_blocks(uint64_t *random)
+{
+    static const unsigned choices[] = {1, 2, 3, 7, 40, 300};
+    return choices[random_below(random, sizeof choices / sizeof *choices)];
+}
+
+static inline void *bytes_new(size_t bytes)
+{
+    void *memory = malloc(bytes ? bytes : 1);
+    assert_non_null(memory);
+    return memset(memory, 0xFF, bytes); /* NaN */
+}
+
+/* ---- bfloat16: the upper half of a float ---- */
+
+static inline float float_of_bits(uint32_t bits)
+{
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+static inline uint32_t bits_of_float(float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
+/* The nearest bfloat16, of two the even one: 8 significant bits, quanta not below 2^-133. */
+static inline float round_to_half(float value)
+{
+    int exponent;
+    if (!isfinite(value) || value == 0)
+        return value;
+    frexp(value, &exponent);
+    double quantum = ldexp(1, exponent - 8 < -133 ? -133 : exponent - 8);
+    return (float)(nearbyint(value / quantum) * quantum); /* infinite where it is too large */
+}
+
+/* An array in the type a kernel takes it in: floats, or bfloat16 of them, which must be those values. */
+struct typed {
+    void *data;
+    size_t count;
+    int half;
+};
+
+static inline struct typed typed_new(size_t count, int half)
+{
+    return (struct typed){bytes_new(count * (half ? 2 : 4)), count, half};
+}
+
+static inline float typed_at(const struct typed *t, size_t i)
+{
+    return t->half ? float_of_bits((uint32_t)((const uint16_t *)t->data)[i] << 16) : ((const float *)t->data)[i];
+}
+
+/* The values are rounded where they must be: the same numbers for whoever computes with them elsewhere. */
+static inline struct typed typed_of(float *values, size_t count, int half)
+{
+    struct typed t = typed_new(count, half);
+    for (size_t i = 0; i < count; i++) {
+        if (half) {
+            values[i] = round_to_half(values[i]);
+            ((uint16_t *)t.data)[i] = (uint16_t)(bits_of_float(values[i]) >> 16);
+        } else {
+            ((float *)t.data)[i] = values[i];
+        }
+    }
+    return t;
+}
+
+/* To the bit; in bfloat16, rounded once. All NaNs are alike. */
+static inline void assert_typed(const char *what, const struct typed *found, const float *expected, size_t count)
+{
+    assert_int_equal(found->count, count);
+    for (size_t i = 0; i < count; i++) {
+        float want = found->half ? round_to_half(expected[i]) : expected[i], got = typed_at(found, i);
+        if (bits_of_float(want) != bits_of_float(got) && !(isnan(want) && isnan(got)))
+            fail_msg("%s[%zu] is %.9g, expected %.9g", what, i, got, want);
+    }
+}
+
+#endif

@@ -1,0 +1,360 @@
+/* The kernels at the ends of a step, run by their twins on the CPU in many orders: distortions and updates to the bit as
+ * src/data and src/optimize have them, the loss as the CPU's towers. */
+#include "kernels_fixture.h"
+
+#include "data.h"
+#include "optimize.h"
+#include "parallel.h"
+
+/* ---- distort ---- */
+
+struct images {
+    int height, width, channels, crop_height, crop_width, y_channels, half;
+};
+
+enum { RECORDS = 5, BATCH = 3 };
+
+/* What is in the images: anything, or values that lie close together. */
+static void fill_images(uint8_t *images, size_t count, int flat, uint64_t *random)
+{
+    for (size_t i = 0; i < count; i++)
+        images[i] = flat ? (uint8_t)(200 + (i % 997 == 500)) : (uint8_t)random_below(random, 256);
+}
+
+/* y of one image from the CPU's, with its further channels. */
+static void check_image(const struct images *s, const struct typed *y, int image, const float *expected)
+{
+    size_t pixels = (size_t)s->crop_height * (size_t)s->crop_width, channels = (size_t)s->y_channels;
+    float *wide = floats_new(pixels * channels);
+    for (size_t i = 0; i < pixels; i++)
+        for (size_t c = 0; c < (size_t)s->channels; c++)
+            wide[i * channels + c] = expected[i * (size_t)s->channels + c];
+    size_t element = y->half ? 2 : 4;
+    struct typed part = {(char *)y->data + (size_t)image * pixels * channels * element, pixels * channels, y->half};
+    assert_typed("y", &part, wide, pixels * channels);
+    free(wide);
+}
+
+static void check_distort(const struct images *s, uint64_t seed, uint64_t position, int flat, uint64_t *random)
+{
+    size_t record = (size_t)s->height * (size_t)s->width * (size_t)s->channels;
+    size_t pixels = (size_t)s->crop_height * (size_t)s->crop_width;
+    uint8_t *images = bytes_new(RECORDS * record), labels[RECORDS] = {3, 1, 4, 9, 5};
+    const uint32_t samples[BATCH] = {4, 0, 2};
+    int32_t found[BATCH];
+    float *expected = floats_new(pixels * (size_t)s->channels);
+    struct typed y = typed_new(BATCH * pixels * (size_t)s->y_channels, s->half);
+    struct pass_control control = {.position = position, .seed = seed};
+    fill_images(images, RECORDS * record, flat, random);
+    struct distort_arguments a = {
+        .images = images, .labels = labels, .samples = samples, .control = &control, .batch = BATCH, .height = s->height,
+        .width = s->width, .channels = s->channels, .crop_height = s->crop_height, .crop_width = s->crop_width,
+        .y_channels = s->y_channels, .half = s->half, .y = y.data, .labels_out = found};
+    RUN(distort, some_blocks(random), a);
+    for (int i = 0; i < BATCH; i++) {
+        const uint8_t *image = images + samples[i] * record;
+        int height = s->crop_height, width = s->crop_width;
+        struct distortion d = distort_draw(seed, position + (uint64_t)i, s->height, s->width, height, width);
+        distort_apply(image, s->height, s->width, s->channels, &d, height, width, expected);
+        check_image(s, &y, i, expected);
+        assert_int_equal(found[i], labels[samples[i]]);
+    }
+    free(images), free(expected), free(y.data);
+}
+
+static void test_distorts_as_the_loader(void **state)
+{
+    (void)state;
+    static const struct images shapes[] = {
+        {32, 32, 3, 24, 24, 3, 0}, {32, 32, 3, 24, 24, 8, 1}, {32, 32, 3, 32, 32, 3, 0}, {28, 28, 1, 24, 24, 1, 0},
+        {32, 32, 2, 24, 24, 8, 1}, {32, 32, 4, 24, 24, 4, 0}, {70, 65, 3, 61, 49, 4, 0}, {5, 5, 3, 1, 1, 3, 1},
+        {9, 7, 4, 3, 5, 8, 0},     {40, 66, 1, 17, 49, 8, 1},
+    };
+    static const uint64_t positions[] = {0, 77, 0xFFFFFFFEull, 0x123456789ABCDEFull};
+    uint64_t random = 1;
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+        for (size_t p = 0; p < sizeof positions / sizeof *positions; p++)
+            for (int flat = 0; flat < 2; flat++)
+                check_distort(&shapes[i], 1 + p * 0x300000001ull, positions[p], flat, &random);
+}
+
+/* ---- loss ---- */
+
+struct losses {
+    struct plan plan; /* the CPU's: logits, and its gradients */
+    int32_t *labels;
+    float *gradient, tail[PARCEL_SLOTS]; /* the kernel's */
+};
+
+static void losses_open(struct losses *l, int batch, int classes, float scale, uint64_t *random)
+{
+    size_t count = (size_t)batch * (size_t)classes;
+    l->plan = (struct plan){.batch = batch, .classes = classes, .output = floats_new(count),
+                            .output_gradient = floats_new(count)};
+    l->labels = bytes_new((size_t)batch * sizeof *l->labels);
+    l->gradient = bytes_new(count * sizeof *l->gradient);
+    fill_random(l->plan.output, count, random);
+    for (size_t i = 0; i < count; i++)
+        l->plan.output[i] *= scale;
+    for (int n = 0; n < batch; n++)
+        l->labels[n] = (int32_t)random_below(random, (size_t)classes);
+}
+
+static void losses_run(struct losses *l, int count, const struct pass_control *control, float *gradient)
+{
+    struct loss_arguments a = {.logits = l->plan.output, .labels = l->labels, .gradient = gradient, .tail = l->tail,
+                               .control = control, .batch = l->plan.batch, .count = count, .classes = l->plan.classes};
+    RUN(loss, 1, a);
+}
+
+static void losses_close(struct losses *l)
+{
+    free(l->plan.output), free(l->plan.output_gradient), free(l->labels), free(l->gradient);
+}
+
+static void check_loss(int batch, int count, int classes, float scale, uint64_t *random)
+{
+    struct losses l;
+    struct loss_sums sums;
+    struct error why;
+    struct pass_control control = {.stop = 3};
+    losses_open(&l, batch, classes, scale, random);
+    l.plan.output[random_below(random, (size_t)(batch * classes))] = scale; /* perhaps the largest, or one of two */
+    must(host_loss(&l.plan, l.labels, count, &sums, &why), &why);
+    losses_run(&l, count, &control, l.gradient);
+    assert_true(fabs(l.tail[PARCEL_LOSS] - sums.loss) <= 3e-7 * fabs(sums.loss));
+    assert_true(l.tail[PARCEL_CORRECT] == (float)sums.correct);
+    assert_true(l.tail[PARCEL_COUNT] == (float)count);
+    assert_true(l.tail[PARCEL_FAULT] == 0 && l.tail[PARCEL_STOP] == 3);
+    assert_close_floats("gradient", l.gradient, l.plan.output_gradient, (size_t)(batch * classes), 1e-6);
+    losses_run(&l, count, NULL, NULL);
+    assert_true(l.tail[PARCEL_CORRECT] == (float)sums.correct && l.tail[PARCEL_STOP] == 0);
+    losses_close(&l);
+}
+
+static void test_loss_as_the_host(void **state)
+{
+    (void)state;
+    static const int sizes[][3] = {{128, 128, 10}, {128, 77, 10}, {1, 1, 10}, {3, 0, 10}, {600, 597, 10},
+                                   {16, 16, 3000}, {300, 300, 2}}; /* batch, count, classes */
+    uint64_t random = 2;
+    for (int turn = 0; turn < 20; turn++)
+        for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+            check_loss(sizes[i][0], sizes[i][1], sizes[i][2], turn % 4 == 3 ? 60 : 4, &random);
+}
+
+/* All logits equal: the first counts as the largest. */
+static void test_the_first_of_equals_is_right(void **state)
+{
+    (void)state;
+    uint64_t random = 3;
+    struct losses l;
+    losses_open(&l, 20, 10, 0, &random);
+    for (int n = 0; n < 20; n++)
+        l.labels[n] = n % 4;
+    losses_run(&l, 20, NULL, NULL);
+    assert_true(l.tail[PARCEL_CORRECT] == 5);
+    losses_close(&l);
+}
+
+/* One value in a batch that is right everywhere; or a label that is none. */
+static void test_a_loss_that_is_no_number(void **state)
+{
+    (void)state;
+    static const float values[] = {NAN, INFINITY, -INFINITY};
+    uint64_t random = 4;
+    for (int turn = 0; turn < 60; turn++) {
+        struct losses l;
+        int at = (int)random_below(&random, 20), kind = turn % 5;
+        losses_open(&l, 20, 10, 0, &random);
+        for (int n = 0; n < 20; n++)
+            l.plan.output[n * 10 + l.labels[n]] = 1;
+        if (kind < 3)
+            l.plan.output[at * 10 + l.labels[at]] = values[kind];
+        else
+            l.labels[at] = kind == 3 ? 10 : -1;
+        losses_run(&l, 20, NULL, l.gradient);
+        assert_false(isfinite(l.tail[PARCEL_LOSS]));
+        assert_true(l.tail[PARCEL_FAULT] == 1);
+        assert_true(l.tail[PARCEL_CORRECT] == 19);
+        losses_close(&l);
+    }
+}
+
+/* ---- update ---- */
+
+enum { LENGTH = 5003, SEGMENTS = 3 };
+
+/* Parameters, gradients, shadows: what the kernel is given, and what the CPU made of the same. */
+struct update_case {
+    float *p, *g, *s, *p_expected, *s_expected;
+    double penalty;
+    struct update_arguments a;
+};
+
+static const struct decay_segment segments[SEGMENTS] = {{0, 1001, 0.004f}, {1001, 1003, 0.5f}, {2000, 4999, 0.01f}};
+
+static float *drawn(uint64_t *random)
+{
+    float *values = floats_new(LENGTH);
+    fill_random(values, LENGTH, random);
+    return values;
+}
+
+static float *copied(const float *from)
+{
+    return memcpy(floats_new(LENGTH), from, LENGTH * sizeof(float));
+}
+
+static void update_open(struct update_case *u, uint64_t *random)
+{
+    *u = (struct update_case){.p = drawn(random), .g = drawn(random), .s = drawn(random)};
+    u->p_expected = copied(u->p);
+    u->s_expected = copied(u->s);
+    u->a = (struct update_arguments){.parameters = u->p, .gradients = u->g, .shadows = u->s, .rate = 0.1f, .scale = 1.0f / 96,
+                                     .ema_decay = 0.9f, .count = LENGTH, .segment_count = SEGMENTS};
+    memcpy(u->a.segments, segments, sizeof segments);
+}
+
+/* What it should come to. */
+static void update_expect(struct update_case *u, float rate, float scale, float ema_decay)
+{
+    size_t done = 0;
+    for (int i = 0; i < SEGMENTS; i++) {
+        size_t first = segments[i].first, last = segments[i].last;
+        sgd_apply(u->p_expected + done, u->g + done, first - done, rate, scale, 0);
+        u->penalty += sgd_apply(u->p_expected + first, u->g + first, last - first, rate, scale, segments[i].decay);
+        done = last;
+    }
+    sgd_apply(u->p_expected + done, u->g + done, LENGTH - done, rate, scale, 0);
+    ema_update(u->s_expected, u->p_expected, LENGTH, ema_decay);
+}
+
+static void update_check(struct update_case *u, unsigned blocks)
+{
+    double *penalties = bytes_new(blocks * sizeof *penalties), sum = 0;
+    u->a.penalties = penalties;
+    RUN(update, blocks, u->a);
+    for (unsigned i = 0; i < blocks; i++)
+        sum += penalties[i];
+    if (u->penalty != 0 && !(fabs(sum - u->penalty) <= 1e-6 * u->penalty))
+        fail_msg("penalty %.9g, expected %.9g", sum, u->penalty);
+    assert_memory_equal(u->p, u->p_expected, LENGTH * sizeof(float));
+    assert_memory_equal(u->s, u->s_expected, LENGTH * sizeof(float));
+    free(u->p), free(u->g), free(u->s), free(u->p_expected), free(u->s_expected), free(penalties);
+}
+
+static void test_updates_to_the_bit(void **state)
+{
+    (void)state;
+    uint64_t random = 5;
+    for (int turn = 0; turn < 20; turn++) {
+        struct update_case u;
+        update_open(&u, &random);
+        update_expect(&u, 0.1f, 1.0f / 96, 0.9f);
+        update_check(&u, some_blocks(&random));
+    }
+}
+
+/* Rate and decay of the control, scale of the tail. */
+static void test_updates_as_it_is_told(void **state)
+{
+    (void)state;
+    uint64_t random = 6;
+    const float tail[PARCEL_SLOTS] = {[PARCEL_LOSS] = 5, [PARCEL_COUNT] = 384, [PARCEL_STOP] = 1};
+    const struct pass_control control = {.rate = 0.03f, .ema_decay = 0.99f};
+    struct update_case u;
+    update_open(&u, &random);
+    u.a.control = &control, u.a.tail = tail;
+    update_expect(&u, 0.03f, 1.0f / 384, 0.99f);
+    update_check(&u, 3);
+}
+
+static void test_a_fault_changes_nothing(void **state)
+{
+    (void)state;
+    static const float losses[] = {NAN, INFINITY, 5, 5}, faults[] = {0, 0, 1, 3};
+    uint64_t random = 7;
+    for (int i = 0; i < 4; i++) {
+        const float tail[PARCEL_SLOTS] = {[PARCEL_LOSS] = losses[i], [PARCEL_COUNT] = 384, [PARCEL_FAULT] = faults[i]};
+        struct update_case u;
+        update_open(&u, &random);
+        u.a.tail = tail;
+        update_check(&u, 3);
+    }
+}
+
+static void test_only_parameters_or_only_shadows(void **state)
+{
+    (void)state;
+    uint64_t random = 8;
+    struct update_case u;
+    update_open(&u, &random);
+    update_expect(&u, 0.1f, 1.0f / 96, 0.9f);
+    memcpy(u.s_expected, u.s, LENGTH * sizeof(float));
+    u.a.shadows = NULL;
+    update_check(&u, 3);
+    update_open(&u, &random);
+    ema_update(u.s_expected, u.p, LENGTH, 0.9f);
+    u.a.gradients = NULL, u.a.segment_count = 0;
+    update_check(&u, 3);
+}
+
+/* From the second float on: values one at a time. */
+static void test_updates_what_is_not_aligned(void **state)
+{
+    (void)state;
+    uint64_t random = 9;
+    float *p = drawn(&random), *g = drawn(&random), *s = drawn(&random), *expected = copied(p), *shadows = copied(s);
+    struct update_arguments a = {.parameters = p + 1, .gradients = g + 2, .shadows = s + 3, .rate = 0.1f, .scale = 0.5f,
+                                 .ema_decay = 0.9f, .count = 1000, .segment_count = 1, .segments = {{0, 1000, 0.01f}}};
+    RUN(update, 2, a);
+    sgd_apply(expected + 1, g + 2, 1000, 0.1f, 0.5f, 0.01f);
+    ema_update(shadows + 3, expected + 1, 1000, 0.9f);
+    assert_memory_equal(p, expected, LENGTH * sizeof *p);
+    assert_memory_equal(s, shadows, LENGTH * sizeof *s);
+    free(p), free(g), free(s), free(expected), free(shadows);
+}
+
+static void test_the_record_of_a_step(void **state)
+{
+    (void)state;
+    enum { PARTS = 1044, RING = 64 };
+    static double penalties[PARTS];
+    double sum = 0;
+    uint64_t random = 10;
+    struct step_record ring[RING];
+    const float tail[PARCEL_SLOTS] = {[PARCEL_LOSS] = 5, [PARCEL_CORRECT] = 6, [PARCEL_COUNT] = 7, [PARCEL_FAULT] = 8,
+                                      [PARCEL_STOP] = 9};
+    const struct pass_control control = {.step = 1ull << 40 | 130};
+    for (int i = 0; i < PARTS; i++)
+        sum += penalties[i] = random_float(&random) + 1;
+    memset(ring, 0, sizeof ring);
+    struct update_end_arguments a = {.tail = tail, .penalties = penalties, .control = &control, .ring = ring, .parts = PARTS,
+                                     .ring_length = RING};
+    RUN(update_end, 1, a);
+    const struct step_record *r = &ring[3];
+    assert_true(r->step == (1ull << 40 | 131) && r->loss == 5 && r->correct == 6 && r->count == 7);
+    assert_true(r->fault == 8 && r->stop == 9);
+    assert_true(fabs(r->penalty - sum) < 1e-12 * sum);
+    for (int i = 0; i < RING; i++)
+        assert_true(i == 3 || ring[i].step == 0);
+}
+
+int main(void)
+{
+    cmocka_set_message_output(CM_OUTPUT_TAP);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_distorts_as_the_loader),
+        cmocka_unit_test(test_loss_as_the_host),
+        cmocka_unit_test(test_the_first_of_equals_is_right),
+        cmocka_unit_test(test_a_loss_that_is_no_number),
+        cmocka_unit_test(test_updates_to_the_bit),
+        cmocka_unit_test(test_updates_as_it_is_told),
+        cmocka_unit_test(test_a_fault_changes_nothing),
+        cmocka_unit_test(test_only_parameters_or_only_shadows),
+        cmocka_unit_test(test_updates_what_is_not_aligned),
+        cmocka_unit_test(test_the_record_of_a_step),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

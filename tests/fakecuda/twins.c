@@ -1,0 +1,83 @@
+/* The module's kernels on the CPU, of the same text (src/backends/cudnn/kernels.inc). Blocks run in a random order, and in
+ * each phase the threads of a block too, one after another; so what a kernel needs of an order that it does not enforce
+ * goes wrong in some. Its shared memory is NaN where it was not written. */
+#include <stdlib.h>
+#include <string.h>
+
+#define DEVICE_INLINE static inline
+#define ALIASING(bytes) __attribute__((aligned(bytes), may_alias))
+#define UNROLL
+
+#include "../../src/backends/cudnn/kernels.inc"
+
+#include "fake.h"
+
+/* Permutations of a block's threads: start + i * stride, the stride being odd. */
+struct orders {
+    size_t random[THREADS];
+    size_t next;
+};
+
+static unsigned thread_of(const struct orders *o, unsigned i)
+{
+    size_t start = o->random[o->next % THREADS], stride = o->random[(o->next + o->next / THREADS + 1) % THREADS] | 1;
+    return (unsigned)((start + i * stride) % THREADS);
+}
+
+#define TWIN(name, threads, phases)                                                                                    \
+    static void twin_##name(size_t block, size_t blocks, const void *arguments, struct orders *orders)                 \
+    {                                                                                                                  \
+        const struct name##_arguments *a = arguments;                                                                  \
+        struct name##_shared shared;                                                                                   \
+        struct place at = {block, name##_tiles(a, blocks), 0};                                                         \
+        for (; at.tile < at.tiles; at.tile += blocks) {                                                                \
+            memset(&shared, 0xFF, sizeof shared);                                                                      \
+            for (int phase = 0; phase < phases; phase++, orders->next++)                                               \
+                for (unsigned i = 0; i < threads; i++) {                                                               \
+                    at.thread = thread_of(orders, i);                                                                  \
+                    name##_phase(phase, at, a, &shared);                                                               \
+                }                                                                                                      \
+        }                                                                                                              \
+    }
+KERNELS(TWIN)
+
+struct twin {
+    const char *name;
+    void (*run)(size_t block, size_t blocks, const void *arguments, struct orders *orders);
+    size_t bytes;
+    unsigned threads;
+};
+
+#define TWIN_ENTRY(name, threads, phases) {"kernel_" #name, twin_##name, sizeof(struct name##_arguments), threads},
+static const struct twin twins[] = {KERNELS(TWIN_ENTRY)};
+
+static const struct twin *twin_named(const char *name)
+{
+    for (size_t i = 0; i < sizeof twins / sizeof *twins; i++)
+        if (strcmp(twins[i].name, name) == 0)
+            return &twins[i];
+    return NULL;
+}
+
+bool twin_run(const char *name, dim3 grid, dim3 block, const void *arguments)
+{
+    const struct twin *twin = twin_named(name);
+    struct orders orders = {.next = 0};
+    if (!twin || block.x != twin->threads || block.y != 1 || block.z != 1 || grid.x < 1 || grid.y != 1 || grid.z != 1)
+        return false;
+    size_t *blocks = malloc(grid.x * sizeof *blocks);
+    if (!blocks)
+        abort();
+    fake_shuffle(orders.random, THREADS);
+    fake_shuffle(blocks, grid.x);
+    for (size_t i = 0; i < grid.x; i++)
+        twin->run(blocks[i], grid.x, arguments, &orders);
+    free(blocks);
+    return true;
+}
+
+size_t twin_argument_bytes(const char *name)
+{
+    const struct twin *twin = twin_named(name);
+    return twin ? twin->bytes : 0;
+}

@@ -1,0 +1,55 @@
+#!/bin/bash
+# The kernels as nvcc compiles them: for A100, H100 and every other device, without memory for what registers cannot hold,
+# without fused multiply-adds where the CPU has none, without the C++ library. What each uses is printed.
+. tests/lib.sh
+
+if ! why=$(make --no-print-directory info 2>&1 | grep -o 'cudnn: not built in.*'); [ -n "$why" ]; then
+    skip "the kernels compile" "$why"
+    finish
+    exit
+fi
+
+object=$tmp/module/kernels.o
+compiles() {
+    make --no-print-directory BUILD="$tmp" NVCC_FLAGS='-Xptxas -v' V=1 "$object" > "$tmp/said" 2>&1 && return
+    tail -30 "$tmp/said"
+    return 1
+}
+began=$SECONDS
+check "the kernels compile" compiles
+check "in less than 30 s" test $((SECONDS - began)) -lt 30
+
+# "DEVICE KERNEL REGISTERS SHARED STACK" a line, sizes in bytes; spilled registers are on the stack or counted apart.
+awk '/Compiling entry function/ { split($0, part, "\047"); kernel = part[2]; device = part[4] }
+     / bytes stack frame/       { stack = $1 + $5 + $9 }
+     /Used [0-9]+ registers/    { shared = /bytes smem/ ? $0 : 0; sub(/ bytes smem.*/, "", shared); sub(/.* /, "", shared)
+                                  for (i = 1; i < NF; i++) if ($i == "Used") registers = $(i + 1)
+                                  print device, kernel, registers, shared, stack }' "$tmp/said" | sort > "$tmp/used"
+awk '{ printf "# %s %-24s %3d registers %6d bytes shared %4d bytes stack\n", $1, $2, $3, $4, $5 }' "$tmp/used"
+
+kernels=$(grep -c '^    KERNEL(' src/backends/cudnn/kernels.h)
+for device in sm_80 sm_90; do
+    check "$device: all $kernels kernels are told of" test "$(grep -c "^$device " "$tmp/used")" -eq "$kernels"
+done
+none_on_stack() { ! awk '$5 > 0' "$tmp/used" | grep .; }
+check "no registers are spilled, no kernel has a stack" none_on_stack
+few_registers() { ! awk '$3 > 128' "$tmp/used" | grep .; }
+check "two blocks of each fit a multiprocessor" few_registers
+
+only_cuda() { ! nm -u "$object" | awk '{ print $2 }' | grep -vxE '__cuda[A-Za-z]*|atexit|_GLOBAL_OFFSET_TABLE_'; }
+check "nothing of the C++ library is needed" only_cuda
+
+# The intermediate code, of which any device's is made.
+nvcc=$(make --no-print-directory -s -f - nvcc <<< $'include Makefile\nnvcc: ; @echo $(NVCC)')
+to_ptx() { "$nvcc" -O3 --fmad=false -arch=compute_75 -ptx -Iinclude -o "$tmp/kernels.ptx" src/backends/cudnn/kernels.cu; }
+check "the kernels compile to PTX" to_ptx
+body() { awk "/\.entry kernel_$1\(/, /^}/" "$tmp/kernels.ptx"; }
+not_fused() { # KERNEL: and it is there at all
+    [ "$(body "$1" | grep -cE 'mul\.(rn\.)?f32')" -gt 0 ] && ! body "$1" | grep -E '(fma|mad)\.[a-z.]*f(32|64)'
+}
+for kernel in update distort; do check "$kernel fuses no multiply-add" not_fused $kernel; done
+by_fours() { body "$1" | grep -qE 'ld\.global(\.nc)?\.v4\.' && body "$1" | grep -qE 'st\.global\.v4\.'; }
+for kernel in update pool_forward pool_backward mask_bias bias_relu convert; do
+    check "$kernel reads and writes four floats at a time" by_fours $kernel
+done
+finish

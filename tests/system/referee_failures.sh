@@ -1,0 +1,52 @@
+#!/bin/bash
+# Every function of CUDA's that the module calls fails once: a sentence that names it, exit code 1, nothing left behind.
+# And the referee has exactly those functions.
+# time limit: 300 s
+. tests/lib.sh
+. tests/referee.sh
+referee_or_skip "failures of CUDA's functions"
+data=$(small_data) || { not_ok "a packed data set" "$data"; finish; exit; }
+
+imports() { nm -D --undefined-only cifar10_cudnn.so | awk '{ print $NF }' | sed 's/@.*//' | grep -E '^(__cuda|cuda|cudnn|cublas|nccl)' | sort; }
+exports() { for library in "$fakes"/lib*.so.*; do nm -D --defined-only "$library" | awk '{ print $NF }' | sed 's/@.*//'; done | grep -vE '^(fake_|twin_)' | sort; }
+alike() { diff <(imports) <(exports); }
+check "the referee has what the module calls, and nothing else" alike
+
+# Not those that only tell of an error, and those that give back: nothing follows from their failure.
+# Where a heuristic cannot be asked, another is. After a failed cudaDeviceSynchronize nothing is known of the device, nor what may be freed.
+silent='cudnnBackendGetAttribute|cudaDeviceSynchronize|Error|StatusString|Destroy|^cudaFree|^__cuda|Unregister|LastErrorString|^cudnnGetVersion|^ncclGetVersion|cudaStreamIsCapturing'
+fails() { # FUNCTION COUNT
+    local said=$tmp/said rc
+    on_referee 5 env FAKECUDA_FAIL="$1:$2" FAKECUDA_DEVICES=1 ./cifar10_mpi train --data "$data" --train-dir "$tmp/run" --tower cudnn \
+        --batch-size 8 --max-steps 4 --slices "$3" --resume never --allreduce "$4" > "$tmp/out" 2> "$said"
+    rc=$?
+    rm -rf "$tmp/run"
+    grep -v '^-\|^MPI_ABORT\|^with errorcode\|^NOTE\|^You may\|^exactly\|^$\|mpirun\|^In: PMI_Abort\|ORTE_ERROR_LOG' "$said" > "$tmp/sentences"
+    [ $rc -eq 0 ] && [ "$2" -gt 1 ] && return # it is not called so often
+    [ $rc -eq 1 ] && [ "$(wc -l < "$tmp/sentences")" -eq 1 ] && grep -q "${1%_v2}\|device has no\|are free" "$tmp/sentences" ||
+        { echo "$1, call $2: exit code $rc"; cat "$said"; return 1; }
+}
+all_fail() {
+    local function failed=
+    for function in $(imports | grep -vE "$silent"); do
+        case $function in
+            nccl*) fails "$function" 1 0 nccl ;;
+            cudaEventElapsedTime) fails "$function" 1 0 auto ;;
+            cudaHostRegister) fails "$function" 1 4 auto ;;
+            *) fails "$function" 1 4 auto ;;
+        esac || failed=1
+    done
+    [ -z "$failed" ]
+}
+check "the first call of each fails" all_fail
+later() {
+    local function count
+    for function in cudaMalloc cudaMemcpy cudaMemcpyAsync cudaLaunchKernel cudaStreamSynchronize cudaEventRecord cudnnBackendExecute cublasGemmEx; do
+        for count in 3 9; do
+            [ "$(imports | grep -c "^${function}")" -gt 0 ] || continue
+            fails "$(imports | grep -m1 "^${function}")" $count 4 auto || return 1
+        done
+    done
+}
+check "later ones fail" later
+finish

@@ -1,0 +1,87 @@
+#!/bin/bash
+# Training on the cudnn tower, by the referee: one trajectory on any ranks, graphs, exchanges, resuming, learning.
+# time limit: 600 s
+. tests/lib.sh
+. tests/referee.sh
+referee_or_skip "training on the cudnn tower"
+data=$(small_data) || { not_ok "a packed data set" "$data"; finish; exit; }
+export FAKECUDA_DEVICES=4
+
+train() { # SEED RANKS DIRECTORY OPTIONS...
+    local seed=$1 ranks=$2 directory=$3
+    shift 3
+    on_referee "$seed" mpirun -np "$ranks" ./cifar10_mpi train --data "$data" --train-dir "$tmp/$directory" --tower cudnn --log-frequency 2 \
+        --deterministic "$@"
+}
+same() { # NAME DIRECTORY DIRECTORY STEP: parameters and shadows, bit for bit
+    local step=checkpoint-$(printf %08d "$4").h5
+    check "$1: the same bits" same_bits "$tmp/$2/$step" "$tmp/$3/$step"
+}
+agree() { # DIRECTORY DIRECTORY TOLERANCE: the losses of all logged steps, relative
+    /usr/bin/python3 - "$tmp/$1/metrics.csv" "$tmp/$2/metrics.csv" "$3" << 'END_OF_PYTHON'
+import csv, sys
+a, b = ([float(row["total_loss"]) for row in csv.DictReader(open(name))] for name in sys.argv[1:3])
+worst = max(abs(x - y) / abs(x) for x, y in zip(a, b))
+print(worst, a, b)
+sys.exit(len(a) != len(b) or not a or not worst <= float(sys.argv[3]))
+END_OF_PYTHON
+}
+says() { grep -E -- "$1" "$2" || { cat "$2"; return 1; }; }
+
+# One trajectory: 4 slices on 1, 2 and 4 ranks with a device each, and sharing one.
+seed=0
+for ranks in 1 2 4; do
+    check "6 steps of 4 slices on $ranks ranks" train $((++seed)) $ranks slices$ranks --slices 4 --batch-size $((32 / ranks)) --max-steps 6
+    [ $ranks -eq 1 ] || same "1 rank and $ranks ranks" slices1 slices$ranks 6
+done
+check "2 ranks that share a device" env FAKECUDA_DEVICES=1 bash -c "$(declare -f train on_referee); fakes=$fakes tmp=$tmp data=$data
+    train 9 2 shared --slices 4 --batch-size 16 --max-steps 6 --share-devices > $tmp/shared.log 2>&1"
+same "a device each and one for both" slices1 shared 6
+check "which is warned of" says 'warning +ranks share a GPU: .*MPS' "$tmp/shared.log"
+FAKECUDA_DEVICES=1 refused "ranks that share a device unasked" "ranks 0 and 1 on .* both have GPU .*--share-devices" \
+    train 1 2 unasked --batch-size 8 --max-steps 2
+
+# The ways gradients meet, and graphs or none: the same losses as the CPU's.
+check "6 steps of the openblas tower" mpirun -np 2 ./cifar10_mpi train --data "$data" --train-dir "$tmp/cpu" --tower openblas --batch-size 16 \
+    --max-steps 6 --log-frequency 2
+for how in mpi nccl tree; do
+    for graph in "" --no-graph; do
+        name=$how${graph:+-eager}
+        check "by $how${graph:+, without a graph}" train $((++seed)) 2 "$name" --allreduce $how --batch-size 16 --max-steps 6 $graph
+        check "losses as the CPU's" agree cpu "$name" 1e-4
+    done
+    same "$how with and without a graph" $how $how-eager 6
+done
+direct() { # an MPI that reads a device's memory
+    on_referee $((++seed)) mpirun -np 2 -x LD_PRELOAD="$fakes/mpi_cuda.so" ./cifar10_mpi train --data "$data" --train-dir "$tmp/direct" --tower cudnn --log-frequency 2 \
+        --deterministic --allreduce mpi-cuda --batch-size 16 --max-steps 6
+}
+check "by mpi-cuda" direct
+check "losses as the CPU's" agree cpu direct 1e-4
+refused "mpi-cuda where MPI cannot" "--allreduce mpi-cuda: .* cannot read a GPU's memory" train 1 2 none --allreduce mpi-cuda --batch-size 8 --max-steps 2
+check "auto with a device each" train 3 2 auto --batch-size 16 --max-steps 2
+check "one rank" train 4 1 one --batch-size 32 --max-steps 6
+check "losses as the CPU's" agree cpu one 1e-4
+
+# Between towers.
+check "3 steps on the CPU" ./cifar10_mpi train --data "$data" --train-dir "$tmp/mixed" --tower openblas --batch-size 32 --max-steps 4 --log-frequency 2
+check "continued on the device" train 5 1 mixed --batch-size 32 --max-steps 6
+check "losses as all on one" agree cpu mixed 1e-4
+check "evaluated on the device" on_referee 6 ./cifar10_mpi eval --data "$data" --checkpoint-dir "$tmp/mixed" --run-once --tower cudnn --batch-size 50
+
+# Memory: too little for the images, and for the batch.
+check "images brought step by step" env FAKECUDA_MEMORY=$((170 << 20)) bash -c "$(declare -f train on_referee); fakes=$fakes tmp=$tmp data=$data
+    train 9 1 window --batch-size 32 --max-steps 6 > $tmp/window.log 2>&1"
+check "is said" says 'images +brought to the device step by step' "$tmp/window.log"
+same "images on the device or brought there" one window 6
+FAKECUDA_MEMORY=$((300 << 20)) refused "a batch that does not fit" "a batch of 4096 images needs about .* a batch of [0-9]+ would fit" \
+    train 1 1 large --batch-size 4096 --max-steps 2
+
+# It learns.
+check "300 steps" train 11 1 learns --batch-size 16 --max-steps 300 --learning-rate 0.05
+falls() {
+    awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == "total_loss") c = i; next } NR == 2 { first = $c } { last = $c }
+        END { print first, last; exit !(last < first - 0.8) }' "$tmp/learns/metrics.csv"
+}
+check "and the loss falls" falls
+finish
