@@ -5,9 +5,9 @@
 
 #pragma GCC visibility push(default)
 #include <cublas_v2.h>
+#pragma GCC visibility pop
 
 #include "fake.h"
-#pragma GCC visibility pop
 
 enum { WORKSPACE_ALIGN = 256, SCRIBBLE = 64 << 10, NAN_BYTE = 0xff, TF32_DROPPED = 13 };
 

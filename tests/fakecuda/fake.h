@@ -26,10 +26,13 @@
 #ifndef FAKE_H
 #define FAKE_H
 
-#include <cuda_runtime_api.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+/* All else in these libraries is hidden (-fvisibility=hidden). */
+#pragma GCC visibility push(default)
+#include <cuda_runtime_api.h>
 
 /* Every exported function begins with this: counts the call; true where it is to fail (FAKECUDA_FAIL). name: a literal. */
 bool fake_call(const char *name);
@@ -62,8 +65,6 @@ bool fake_is_taken(const char *kind, const void *object);
 /* 0, 1, ..., n - 1 in a random order (FAKECUDA_SEED, and how often it was asked before). */
 void fake_shuffle(size_t *order, size_t n);
 
-#pragma GCC visibility push(default)
-
 /* ---- twins: the module's own kernels on the CPU (twins.c, from the same text) ---- */
 
 /* Runs a kernel of that device name with its arguments struct (args[0]); false where there is none of that name, or block is
@@ -71,6 +72,7 @@ void fake_shuffle(size_t *order, size_t n);
 bool twin_run(const char *name, dim3 grid, dim3 block, const void *arguments);
 /* Bytes of its arguments struct; 0: there is no such kernel. */
 size_t twin_argument_bytes(const char *name);
+/* A program that defines both itself has its own kernels instead (referee.h). */
 
 #pragma GCC visibility pop
 

@@ -3,9 +3,7 @@
 #ifndef FAKECUDA_INSIDE_H
 #define FAKECUDA_INSIDE_H
 
-#pragma GCC visibility push(default)
 #include "fake.h"
-#pragma GCC visibility pop
 
 #include <stdlib.h>
 

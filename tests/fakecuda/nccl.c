@@ -11,9 +11,9 @@
 
 #pragma GCC visibility push(default)
 #include <nccl.h>
+#pragma GCC visibility pop
 
 #include "fake.h"
-#pragma GCC visibility pop
 
 enum { RANKS_MAX = 64, CHUNK = 1 << 16 /* floats */, PATIENCE = 60 /* s */ };
 

@@ -18,9 +18,7 @@
 
 #include <cmocka.h>
 
-#pragma GCC visibility push(default)
 #include "fake.h"
-#pragma GCC visibility pop
 
 enum { SEEDS = 20, LEFT = 86, MISUSE = 87, WRONG = 99 };
 
