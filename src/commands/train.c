@@ -76,7 +76,7 @@ static int train_step(struct run *run, struct step *step, struct error *why)
     const float *tail = sums + run->net.parameters;
     if (tail[PARCEL_FAULT] > 0 || !isfinite(tail[PARCEL_LOSS])) {
         error_set(why, "step %" PRIu64 ": the loss is not a finite number: the model has diverged; nothing was saved "
-                  "since step %" PRIu64 "; try a lower --learning-rate", run->state.step, run->saved_step);
+                  "since step %" PRIu64 "; try a lower --learning-rate", run->state.step, run_saved_step(run));
         return ALL_FAILED;
     }
     float samples = tail[PARCEL_COUNT];
@@ -128,7 +128,7 @@ static void report_interval(struct run *run, const struct step *step, struct tal
     report_step(&run->report, &interval);
 }
 
-/* Rank 0: averages, log line, progress, a checkpoint by time. */
+/* Rank 0: averages, log line, progress, a checkpoint where it is due. */
 static int after_step(struct run *run, const struct step *step, struct tally *tally, struct error *why)
 {
     struct checkpoint *state = &run->state;
@@ -143,15 +143,7 @@ static int after_step(struct run *run, const struct step *step, struct tally *ta
         report_interval(run, step, tally);
     report_progress(&run->report, state->step, run->last_step, (double)state->position / (double)run->dataset.count,
                     state->total_loss_average);
-    if (clock_seconds() - run->saved_at < (double)run->options->checkpoint_secs)
-        return 0;
-    struct error save;
-    if (run_collect(run, why))
-        return -1;
-    if (run_save(run, &save)) /* the next one is tried when it is due */
-        report_line(&run->report, "no checkpoint at step %" PRIu64 ": %s; training goes on", state->step, save.text);
-    run->saved_at = clock_seconds();
-    return 0;
+    return run_save(run, why);
 }
 
 /* All ranks hold the same bits, or the run stops. */
@@ -191,8 +183,7 @@ static int finish(struct run *run, bool stopped, struct error *why)
 {
     int status = 0;
     if (run->world->rank == 0) {
-        if (run->saved_step != run->state.step)
-            status = run_collect(run, why) || run_save(run, why) ? -1 : 0;
+        status = run_save_last(run, why);
         if (!status)
             report_line(&run->report, "%s at step %" PRIu64 ", checkpoint in %s", stopped ? "stopped" : "done",
                         run->state.step, run->options->train_dir);
