@@ -178,7 +178,7 @@ endif
 # What cannot be installed may be there all the same, from modules or under other names: only `make deps` fails.
 JOBS := -j$(shell env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc 2>/dev/null || echo 1)
 SELF := $(MAKE) --no-print-directory
-THREADED := unit/test_loader
+THREADED := unit/test_loader unit/test_saver
 
 deps: ## install the packages that building needs (apt, as root or through sudo)
 	@scripts/deps.sh build

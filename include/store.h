@@ -30,6 +30,7 @@ struct h5 *h5_open(const char *file, struct error *why);
  * is remembered; then the caller removes the file). NULL is fine. */
 int h5_close(struct h5 *h5, struct error *why);
 const char *h5_path(const struct h5 *h5);
+const char *h5_library(char *text, size_t size); /* "HDF5 1.10.8", into text */
 
 struct h5_shape {
     enum h5_type type;
@@ -113,7 +114,7 @@ struct checkpoint {
     char convolutions[8192]; /* convolutions_text; "" where nothing was to choose */
 };
 
-/* What made it, kept as attributes of /provenance and never read back for training: names and texts. */
+/* What made it, kept as attributes of /provenance and read back only to tell what has changed: names and texts. */
 struct provenance {
     const char *name, *text;
 };
@@ -155,5 +156,44 @@ void checkpoint_name(const char *directory, uint64_t step, char *file, size_t si
 /* The file of the newest whole one, "" where there is none at all. Damaged ones are passed by, and `passed` tells which
  * ("" where there were none); -1 where all are damaged, or something else stands in the way. */
 int checkpoint_newest(const char *directory, char *file, size_t size, struct error *passed, struct error *why);
+
+/* ---- saver: checkpoints written beside training, by one thread ---- */
+
+/* The owner fills `snapshot` and starts; until the outcome is taken, the snapshot and HDF5 belong to the thread. What the
+ * request points to stays as it is. */
+struct saver_request {
+    const struct net *net;
+    const char *directory;
+    int keep; /* checkpoint_prune's */
+    const struct provenance *provenance;
+    int provenance_count;
+};
+
+struct saver {
+    struct checkpoint snapshot; /* its two buffers are the saver's own */
+    struct saver_state *state;
+};
+
+/* What came of a snapshot. */
+enum { SAVED_NOT_FINITE = 1 };
+struct saved {
+    uint64_t step;
+    int status;       /* of checkpoint_save; or SAVED_NOT_FINITE: parameters that no run could go on with are not saved */
+    struct error why; /* "", or why it failed, or, where it did not, why an old one stays */
+    double seconds;   /* that it took */
+};
+
+int saver_init(struct saver *saver, const struct saver_request *request, struct error *why);
+/* Also of a zeroed one. Waits for the thread. */
+void saver_free(struct saver *saver);
+
+/* A snapshot is under way, or its outcome is not taken yet: no other can be started. */
+bool saver_busy(const struct saver *saver);
+/* Writes the snapshot, beside the caller. */
+void saver_start(struct saver *saver);
+/* True where an outcome was there to take. wait: for the one under way. Not busy: false, at once. */
+bool saver_take(struct saver *saver, bool wait, struct saved *saved);
+/* Writes the snapshot now, in the caller's own time, which no thread shares: the last one of a run. */
+void saver_write(struct saver *saver, struct saved *saved);
 
 #endif

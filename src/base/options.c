@@ -73,6 +73,8 @@ static const struct flag flags[] = {
     {"ema-decay", TRAIN, REAL, "X", "0.9999", 0, 1, NULL, "of the parameters' moving averages", AT(ema_decay)},
     {"log-frequency", TRAIN, INTEGER, "N", "10", 1, 1e9, NULL, "steps between log lines", AT(log_frequency)},
     {"checkpoint-secs", TRAIN, INTEGER, "N", "600", 1, 1e9, NULL, "seconds between checkpoints", AT(checkpoint_secs)},
+    {"checkpoint-steps", TRAIN, INTEGER, "N", "0", 0, 1e9, NULL, "and at every N-th step, 0 = none",
+     AT(checkpoint_steps)},
     {"keep", TRAIN, INTEGER, "N", "5", 0, 1e6, NULL, "newest checkpoints kept, 0 = all", AT(keep)},
     {"resume", TRAIN, TEXT, "HOW", "auto", 0, 0, NULL, "auto, never, or a checkpoint FILE", AT(resume)},
     {"parity-steps", TRAIN, INTEGER, "N", "100", 0, 1e9, NULL, "steps between parity checks, 0 = none",

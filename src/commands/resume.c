@@ -1,14 +1,12 @@
 /* Initial or saved state. Rank 0 alone looks at files and decides; the others are told. */
 #include <errno.h>
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "clock.h"
 #include "train.h"
 
 /* mkdir -p */
@@ -162,64 +160,5 @@ int run_resume(struct run *run, struct error *why)
     state->step = places[0];
     state->position = places[1];
     run->saved_step = places[2];
-    return 0;
-}
-
-/* All options as the checkpoint's provenance, and what ran it. */
-static int save_with_provenance(struct run *run, struct error *why)
-{
-    enum { MOST = 64, FIXED = 5 };
-    char values[MOST][OPTION_TEXT];
-    struct provenance provenance[MOST];
-    int count = 0;
-    bool is_default;
-    snprintf(values[0], sizeof values[0], "%s", VERSION);
-    snprintf(values[1], sizeof values[1], "%s", run->place.about);
-    snprintf(values[2], sizeof values[2], "%s", run->world->library);
-    snprintf(values[3], sizeof values[3], "%d", run->world->size);
-    snprintf(values[4], sizeof values[4], "%d", run->world->nodes);
-    static const char *const names[FIXED] = {"program_version", "tower_library", "mpi_library", "ranks", "nodes"};
-    for (; count < FIXED; count++)
-        provenance[count] = (struct provenance){names[count], values[count]};
-    while (count < MOST && options_text(run->options, count - FIXED, &provenance[count].name, values[count],
-                                        sizeof values[count], &is_default)) {
-        provenance[count].text = values[count];
-        count++;
-    }
-    return checkpoint_save(&run->state, &run->net, run->options->train_dir, provenance, count, why);
-}
-
-static int check_finite(const struct run *run, struct error *why)
-{
-    const struct checkpoint *state = &run->state;
-    for (size_t i = 0; i < run->net.parameters; i++)
-        if (!isfinite(state->parameters[i]) || !isfinite(state->shadows[i]))
-            return error_set(why, "step %" PRIu64 ": the parameters are not finite numbers: the model has diverged; "
-                             "nothing was saved since step %" PRIu64 "; try a lower --learning-rate", state->step,
-                             run->saved_step);
-    return 0;
-}
-
-int run_collect(struct run *run, struct error *why)
-{
-    struct checkpoint *state = &run->state;
-    double now = clock_seconds();
-    state->wall_seconds += now - run->started;
-    run->started = now;
-    if (tower_get_parameters(&run->tower, state->parameters, why) ||
-        run->backend->memory_download(state->shadows, run->shadows, run->net.parameters, why))
-        return -1;
-    return check_finite(run, why);
-}
-
-int run_save(struct run *run, struct error *why)
-{
-    struct error prune;
-    if (save_with_provenance(run, why))
-        return -1;
-    run->saved_step = run->state.step;
-    if (checkpoint_prune(run->options->train_dir, run->saved_step, (int)run->options->keep, &prune))
-        report_line(&run->report, "the checkpoint of step %" PRIu64 " is saved, but an old one stays: %s",
-                    run->saved_step, prune.text);
     return 0;
 }

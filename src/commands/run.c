@@ -90,7 +90,9 @@ static int build(struct run *run, struct error *why)
     if (run->world->rank > 0)
         return 0;
     run->shadows = run->backend->memory_allocate(parameters, "the shadows", why);
-    return run->shadows ? run->backend->memory_upload(run->shadows, state->shadows, parameters, why) : -1;
+    if (!run->shadows || run->backend->memory_upload(run->shadows, state->shadows, parameters, why))
+        return -1;
+    return run_save_open(run, why);
 }
 
 static void begin_state(struct run *run)
@@ -186,6 +188,7 @@ int run_open(struct run *run, const struct options *options, const struct world 
 void run_close(struct run *run)
 {
     struct error ignored; /* a run that failed has said why already */
+    run_save_close(run);
     loader_free(&run->loader);
     device_tower_free(&run->ahead);
     reducer_free(&run->reducer);

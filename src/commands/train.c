@@ -68,10 +68,10 @@ static int step_gradients(struct run *run, const float **sums, struct error *why
     return reducer_finish(&run->reducer, sums, why);
 }
 
-static int diverged(const struct run *run, struct error *why)
+static int diverged(struct run *run, struct error *why)
 {
     error_set(why, "step %" PRIu64 ": the loss is not a finite number: the model has diverged; nothing was saved "
-              "since step %" PRIu64 "; try a lower --learning-rate", run->state.step, run->saved_step);
+              "since step %" PRIu64 "; try a lower --learning-rate", run->state.step, run_saved_step(run));
     return ALL_FAILED;
 }
 
@@ -183,20 +183,6 @@ static void after_step(struct run *run, const struct step *step, struct tally *t
                     state->total_loss_average);
 }
 
-/* Rank 0: a checkpoint by time. */
-static int save_if_due(struct run *run, struct error *why)
-{
-    if (clock_seconds() - run->saved_at < (double)run->options->checkpoint_secs)
-        return 0;
-    struct error save;
-    if (run_collect(run, why))
-        return -1;
-    if (run_save(run, &save)) /* the next one is tried when it is due */
-        report_line(&run->report, "no checkpoint at step %" PRIu64 ": %s; training goes on", run->state.step, save.text);
-    run->saved_at = clock_seconds();
-    return 0;
-}
-
 /* All ranks hold the same bits, or the run stops. */
 static int check_parity(struct run *run, struct error *why)
 {
@@ -222,10 +208,13 @@ static int steps_at_once(const struct run *run)
 {
     uint64_t step = run->state.step, steps = run->last_step - step;
     uint64_t log = (uint64_t)run->options->log_frequency, parity = (uint64_t)run->options->parity_steps;
+    uint64_t save = (uint64_t)run->options->checkpoint_steps;
     at_most(&steps, run->backend->device ? DEVICE_AHEAD : 1);
     at_most(&steps, log - step % log);
     if (parity)
         at_most(&steps, parity - step % parity);
+    if (save)
+        at_most(&steps, save - step % save);
     return (int)steps;
 }
 
@@ -247,7 +236,7 @@ static int train_steps(struct run *run, bool *stopped, struct error *why)
             status = check_parity(run, why);
         if (status)
             return status;
-        if (run->world->rank == 0 && save_if_due(run, why))
+        if (run->world->rank == 0 && run_save(run, why))
             return -1;
     }
     return 0;
@@ -258,8 +247,7 @@ static int finish(struct run *run, bool stopped, struct error *why)
 {
     int status = 0;
     if (run->world->rank == 0) {
-        if (run->saved_step != run->state.step)
-            status = run_collect(run, why) || run_save(run, why) ? -1 : 0;
+        status = run_save_last(run, why);
         if (!status)
             report_line(&run->report, "%s at step %" PRIu64 ", checkpoint in %s", stopped ? "stopped" : "done",
                         run->state.step, run->options->train_dir);

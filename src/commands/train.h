@@ -33,12 +33,15 @@ struct run {
     int slices; /* of this rank, a step */
     bool tree;
 
-    struct checkpoint state; /* step, position, seed, averages; parameters and shadows on rank 0 as last saved */
+    struct checkpoint state; /* step, position, seed, averages; parameters and shadows as it began, then for any use */
     uint64_t last_step, saved_step;
     float *shadows;          /* rank 0: EMA, in the backend's memory */
     char resumed_from[4096]; /* the checkpoint, or "" */
     struct report report;    /* rank 0 */
     double started, saved_at;
+    struct run_provenance *provenance; /* rank 0, as the saver */
+    struct saver saver;
+    double save_pause; /* seconds that training waited for the last snapshot */
     void *signal_stack;
     bool ready; /* the first step may come */
 };
@@ -53,10 +56,18 @@ void run_close(struct run *run);
 int run_resume(struct run *run, struct error *why);
 /* Rank 0 only. Makes the train-dir ready for the run: the first that changes something there. */
 int run_begin(struct run *run, struct error *why);
-/* Rank 0 only. The present parameters and shadows into run->state; -1 also where they are not finite. */
-int run_collect(struct run *run, struct error *why);
-/* Rank 0 only. Writes a checkpoint of what was collected, then removes what --keep does not keep. */
+
+/* Rank 0 only, save.c. Memory and the thread that writes; run_save_close is due in either case, waits for it, and is fine
+ * on every rank. */
+int run_save_open(struct run *run, struct error *why);
+void run_save_close(struct run *run);
+/* After each step: tells what became of the last checkpoint, begins another one where it is due. -1 only where what is
+ * to be saved cannot be had, or was not finite. */
 int run_save(struct run *run, struct error *why);
+/* The end: waits for the last one, and saves the present step if that was not it; -1 also where that fails. */
+int run_save_last(struct run *run, struct error *why);
+/* Waits for the one under way, and tells which was saved last. */
+uint64_t run_saved_step(struct run *run);
 
 /* Collective. Whether each rank has a device of its own, where the backend has devices; how gradients meet (devices.c). */
 int run_check_devices(struct run *run, struct error *why);

@@ -194,6 +194,14 @@ const char *h5_path(const struct h5 *h5)
     return h5->path;
 }
 
+const char *h5_library(char *text, size_t size)
+{
+    unsigned major, minor, release;
+    bool known = H5get_libversion(&major, &minor, &release) >= 0;
+    snprintf(text, size, known ? "HDF5 %u.%u.%u" : "HDF5", major, minor, release);
+    return text;
+}
+
 /* A file on disk whose writing failed is left open in the library, which crashes when it is asked
  * to close it, but gives its space back. */
 static void abandon(const struct h5 *h5)

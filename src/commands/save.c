@@ -1,0 +1,171 @@
+/* Rank 0: what a run saves, when, and what it says of it. */
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "train.h"
+
+/* ---- provenance: all options, and what ran them ---- */
+
+enum { PROVENANCE_MAX = 96 };
+
+struct run_provenance {
+    struct provenance list[PROVENANCE_MAX];
+    char texts[PROVENANCE_MAX][OPTION_TEXT];
+    int count;
+};
+
+static void provenance_add(struct run_provenance *all, const char *name, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static void provenance_add(struct run_provenance *all, const char *name, const char *format, ...)
+{
+    va_list arguments;
+    if (all->count == PROVENANCE_MAX)
+        return;
+    va_start(arguments, format);
+    vsnprintf(all->texts[all->count], sizeof all->texts[0], format, arguments);
+    va_end(arguments);
+    all->list[all->count] = (struct provenance){name, all->texts[all->count]};
+    all->count++;
+}
+
+static void provenance_collect(struct run_provenance *all, const struct run *run)
+{
+    char value[OPTION_TEXT];
+    const char *name;
+    bool is_default;
+    provenance_add(all, "program_version", "%s", VERSION);
+    provenance_add(all, "tower_backend", "%s", run->backend->name);
+    provenance_add(all, "tower_library", "%s", run->place.about);
+    provenance_add(all, "mpi_library", "%s", run->world->library);
+    provenance_add(all, "hdf5_library", "%s", h5_library(value, sizeof value));
+    provenance_add(all, "host", "%s", run->world->host);
+    provenance_add(all, "ranks", "%d", run->world->size);
+    provenance_add(all, "nodes", "%d", run->world->nodes);
+    provenance_add(all, "global_batch", "%d", run->global_batch);
+    for (int i = 0; options_text(run->options, i, &name, value, sizeof value, &is_default); i++)
+        provenance_add(all, name, "%s", value);
+}
+
+int run_save_open(struct run *run, struct error *why)
+{
+    run->provenance = memory_new(1, sizeof *run->provenance, "the provenance", why);
+    if (!run->provenance)
+        return -1;
+    provenance_collect(run->provenance, run);
+    struct saver_request request = {.net = &run->net, .directory = run->options->train_dir,
+                                    .keep = (int)run->options->keep, .provenance = run->provenance->list,
+                                    .provenance_count = run->provenance->count};
+    return saver_init(&run->saver, &request, why);
+}
+
+void run_save_close(struct run *run)
+{
+    saver_free(&run->saver);
+    free(run->provenance);
+}
+
+/* ---- collecting ---- */
+
+/* The present parameters and shadows, for the saver. */
+static int collect(struct run *run, struct error *why)
+{
+    struct checkpoint *state = &run->state, *snapshot = &run->saver.snapshot;
+    float *parameters = snapshot->parameters, *shadows = snapshot->shadows;
+    double now = clock_seconds();
+    state->wall_seconds += now - run->started;
+    run->started = now;
+    *snapshot = *state;
+    snapshot->parameters = parameters;
+    snapshot->shadows = shadows;
+    return tower_get_parameters(&run->tower, parameters, why) ||
+                   run->backend->memory_download(shadows, run->shadows, run->net.parameters, why) ? -1 : 0;
+}
+
+/* Found by the saver, so that training does not wait for it. */
+static int not_finite(const struct run *run, const struct saved *saved, struct error *why)
+{
+    return error_set(why, "step %" PRIu64 ": the parameters are not finite numbers: the model has diverged; nothing was "
+                     "saved since step %" PRIu64 "; try a lower --learning-rate", saved->step, run->saved_step);
+}
+
+/* ---- saving ---- */
+
+/* A write that failed does not stop a run: the next one is tried when it is due. */
+static int tell(struct run *run, const struct saved *saved, struct error *why)
+{
+    if (saved->status == SAVED_NOT_FINITE)
+        return not_finite(run, saved, why);
+    if (saved->status) {
+        report_line(&run->report, "no checkpoint at step %" PRIu64 ": %s; training goes on", saved->step,
+                    saved->why.text);
+        return 0;
+    }
+    run->saved_step = saved->step;
+    report_line(&run->report, "checkpoint of step %" PRIu64 " saved: training paused for %.1f ms, writing took %.0f ms "
+                "beside it%s%s", saved->step, 1e3 * run->save_pause, 1e3 * saved->seconds,
+                saved->why.text[0] ? "; an old one stays: " : "", saved->why.text);
+    return 0;
+}
+
+static int take(struct run *run, bool wait, struct error *why)
+{
+    struct saved saved;
+    return run->saver.state && saver_take(&run->saver, wait, &saved) ? tell(run, &saved, why) : 0;
+}
+
+uint64_t run_saved_step(struct run *run)
+{
+    struct error ignored; /* that it is not finite either */
+    take(run, true, &ignored);
+    return run->saved_step;
+}
+
+/* --checkpoint-steps means just those steps, and waits for the writer if it must; --checkpoint-secs does not. */
+static bool is_due(const struct run *run, bool *wait)
+{
+    uint64_t every = (uint64_t)run->options->checkpoint_steps;
+    *wait = every && run->state.step % every == 0;
+    return *wait || clock_seconds() - run->saved_at >= (double)run->options->checkpoint_secs;
+}
+
+int run_save(struct run *run, struct error *why)
+{
+    bool wait, due = is_due(run, &wait);
+    if (take(run, wait, why))
+        return -1;
+    if (!due || saver_busy(&run->saver))
+        return 0;
+    double before = clock_seconds();
+    if (collect(run, why))
+        return -1;
+    saver_start(&run->saver);
+    run->saved_at = clock_seconds();
+    run->save_pause = run->saved_at - before;
+    return 0;
+}
+
+int run_save_last(struct run *run, struct error *why)
+{
+    struct saved saved;
+    if (take(run, true, why))
+        return -1;
+    if (run->saved_step == run->state.step)
+        return 0;
+    if (collect(run, why))
+        return -1;
+    saver_write(&run->saver, &saved);
+    if (saved.status == SAVED_NOT_FINITE)
+        return not_finite(run, &saved, why);
+    if (saved.status)
+        return error_set(why, "%s", saved.why.text);
+    run->saved_step = saved.step;
+    if (saved.why.text[0])
+        report_line(&run->report, "the checkpoint of step %" PRIu64 " is saved, but an old one stays: %s", saved.step,
+                    saved.why.text);
+    return 0;
+}
