@@ -70,7 +70,7 @@ check "losses as all on one" agree cpu mixed 1e-4
 check "evaluated on the device" on_referee 6 ./cifar10_mpi eval --data "$data" --checkpoint-dir "$tmp/mixed" --run-once --tower cudnn --batch-size 50
 
 # Memory: too little for the images, and for the batch.
-check "images brought step by step" env FAKECUDA_MEMORY=$((170 << 20)) bash -c "$(declare -f train on_referee); fakes=$fakes tmp=$tmp data=$data
+check "images brought step by step" env FAKECUDA_MEMORY=$((162 << 20)) bash -c "$(declare -f train on_referee); fakes=$fakes tmp=$tmp data=$data
     train 9 1 window --batch-size 32 --max-steps 6 > $tmp/window.log 2>&1"
 check "is said" says 'images +brought to the device step by step' "$tmp/window.log"
 same "images on the device or brought there" one window 6

@@ -105,8 +105,8 @@ int cudnn_data(struct plan *plan, const struct device_data *data, char *about, s
         snprintf(about, size, "on the device, %.0f MB", 1e-6 * (double)wanted);
         return take_all(plan, why);
     }
-    snprintf(about, size, "brought to the device step by step: %.0f MB of its memory are free, all of them need %.0f",
-             1e-6 * (double)unused, 1e-6 * (double)wanted);
+    snprintf(about, size, "brought to the device step by step: %.0f MB of its memory are free, all need %.0f with room to work",
+             1e-6 * (double)unused, 1e-6 * (double)(wanted + SPARE));
     return take_window(plan, why);
 }
 
