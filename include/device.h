@@ -21,6 +21,7 @@ struct net;
 /* What a process computes on. */
 struct device_place {
     char about[160]; /* library and version; of a device also its name, memory, PCI id */
+    char passed_by[512]; /* of `auto`: "no cudnn: why" for each backend that would have been better; "" */
     char pci[32];    /* its place on the node's bus: the same for two ranks that share it; "": a CPU */
 };
 

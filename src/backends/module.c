@@ -37,21 +37,31 @@ static int find_module(const char *name, char *file, size_t size, struct error *
     return error_set(why, "there is no module cifar10_%s.so beside the program (`make info` tells why)", name);
 }
 
-const struct backend *module_backend(const char *name, struct error *why)
+static const struct backend *take_backend(void *handle, const char *file, char *about, size_t size, struct error *why)
+{
+    const struct backend_module *module = dlsym(handle, "cifar10_module");
+    if (!module)
+        error_set(why, "the module cannot be opened: %.600s has no cifar10_module", file);
+    else if (module->abi != MODULE_ABI)
+        error_set(why, "%.600s is of another build: it speaks ABI %d, this program %d", file, module->abi, MODULE_ABI);
+    else if (!module->backend.probe(about, size, why))
+        return &module->backend;
+    return NULL;
+}
+
+const struct backend *module_backend(const char *name, char *about, size_t size, struct error *why)
 {
     char file[8192];
     if (find_module(name, file, sizeof file, why))
         return NULL;
     void *handle = dlopen(file, RTLD_NOW | RTLD_LOCAL); /* the same handle every time */
-    const struct backend_module *module = handle ? dlsym(handle, "cifar10_module") : NULL;
-    if (!module) {
+    if (!handle) {
         const char *reason = dlerror();
-        error_set(why, "the module cannot be opened: %.600s", reason ? reason : "it has no cifar10_module");
+        error_set(why, "the module cannot be opened: %.600s", reason ? reason : file);
         return NULL;
     }
-    if (module->abi != MODULE_ABI) {
-        error_set(why, "%.600s is of another build: it speaks ABI %d, this program %d", file, module->abi, MODULE_ABI);
-        return NULL;
-    }
-    return &module->backend;
+    const struct backend *backend = take_backend(handle, file, about, size, why);
+    if (!backend)
+        dlclose(handle);
+    return backend;
 }

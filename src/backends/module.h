@@ -16,7 +16,8 @@ struct backend_module {
 };
 extern const struct backend_module cifar10_module;
 
-/* The backend of that module, or NULL with what is missing: the module, or a library that it needs. Opened once; it stays. */
-const struct backend *module_backend(const char *name, struct error *why);
+/* The backend of that module, which can run here, with its `about` (struct backend, probe). NULL with what is missing: the module,
+ * a library that it needs, a device; then it is closed again, since its libraries take much memory. Else it stays open. */
+const struct backend *module_backend(const char *name, char *about, size_t size, struct error *why);
 
 #endif

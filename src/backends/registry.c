@@ -16,9 +16,8 @@
 /* It stands for a module; backend_at gives the module's own where it can be opened. */
 static int cudnn_probe(char *about, size_t size, struct error *why)
 {
-    const struct backend *backend = module_backend("cudnn", why);
     snprintf(about, size, "not built in");
-    return backend ? backend->probe(about, size, why) : -1;
+    return module_backend("cudnn", about, size, why) ? 0 : -1;
 }
 static const struct backend backend_cudnn = {.name = "cudnn", .priority = 30, .probe = cudnn_probe};
 
@@ -39,23 +38,25 @@ enum { BACKENDS = sizeof backends / sizeof *backends };
 
 const struct backend *backend_at(int index)
 {
+    char about[256];
     struct error why; /* the stand-in's probe tells it */
     if (index < 0 || index >= BACKENDS)
         return NULL;
-    const struct backend *loaded = backends[index] == &backend_cudnn ? module_backend("cudnn", &why) : NULL;
+    const struct backend *loaded = backends[index] == &backend_cudnn ? module_backend("cudnn", about, sizeof about, &why) : NULL;
     return loaded ? loaded : backends[index];
 }
 
-static const struct backend *find_best(struct error *why)
+/* reasons: why not those before it. */
+static const struct backend *find_best(char *reasons, size_t size, struct error *why)
 {
-    char reasons[768] = "";
+    *reasons = '\0';
     for (int i = 0; i < BACKENDS; i++) {
         char about[256];
         struct error reason;
         if (!backends[i]->probe(about, sizeof about, &reason))
             return backend_at(i);
         size_t length = strlen(reasons);
-        snprintf(reasons + length, sizeof reasons - length, "%s%.240s", i ? "; " : "", reason.text);
+        snprintf(reasons + length, size - length, "%sno %s: %.240s", i ? "; " : "", backends[i]->name, reason.text);
     }
     error_set(why, "--tower auto: no backend can run here: %s", reasons);
     return NULL;
@@ -63,8 +64,9 @@ static const struct backend *find_best(struct error *why)
 
 const struct backend *backend_find(const char *name, struct error *why)
 {
+    char reasons[768];
     if (!strcmp(name, "auto"))
-        return find_best(why);
+        return find_best(reasons, sizeof reasons, why);
     char known[256] = "auto";
     for (int i = 0; i < BACKENDS; i++) {
         if (!strcmp(name, backends[i]->name)) {
@@ -84,8 +86,9 @@ const struct backend *backend_find(const char *name, struct error *why)
 const struct backend *backend_open(const char *name, int threads, int node_rank, struct device_place *place,
                                    struct error *why)
 {
-    const struct backend *backend = backend_find(name, why);
     *place = (struct device_place){0};
+    bool best = !strcmp(name, "auto");
+    const struct backend *backend = best ? find_best(place->passed_by, sizeof place->passed_by, why) : backend_find(name, why);
     if (!backend || backend->set_threads(threads, why))
         return NULL;
     int status = backend->device ? backend->device->choose(node_rank, place, why)

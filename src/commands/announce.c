@@ -55,18 +55,6 @@ static void print_ranks(const struct run *run, const struct introduction *ranks)
     }
 }
 
-/* What `auto` would rather have taken, and why it could not. */
-static void print_passed_by(const struct run *run)
-{
-    char about[256];
-    struct error why;
-    if (strcmp(run->options->tower, "auto"))
-        return;
-    for (int i = 0; backend_at(i) && backend_at(i) != run->backend; i++)
-        if (backend_at(i)->probe(about, sizeof about, &why))
-            printf("  tower          no %s: %s\n", backend_at(i)->name, why.text);
-}
-
 static void print_options(const struct run *run)
 {
     const char *name;
@@ -151,7 +139,8 @@ static void print_run(const struct run *run, const struct introduction *ranks)
     printf("cifar10_mpi %s: %d rank%s on %d node%s, %s\n", VERSION, world->size, world->size > 1 ? "s" : "",
            world->nodes, world->nodes > 1 ? "s" : "", world->library);
     print_ranks(run, ranks);
-    print_passed_by(run);
+    if (run->place.passed_by[0])
+        printf("  tower          %s\n", run->place.passed_by);
     printf("  threads        %" PRId64 " of the tower and %" PRId64 " of the loader a rank\n", o->threads, o->loader_threads);
     printf("  batch          %d = %d x %" PRId64 ", %d slice%s a rank, %s%s\n", run->global_batch, world->size, o->batch_size,
            run->slices, run->slices > 1 ? "s" : "",
