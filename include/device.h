@@ -106,7 +106,7 @@ struct device {
     int (*captured)(struct plan *plan, enum device_part part, struct error *why);
     int (*replay)(struct plan *plan, enum device_part part, struct error *why);
 
-    /* Waits for all that was enqueued; the results of the `count` (at most DEVICE_AHEAD) steps that end with step `last`. */
+    /* Waits for all that was enqueued; the results of the `count` (0 to DEVICE_AHEAD) steps that end with step `last`. */
     int (*results)(struct plan *plan, uint64_t last, int count, struct device_result *results, struct error *why);
 };
 

@@ -120,8 +120,9 @@ int reducer_end(struct reducer *reducer, struct error *why);
  * owned by the reducer, until the next reducer_begin. */
 int reducer_finish(struct reducer *reducer, const float **parcel, struct error *why);
 
-/* Not collective. The memory that slices are written to and sums are read from, for whoever has to pin it. */
-void *reducer_memory(const struct reducer *reducer, size_t *bytes);
+/* Not collective. The memory that slices are written to and sums are read from, for whoever has to pin it: block 0, 1, ...;
+ * NULL behind the last. */
+void *reducer_memory(const struct reducer *reducer, int block, size_t *bytes);
 
 /* Collective. The sums over all ranks of a parcel in memory of MPI's choice, a device's where MPI can (mpi_knows_devices), in
  * place and in whatever order MPI adds. */

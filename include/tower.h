@@ -73,7 +73,7 @@ struct device_request {
     enum exchange exchange;
     const struct dataset *dataset;
     uint64_t seed;
-    int rank, global_batch, slices; /* slices: of this rank, a step */
+    int rank, ranks, slices; /* slices: of this rank, a step */
     float *shadows;          /* in the device's memory; NULL: another rank has them */
     bool graph;              /* capture the step, and replay it */
 };
@@ -83,7 +83,7 @@ struct device_tower {
     const struct device *device;
     struct shuffle shuffle;
     uint32_t *samples;             /* of a pass */
-    void *pinned;                  /* the reducer's leaves */
+    int pinned;                    /* blocks of the reducer's memory */
     size_t offsets[NET_LAYERS_MAX]; /* of the parcel's parts, as they are sent */
     int tickets;
     bool captured[DEVICE_PARTS];

@@ -148,7 +148,7 @@ int run_start_device(struct run *run, struct error *why)
         world_abort(run->world, why->text);
     struct device_request request = {
         .tower = &run->tower, .reducer = &run->reducer, .exchange = run->exchange, .dataset = &run->dataset,
-        .seed = run->state.seed, .rank = run->world->rank, .global_batch = run->global_batch, .slices = run->slices,
+        .seed = run->state.seed, .rank = run->world->rank, .ranks = run->world->size, .slices = run->slices,
         .shadows = run->shadows, .graph = !run->options->no_graph,
     };
     return world_agree(run->world, device_tower_init(&run->ahead, &request, identity, why), why);

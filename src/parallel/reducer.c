@@ -27,6 +27,7 @@ struct reducer_state {
     float *own;      /* (held, length): this rank's leaves */
     float *sums;     /* (length): of all ranks */
     const float **leaves; /* those that sum_tree adds */
+    float *partials; /* (stack_size - 1, length): what a leaf is added from */
     struct partial stack[HEIGHTS_MAX]; /* sums of neighbouring slices, falling heights; [depth] is written now */
     int depth, stack_size;
     float *segments; /* (ranks, segment): where memory is not shared and MPI does not add */
@@ -90,6 +91,20 @@ static void share_leaves(struct reducer *reducer, struct reducer_state *s)
     memset(s->own, 0, own * sizeof(float)); /* who touches memory first has it near */
 }
 
+/* Of the stack, whose first is a leaf. */
+static int take_partials(struct reducer_state *s, struct error *why)
+{
+    size_t count = (size_t)s->stack_size - 1;
+    if (count == 0)
+        return 0;
+    s->partials = memory_new(count * s->length, sizeof(float), "the gradients", why);
+    if (!s->partials)
+        return -1;
+    for (size_t i = 0; i < count; i++)
+        s->stack[i + 1].parcel = s->partials + i * s->length;
+    return 0;
+}
+
 static int take_memory(struct reducer *reducer, struct error *why)
 {
     struct reducer_state *s = reducer->state;
@@ -100,9 +115,8 @@ static int take_memory(struct reducer *reducer, struct error *why)
     }
     if (!s->own)
         return -1;
-    for (int i = 1; i < s->stack_size; i++) /* [0] is a leaf */
-        if (!(s->stack[i].parcel = memory_new(s->length, sizeof(float), "the gradients", why)))
-            return -1;
+    if (take_partials(s, why))
+        return -1;
     if (ranks > 1 && !reducer->leaves.shared && !sends_buckets(reducer) &&
         !(s->segments = memory_new(s->length, sizeof(float), "the gradients of all ranks", why)))
         return -1;
@@ -139,8 +153,7 @@ void reducer_free(struct reducer *reducer)
     world_unshare(&reducer->leaves);
     if (!s)
         return;
-    for (int i = 1; i < s->stack_size; i++)
-        free(s->stack[i].parcel);
+    free(s->partials);
     free(s->leaves);
     free(s->segments);
     free(s->requests);
@@ -303,11 +316,16 @@ int reducer_finish(struct reducer *reducer, const float **parcel, struct error *
     return status;
 }
 
-void *reducer_memory(const struct reducer *reducer, size_t *bytes)
+void *reducer_memory(const struct reducer *reducer, int block, size_t *bytes)
 {
     const struct reducer_state *s = reducer->state;
-    *bytes = reducer->leaves.shared ? reducer->leaves.bytes : (size_t)s->held * s->length * sizeof(float);
-    return reducer->leaves.data;
+    size_t parcel = s->length * sizeof(float);
+    if (block == 0) {
+        *bytes = reducer->leaves.shared ? reducer->leaves.bytes : (size_t)s->held * parcel;
+        return reducer->leaves.data;
+    }
+    *bytes = (size_t)(s->stack_size - 1) * parcel;
+    return block == 1 ? s->partials : NULL;
 }
 
 int reducer_sum(const struct reducer *reducer, float *parcel, struct error *why)

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tower.h"
+#include "walk.h"
 
 enum { WARM_UP = 2 }; /* steps before the capture: libraries load and choose at their first calls */
 
@@ -23,13 +23,12 @@ static size_t parcel_length(const struct device_tower *d)
 }
 
 /* The reducer's memory, on the host, where slices are written and sums are read. */
-static int pin_leaves(struct device_tower *d, struct error *why)
+static int pin_reducer(struct device_tower *d, struct error *why)
 {
     size_t bytes;
-    void *leaves = reducer_memory(d->request.reducer, &bytes);
-    if (d->device->pin(leaves, bytes, why))
-        return -1;
-    d->pinned = leaves;
+    for (void *block; (block = reducer_memory(d->request.reducer, d->pinned, &bytes)); d->pinned++)
+        if (d->device->pin(block, bytes, why))
+            return -1;
     return 0;
 }
 
@@ -48,16 +47,16 @@ int device_tower_init(struct device_tower *d, const struct device_request *reque
         d->device->data(plan_of(d), &data, d->data, sizeof d->data, why))
         return -1;
     if (request->exchange == EXCHANGE_NCCL)
-        return d->device->allreduce_join(plan_of(d), identity, request->rank,
-                                         request->global_batch / (request->slices * plan_of(d)->batch), why);
-    return request->exchange == EXCHANGE_HOST ? pin_leaves(d, why) : 0;
+        return d->device->allreduce_join(plan_of(d), identity, request->rank, request->ranks, why);
+    return request->exchange == EXCHANGE_HOST ? pin_reducer(d, why) : 0;
 }
 
 void device_tower_free(struct device_tower *d)
 {
     struct error ignored;
-    if (d->pinned)
-        d->device->unpin(d->pinned, &ignored);
+    size_t bytes;
+    while (d->pinned > 0)
+        d->device->unpin(reducer_memory(d->request.reducer, --d->pinned, &bytes), &ignored);
     shuffle_free(&d->shuffle);
     free(d->samples);
     memset(d, 0, sizeof *d);
@@ -86,35 +85,29 @@ static int enqueue_pass(struct device_tower *d, float *parcel, struct error *why
     struct plan *plan = plan_of(d);
     size_t sent = parcel_length(d);
     d->tickets = 0;
-    if (d->device->distort(plan, why))
+    if (d->device->distort(plan, why) || walk_forward(tower, why) ||
+        d->device->loss(plan, tower->gradients + tower->net->parameters, why))
         return -1;
-    for (int i = 0; i < plan->stage_count; i++)
-        if (plan->stages[i].forward(&plan->stages[i], why))
-            return error_in(why, "stage %s, forward", plan->stages[i].name);
-    if (d->device->loss(plan, tower->gradients + tower->net->parameters, why))
-        return -1;
-    for (int i = plan->stage_count - 1; i >= 0; i--) {
-        if (plan->stages[i].backward(&plan->stages[i], tower->gradients, why))
-            return error_in(why, "stage %s, backward", plan->stages[i].name);
-        if (parcel && send_part(d, &plan->stages[i], parcel, &sent, why))
+    for (int i = plan->stage_count - 1; i >= 0; i--)
+        if (walk_backward(tower, i, tower->gradients, why) ||
+            (parcel && send_part(d, &plan->stages[i], parcel, &sent, why)))
             return -1;
-    }
     return parcel ? d->device->send_end(plan, why) : 0;
 }
 
 static int enqueue_update(struct device_tower *d, struct error *why)
 {
     struct tower *tower = d->request.tower;
-    struct plan *plan = plan_of(d);
-    if (d->device->update(plan, tower->parameters, tower->gradients, d->request.shadows, why))
-        return -1;
-    for (int i = 0; i < plan->stage_count; i++)
-        if (plan->stages[i].prepare && plan->stages[i].prepare(&plan->stages[i], tower->parameters, why))
-            return error_in(why, "stage %s", plan->stages[i].name);
-    return 0;
+    return d->device->update(plan_of(d), tower->parameters, tower->gradients, d->request.shadows, why) ||
+           walk_prepare(tower, why) ? -1 : 0;
 }
 
-/* All of a step that meets no host. */
+/* Whether a step meets no host, so that all of it is one part. */
+static bool is_whole(const struct device_tower *d)
+{
+    return d->request.exchange == EXCHANGE_NONE || d->request.exchange == EXCHANGE_NCCL;
+}
+
 static int enqueue_whole(struct device_tower *d, struct error *why)
 {
     if (enqueue_pass(d, NULL, why))
@@ -129,8 +122,7 @@ static int enqueue(struct device_tower *d, enum device_part part, float *parcel,
 {
     if (part == DEVICE_UPDATE)
         return enqueue_update(d, why);
-    bool whole = d->request.exchange == EXCHANGE_NONE || d->request.exchange == EXCHANGE_NCCL;
-    return whole ? enqueue_whole(d, why) : enqueue_pass(d, parcel, why);
+    return is_whole(d) ? enqueue_whole(d, why) : enqueue_pass(d, parcel, why);
 }
 
 /* A graph once the first steps are done. */
@@ -195,16 +187,15 @@ static int exchange_on_host(struct device_tower *d, const struct device_pass *st
 /* The device's own memory is MPI's buffer. */
 static int exchange_in_place(struct device_tower *d, const struct device_pass *step, struct error *why)
 {
-    struct device_result none;
     return begin_slice(d, step, 0, why) || run_part(d, DEVICE_GRADIENTS, NULL, why) ||
-           d->device->results(plan_of(d), 0, 0, &none, why) ||
+           d->device->results(plan_of(d), 0, 0, NULL, why) ||
            reducer_sum(d->request.reducer, d->request.tower->gradients, why) ? -1 : 0;
 }
 
 int device_tower_step(struct device_tower *d, const struct device_pass *pass, struct error *why)
 {
     int status;
-    if (d->request.exchange == EXCHANGE_NONE || d->request.exchange == EXCHANGE_NCCL)
+    if (is_whole(d))
         status = begin_slice(d, pass, 0, why) || run_part(d, DEVICE_GRADIENTS, NULL, why);
     else
         status = (d->request.exchange == EXCHANGE_MPI ? exchange_in_place(d, pass, why) : exchange_on_host(d, pass, why)) ||

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "walk.h"
 
 int tower_init(struct tower *tower, const struct tower_request *request, struct error *why)
 {
@@ -39,24 +40,11 @@ void tower_free(struct tower *tower)
     memset(tower, 0, sizeof *tower);
 }
 
-/* The parameters changed: each stage lays them out as it likes. */
-static int prepare_stages(struct tower *tower, struct error *why)
-{
-    for (int i = 0; i < tower->plan.stage_count; i++) {
-        struct stage *stage = &tower->plan.stages[i];
-        double before = clock_seconds();
-        if (stage->prepare && stage->prepare(stage, tower->parameters, why))
-            return error_in(why, "stage %s", stage->name);
-        tower->times[i].forward += clock_seconds() - before;
-    }
-    return 0;
-}
-
 int tower_set_parameters(struct tower *tower, const float *parameters, struct error *why)
 {
     if (tower->backend->memory_upload(tower->parameters, parameters, tower->net->parameters, why))
         return -1;
-    return prepare_stages(tower, why);
+    return walk_prepare(tower, why);
 }
 
 int tower_get_parameters(struct tower *tower, float *parameters, struct error *why)
@@ -73,12 +61,8 @@ static int forward(struct tower *tower, const struct batch *batch, struct loss_s
         return error_set(why, "a batch of %d images does not fit a tower for %d", batch->count, plan->batch);
     if (tower->backend->memory_upload(plan->input, batch->images, values, why))
         return -1;
-    for (int i = 0; i < plan->stage_count; i++) {
-        double before = clock_seconds();
-        if (plan->stages[i].forward(&plan->stages[i], why))
-            return error_in(why, "stage %s, forward", plan->stages[i].name);
-        tower->times[i].forward += clock_seconds() - before;
-    }
+    if (walk_forward(tower, why))
+        return -1;
     double before = clock_seconds();
     int status = tower->backend->loss(plan, batch->labels, batch->count, sums, why);
     tower->loss_seconds += clock_seconds() - before;
@@ -92,7 +76,9 @@ static int bring_slice(const struct tower *tower, const struct stage *stage, flo
     size_t from = first->weights, end = last->biases + last->bias_count;
     if (!tower->gradients)
         return 0;
-    return tower->backend->memory_download(parcel + from, tower->gradients + from, end - from, why);
+    if (tower->backend->memory_download(parcel + from, tower->gradients + from, end - from, why))
+        return error_in(why, "stage %s, backward", stage->name);
+    return 0;
 }
 
 int tower_gradients(struct tower *tower, const struct batch *batch, struct reducer *reducer, float *parcel,
@@ -109,12 +95,9 @@ int tower_gradients(struct tower *tower, const struct batch *batch, struct reduc
     tail[PARCEL_COUNT] = (float)sums.count;
     tail[PARCEL_FAULT] = !isfinite(sums.loss);
     for (int i = plan->stage_count - 1; i >= 0; i--) {
-        struct stage *stage = &plan->stages[i];
-        double before = clock_seconds();
-        if (stage->backward(stage, gradients, why) || bring_slice(tower, stage, parcel, why))
-            return error_in(why, "stage %s, backward", stage->name);
-        tower->times[i].backward += clock_seconds() - before;
-        if (reducer_ready(reducer, tower->net->layers[stage->first].weights, why))
+        const struct stage *stage = &plan->stages[i];
+        if (walk_backward(tower, i, gradients, why) || bring_slice(tower, stage, parcel, why) ||
+            reducer_ready(reducer, tower->net->layers[stage->first].weights, why))
             return -1;
     }
     return 0;
@@ -162,5 +145,5 @@ int tower_update(struct tower *tower, const float *gradients, float samples, flo
     if (update_layers(tower, gradients, 1.0f / samples, rate, penalty, why))
         return -1;
     tower->update_seconds += clock_seconds() - before;
-    return prepare_stages(tower, why);
+    return walk_prepare(tower, why);
 }

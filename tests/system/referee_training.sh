@@ -34,6 +34,10 @@ for ranks in 1 2 4; do
     check "6 steps of 4 slices on $ranks ranks" train $((++seed)) $ranks slices$ranks --slices 4 --batch-size $((32 / ranks)) --max-steps 6
     [ $ranks -eq 1 ] || same "1 rank and $ranks ranks" slices1 slices$ranks 6
 done
+for ranks in 1 2; do # more slices a rank than the reducer has leaves
+    check "4 steps of 16 slices on $ranks ranks" train $((++seed)) $ranks many$ranks --slices 16 --batch-size $((32 / ranks)) --max-steps 4
+done
+same "16 slices on 1 rank and 2 ranks" many1 many2 4
 check "2 ranks that share a device" env FAKECUDA_DEVICES=1 bash -c "$(declare -f train on_referee); fakes=$fakes tmp=$tmp data=$data
     train 9 2 shared --slices 4 --batch-size 16 --max-steps 6 --share-devices > $tmp/shared.log 2>&1"
 same "a device each and one for both" slices1 shared 6

@@ -202,8 +202,9 @@ int cudnn_results(struct plan *plan, uint64_t last, int count, struct device_res
     if (count < 0 || count > DEVICE_AHEAD || (uint64_t)count > last)
         return error_set(why, "the results of %d steps up to step %llu: %d are kept", count, (unsigned long long)last,
                          DEVICE_AHEAD);
-    if (CUDA(cudaStreamSynchronize(stream_of(plan)), why) ||
-        CUDA(cudaMemcpy(ring, steps_of(plan)->ring, sizeof ring, cudaMemcpyDeviceToHost), why))
+    if (CUDA(cudaStreamSynchronize(stream_of(plan)), why))
+        return -1;
+    if (count > 0 && CUDA(cudaMemcpy(ring, steps_of(plan)->ring, sizeof ring, cudaMemcpyDeviceToHost), why))
         return -1;
     for (int i = 0; i < count; i++) {
         uint64_t step = last - (uint64_t)(count - 1 - i);
