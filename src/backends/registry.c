@@ -36,13 +36,21 @@ static const struct backend *const backends[] = {
 
 enum { BACKENDS = sizeof backends / sizeof *backends };
 
-const struct backend *backend_at(int index)
+/* The backend of that place, where it can run here: a module is opened once for it. Else NULL with why not. */
+static const struct backend *usable(int index, struct error *why)
 {
     char about[256];
+    if (backends[index] == &backend_cudnn)
+        return module_backend("cudnn", about, sizeof about, why);
+    return backends[index]->probe(about, sizeof about, why) ? NULL : backends[index];
+}
+
+const struct backend *backend_at(int index)
+{
     struct error why; /* the stand-in's probe tells it */
     if (index < 0 || index >= BACKENDS)
         return NULL;
-    const struct backend *loaded = backends[index] == &backend_cudnn ? module_backend("cudnn", about, sizeof about, &why) : NULL;
+    const struct backend *loaded = backends[index] == &backend_cudnn ? usable(index, &why) : NULL;
     return loaded ? loaded : backends[index];
 }
 
@@ -51,10 +59,10 @@ static const struct backend *find_best(char *reasons, size_t size, struct error 
 {
     *reasons = '\0';
     for (int i = 0; i < BACKENDS; i++) {
-        char about[256];
         struct error reason;
-        if (!backends[i]->probe(about, sizeof about, &reason))
-            return backend_at(i);
+        const struct backend *backend = usable(i, &reason);
+        if (backend)
+            return backend;
         size_t length = strlen(reasons);
         snprintf(reasons + length, size - length, "%sno %s: %.240s", i ? "; " : "", backends[i]->name, reason.text);
     }
@@ -70,11 +78,10 @@ const struct backend *backend_find(const char *name, struct error *why)
     char known[256] = "auto";
     for (int i = 0; i < BACKENDS; i++) {
         if (!strcmp(name, backends[i]->name)) {
-            char about[256];
-            if (!backends[i]->probe(about, sizeof about, why))
-                return backend_at(i);
-            error_in(why, "--tower %s", name);
-            return NULL;
+            const struct backend *backend = usable(i, why);
+            if (!backend)
+                error_in(why, "--tower %s", name);
+            return backend;
         }
         size_t length = strlen(known);
         snprintf(known + length, sizeof known - length, ", %s", backends[i]->name);
