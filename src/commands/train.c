@@ -82,6 +82,14 @@ static void advance(struct run *run)
     run->state.position += (uint64_t)run->global_batch;
 }
 
+/* What the sums over the global batch tell of a step. */
+static void note(struct step *step, float loss, float correct, float count, float stop)
+{
+    step->cross_entropy = loss / count;
+    step->precision = correct / count;
+    step->stop = stop > 0;
+}
+
 static int train_step(struct run *run, struct step *step, struct error *why)
 {
     const float *sums;
@@ -94,9 +102,7 @@ static int train_step(struct run *run, struct step *step, struct error *why)
     step->rate = schedule_rate(&run->schedule, run->state.position);
     if (tower_update(&run->tower, sums, samples, step->rate, &step->penalty, why))
         return -1;
-    step->cross_entropy = tail[PARCEL_LOSS] / samples;
-    step->precision = tail[PARCEL_CORRECT] / samples;
-    step->stop = tail[PARCEL_STOP] > 0;
+    note(step, tail[PARCEL_LOSS], tail[PARCEL_CORRECT], samples, tail[PARCEL_STOP]);
     if (run->world->rank > 0)
         return 0;
     float decay = ema_decay((float)run->options->ema_decay, run->state.step + 1);
@@ -124,10 +130,8 @@ static int train_ahead(struct run *run, struct step *steps, int count, struct er
             run->state.step = r->step - 1;
             return diverged(run, why);
         }
-        steps[i].cross_entropy = r->loss / r->count;
-        steps[i].precision = r->correct / r->count;
+        note(&steps[i], r->loss, r->correct, r->count, r->stop);
         steps[i].penalty = r->penalty;
-        steps[i].stop = r->stop > 0;
     }
     return 0;
 }

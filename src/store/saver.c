@@ -34,7 +34,7 @@ static bool all_finite(const float *values, size_t count)
     return worst < exponent;
 }
 
-static void write_snapshot(const struct saver *saver, struct saved *saved)
+void saver_write(struct saver *saver, struct saved *saved)
 {
     const struct saver_request *r = &saver->state->request;
     const struct checkpoint *snapshot = &saver->snapshot;
@@ -70,7 +70,7 @@ static void *work(void *of)
             continue;
         }
         pthread_mutex_unlock(&state->lock);
-        write_snapshot(saver, &state->saved);
+        saver_write(saver, &state->saved);
         pthread_mutex_lock(&state->lock);
         state->phase = DONE;
         pthread_cond_broadcast(&state->changed);
@@ -162,9 +162,4 @@ bool saver_take(struct saver *saver, bool wait, struct saved *saved)
     }
     pthread_mutex_unlock(&state->lock);
     return done;
-}
-
-void saver_write(struct saver *saver, struct saved *saved)
-{
-    write_snapshot(saver, saved);
 }
