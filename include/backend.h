@@ -141,6 +141,12 @@ enum precision precision_find(const char *name);
 /* Of "auto", "direct" or "winograd" (another word is taken for auto). */
 enum convolution_choice convolution_choice_find(const char *name);
 
+/* Shared by all backends (src/backends/plan.c): the plan's four buffers, as the request wants them, by the backend's
+ * memory_allocate; and whether `count` labels fit the plan. */
+typedef float *plan_allocator(size_t count, const char *what, struct error *why);
+int plan_allocate_ends(struct plan *plan, const struct plan_request *request, plan_allocator *allocate, struct error *why);
+int plan_check_labels(const struct plan *plan, const int32_t *labels, int count, struct error *why);
+
 /* Shared by the CPU backends (src/backends/host.c): the members of struct backend that do not
  * depend on the library. */
 int host_loss(struct plan *plan, const int32_t *labels, int count, struct loss_sums *sums, struct error *why);

@@ -78,13 +78,10 @@ static void image_loss(const float *logits, int classes, int label, float *gradi
 int host_loss(struct plan *plan, const int32_t *labels, int count, struct loss_sums *sums, struct error *why)
 {
     size_t classes = (size_t)plan->classes;
-    if (count < 0 || count > plan->batch)
-        return error_set(why, "loss of %d images: the batch holds 0 to %d", count, plan->batch);
+    if (plan_check_labels(plan, labels, count, why))
+        return -1;
     *sums = (struct loss_sums){0};
     for (int n = 0; n < count; n++) {
-        if (labels[n] < 0 || labels[n] >= plan->classes)
-            return error_set(why, "image %d of the batch has label %d: labels are 0 to %d", n, (int)labels[n],
-                             plan->classes - 1);
         float *gradient = plan->output_gradient ? plan->output_gradient + n * classes : NULL;
         image_loss(plan->output + n * classes, plan->classes, labels[n], gradient, sums);
     }

@@ -11,8 +11,8 @@ static bool may_be_late(cudaError_t status)
            status == cudaErrorHardwareStackError || status == cudaErrorIllegalInstruction;
 }
 
-static int fail(const char *library, const char *call, const char *place, const char *status, const char *hint,
-                struct error *why)
+int check_failed(const char *library, const char *call, const char *place, const char *status, const char *hint,
+                 struct error *why)
 {
     int device = -1;
     const char *file = strrchr(place, '/');
@@ -25,7 +25,7 @@ int check_cuda(cudaError_t status, const char *call, const char *place, struct e
 {
     if (status == cudaSuccess)
         return 0;
-    return fail("CUDA", call, place, cudaGetErrorString(status),
+    return check_failed("CUDA", call, place, cudaGetErrorString(status),
                 may_be_late(status) ? "; an earlier kernel or copy may be to blame: with CUDA_LAUNCH_BLOCKING=1 and "
                                       "--no-graph it is told where it happens" : "", why);
 }
@@ -37,7 +37,7 @@ int check_cudnn(cudnnStatus_t status, const char *call, const char *place, struc
         return 0;
     cudnnGetLastErrorString(last, sizeof last);
     last[strcspn(last, "\n")] = '\0';
-    fail("cuDNN", call, place, cudnnGetErrorString(status), "", why);
+    check_failed("cuDNN", call, place, cudnnGetErrorString(status), "", why);
     if (*last) {
         size_t length = strlen(why->text);
         snprintf(why->text + length, sizeof why->text - length, ": %s", last);
@@ -47,5 +47,5 @@ int check_cudnn(cudnnStatus_t status, const char *call, const char *place, struc
 
 int check_cublas(cublasStatus_t status, const char *call, const char *place, struct error *why)
 {
-    return status == CUBLAS_STATUS_SUCCESS ? 0 : fail("cuBLAS", call, place, cublasGetStatusString(status), "", why);
+    return status == CUBLAS_STATUS_SUCCESS ? 0 : check_failed("cuBLAS", call, place, cublasGetStatusString(status), "", why);
 }

@@ -13,6 +13,9 @@
 
 /* ---- check.c: every status; -1 with "CUDA: <call> at <file>:<line>: <what it says>" and the device ---- */
 
+/* What the others end in: status in words, and what may help. */
+int check_failed(const char *library, const char *call, const char *place, const char *status, const char *hint,
+                 struct error *why);
 int check_cuda(cudaError_t status, const char *call, const char *place, struct error *why);
 int check_cudnn(cudnnStatus_t status, const char *call, const char *place, struct error *why);
 int check_cublas(cublasStatus_t status, const char *call, const char *place, struct error *why);
@@ -68,6 +71,9 @@ enum kernel { KERNELS(KERNEL_NUMBER) KERNEL_COUNT };
 /* Enqueues it in so many blocks. arguments: its struct <name>_arguments. */
 int kernel_launch(const struct library *library, enum kernel kernel, size_t blocks, const void *arguments,
                   struct error *why);
+/* The convert kernel: rows of x, float or bfloat16, into rows of y. */
+int kernel_convert_rows(const struct library *library, const void *x, int x_channels, bool x_half, void *y, int y_channels,
+                        bool y_half, size_t rows, struct error *why);
 /* The blocks of a grid-stride kernel over so many elements. */
 size_t kernel_blocks(enum kernel kernel, size_t elements);
 

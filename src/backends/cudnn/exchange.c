@@ -1,11 +1,6 @@
 /* Copies between the device and pinned memory, beside the work. */
 #include "plan.h"
 
-static struct plan_state *state_of(const struct plan *plan)
-{
-    return plan->state;
-}
-
 int exchange_init(struct plan *plan, struct error *why)
 {
     struct plan_state *s = state_of(plan);

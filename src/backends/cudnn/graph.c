@@ -1,11 +1,6 @@
 /* Parts of a step as CUDA graphs: one launch instead of dozens. */
 #include "plan.h"
 
-static struct plan_state *state_of(const struct plan *plan)
-{
-    return plan->state;
-}
-
 int cudnn_capture(struct plan *plan, struct error *why)
 {
     return CUDA(cudaStreamBeginCapture(state_of(plan)->library.stream, cudaStreamCaptureModeThreadLocal), why);

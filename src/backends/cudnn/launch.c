@@ -30,3 +30,13 @@ int kernel_launch(const struct library *library, enum kernel kernel, size_t bloc
     dim3 grid = {(unsigned)blocks, 1, 1}, block = {entry->threads, 1, 1};
     return CUDA(cudaLaunchKernel(entry->stub, grid, block, pointers, 0, library->stream), why);
 }
+
+int kernel_convert_rows(const struct library *library, const void *x, int x_channels, bool x_half, void *y, int y_channels,
+                        bool y_half, size_t rows, struct error *why)
+{
+    struct convert_arguments arguments = {
+        .x = x, .y = y, .rows = rows, .x_channels = x_channels, .y_channels = y_channels, .x_half = x_half, .y_half = y_half,
+    };
+    size_t blocks = kernel_blocks(KERNEL_convert, rows * (size_t)y_channels);
+    return kernel_launch(library, KERNEL_convert, blocks, &arguments, why);
+}

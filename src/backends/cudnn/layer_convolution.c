@@ -73,14 +73,12 @@ static int layer_prepare(struct operation *o, struct error *why)
         .weights = o->parameters + l->weights, .filter = own->filter, .kernel = l->layer.kernel, .in = l->in.channels,
         .out = l->out.channels, .y_in = o->x_channels, .half = o->x_half,
     };
-    struct convert_arguments bias = {
-        .x = o->parameters + l->biases, .y = own->bias, .rows = l->bias_count, .x_channels = 1, .y_channels = 1,
-        .y_half = true,
-    };
     size_t blocks = kernel_blocks(KERNEL_weights_forward, filter_count(o));
     if (kernel_launch(o->library, KERNEL_weights_forward, blocks, &weights, why))
         return -1;
-    return own->bias ? kernel_launch(o->library, KERNEL_convert, kernel_blocks(KERNEL_convert, bias.rows), &bias, why) : 0;
+    if (!own->bias)
+        return 0;
+    return kernel_convert_rows(o->library, o->parameters + l->biases, 1, false, own->bias, 1, true, l->bias_count, why);
 }
 
 static int layer_forward(struct operation *o, struct error *why)

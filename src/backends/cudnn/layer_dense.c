@@ -33,11 +33,7 @@ static int dense_prepare(struct operation *o, struct error *why)
     const struct net_layer *l = o->layer;
     if (!own->weights)
         return 0;
-    struct convert_arguments arguments = {
-        .x = o->parameters + l->weights, .y = own->weights, .rows = l->weight_count, .x_channels = 1, .y_channels = 1,
-        .y_half = true,
-    };
-    return kernel_launch(o->library, KERNEL_convert, kernel_blocks(KERNEL_convert, l->weight_count), &arguments, why);
+    return kernel_convert_rows(o->library, o->parameters + l->weights, 1, false, own->weights, 1, true, l->weight_count, why);
 }
 
 /* A matrix of cuBLAS's. */

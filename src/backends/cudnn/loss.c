@@ -17,23 +17,12 @@ int cudnn_step_loss(struct plan *plan, float *tail, struct error *why)
     return launch_loss(plan, tail, (const struct pass_control *)s->steps.told, plan->batch, why);
 }
 
-static int check_labels(const struct plan *plan, const int32_t *labels, int count, struct error *why)
-{
-    if (count < 0 || count > plan->batch)
-        return error_set(why, "loss of %d images: the batch holds 0 to %d", count, plan->batch);
-    for (int n = 0; n < count; n++)
-        if (labels[n] < 0 || labels[n] >= plan->classes)
-            return error_set(why, "image %d of the batch has label %d: labels are 0 to %d", n, (int)labels[n],
-                             plan->classes - 1);
-    return 0;
-}
-
 /* The device's sums are single floats: exact for the counts, and good to 7 digits for the loss. */
 int cudnn_loss(struct plan *plan, const int32_t *labels, int count, struct loss_sums *sums, struct error *why)
 {
     struct plan_state *s = plan->state;
     float tail[PARCEL_SLOTS];
-    if (check_labels(plan, labels, count, why))
+    if (plan_check_labels(plan, labels, count, why))
         return -1;
     if (count > 0 && (CUDA(cudaStreamSynchronize(s->library.stream), why) ||
                       CUDA(cudaMemcpy(s->labels, labels, (size_t)count * sizeof *labels, cudaMemcpyHostToDevice), why) ||

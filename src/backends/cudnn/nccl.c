@@ -10,22 +10,22 @@ int cudnn_allreduce_probe(struct error *why)
     return 0;
 }
 
-static int check_nccl(ncclResult_t status, const char *call, struct error *why)
+static int check_nccl(ncclResult_t status, const char *call, const char *place, struct error *why)
 {
     if (status == ncclSuccess)
         return 0;
-    int device = -1;
-    cudaGetDevice(&device);
-    return error_set(why, "NCCL: %s, device %d: %s%s", call, device, ncclGetErrorString(status),
-                     status == ncclInvalidUsage ? " (two ranks on one device? then --allreduce mpi)" : "");
+    const char *hint = status == ncclInvalidUsage ? " (two ranks on one device? then --allreduce mpi)" : "";
+    return check_failed("NCCL", call, place, ncclGetErrorString(status), hint, why);
 }
+
+#define NCCL(call, why) check_nccl((call), #call, PLACE, (why))
 
 int cudnn_allreduce_identity(void *identity, size_t bytes, struct error *why)
 {
     ncclUniqueId id;
     if (bytes < sizeof id)
         return error_set(why, "NCCL: an identity needs %zu bytes", sizeof id);
-    if (check_nccl(ncclGetUniqueId(&id), "ncclGetUniqueId", why))
+    if (NCCL(ncclGetUniqueId(&id), why))
         return -1;
     memcpy(identity, &id, sizeof id);
     return 0;
@@ -37,7 +37,7 @@ int cudnn_allreduce_join(struct plan *plan, const void *identity, int rank, int 
     ncclUniqueId id;
     ncclComm_t communicator;
     memcpy(&id, identity, sizeof id);
-    if (check_nccl(ncclCommInitRank(&communicator, ranks, id, rank), "ncclCommInitRank", why))
+    if (NCCL(ncclCommInitRank(&communicator, ranks, id, rank), why))
         return -1;
     s->communicator = communicator;
     return 0;
@@ -46,8 +46,7 @@ int cudnn_allreduce_join(struct plan *plan, const void *identity, int rank, int 
 int cudnn_allreduce(struct plan *plan, float *values, size_t count, struct error *why)
 {
     struct plan_state *s = plan->state;
-    return check_nccl(ncclAllReduce(values, values, count, ncclFloat, ncclSum, s->communicator, s->library.stream),
-                      "ncclAllReduce", why);
+    return NCCL(ncclAllReduce(values, values, count, ncclFloat, ncclSum, s->communicator, s->library.stream), why);
 }
 
 void nccl_free(struct plan *plan)

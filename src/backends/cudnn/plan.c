@@ -18,16 +18,6 @@ enum { HALF_CHANNELS = 8 };
 
 /* ---- between float ends and what the operations want ---- */
 
-static int convert(struct plan_state *s, const void *x, int x_channels, bool x_half, void *y, int y_channels, bool y_half,
-                   size_t rows, struct error *why)
-{
-    struct convert_arguments arguments = {
-        .x = x, .y = y, .rows = rows, .x_channels = x_channels, .y_channels = y_channels, .x_half = x_half, .y_half = y_half,
-    };
-    size_t blocks = kernel_blocks(KERNEL_convert, rows * (size_t)y_channels);
-    return kernel_launch(&s->library, KERNEL_convert, blocks, &arguments, why);
-}
-
 static size_t input_rows(const struct plan *plan)
 {
     const struct plan_state *s = plan->state;
@@ -66,13 +56,14 @@ static int stage_forward(struct stage *stage, struct error *why)
     if (stage->first == 0)
         s->images_ready = false;
     if (stage->first == 0 && s->images && !ready &&
-        convert(s, plan->input, s->net->input.channels, false, s->images, o->x_channels, true, input_rows(plan), why))
+        kernel_convert_rows(&s->library, plan->input, s->net->input.channels, false, s->images, o->x_channels, true,
+                            input_rows(plan), why))
         return -1;
     if (o->kind->forward(o, why))
         return -1;
     if (stage->last < s->net->layer_count - 1 || !s->logits)
         return 0;
-    return convert(s, s->logits, 1, true, plan->output, 1, false, output_values(plan), why);
+    return kernel_convert_rows(&s->library, s->logits, 1, true, plan->output, 1, false, output_values(plan), why);
 }
 
 static int stage_backward(struct stage *stage, float *gradients, struct error *why)
@@ -81,14 +72,15 @@ static int stage_backward(struct stage *stage, float *gradients, struct error *w
     struct plan_state *s = plan->state;
     struct operation *o = operation_of(stage);
     if (stage->last == s->net->layer_count - 1 && s->logit_gradients &&
-        convert(s, plan->output_gradient, 1, false, s->logit_gradients, 1, true, output_values(plan), why))
+        kernel_convert_rows(&s->library, plan->output_gradient, 1, false, s->logit_gradients, 1, true, output_values(plan),
+                            why))
         return -1;
     if (o->kind->backward(o, gradients, why))
         return -1;
     if (stage->first > 0 || !s->image_gradients)
         return 0;
-    return convert(s, s->image_gradients, o->x_channels, true, plan->input_gradient, s->net->input.channels, false,
-                   input_rows(plan), why);
+    return kernel_convert_rows(&s->library, s->image_gradients, o->x_channels, true, plan->input_gradient,
+                               s->net->input.channels, false, input_rows(plan), why);
 }
 
 static void stage_free(struct stage *stage)
@@ -133,20 +125,6 @@ static int check_memory(const struct plan_request *request, struct error *why)
 static void *batch_new(const struct plan *plan, size_t values, bool half, const char *what, struct error *why)
 {
     return device_new((size_t)plan->batch * values * (half ? 2 : sizeof(float)), what, why);
-}
-
-static int allocate_ends(struct plan *plan, const struct plan_request *request, struct error *why)
-{
-    size_t in = shape_size(request->net->input), out = output_values(plan) / (size_t)plan->batch;
-    if (!(plan->input = batch_new(plan, in, false, "the batch's images", why)) ||
-        !(plan->output = batch_new(plan, out, false, "the batch's logits", why)))
-        return -1;
-    if (request->training && !(plan->output_gradient = batch_new(plan, out, false, "the logits' gradients", why)))
-        return -1;
-    if (request->training && request->input_gradient &&
-        !(plan->input_gradient = batch_new(plan, in, false, "the images' gradients", why)))
-        return -1;
-    return 0;
 }
 
 /* Channels of the first operation's input. */
@@ -245,8 +223,8 @@ static int make_plan(struct plan *plan, const struct plan_request *request, stru
     if (!s)
         return -1;
     s->net = request->net;
-    if (check_memory(request, why) || library_open(&s->library, request, why) || allocate_ends(plan, request, why) ||
-        allocate_half_ends(plan, request, why) || allocate_between(plan, request, why))
+    if (check_memory(request, why) || library_open(&s->library, request, why) ||
+        plan_allocate_ends(plan, request, cudnn_allocate, why) || allocate_half_ends(plan, request, why) || allocate_between(plan, request, why))
         return -1;
     for (int i = 0; i < request->net->layer_count; i++)
         if (make_stage(plan, request, i, why))

@@ -39,6 +39,11 @@ struct plan_state {
     void *communicator; /* nccl.c's */
 };
 
+static inline struct plan_state *state_of(const struct plan *plan)
+{
+    return plan->state;
+}
+
 /* plan.c */
 int cudnn_plan(struct plan *plan, const struct plan_request *request, struct error *why);
 void cudnn_plan_free(struct plan *plan);

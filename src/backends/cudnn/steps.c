@@ -9,14 +9,12 @@ enum { SPARE = 96 << 20 }; /* bytes that stay free beside the images: for graphs
 
 static struct steps *steps_of(const struct plan *plan)
 {
-    struct plan_state *s = plan->state;
-    return &s->steps;
+    return &state_of(plan)->steps;
 }
 
 static cudaStream_t stream_of(const struct plan *plan)
 {
-    const struct plan_state *s = plan->state;
-    return s->library.stream;
+    return state_of(plan)->library.stream;
 }
 
 static void find_segments(struct steps *t, const struct net *net)

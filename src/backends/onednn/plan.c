@@ -97,21 +97,6 @@ static float *batch_new(int batch, struct shape shape, const char *what, struct 
     return memory_new((size_t)batch, shape_size(shape) * sizeof(float), what, why);
 }
 
-static int allocate_ends(struct plan *plan, const struct plan_request *request, struct error *why)
-{
-    const struct net *net = request->net;
-    struct shape out = net->layers[net->layer_count - 1].out;
-    if (!(plan->input = batch_new(plan->batch, net->input, "the batch's images", why)) ||
-        !(plan->output = batch_new(plan->batch, out, "the batch's logits", why)))
-        return -1;
-    if (request->training && !(plan->output_gradient = batch_new(plan->batch, out, "the logits' gradients", why)))
-        return -1;
-    if (request->training && request->input_gradient &&
-        !(plan->input_gradient = batch_new(plan->batch, net->input, "the images' gradients", why)))
-        return -1;
-    return 0;
-}
-
 static int allocate_between(struct plan *plan, const struct plan_request *request, struct error *why)
 {
     struct plan_state *state = plan->state;
@@ -184,7 +169,7 @@ static int make_stage(struct plan *plan, const struct plan_request *request, int
 static int make_plan(struct plan *plan, const struct plan_request *request, struct error *why)
 {
     struct plan_state *state = plan->state = memory_new(1, sizeof *state, "the plan", why);
-    if (!state || library_open(&state->library, why) || allocate_ends(plan, request, why) ||
+    if (!state || library_open(&state->library, why) || plan_allocate_ends(plan, request, host_allocate, why) ||
         allocate_between(plan, request, why))
         return -1;
     for (int i = 0; i < request->net->layer_count; i = plan->stages[plan->stage_count - 1].last + 1)
