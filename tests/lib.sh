@@ -6,6 +6,7 @@
 #   small_data                  prints the path of a small packed data set (1000 + 200 images), made once
 #   sample_data                 the same for the whole sample (10,000 + 2,000 images)
 #   same_bits FILE FILE         succeeds where two checkpoints hold the same parameters and shadows, bit for bit
+#   same NAME DIRECTORY DIRECTORY STEP     a check that two runs below $tmp have the same bits in their checkpoints of that step
 #   ranks_start N DIRECTORY ARGUMENT...   N ranks of the program in the background: mpirun is process $job, rank R that
 #                               in the file DIRECTORY/pid.R, and what they print goes to DIRECTORY/output
 #   eventually SECONDS COMMAND...     repeats the command until it succeeds
@@ -118,6 +119,11 @@ a, b = map(arrays, sys.argv[1:])
 different = sorted(name for name in a.keys() | b.keys() if a.get(name) != b.get(name))
 sys.exit(f"of {len(a)} data sets differ: {different}" if different or len(a) != 20 else 0)
 END
+}
+
+same() { # NAME DIRECTORY DIRECTORY STEP
+    local step=checkpoint-$(printf %08d "$4").h5
+    check "$1: the same bits" same_bits "$tmp/$2/$step" "$tmp/$3/$step"
 }
 
 ranks_start() {

@@ -8,8 +8,9 @@
 #pragma GCC visibility pop
 
 #include "fake.h"
+#include "numbers.h"
 
-enum { WORKSPACE_ALIGN = 256, SCRIBBLE = 64 << 10, NAN_BYTE = 0xff, TF32_DROPPED = 13 };
+enum { WORKSPACE_ALIGN = 256, SCRIBBLE = 64 << 10, NAN_BYTE = 0xff };
 
 struct cublasContext {
     cudaStream_t stream;
@@ -126,35 +127,6 @@ static size_t elements(const struct matrix *x)
 static size_t bytes_of(const struct matrix *x)
 {
     return elements(x) * (x->half ? 2 : 4);
-}
-
-static float widened(uint16_t half)
-{
-    uint32_t bits = (uint32_t)half << 16;
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
-/* To the nearest, ties to even, so many bits of the mantissa away. */
-static float rounded(float value, int dropped)
-{
-    uint32_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    if ((bits & 0x7f800000) == 0x7f800000)
-        return value; /* infinite or NaN */
-    bits += ((1u << (dropped - 1)) - 1) + (bits >> dropped & 1);
-    bits &= ~((1u << dropped) - 1);
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
-static uint16_t narrowed(float value)
-{
-    uint32_t bits;
-    value = rounded(value, 16);
-    memcpy(&bits, &value, sizeof bits);
-    return (uint16_t)(bits >> 16 | (value != value)); /* a NaN stays one */
 }
 
 /* A dense copy (rows, columns) in floats, as the product sees them. */

@@ -5,6 +5,7 @@
 
 #include "cudnn.h"
 #include "fake.h"
+#include "numbers.h"
 
 const char *const pass_names[] = {
     [FORWARD] = "cudnn forward", [INPUT_GRADIENT] = "cudnn input gradient", [WEIGHTS_GRADIENT] = "cudnn weights gradient",
@@ -27,19 +28,6 @@ int64_t place_bytes(const struct convolution *c, enum place place)
 
 /* ---- numbers ---- */
 
-/* To a float of so many bits of mantissa fewer, to the nearest, of two the even one. */
-static float rounded(float value, int fewer)
-{
-    uint32_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    if ((bits & 0x7f800000) == 0x7f800000)
-        return value;
-    bits += (1u << (fewer - 1)) - 1 + (bits >> fewer & 1);
-    bits &= ~((1u << fewer) - 1);
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
 static void *memory(int64_t count, size_t size)
 {
     void *made = calloc((size_t)count, size);
@@ -49,20 +37,15 @@ static void *memory(int64_t count, size_t size)
 }
 
 /* A tensor as floats, as an engine of that manner sees it. */
-static float *widened(const struct work *work, enum place place)
+static float *factor(const struct work *work, enum place place)
 {
     int64_t count = place_count(&work->convolution, place);
     float *values = memory(count, sizeof *values);
+    int dropped = work->manner.down_converts ? HALF_DROPPED : work->manner.tensor_cores ? TF32_DROPPED : 0;
     for (int64_t i = 0; i < count; i++) {
-        if (work->convolution.half) {
-            uint32_t bits = (uint32_t)((const uint16_t *)work->places[place])[i] << 16;
-            memcpy(&values[i], &bits, sizeof bits);
-        } else {
-            values[i] = ((const float *)work->places[place])[i];
-        }
-        if (place != PLACE_BIAS && !work->convolution.half)
-            values[i] = work->manner.down_converts ? rounded(values[i], 16) :
-                        work->manner.tensor_cores  ? rounded(values[i], 13) : values[i];
+        bool half = work->convolution.half;
+        float value = half ? widened(((const uint16_t *)work->places[place])[i]) : ((const float *)work->places[place])[i];
+        values[i] = dropped && !half && place != PLACE_BIAS ? rounded(value, dropped) : value;
     }
     return values;
 }
@@ -70,16 +53,11 @@ static float *widened(const struct work *work, enum place place)
 static void store(const struct work *work, enum place place, const float *values)
 {
     int64_t count = place_count(&work->convolution, place);
-    for (int64_t i = 0; i < count; i++) {
-        if (!work->convolution.half) {
+    for (int64_t i = 0; i < count; i++)
+        if (work->convolution.half)
+            ((uint16_t *)work->places[place])[i] = narrowed(values[i]);
+        else
             ((float *)work->places[place])[i] = values[i];
-            continue;
-        }
-        uint32_t bits;
-        float value = rounded(values[i], 16);
-        memcpy(&bits, &value, sizeof bits);
-        ((uint16_t *)work->places[place])[i] = (uint16_t)(bits >> 16);
-    }
 }
 
 /* ---- windows ---- */
@@ -114,7 +92,7 @@ static void forward(const struct work *work)
 {
     const struct convolution *c = &work->convolution;
     int pixels = (int)(c->p * c->q), taps = (int)(c->r * c->s * c->c), k = (int)c->k;
-    float *x = widened(work, PLACE_X), *w = widened(work, PLACE_W), *bias = c->bias ? widened(work, PLACE_BIAS) : NULL;
+    float *x = factor(work, PLACE_X), *w = factor(work, PLACE_W), *bias = c->bias ? factor(work, PLACE_BIAS) : NULL;
     float *y = memory(place_count(c, PLACE_Y), sizeof *y), *rows = memory((int64_t)pixels * taps, sizeof *rows);
     for (int64_t n = 0; n < c->n; n++) {
         float *out = y + n * pixels * k;
@@ -131,7 +109,7 @@ static void input_gradient(const struct work *work)
 {
     const struct convolution *c = &work->convolution;
     int pixels = (int)(c->p * c->q), taps = (int)(c->r * c->s * c->c), k = (int)c->k;
-    float *dy = widened(work, PLACE_Y), *w = widened(work, PLACE_W);
+    float *dy = factor(work, PLACE_Y), *w = factor(work, PLACE_W);
     float *dx = memory(place_count(c, PLACE_X), sizeof *dx), *rows = memory((int64_t)pixels * taps, sizeof *rows);
     for (int64_t n = 0; n < c->n; n++) {
         cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, pixels, taps, k, 1, dy + n * pixels * k, k, w, taps, 0, rows, taps);
@@ -146,7 +124,7 @@ static void weights_gradient(const struct work *work)
 {
     const struct convolution *c = &work->convolution;
     int pixels = (int)(c->p * c->q), taps = (int)(c->r * c->s * c->c), k = (int)c->k;
-    float *x = widened(work, PLACE_X), *dy = widened(work, PLACE_Y);
+    float *x = factor(work, PLACE_X), *dy = factor(work, PLACE_Y);
     float *dw = memory(place_count(c, PLACE_W), sizeof *dw), *rows = memory((int64_t)pixels * taps, sizeof *rows);
     size_t *order = memory(c->n, sizeof *order);
     for (int64_t n = 0; n < c->n; n++)

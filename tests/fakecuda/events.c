@@ -18,11 +18,9 @@ cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags)
 
 cudaError_t cudaEventDestroy(cudaEvent_t event)
 {
-    cudaError_t status = call_begin(__func__, cudaErrorInvalidResourceHandle);
+    cudaError_t status = object_destroy(__func__, "event", event, cudaErrorInvalidResourceHandle);
     if (status)
         return status;
-    if (!event || !fake_given_back("event", event))
-        return call_end(cudaErrorInvalidResourceHandle);
     set_clear(&event->work);
     free(event->captured.at);
     free(event);

@@ -83,22 +83,18 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t *exec, cudaGraph_t graph, unsig
 
 cudaError_t cudaGraphDestroy(cudaGraph_t graph)
 {
-    cudaError_t status = call_begin(__func__, cudaErrorInvalidValue);
+    cudaError_t status = object_destroy(__func__, "graph", graph, cudaErrorInvalidValue);
     if (status)
         return status;
-    if (!graph || !fake_given_back("graph", graph))
-        return call_end(cudaErrorInvalidValue);
     graph_release(graph);
     return cudaSuccess;
 }
 
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec)
 {
-    cudaError_t status = call_begin(__func__, cudaErrorInvalidValue);
+    cudaError_t status = object_destroy(__func__, "graphExec", exec, cudaErrorInvalidValue);
     if (status)
         return status;
-    if (!exec || !fake_given_back("graphExec", exec))
-        return call_end(cudaErrorInvalidValue);
     graph_release(exec->graph);
     set_clear(&exec->last);
     free(exec);

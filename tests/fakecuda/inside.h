@@ -30,6 +30,8 @@ double random_fraction(void); /* in [0, 1) */
 /* ---- objects.c: what must be given back ---- */
 
 int objects_left(void); /* names them on standard error; how many */
+/* Begins a function that destroys one: cudaSuccess where it was there. wrong: the status where it was not. */
+cudaError_t object_destroy(const char *call, const char *kind, const void *object, cudaError_t wrong);
 
 /* ---- devices.c ---- */
 

@@ -119,11 +119,9 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t *handle, unsigned flags)
 /* What is queued on it will still be done. */
 cudaError_t cudaStreamDestroy(cudaStream_t handle)
 {
-    cudaError_t status = call_begin(__func__, cudaErrorInvalidResourceHandle);
+    cudaError_t status = object_destroy(__func__, "stream", handle, cudaErrorInvalidResourceHandle);
     if (status)
         return status;
-    if (!handle || !fake_given_back("stream", handle))
-        return call_end(cudaErrorInvalidResourceHandle);
     if (handle->capture)
         capture_invalidate(handle->capture);
     for (struct CUstream_st **at = &streams.list; *at; at = &(*at)->next)

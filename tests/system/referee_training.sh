@@ -13,10 +13,6 @@ train() { # SEED RANKS DIRECTORY OPTIONS...
     on_referee "$seed" mpirun -np "$ranks" ./cifar10_mpi train --data "$data" --train-dir "$tmp/$directory" --tower cudnn --log-frequency 2 \
         --deterministic "$@"
 }
-same() { # NAME DIRECTORY DIRECTORY STEP: parameters and shadows, bit for bit
-    local step=checkpoint-$(printf %08d "$4").h5
-    check "$1: the same bits" same_bits "$tmp/$2/$step" "$tmp/$3/$step"
-}
 agree() { # DIRECTORY DIRECTORY TOLERANCE: the losses of all logged steps, relative
     /usr/bin/python3 - "$tmp/$1/metrics.csv" "$tmp/$2/metrics.csv" "$3" << 'END_OF_PYTHON'
 import csv, sys

@@ -10,10 +10,6 @@ train() { # RANKS DIRECTORY OPTIONS...
     mpirun -np "$ranks" ./cifar10_mpi train --data "$data" --train-dir "$tmp/$directory" --log-frequency 1 "$@"
 }
 
-same() { # NAME DIRECTORY DIRECTORY STEP: parameters and shadows, bit for bit
-    local step=checkpoint-$(printf %08d "$4").h5
-    check "$1: the same bits" same_bits "$tmp/$2/$step" "$tmp/$3/$step"
-}
 
 # agree DIRECTORY DIRECTORY TOLERANCE: losses with and without weight decay of the first ten steps, relative
 agree() {
