@@ -224,7 +224,8 @@ static int make_plan(struct plan *plan, const struct plan_request *request, stru
         return -1;
     s->net = request->net;
     if (check_memory(request, why) || library_open(&s->library, request, why) ||
-        plan_allocate_ends(plan, request, cudnn_allocate, why) || allocate_half_ends(plan, request, why) || allocate_between(plan, request, why))
+        plan_allocate_ends(plan, request, cudnn_allocate, why) || allocate_half_ends(plan, request, why) ||
+        allocate_between(plan, request, why))
         return -1;
     for (int i = 0; i < request->net->layer_count; i++)
         if (make_stage(plan, request, i, why))
