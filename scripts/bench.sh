@@ -37,21 +37,29 @@ find_data() { # sets $data
     say "data: $data"
 }
 
-train() { # RANKS BATCH OPTIONS...: prints examples/sec, the median over windows of steps; the first two are dropped
-    local ranks=$1 batch=$2
-    shift 2
-    rm -rf "$tmp/run"
-    clean mpirun -np "$ranks" $pin ./cifar10_mpi train --data $data --train-dir "$tmp/run" --tower "$tower" \
-        --batch-size "$batch" --log-frequency $window --max-steps $((steps + 2 * window)) "$@" > "$tmp/log" 2>&1 ||
-        { cat "$tmp/log" >&2; return 1; }
-    sed -n 's,.*(\([0-9.]*\) examples/sec.*,\1,p' "$tmp/log" | tail -n +3 | median
+train() { # NAME RANKS BATCH OPTIONS...: examples/sec of a run in $tmp/NAME, the median over windows of steps; the first two are dropped
+    local run=$tmp/$1 ranks=$2 batch=$3
+    shift 3
+    rm -rf "$run"
+    clean ${place:-} mpirun -np "$ranks" $pin ./cifar10_mpi train --data $data --train-dir "$run" --tower "$tower" \
+        --batch-size "$batch" --log-frequency $window --max-steps $((steps + 2 * window)) "$@" > "$run.log" 2>&1 ||
+        { cat "$run.log" >&2; return 1; }
+    sed -n 's,.*(\([0-9.]*\) examples/sec.*,\1,p' "$run.log" | tail -n +3 | median
 }
 
 # One benchmark each: prints examples/sec.
-two_64() { train 2 64; }
-slices_8() { train 2 64 --slices 8; }
-two_128() { train 2 128; }
-one_128() { train 1 128; }
+two_64() { train run 2 64; }
+slices_8() { train run 2 64 --slices 8; }
+two_128() { train run 2 128; }
+one_128() { train run 1 128; }
+apart_128() { # two runs that know nothing of each other: what the machine gives with both cores at work
+    local pin="--bind-to none" first
+    place="taskset -c 0" train first 1 128 > "$tmp/first.rate" &
+    first=$!
+    place="taskset -c $(($(nproc) > 1))" train second 1 128 > "$tmp/second.rate"
+    wait $first
+    paste -d + "$tmp/first.rate" "$tmp/second.rate" | awk -F + '{ print $1 + $2 }'
+}
 peer() { # COMMAND...
     clean "$@" > "$tmp/log" 2>&1 || { tail -n 20 "$tmp/log" >&2; return 1; }
     sed -n 's,.*: \([0-9.]*\) examples/sec.*,\1,p' "$tmp/log" | tail -n 1
@@ -93,7 +101,7 @@ if [ -n "${PEERS:-}" ] && [ -n "${TORCH_PYTHON:-}" ]; then peers+=" torch"; fi
 [ -n "$peers" ] || say "no peers: PEERS=, TF_PYTHON= (which also needs CIFAR10_DIR=) and TORCH_PYTHON= would name them"
 
 compare two_64 slices_8 $peers
-compare two_128 one_128
+compare two_128 one_128 apart_128
 
 printf '\n%-52s %12s %10s %10s %8s\n' "# training end to end, data pipeline included" "median" "least" "most" "ratio"
 printf '%-52s %12s %10s %10s %8s\n' "# fp32; $(nproc) cores; medians over $rounds rounds" "examples/sec" "" "" ""
@@ -108,5 +116,6 @@ done
 row slices_8 "2 ranks x 64, --slices 8" "$(ratio two_64 slices_8)" "2 x 64 to it"
 row one_128 "1 rank x 128, on one core"
 row two_128 "2 ranks x 128" "$(ratio two_128 one_128)" "to one rank"
+row apart_128 "2 runs apart of 1 rank x 128, at once" "$(ratio two_128 apart_128)" "2 x 128 to them"
 echo
 clean mpirun -np 2 $pin ./cifar10_mpi bench --tower "$tower" --batch-size 128
