@@ -23,6 +23,7 @@
  * allocates nothing. */
 struct stage {
     char name[48];   /* "conv1", or "conv1+pool1" where fused */
+    char about[256]; /* how its library computes it, in words, where it chose among ways; else "" */
     int first, last; /* layers of the net that it computes; its backward completes their slices of the gradient */
 
     /* The parameters (flat, net->parameters long, unchanged until the next prepare) are new: once

@@ -31,6 +31,7 @@ struct tower {
     float *gradients;  /* a parcel in the backend's memory, where that is a device's; else NULL */
     struct stage_time times[NET_LAYERS_MAX]; /* a stage each, since the owner last zeroed them */
     double loss_seconds, update_seconds;
+    bool waits; /* for each stage of a device, which else works on by itself: so a stage's time is its own */
 };
 
 /* Not collective. All memory is taken here. */

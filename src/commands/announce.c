@@ -93,11 +93,27 @@ static void print_model(const struct run *run)
            net_forward_multiply_adds(net), net_step_multiply_adds(net));
 }
 
+/* What the stages' library chose. */
+static bool print_choices(const struct plan *plan)
+{
+    bool any = false;
+    for (int i = 0; i < plan->stage_count; i++) {
+        const struct stage *stage = &plan->stages[i];
+        if (!*stage->about)
+            continue;
+        printf("%-17s%s: %s\n", any ? "" : "  convolutions", stage->name, stage->about);
+        any = true;
+    }
+    return any;
+}
+
 /* How each convolution of which there are two ways is computed, and why where that was measured. */
 static void print_ways(const struct run *run)
 {
     const struct convolution_ways *ways = &run->ways;
     bool measured = false;
+    if (print_choices(&run->tower.plan))
+        return;
     printf("  convolutions  ");
     for (int i = 0; i < run->net.layer_count; i++)
         if (ways->direct[i] > 0) {

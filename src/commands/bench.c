@@ -49,8 +49,10 @@ static int take_memory(struct bench *b, struct error *why)
                                     .precision = precision_find(b->options->precision),
                                     .workspace = (size_t)b->options->workspace_mib << 20,
                                     .deterministic = b->options->deterministic};
-    if (tower_init(&b->tower, &request, why) ||
-        !(b->images = memory_new(values, sizeof *b->images, "the batch", why)) ||
+    if (tower_init(&b->tower, &request, why))
+        return -1;
+    b->tower.waits = b->backend->device != NULL;
+    if (!(b->images = memory_new(values, sizeof *b->images, "the batch", why)) ||
         !(b->labels = memory_new((size_t)b->slice, sizeof *b->labels, "the labels", why)) ||
         !(b->parameters = memory_new(parameters, sizeof *b->parameters, "the parameters", why)) ||
         !(b->shadows = b->backend->memory_allocate(parameters, "the shadows", why)))

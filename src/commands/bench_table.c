@@ -74,32 +74,41 @@ static void print_ranks(const struct bench *b, const struct bench_times *all)
     for (int rank = 0; rank < b->world->size; rank++) {
         const struct bench_times *t = &all[rank];
         double share = share_of_peak(b, t), step = t->rows[BENCH_STEP];
-        printf("%-6d %-13.13s %9.3f %9.1f %9.1f %9.1f %7.1f %% %7.1f %% %10.0f\n", rank, t->host, 1e3 * step,
-               images / step, 1e-9 * share * t->peak * threads, 1e-9 * t->peak, 100 * share,
-               100 * t->rows[BENCH_CPU] / (step * threads), t->loader);
+        printf("%-6d %-13.13s %9.3f %9.1f %9.1f", rank, t->host, 1e3 * step, images / step, 1e-9 * share * t->peak * threads);
+        if (b->backend->device) /* a core is no measure of it */
+            printf(" %9s %9s", "-", "-");
+        else
+            printf(" %9.1f %7.1f %%", 1e-9 * t->peak, 100 * share);
+        printf(" %7.1f %% %10.0f\n", 100 * t->rows[BENCH_CPU] / (step * threads), t->loader);
         total += images / step;
     }
     printf("# all ranks, towers alone: %.1f examples/sec\n", total);
 }
 
+static const char core_words[] =
+    "a core's peak: fp32 fused multiply-adds, measured in the same run;\n"
+    "# 'had its cores' below 100 %: other programs ran there, and all times are too long\n"
+    "# GFLOP/s count a direct convolution's operations; minimal filtering (Winograd) needs fewer, and may pass the peak;\n"
+    "# --conv auto takes it here wherever it applies, without measuring first\n#\n";
+static const char device_words[] =
+    "each stage is waited for, so that its time is its own, that of the launch and the wait included;\n"
+    "# training replays a graph, waits for nothing, and is faster\n#\n";
+
 void bench_print(const struct bench *b, const struct bench_times *all)
 {
     const struct options *o = b->options;
     double parcel = 1e-6 * (double)(b->net.parameters + PARCEL_SLOTS) * sizeof(float);
-    printf("# cifar10_mpi %s bench: model %s, %s tower (%s), fp32\n", VERSION, b->model->name, b->backend->name,
-           b->place.about);
+    printf("# cifar10_mpi %s bench: model %s, %s tower (%s), %s\n", VERSION, b->model->name, b->backend->name,
+           b->place.about, o->precision);
     printf("# %d rank%s on %d node%s, batch %" PRId64 " a rank in %d slice%s, %" PRId64 " thread%s a tower; medians of %"
            PRId64 " steps; stages of rank 0\n", b->world->size, b->world->size > 1 ? "s" : "", b->world->nodes,
            b->world->nodes > 1 ? "s" : "", o->batch_size, b->slices, b->slices > 1 ? "s" : "", o->threads,
            o->threads > 1 ? "s" : "", o->bench_steps);
-    printf("# synthetic images; a core's peak: fp32 fused multiply-adds, measured in the same run;\n"
-           "# 'had its cores' below 100 %%: other programs ran there, and all times are too long\n"
-           "# GFLOP/s count a direct convolution's operations; minimal filtering (Winograd) needs fewer, and may pass the peak;\n"
-           "# --conv auto takes it here wherever it applies, without measuring first\n"
-           "#\n");
+    printf("# synthetic images; %s", b->backend->device ? device_words : core_words);
     print_tower(b, &all[0]);
     print_ranks(b, all);
-    bench_print_roofline(b, &all[0]);
+    if (!b->backend->device)
+        bench_print_roofline(b, &all[0]);
     bench_print_convolutions(b, &all[0]);
     printf("#\n# reduction of a parcel alone (%.2f MB over %d rank%s, %s): %.3f ms\n", parcel, b->world->size,
            b->world->size > 1 ? "s" : "", o->slices ? "fixed tree" : "fastest", 1e3 * all[0].reduce);

@@ -2,14 +2,23 @@
 
 #include "clock.h"
 
+/* Adds the seconds since `before`. */
+static int take_time(struct tower *tower, double before, double *seconds, struct error *why)
+{
+    if (tower->waits && tower->backend->device->results(&tower->plan, 0, 0, NULL, why))
+        return -1;
+    *seconds += clock_seconds() - before;
+    return 0;
+}
+
 int walk_prepare(struct tower *tower, struct error *why)
 {
     for (int i = 0; i < tower->plan.stage_count; i++) {
         struct stage *stage = &tower->plan.stages[i];
         double before = clock_seconds();
-        if (stage->prepare && stage->prepare(stage, tower->parameters, why))
+        if ((stage->prepare && stage->prepare(stage, tower->parameters, why)) ||
+            take_time(tower, before, &tower->times[i].forward, why))
             return error_in(why, "stage %s", stage->name);
-        tower->times[i].forward += clock_seconds() - before;
     }
     return 0;
 }
@@ -19,9 +28,8 @@ int walk_forward(struct tower *tower, struct error *why)
     for (int i = 0; i < tower->plan.stage_count; i++) {
         struct stage *stage = &tower->plan.stages[i];
         double before = clock_seconds();
-        if (stage->forward(stage, why))
+        if (stage->forward(stage, why) || take_time(tower, before, &tower->times[i].forward, why))
             return error_in(why, "stage %s, forward", stage->name);
-        tower->times[i].forward += clock_seconds() - before;
     }
     return 0;
 }
@@ -30,8 +38,7 @@ int walk_backward(struct tower *tower, int index, float *gradients, struct error
 {
     struct stage *stage = &tower->plan.stages[index];
     double before = clock_seconds();
-    if (stage->backward(stage, gradients, why))
+    if (stage->backward(stage, gradients, why) || take_time(tower, before, &tower->times[index].backward, why))
         return error_in(why, "stage %s, backward", stage->name);
-    tower->times[index].backward += clock_seconds() - before;
     return 0;
 }

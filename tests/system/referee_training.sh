@@ -59,7 +59,14 @@ direct() { # an MPI that reads a device's memory
 check "by mpi-cuda" direct
 check "losses as the CPU's" agree cpu direct 1e-4
 refused "mpi-cuda where MPI cannot" "--allreduce mpi-cuda: .* cannot read a GPU's memory" train 1 2 none --allreduce mpi-cuda --batch-size 8 --max-steps 2
+timed() { on_referee 3 ./cifar10_mpi bench --tower cudnn --batch-size 4 --bench-steps 2 | awk '/^#/ { next } { print } /^conv2 .*[0-9]/ { found = 1 } END { exit !found }'; }
+check "bench" timed
 check "auto with a device each" train 3 2 auto --batch-size 16 --max-steps 2
+engines() { # without --deterministic, two convolutions
+    on_referee 4 ./cifar10_mpi train --data "$data" --train-dir "$tmp/chosen" --tower cudnn --batch-size 4 --max-steps 2 > "$tmp/chosen.log"
+    grep -E 'conv[12]: forward engine [0-9]+.* ms, best of [0-9]+\); .*weights engine' "$tmp/chosen.log" | wc -l | grep -x 2
+}
+check "the engines chosen are told, and their times" engines
 check "one rank" train 4 1 one --batch-size 32 --max-steps 6
 check "losses as the CPU's" agree cpu one 1e-4
 

@@ -337,7 +337,7 @@ static int pass_choose(struct convolution *c, enum convolution_pass pass, const 
         if (engine_time(c, pass, i, events, &milliseconds, why))
             return error_in(why, "%s, %s", pass_texts[pass], c->engines[pass][i].name);
         if (milliseconds < best) {
-            best = milliseconds;
+            best = c->milliseconds[pass] = milliseconds;
             c->chosen[pass] = i;
         }
     }
@@ -365,4 +365,20 @@ int convolution_choose(struct convolution *c, const struct convolution_memory *m
         if (events[i] && cudaEventDestroy(events[i]) != cudaSuccess && !failed)
             failed = error_set(why, "an event cannot be given back");
     return failed ? -1 : 0;
+}
+
+void convolution_about(const struct convolution *c, char *text, size_t size)
+{
+    static const char *const words[PASSES] = {"forward", "input", "weights"};
+    size_t length = 0;
+    text[0] = '\0';
+    for (int pass = 0; pass < PASSES && length < size; pass++) {
+        if (c->engine_count[pass] == 0)
+            continue;
+        const struct engine *e = &c->engines[pass][c->chosen[pass]];
+        length += (size_t)snprintf(text + length, size - length, "%s%s %s", length ? "; " : "", words[pass], e->name);
+        if (c->milliseconds[pass] > 0 && length < size)
+            length += (size_t)snprintf(text + length, size - length, " (%.3f ms, best of %d)", (double)c->milliseconds[pass],
+                                       c->engine_count[pass]);
+    }
 }

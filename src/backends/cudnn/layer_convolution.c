@@ -56,13 +56,16 @@ static struct convolution_memory memory_of(const struct operation *o)
     };
 }
 
-static int layer_choose(struct operation *o, struct error *why)
+static int layer_choose(struct operation *o, char *about, size_t size, struct error *why)
 {
     struct own *own = o->own;
     struct convolution_memory memory = memory_of(o);
     if (!own->bias)
         memory.bias = own->filter; /* parameters are not known yet, and values no matter */
-    return convolution_choose(&own->convolution, &memory, why);
+    if (convolution_choose(&own->convolution, &memory, why))
+        return -1;
+    convolution_about(&own->convolution, about, size);
+    return 0;
 }
 
 static int layer_prepare(struct operation *o, struct error *why)

@@ -20,8 +20,8 @@ struct operation {
 /* Steps as in struct stage; those that a kind does not need are NULL. */
 struct operation_kind {
     int (*init)(struct operation *operation, struct error *why);
-    /* The workspace is there: what is chosen by measurement is chosen. */
-    int (*choose)(struct operation *operation, struct error *why);
+    /* The workspace is there: what is chosen by measurement is chosen, and told in `about`. */
+    int (*choose)(struct operation *operation, char *about, size_t size, struct error *why);
     int (*prepare)(struct operation *operation, struct error *why);
     int (*forward)(struct operation *operation, struct error *why);
     int (*backward)(struct operation *operation, float *gradients, struct error *why);

@@ -211,9 +211,12 @@ static int choose(struct plan *plan, struct error *why)
     struct plan_state *s = plan->state;
     if (library_take_workspace(&s->library, why))
         return -1;
-    for (int i = 0; i < plan->stage_count; i++)
-        if (s->operations[i].kind->choose && s->operations[i].kind->choose(&s->operations[i], why))
-            return error_in(why, "layer %s", s->net->layers[i].layer.name);
+    for (int i = 0; i < plan->stage_count; i++) {
+        struct stage *stage = &plan->stages[i];
+        const struct operation_kind *kind = s->operations[i].kind;
+        if (kind->choose && kind->choose(&s->operations[i], stage->about, sizeof stage->about, why))
+            return error_in(why, "layer %s", stage->name);
+    }
     return 0;
 }
 
