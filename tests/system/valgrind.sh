@@ -1,0 +1,27 @@
+#!/bin/bash
+# No command reads what nobody wrote, reads outside its memory, or loses any, by Valgrind. What Open MPI does while it starts and
+# ends is its own affair (tests/valgrind.supp).
+# time limit: 300 s
+. tests/lib.sh
+if ! command -v valgrind > /dev/null; then
+    skip "commands under Valgrind" "valgrind is missing (Debian: valgrind)"
+    finish
+    exit
+fi
+data=$(small_data) || { not_ok "a packed data set" "$data"; finish; exit; }
+
+watched() { # COMMAND...
+    valgrind -q --error-exitcode=9 --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite --num-callers=40 \
+        --suppressions=tests/valgrind.supp ./cifar10_mpi "$@"
+}
+check "pack" watched pack --from tests/data/cifar10-sample.tar.xz "$tmp/packed.h5"
+fast=openblas # a tower by name: CUDA's libraries, looked at by auto, lose memory
+if grep -q HAVE_onednn build/flags; then fast=onednn; fi
+train() { watched train --data "$data" --train-dir "$tmp/run" --batch-size 2 --checkpoint-steps 2 "$@"; }
+check "train, openblas" train --tower openblas --max-steps 2
+check "continue, $fast, in slices" train --tower $fast --batch-size 4 --slices 2 --max-steps 4
+check "eval" watched eval --tower $fast --data "$data" --checkpoint-dir "$tmp/run" --run-once --num-examples 20
+check "inspect" watched inspect "$data"
+broken() { ! watched inspect tests/lib.sh > "$tmp/broken" 2>&1 && ! grep == "$tmp/broken"; } # what begins Valgrind's lines
+check "a file that is none" broken
+finish
