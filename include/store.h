@@ -98,6 +98,20 @@ int file_write(const char *file, const void *data, size_t bytes, struct error *w
 /* Flushes `temporary` to disk, renames it to `file`, flushes the directory. */
 int file_commit(const char *temporary, const char *file, struct error *why);
 
+/* ---- lock: one process at a time in a directory ---- */
+
+struct lock {
+    char file[4096]; /* DIR/lock: "process 123 on node1" */
+    int descriptor;
+    bool held;
+};
+
+/* Takes it for this process, until lock_free or the process's end; that of a process that is no more is taken over. The sentence
+ * names the process and host that have it. */
+int lock_take(struct lock *lock, const char *directory, struct error *why);
+/* Gives it back, and removes the file. Also of a zeroed one. */
+void lock_free(struct lock *lock);
+
 /* ---- checkpoint ---- */
 
 /* All that a run needs to go on. The buffers belong to the caller (net->parameters floats each). */
@@ -153,8 +167,8 @@ int checkpoint_check(const char *file, struct error *why);
 /* Checkpoints of a directory, newest first. *steps: a new array freed by the caller. No directory is no checkpoint. */
 int checkpoint_list(const char *directory, uint64_t **steps, int *count, struct error *why);
 void checkpoint_name(const char *directory, uint64_t step, char *file, size_t size);
-/* The file of the newest whole one, "" where there is none at all. Damaged ones are passed by, and `passed` tells which
- * ("" where there were none); -1 where all are damaged, or something else stands in the way. */
+/* The file of the newest whole one, "" where there is none at all. Damaged ones and files that are none are passed by, and
+ * `passed` tells which ("" where there were none). CHECKPOINT_DAMAGED where all are, -1 where something else stands in the way. */
 int checkpoint_newest(const char *directory, char *file, size_t size, struct error *passed, struct error *why);
 
 /* ---- saver: checkpoints written beside training, by one thread ---- */

@@ -88,12 +88,13 @@ int checkpoint_newest(const char *directory, char *file, size_t size, struct err
         status = checkpoint_check(file, why);
         if (status != CHECKPOINT_DAMAGED)
             break;
-        size_t said = strlen(passed->text);
-        snprintf(passed->text + said, sizeof passed->text - said, "%s%s", said ? "; " : "", why->text);
+        size_t said = strlen(passed->text), known = strlen(directory);
+        known = said && !strncmp(why->text, directory, known) ? known + 1 : 0; /* the directory is named once */
+        snprintf(passed->text + said, sizeof passed->text - said, "%s%s", said ? "; " : "", why->text + known);
     }
     free(steps);
     if (status == CHECKPOINT_DAMAGED)
-        return error_set(why, "%s: no checkpoint there is whole: %s", directory, passed->text);
+        error_set(why, "%s: no checkpoint there is whole: %s", directory, passed->text);
     return status;
 }
 

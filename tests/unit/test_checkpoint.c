@@ -320,7 +320,9 @@ static void test_newest(void **state)
         assert_non_null(strstr(passed.text, "checkpoint-00000002.h5"));
     }
     bytes_write(file, bytes, size / 2); /* now both are torn */
-    assert_refused(checkpoint_newest(f->directory, file, sizeof file, &passed, &why), "no checkpoint there is whole");
+    assert_int_equal(checkpoint_newest(f->directory, file, sizeof file, &passed, &why), CHECKPOINT_DAMAGED);
+    assert_non_null(strstr(why.text, "no checkpoint there is whole"));
+    assert_non_null(strstr(why.text, "; checkpoint-00000001.h5: ")); /* each is named, the directory once */
     free(bytes);
 
     save(f, 1);
