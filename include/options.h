@@ -20,7 +20,7 @@ struct options {
     char checkpoint_dir[OPTION_TEXT], checkpoint[OPTION_TEXT], split[64];
     char precision[8], allreduce[16];
     int64_t workspace_mib;
-    bool deterministic, no_graph, share_devices;
+    bool deterministic, no_graph, share_devices, force;
     int64_t eval_interval_secs, num_examples;
     bool run_once, no_ema;
     char from[OPTION_TEXT], url[OPTION_TEXT], md5[64];

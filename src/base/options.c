@@ -77,6 +77,7 @@ static const struct flag flags[] = {
      AT(checkpoint_steps)},
     {"keep", TRAIN, INTEGER, "N", "5", 0, 1e6, NULL, "newest checkpoints kept, 0 = all", AT(keep)},
     {"resume", TRAIN, TEXT, "HOW", "auto", 0, 0, NULL, "auto, never, or a checkpoint FILE", AT(resume)},
+    {"force", TRAIN, SWITCH, NULL, "no", 0, 0, NULL, "go on although settings have changed", AT(force)},
     {"parity-steps", TRAIN, INTEGER, "N", "100", 0, 1e9, NULL, "steps between parity checks, 0 = none",
      AT(parity_steps)},
     {"bucket-kib", TRAIN, INTEGER, "N", "1024", 1, 1 << 20, NULL, "gradient KiB that start a message", AT(bucket_kib)},

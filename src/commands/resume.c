@@ -1,11 +1,9 @@
 /* Initial or saved state. Rank 0 alone looks at files and decides; the others are told. */
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "train.h"
 
@@ -27,49 +25,73 @@ static int make_directories(const char *directory, struct error *why)
     }
 }
 
-/* Loads one file into the state. What a run's trajectory hangs on must be the same. */
+/* What a run's trajectory hangs on must be the same, or --force takes this run's. */
+static int check_differences(const struct run *run, const struct checkpoint *found, const char *file, struct error *why)
+{
+    struct error list;
+    if (differences_find(run, found, file, &list, why))
+        return -1;
+    if (!list.text[0])
+        return 0;
+    if (!run->options->force)
+        return error_set(why, "%s was trained with %s: give what it had, or --force to go on all the same", file, list.text);
+    fprintf(stderr, "cifar10_mpi: going on by --force: %s was trained with %s\n", file, list.text);
+    return 0;
+}
+
+/* Loads one file into the state, of which seed and data set are this run's own. */
 static int load_file(struct run *run, const char *file, struct error *why)
 {
-    struct checkpoint found = {.parameters = run->state.parameters, .shadows = run->state.shadows};
+    struct checkpoint *state = &run->state;
+    struct checkpoint found = {.parameters = state->parameters, .shadows = state->shadows};
     if (checkpoint_load(&found, &run->net, file, why))
         return -1;
     free(found.class_names);
-    found.class_names = run->state.class_names;
-    if (found.seed != run->state.seed)
-        return error_set(why, "%s was trained with --seed %" PRIu64 ", not %" PRIu64, file, found.seed, run->state.seed);
-    if (strcmp(found.dataset_sha256, run->state.dataset_sha256))
-        return error_set(why, "%s was trained on other images, labels or classes (%s) than those of %s", file,
-                         found.dataset, run->dataset.file);
-    run->state = found;
-    run->saved_step = found.step;
+    if (check_differences(run, &found, file, why))
+        return -1;
+    state->step = run->saved_step = found.step;
+    state->position = found.position;
+    state->loss_average = found.loss_average;
+    state->total_loss_average = found.total_loss_average;
+    state->wall_seconds = found.wall_seconds;
+    memcpy(state->convolutions, found.convolutions, sizeof state->convolutions);
     snprintf(run->resumed_from, sizeof run->resumed_from, "%s", file);
     return 0;
+}
+
+/* The newest whole checkpoint in --train-dir, "" where there is none. Where others are passed by, which. */
+static int find_newest(const struct run *run, char *file, size_t size, struct error *why)
+{
+    struct error passed;
+    int status = checkpoint_newest(run->options->train_dir, file, size, &passed, why);
+    if (!status && passed.text[0])
+        fprintf(stderr, "cifar10_mpi: passing by a checkpoint: %s\n", passed.text);
+    return status;
 }
 
 static int load_newest(struct run *run, struct error *why)
 {
     char file[4096];
-    struct error passed;
-    if (checkpoint_newest(run->options->train_dir, file, sizeof file, &passed, why))
+    if (find_newest(run, file, sizeof file, why))
         return -1;
-    if (passed.text[0])
-        fprintf(stderr, "cifar10_mpi: passing by a checkpoint: %s\n", passed.text);
     return file[0] ? load_file(run, file, why) : 0;
 }
 
-/* The step of the newest checkpoint in --train-dir and its file, "" where there is none. */
-static int find_run(const struct run *run, uint64_t *step, char *file, size_t size, struct error *why)
+/* What shows that --train-dir holds a run, "" where nothing does: its newest checkpoint, whole or not; a run that was killed
+ * before its first one has left a log. */
+static int find_run(const struct run *run, char *file, size_t size, struct error *why)
 {
+    const char *directory = run->options->train_dir;
     uint64_t *steps;
     int count;
-    *step = 0;
-    file[0] = 0;
-    if (checkpoint_list(run->options->train_dir, &steps, &count, why))
+    struct stat found;
+    if (checkpoint_list(directory, &steps, &count, why))
         return -1;
-    if (count) {
-        *step = steps[0];
-        checkpoint_name(run->options->train_dir, *step, file, size);
-    }
+    snprintf(file, size, "%s/train.log", directory);
+    if (count)
+        checkpoint_name(directory, steps[0], file, size);
+    else if (stat(file, &found) || !found.st_size)
+        file[0] = '\0';
     free(steps);
     return 0;
 }
@@ -81,53 +103,57 @@ static bool same_file(const char *left, const char *right)
 }
 
 /* --resume FILE: a run that has gone on from there, or another one, would lose checkpoints to this one's, and a plain
- * restart would take up the wrong one. */
+ * restart would take up the wrong one. Torn checkpoints are no run to lose. */
 static int load_given(struct run *run, struct error *why)
 {
     const char *given = run->options->resume, *directory = run->options->train_dir;
     char newest[4096];
-    uint64_t step;
-    if (load_file(run, given, why) || find_run(run, &step, newest, sizeof newest, why))
+    if (load_file(run, given, why))
         return -1;
-    if (!newest[0] || same_file(newest, given))
+    int status = find_newest(run, newest, sizeof newest, why);
+    if (status == CHECKPOINT_DAMAGED)
+        fprintf(stderr, "cifar10_mpi: passing by: %s\n", why->text);
+    if (status == CHECKPOINT_DAMAGED || (!status && (!newest[0] || same_file(newest, given))))
         return 0;
-    return error_set(why, "--train-dir %s holds a run (checkpoint of step %" PRIu64 ") that --resume %s is not the "
-                     "newest of: name another --train-dir; nothing was changed", directory, step, given);
+    return status ? -1 : error_set(why, "--train-dir %s holds a run (%s) that --resume %s is not the newest of: name another "
+                                   "--train-dir; nothing was changed", directory, newest, given);
 }
 
-/* --resume never: also a run that was killed before its first checkpoint has left a log. */
+/* --resume never */
 static int refuse_run(const struct run *run, struct error *why)
 {
     const char *directory = run->options->train_dir;
-    char newest[4096], log[OPTION_TEXT + 16];
-    uint64_t step;
-    struct stat found;
-    if (find_run(run, &step, newest, sizeof newest, why))
+    char found[4096];
+    if (find_run(run, found, sizeof found, why))
         return -1;
-    snprintf(log, sizeof log, "%s/train.log", directory);
-    if (!newest[0] && (stat(log, &found) || !found.st_size))
-        return 0;
-    return error_set(why, "--train-dir %s holds a run (%s), and --resume never was asked for: name another directory; "
-                     "nothing was changed", directory, newest[0] ? newest : log);
+    return !found[0] ? 0 : error_set(why, "--train-dir %s holds a run (%s), and --resume never was asked for: name another "
+                                     "directory; nothing was changed", directory, found);
 }
 
-/* Found out before hours of training, and by trying: permissions say little to root or of a read-only disk. */
-static int check_writable(const char *directory, struct error *why)
+/* From before the directory is looked at, no other run may change it. Where it is not there yet, run_begin makes it. */
+static int lock_directory(struct run *run, struct error *why)
 {
-    char trial[OPTION_TEXT + 32];
-    snprintf(trial, sizeof trial, "%s/.writable.XXXXXX", directory);
-    int descriptor = mkstemp(trial);
-    if (descriptor < 0)
-        return error_set(why, "--train-dir %s: no file can be made there: %m", directory);
-    close(descriptor);
-    unlink(trial);
-    return 0;
+    struct stat found;
+    return stat(run->options->train_dir, &found) ? 0 : lock_take(&run->lock, run->options->train_dir, why);
+}
+
+/* The directory is made only now. Another run may have made it meanwhile, and be done. */
+static int make_directory(struct run *run, struct error *why)
+{
+    const char *directory = run->options->train_dir;
+    char found[4096];
+    if (make_directories(directory, why) || lock_take(&run->lock, directory, why) || find_run(run, found, sizeof found, why))
+        return -1;
+    return !found[0] ? 0 : error_set(why, "--train-dir %s: another run has begun there meanwhile (%s); nothing was changed",
+                                     directory, found);
 }
 
 /* Rank 0: the state to begin with, on this rank. */
 static int find_state(struct run *run, struct error *why)
 {
     const char *resume = run->options->resume;
+    if (lock_directory(run, why))
+        return -1;
     int status = !strcmp(resume, "auto") ? load_newest(run, why)
                : !strcmp(resume, "never") ? refuse_run(run, why)
                                           : load_given(run, why);
@@ -140,9 +166,9 @@ static int find_state(struct run *run, struct error *why)
 
 int run_begin(struct run *run, struct error *why)
 {
-    const char *directory = run->options->train_dir;
-    return make_directories(directory, why) || check_writable(directory, why) ||
-                   report_open(&run->report, directory, run->state.step, why) ? -1 : 0;
+    if (!run->lock.held && make_directory(run, why))
+        return -1;
+    return report_open(&run->report, run->options->train_dir, run->state.step, why);
 }
 
 int run_resume(struct run *run, struct error *why)

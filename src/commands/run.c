@@ -198,5 +198,6 @@ void run_close(struct run *run)
     report_close(&run->report, &ignored);
     free(run->state.parameters);
     free(run->state.shadows);
+    lock_free(&run->lock);
     dataset_close(&run->dataset);
 }

@@ -33,6 +33,7 @@ struct run {
     int slices; /* of this rank, a step */
     bool tree;
 
+    struct lock lock;        /* rank 0: on the train-dir */
     struct checkpoint state; /* step, position, seed, averages; parameters and shadows as it began, then for any use */
     uint64_t last_step, saved_step;
     float *shadows;          /* rank 0: EMA, in the backend's memory */
@@ -56,6 +57,11 @@ void run_close(struct run *run);
 int run_resume(struct run *run, struct error *why);
 /* Rank 0 only. Makes the train-dir ready for the run: the first that changes something there. */
 int run_begin(struct run *run, struct error *why);
+
+/* Rank 0 only, differences.c. What of this run differs from the one that wrote the checkpoint, as far as its trajectory hangs on
+ * it: "--seed 1, not 2; ...", "" where nothing does. Before the checkpoint becomes run->state. */
+int differences_find(const struct run *run, const struct checkpoint *found, const char *file, struct error *list,
+                     struct error *why);
 
 /* Rank 0 only, save.c. Memory and the thread that writes; run_save_close is due in either case, waits for it, and is fine
  * on every rank. */

@@ -5,7 +5,7 @@
 data=$(small_data) || { not_ok "a packed data set" "$data"; finish; exit; }
 run() { timeout 100 mpirun -np 2 ./cifar10_mpi "$@"; }
 train() { run train --data "$data" --batch-size 8 --log-frequency 1 "$@"; }
-state() { (cd "$1" && sha256sum -- * .[!.]* 2> /dev/null); } # of all files in a directory
+state() { (cd "$1" && sha256sum -- * .[!.]* 2> /dev/null | grep -v ' lock$'); } # of all files of a run: a killed one leaves its lock
 untouched() { # NAME DIRECTORY STATE
     if [ "$(state "$2")" = "$3" ]; then ok "$1"; else not_ok "$1" "$(state "$2")"$'\n'"was"$'\n'"$3"; fi
 }
@@ -25,10 +25,10 @@ check "whose start block shows the table of layers" grep -qE '^ +conv2 +12x12x64
 check "that goes on" train --train-dir "$tmp/run" --max-steps 4
 first=$tmp/run/checkpoint-00000002.h5 last=$tmp/run/checkpoint-00000004.h5
 before=$(state "$tmp/run")
-refused "--resume FILE where later checkpoints are" "holds a run \(checkpoint of step 4\)" train --train-dir "$tmp/run" --max-steps 6 --resume "$first"
+refused "--resume FILE where later checkpoints are" "holds a run \(.*/run/checkpoint-00000004.h5\)" train --train-dir "$tmp/run" --max-steps 6 --resume "$first"
 check "another run" train --train-dir "$tmp/other" --max-steps 1
 other=$(state "$tmp/other")
-refused "--resume FILE where another run is" "holds a run \(checkpoint of step 1\)" train --train-dir "$tmp/other" --max-steps 6 --resume "$first"
+refused "--resume FILE where another run is" "holds a run \(.*/other/checkpoint-00000001.h5\)" train --train-dir "$tmp/other" --max-steps 6 --resume "$first"
 untouched "the run is as it was" "$tmp/run" "$before"
 untouched "the other run is as it was" "$tmp/other" "$other"
 check "--resume FILE into a new directory" train --train-dir "$tmp/branch" --max-steps 3 --resume "$first"
@@ -63,8 +63,12 @@ for name in ("labels", "names"):
             f.attrs["class_names"] = f.attrs["class_names"][::-1]
 END
 if [ -s "$tmp/names.h5" ]; then
-    refused "the same images under other labels" "was trained on other images, labels" train --train-dir "$tmp/run" --max-steps 6 --data "$tmp/labels.h5"
-    refused "and classes of other names" "was trained on other images, labels" train --train-dir "$tmp/run" --max-steps 6 --data "$tmp/names.h5"
+    refused "the same images under other labels" "was trained with the images, labels and classes of .*, not .*--force" train --train-dir "$tmp/run" --max-steps 6 --data "$tmp/labels.h5"
+    refused "and classes of other names" "was trained with the images, labels and classes of .*, not .*--force" train --train-dir "$tmp/run" --max-steps 6 --data "$tmp/names.h5"
+    cp -r "$tmp/run" "$tmp/forced"
+    forced() { train --train-dir "$tmp/forced" --data "$tmp/labels.h5" "$@"; }
+    check "--force goes on with them" forced --max-steps 5 --force
+    check "and from then on they are the run's" forced --max-steps 6
     refused "which eval sees too" "classes of other names" run eval --run-once --checkpoint "$last" --data "$tmp/names.h5"
 fi
 

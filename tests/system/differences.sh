@@ -1,0 +1,54 @@
+#!/bin/bash
+# What a run may be continued with: what changes its trajectory is told, one by one, and refused without --force.
+. tests/lib.sh
+data=$(small_data) || { not_ok "a packed data set" "$data"; finish; exit; }
+on() { # RANKS OPTION...: openblas, whose start is quick
+    timeout 60 mpirun -np "$1" ./cifar10_mpi train --data "$data" --tower openblas --train-dir "$tmp/run" --log-frequency 1 "${@:2}"
+}
+usual() { on 2 --batch-size 8 --max-steps 4 "$@"; }
+says() { grep -qE -- "$1" "$2" || { cat "$2"; return 1; }; }
+
+check "a run" on 2 --batch-size 8 --max-steps 2
+before=$(cd "$tmp/run" && sha256sum *)
+refused "another seed and rate" "checkpoint-00000002.h5 was trained with --seed 1, not 7; --learning-rate 0.1, not 0.05: give .*--force" \
+    usual --seed 7 --learning-rate 0.05
+refused "another decay" "with --lr-decay-factor 0.1, not 0.5; --lr-decay-epochs 350, not 100; --ema-decay 0.9999, not 0.99:" \
+    usual --lr-decay-factor 0.5 --lr-decay-epochs 100 --ema-decay 0.99
+refused "slices" "with --slices 0, not 4:" usual --slices 4
+refused "the same batch on more ranks" "with a global batch of 16, not 32:" on 4 --batch-size 8 --max-steps 4
+refused "--deterministic" "with --deterministic no, not yes:" usual --deterministic
+check "nothing was changed" test "$before" = "$(cd "$tmp/run" && sha256sum *)"
+check "more ranks with the same global batch go on" on 4 --batch-size 4 --max-steps 3
+check "and what is no part of the trajectory may change" usual --keep 3 --checkpoint-steps 1 --loader-threads 2 --parity-steps 1
+usual --max-steps 5 --seed 7 --learning-rate 0.05 --force > "$tmp/forced" 2>&1
+check "--force goes on" test $? -eq 0
+check "and tells what differs" says "going on by --force: .*with --seed 1, not 7; --learning-rate 0.1, not 0.05$" "$tmp/forced"
+check "from then on it is the run's own" usual --max-steps 6 --seed 7 --learning-rate 0.05
+
+# Convolutions have two ways, of different bits, which slices promise; another tower has others anyway.
+if ./cifar10_mpi bench --batch-size 2 --bench-steps 1 | grep -q "onednn tower"; then
+    sliced() { on 1 --train-dir "$tmp/sliced" --slices 2 --batch-size 8 --tower onednn "$@"; }
+    check "a run with slices" sliced --max-steps 1
+    refused "another way of convolutions" "with --conv conv2=winograd, not direct:" sliced --max-steps 2 --conv direct
+    check "on another tower it goes on" sliced --max-steps 2 --tower openblas --conv direct
+else
+    skip "another way of convolutions" "there is no onednn tower here"
+fi
+
+# --resume FILE beside what is newer, but torn.
+mkdir "$tmp/torn"
+cp "$tmp/run/checkpoint-00000006.h5" "$tmp/torn"
+head -c 3000000 "$tmp/torn/checkpoint-00000006.h5" > "$tmp/torn/checkpoint-00000008.h5"
+echo text > "$tmp/torn/checkpoint-00000009.h5"
+again() { usual --seed 7 --learning-rate 0.05 --train-dir "$tmp/torn" --resume "$@"; }
+again "$tmp/torn/checkpoint-00000006.h5" --max-steps 7 > "$tmp/given" 2>&1
+check "--resume FILE, the newest that is whole" test $? -eq 0
+check "the others are named" says "passing by .*/checkpoint-00000009.h5: is not an HDF5 file; checkpoint-00000008.h5: .*truncated" "$tmp/given"
+again auto --max-steps 10 > "$tmp/auto" 2>&1
+check "--resume auto goes on from there" says "continues .*checkpoint-00000007.h5, step 7 of 10" "$tmp/auto"
+check "and names them too" says "passing by .*00000009.h5: .*00000008.h5: " "$tmp/auto"
+cp "$tmp/torn/checkpoint-00000010.h5" "$tmp/copy.h5"
+for torn in "$tmp"/torn/*.h5; do echo text > "$torn"; done
+refused "where all are torn" "no checkpoint there is whole" again auto --max-steps 11
+check "a copy from elsewhere goes on" again "$tmp/copy.h5" --max-steps 11
+finish
