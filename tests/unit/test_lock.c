@@ -132,9 +132,9 @@ static void test_without_locks(void **state)
     fail_with = ENOLCK;
     write_file("process %ld on %s\n", getppid(), host);
     assert_refused(&lock, "is in use by process");
-    write_file("process %ld on %s\n", 5, "elsewhere");
-    snprintf(words, sizeof words, "process 5 on elsewhere: let it end, or take another directory; if that process is no more, "
-             "remove %s", file);
+    write_file("process %ld on %s\n", gone, "elsewhere");
+    snprintf(words, sizeof words, "process %d on elsewhere: let it end, or take another directory; if that process is no more, "
+             "remove %s", gone, file);
     assert_refused(&lock, words);
     write_file("process %ld on %s\n", gone, host);
     assert_fine(lock_take(&lock, directory, &why));
