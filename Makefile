@@ -109,7 +109,7 @@ MODULE_SOURCES := $(filter-out %/nccl$(if $(nccl_libs),_none).c,$(wildcard src/b
 MODULE_OBJECTS := $(MODULE_SOURCES:src/%.c=$(BUILD)/module/%.o) $(BUILD)/module/kernels.o
 UNIT_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c tests/backends/test_*.c tests/mpi/test_*.c))
 
-.PHONY: all lib deps deps-test run bench test unit tests-built sanitized-asan sanitized-tsan info clean install help FORCE
+.PHONY: all lib deps deps-test run bench test soak unit tests-built sanitized-asan sanitized-tsan info clean install help FORCE
 .DELETE_ON_ERROR:
 
 all: $(PROGRAM) $(MODULE) ## build ./cifar10_mpi (the default)
@@ -203,6 +203,9 @@ test: ## set up what the tests need, build and run them all, sanitizers included
 
 sanitized-asan: $(if $(MODULE),$(MODULE) fakecuda) $(filter $(BUILD)/tests/unit/% $(BUILD)/tests/backends/%,$(UNIT_TESTS))
 sanitized-tsan: $(filter $(THREADED:%=$(BUILD)/tests/%),$(UNIT_TESTS))
+
+soak: all tests-built ## run the long tests
+	@tests/run tests/soak/*.sh
 
 unit: all tests-built ## build and run the quick tests only
 	@tests/run $(filter build/tests/unit/% build/tests/backends/%,$(UNIT_TESTS))

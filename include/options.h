@@ -14,7 +14,7 @@ enum { OPTION_TEXT = 1024 };
 struct options {
     enum command command;
     char data[OPTION_TEXT], train_dir[OPTION_TEXT], model[64], tower[64], conv[16], resume[OPTION_TEXT];
-    int64_t batch_size, max_steps, threads, loader_threads, slices, seed;
+    int64_t batch_size, max_steps, max_seconds, threads, loader_threads, slices, seed;
     int64_t log_frequency, checkpoint_secs, checkpoint_steps, keep, parity_steps, bucket_kib;
     double epochs, learning_rate, lr_decay_factor, lr_decay_epochs, ema_decay;
     char checkpoint_dir[OPTION_TEXT], checkpoint[OPTION_TEXT], split[64];

@@ -35,6 +35,8 @@ static const struct flag flags[] = {
     {"max-steps", TRAIN, INTEGER, "N", "100000", 1, 1e9, NULL, "last step, from 0 on also when continued",
      AT(max_steps)},
     {"epochs", TRAIN, REAL, "X", "0", 0, 1e6, NULL, "last epoch, instead of --max-steps", AT(epochs)},
+    {"max-seconds", TRAIN, INTEGER, "N", "0", 0, 1e9, NULL, "ends, saved, within so many seconds, 0 = never",
+     AT(max_seconds)},
     {"split", EVAL, CHOICE, "NAME", "test", 0, 0, "test|train", "images to count", AT(split)},
     {"checkpoint-dir", EVAL | PREDICT, TEXT, "DIR", "runs/cifar10", 0, 0, NULL, "its newest checkpoint is used",
      AT(checkpoint_dir)},

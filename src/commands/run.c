@@ -167,7 +167,8 @@ int run_open(struct run *run, const struct options *options, const struct world 
     run->options = options;
     run->world = world;
     run->started = run->saved_at = clock_seconds();
-    if (world_agree(world, choose(run, why), why) || run_check_devices(run, why) || run_choose_exchange(run, why) ||
+    if (world_agree(world, stop_open(&run->stop, options, world->rank == 0, why), why) ||
+        world_agree(world, choose(run, why), why) || run_check_devices(run, why) || run_choose_exchange(run, why) ||
         dataset_open(&run->dataset, world, options->data, "train", why) ||
         world_agree(world, check_images(run, why), why) || world_agree(world, lay_out(run, why), why))
         return -1;
@@ -200,4 +201,5 @@ void run_close(struct run *run)
     free(run->state.shadows);
     lock_free(&run->lock);
     dataset_close(&run->dataset);
+    stop_close(&run->stop);
 }

@@ -1,5 +1,6 @@
 /* Rank 0: what a run saves, when, and what it says of it. */
 #include <inttypes.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,12 +52,15 @@ static void provenance_collect(struct run_provenance *all, const struct run *run
         provenance_add(all, name, "%s", value);
 }
 
+enum { SLOW_DISK = 20000000 }; /* bytes a second, until it is known better */
+
 int run_save_open(struct run *run, struct error *why)
 {
     run->provenance = memory_new(1, sizeof *run->provenance, "the provenance", why);
     if (!run->provenance)
         return -1;
     provenance_collect(run->provenance, run);
+    run->save_seconds = (double)(2 * run->net.parameters * sizeof(float)) / SLOW_DISK;
     struct saver_request request = {.net = &run->net, .directory = run->options->train_dir,
                                     .keep = (int)run->options->keep, .provenance = run->provenance->list,
                                     .provenance_count = run->provenance->count};
@@ -106,6 +110,7 @@ static int tell(struct run *run, const struct saved *saved, struct error *why)
         return 0;
     }
     run->saved_step = saved->step;
+    run->save_seconds = fmax(run->save_seconds / 2, run->save_pause + saved->seconds);
     report_line(&run->report, "checkpoint of step %" PRIu64 " saved: training paused for %.1f ms, writing took %.0f ms "
                 "beside it%s%s", saved->step, 1e3 * run->save_pause, 1e3 * saved->seconds,
                 saved->why.text[0] ? "; an old one stays: " : "", saved->why.text);

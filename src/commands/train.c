@@ -1,7 +1,6 @@
 /* cifar10_mpi train: how a run reads, top to bottom. */
 #include <inttypes.h>
 #include <math.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,40 +10,7 @@
 #include "train.h"
 
 enum { EXIT_TRY_AGAIN = 75 }; /* EX_TEMPFAIL of sysexits.h: saved, with work left */
-enum { SIGNAL_STACK = 1 << 16 };
 enum { ALL_FAILED = 1 };      /* the status of a failure that every rank saw, with the same sentence */
-
-/* The one piece of global state: what a signal handler may touch. */
-static volatile sig_atomic_t stop_asked;
-
-static void ask_to_stop(int signal_number)
-{
-    stop_asked = signal_number;
-}
-
-/* The handler has a stack of its own. Without one, a run in twenty that got a signal ended with a corrupted heap: code that
- * libraries make at run time seems to keep values below the stack pointer, where a signal's frame writes over them. */
-static int watch_signals(struct run *run, struct error *why)
-{
-    static const int signals[] = {SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
-    struct sigaction action = {.sa_handler = ask_to_stop, .sa_flags = SA_ONSTACK | SA_RESTART | SA_RESETHAND};
-    stack_t stack = {.ss_size = SIGNAL_STACK};
-    stack.ss_sp = run->signal_stack = memory_new(SIGNAL_STACK, 1, "the signals' stack", why);
-    if (!stack.ss_sp)
-        return -1;
-    if (sigaltstack(&stack, NULL))
-        return error_set(why, "signals cannot have a stack: %m");
-    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
-        if (sigaction(signals[i], &action, NULL))
-            return error_set(why, "signal %d cannot be watched: %m", signals[i]);
-    return 0;
-}
-
-static void free_signal_stack(struct run *run)
-{
-    sigaltstack(&(stack_t){.ss_flags = SS_DISABLE}, NULL); /* where it was not set, nothing happens */
-    free(run->signal_stack);
-}
 
 /* What one step told, the same on all ranks. */
 struct step {
@@ -57,10 +23,11 @@ struct step {
 /* Gradient sums of all slices of all ranks. */
 static int step_gradients(struct run *run, const float **sums, struct error *why)
 {
+    bool stop = stop_wanted(&run->stop, run->save_seconds);
     for (int slice = 0; slice < run->slices; slice++) {
         struct batch batch;
         float *parcel = reducer_begin(&run->reducer, slice);
-        parcel[run->net.parameters + PARCEL_STOP] = stop_asked != 0;
+        parcel[run->net.parameters + PARCEL_STOP] = stop;
         if (loader_next(&run->loader, &batch, why) ||
             tower_gradients(&run->tower, &batch, &run->reducer, parcel, why) || reducer_end(&run->reducer, why))
             return -1;
@@ -115,7 +82,8 @@ static int train_ahead(struct run *run, struct step *steps, int count, struct er
     struct device_result results[DEVICE_AHEAD];
     uint64_t step = run->state.step;
     for (int i = 0; i < count; i++) {
-        struct device_pass pass = {.step = step + (uint64_t)i, .stop = stop_asked != 0};
+        struct device_pass pass = {.step = step + (uint64_t)i};
+        pass.stop = stop_wanted(&run->stop, run->save_seconds);
         pass.position = run->state.position + (uint64_t)i * (uint64_t)run->global_batch;
         pass.rate = steps[i].rate = schedule_rate(&run->schedule, pass.position);
         pass.ema_decay = ema_decay((float)run->options->ema_decay, pass.step + 1);
@@ -246,17 +214,25 @@ static int train_steps(struct run *run, bool *stopped, struct error *why)
     return 0;
 }
 
+static void tell_end(struct run *run, const char *cause)
+{
+    if (run->state.step < run->last_step)
+        report_line(&run->report, "stopped at step %" PRIu64 ": %s; checkpoint in %s", run->state.step, cause,
+                    run->options->train_dir);
+    else
+        report_line(&run->report, "done at step %" PRIu64 ", checkpoint in %s", run->state.step, run->options->train_dir);
+}
+
 /* Rank 0 saves what was reached; all ranks learn whether it could. */
 static int finish(struct run *run, bool stopped, struct error *why)
 {
-    int status = 0;
-    if (run->world->rank == 0) {
-        status = run_save_last(run, why);
-        if (!status)
-            report_line(&run->report, "%s at step %" PRIu64 ", checkpoint in %s", stopped ? "stopped" : "done",
-                        run->state.step, run->options->train_dir);
-        if (!status)
-            status = report_close(&run->report, why);
+    char cause[STOP_TEXT] = "";
+    int status = run->world->rank == 0 ? run_save_last(run, why) : 0;
+    if (stopped)
+        stop_tell(&run->stop, run->world, cause);
+    if (run->world->rank == 0 && !status) {
+        tell_end(run, cause);
+        status = report_close(&run->report, why);
     }
     return world_agree(run->world, status, why);
 }
@@ -268,8 +244,6 @@ int command_train(const struct options *options, const struct world *world)
     bool stopped = false;
     int status = run_open(&run, options, world, &why);
     if (!status)
-        status = world_agree(world, watch_signals(&run, &why), &why);
-    if (!status)
         status = train_steps(&run, &stopped, &why);
     report_clear(&run.report); /* what may come is a line of its own */
     if (status < 0 && run.ready)
@@ -278,7 +252,6 @@ int command_train(const struct options *options, const struct world *world)
         status = finish(&run, stopped, &why);
     if (status && world->rank == 0)
         fprintf(stderr, "cifar10_mpi: %s\n", why.text);
-    free_signal_stack(&run);
     run_close(&run);
     if (status)
         return 1;

@@ -9,6 +9,7 @@
 #include "options.h"
 #include "parallel.h"
 #include "report.h"
+#include "stop.h"
 #include "store.h"
 #include "tower.h"
 
@@ -43,7 +44,8 @@ struct run {
     struct run_provenance *provenance; /* rank 0, as the saver */
     struct saver saver;
     double save_pause; /* seconds that training waited for the last snapshot */
-    void *signal_stack;
+    double save_seconds; /* rank 0: that writing one takes: a guess, then the longest of late */
+    struct stop stop;
     bool ready; /* the first step may come */
 };
 

@@ -92,6 +92,24 @@ STEPS=10 LAUNCH=mpirun check "submitted again, under mpirun, it goes on" submit 
 check "and ends at step 10" test -f "$RUN/checkpoint-00000010.h5"
 check "sbatch jobs/eval.sbatch ends well" submit eval jobs/eval.sbatch
 check "it prints the precision" said 'precision @ 1 = 0\.[0-9]+' eval
+
+# Told that its time is over, it saves and queues itself again; the file `stop` ends it for good.
+begin() { job=$(STEPS=1000000 RUN=$tmp/$1 sbatch --parsable --time=5 --ntasks=2 --output="$tmp/$1.log" jobs/train-cpu.sbatch); }
+shows() { scontrol show job "$job" | grep -E -- "$1"; }
+told() { eventually 15 grep -qE "stopped at step [0-9]+: $1; " "$tmp/$2.log" && eventually 15 shows "$3"; }
+for launch in "" mpirun; do
+    LAUNCH=$launch begin told$launch
+    check "a job to be told by its launcher, ${launch:-srun}" wait_for 30 'step 20, loss' "$tmp/told$launch.log"
+    check "the signal that Slurm sends to the script" scancel --batch --signal=USR1 "$job"
+    check "reaches the ranks, and the job is queued again" told "SIGUSR1 on 2 ranks" told$launch "Requeue=1 Restarts=1"
+    check "until it is cancelled" scancel "$job"
+done
+begin ended
+check "a job to be ended by a file" wait_for 30 'step 20, loss' "$tmp/ended.log"
+touch "$tmp/ended/stop"
+check "is not queued again" told "the file stop.*" ended "JobState=FAILED"
+check "its exit code is 75" shows "ExitCode=75:0"
+
 refused "without PMIx the copies refuse, once and with advice" "srun --mpi=pmix" \
     timeout 60 srun --mpi=none -n 2 ./cifar10_mpi train --data "$DATA" --train-dir "$tmp/alone" --max-steps 2
 check "and wrote nothing" test ! -e "$tmp/alone"

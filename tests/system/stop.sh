@@ -20,7 +20,7 @@ for signal in TERM USR1; do
     kill -$signal "$(cat "$tmp/ranks/pid.2")"
     wait $job
     check "$signal to the last of 3 ranks: exit code 75" test $? -eq 75
-    stopped=$(sed -n 's/.*: stopped at step \([0-9]*\), .*/\1/p' "$tmp/ranks/output")
+    stopped=$(sed -n 's/.*: stopped at step \([0-9]*\): .*/\1/p' "$tmp/ranks/output")
     check "before the end, said once (step $stopped)" test "${stopped:-0}" -gt 0 -a "${stopped:-0}" -lt $steps
     check "with one checkpoint, of that step" test "$(checkpoints $run)" = "$(printf 'checkpoint-%08d.h5' "$stopped")"
     cp -r "$tmp/$run" "$tmp/stopped"

@@ -1,0 +1,177 @@
+#include "stop.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "clock.h"
+
+enum { SIGNAL_STACK = 1 << 16 };
+enum { SLURM_RESERVE = 60 }; /* seconds before the job's end by which all is over */
+enum { ENDING = 2 };         /* seconds for MPI's start and end, which stop_wanted does not see, and for surprises */
+static const double ECHO_SECONDS = 0.2;
+
+static const struct {
+    int number;
+    const char *name;
+} signals[] = {{SIGINT, "SIGINT"}, {SIGTERM, "SIGTERM"}, {SIGUSR1, "SIGUSR1"}, {SIGUSR2, "SIGUSR2"}};
+enum { SIGNALS = sizeof signals / sizeof *signals };
+
+/* ---- signals ---- */
+
+/* The one piece of global state: what a signal handler may touch. */
+static volatile sig_atomic_t noted; /* the first signal */
+static double noted_at;
+
+static void note(int number)
+{
+    double now = clock_seconds();
+    if (!noted) {
+        noted_at = now;
+        noted = number;
+    } else if (now - noted_at > ECHO_SECONDS) {
+        signal(number, SIG_DFL);
+        raise(number); /* it comes when the handler has returned */
+    }
+}
+
+/* The handler has a stack of its own. Without one, a run in twenty that got a signal ended with a corrupted heap: code that
+ * libraries make at run time seems to keep values below the stack pointer, where a signal's frame writes over them. */
+static int hear_signals(struct stop *stop, struct error *why)
+{
+    struct sigaction action = {.sa_handler = note, .sa_flags = SA_ONSTACK | SA_RESTART};
+    stack_t stack = {.ss_size = SIGNAL_STACK};
+    stack.ss_sp = stop->stack = memory_new(SIGNAL_STACK, 1, "the signals' stack", why);
+    if (!stack.ss_sp)
+        return -1;
+    if (sigaltstack(&stack, NULL))
+        return error_set(why, "signals cannot have a stack: %m");
+    for (int i = 0; i < SIGNALS; i++)
+        sigaddset(&action.sa_mask, signals[i].number);
+    for (int i = 0; i < SIGNALS; i++)
+        if (sigaction(signals[i].number, &action, NULL))
+            return error_set(why, "%s cannot be watched: %m", signals[i].name);
+    return 0;
+}
+
+/* ---- the clock ---- */
+
+/* Seconds until Slurm ends the job. An end that is over is that of another job, whose variables were inherited. */
+static double slurm_left(void)
+{
+    const char *text = getenv("SLURM_JOB_END_TIME");
+    char *end;
+    if (!text)
+        return INFINITY;
+    double left = (double)strtoll(text, &end, 10) - (double)time(NULL);
+    return end == text || *end || left <= 0 ? INFINITY : left;
+}
+
+static void set_end(struct stop *stop)
+{
+    double now = clock_seconds(), slurm = now + slurm_left() - SLURM_RESERVE;
+    stop->ends_at = stop->max_seconds ? now + (double)stop->max_seconds : INFINITY;
+    stop->ends_by = STOP_MAX_SECONDS;
+    if (slurm < stop->ends_at) {
+        stop->ends_at = slurm;
+        stop->ends_by = STOP_SLURM;
+    }
+}
+
+/* Twice: the step before the last is not known to be that until the last one begins, and where a checkpoint is being written
+ * as the run stops, the last one waits for it. */
+static bool time_is_up(const struct stop *stop, double now, double saving)
+{
+    return now + 2 * stop->pace + 2 * saving + ENDING >= stop->ends_at;
+}
+
+/* ---- all of it ---- */
+
+int stop_open(struct stop *stop, const struct options *options, bool watches, struct error *why)
+{
+    memset(stop, 0, sizeof *stop);
+    stop->watches = watches;
+    stop->max_seconds = options->max_seconds;
+    snprintf(stop->file, sizeof stop->file, "%s/stop", options->train_dir);
+    set_end(stop);
+    return hear_signals(stop, why);
+}
+
+void stop_close(struct stop *stop)
+{
+    sigaltstack(&(stack_t){.ss_flags = SS_DISABLE}, NULL); /* where it was not set, nothing happens */
+    free(stop->stack);
+    stop->stack = NULL;
+}
+
+static enum stop_cause look(struct stop *stop, double now, double saving)
+{
+    if (noted)
+        return STOP_SIGNAL;
+    if (!stop->watches)
+        return STOP_NONE;
+    if (time_is_up(stop, now, saving))
+        return stop->ends_by;
+    if (now - stop->looked_at < 1)
+        return STOP_NONE;
+    stop->looked_at = now;
+    return access(stop->file, F_OK) ? STOP_NONE : STOP_FILE;
+}
+
+bool stop_wanted(struct stop *stop, double saving)
+{
+    double now = clock_seconds();
+    if (stop->asked_at > 0) /* one long step is forgotten after some thousand */
+        stop->pace = fmax(now - stop->asked_at, 0.999 * stop->pace);
+    stop->asked_at = now;
+    if (stop->cause == STOP_NONE)
+        stop->cause = look(stop, now, saving);
+    return stop->cause != STOP_NONE;
+}
+
+/* counts: ranks that each signal came to. */
+static void tell_signals(const int64_t *counts, int64_t rank_sum, char text[STOP_TEXT])
+{
+    int64_t ranks = 0;
+    size_t length = 0;
+    text[0] = '\0';
+    for (int i = 0; i < SIGNALS; i++)
+        ranks += counts[i];
+    for (int i = 0; i < SIGNALS && length < STOP_TEXT; i++)
+        if (counts[i])
+            length += (size_t)snprintf(text + length, STOP_TEXT - length, "%s%s on %s%" PRId64 "%s", length ? ", " : "",
+                                       signals[i].name, ranks == 1 ? "rank " : "", ranks == 1 ? rank_sum : counts[i],
+                                       ranks == 1 ? "" : counts[i] == 1 ? " rank" : " ranks");
+}
+
+static void tell_file(const struct stop *stop, char text[STOP_TEXT])
+{
+    if (unlink(stop->file))
+        snprintf(text, STOP_TEXT, "the file stop, which is there still (%m): remove it before the next run");
+    else
+        snprintf(text, STOP_TEXT, "the file stop, which is removed: the next run goes on");
+}
+
+void stop_tell(const struct stop *stop, const struct world *world, char text[STOP_TEXT])
+{
+    int64_t sums[SIGNALS + 1] = {0}; /* ranks that each signal came to; the sum of their numbers */
+    struct error why;
+    for (int i = 0; i < SIGNALS; i++)
+        sums[i] = noted == signals[i].number;
+    sums[SIGNALS] = noted ? world->rank : 0;
+    if (world_sum(world, sums, SIGNALS + 1, &why))
+        world_abort(world, why.text);
+    if (stop->cause == STOP_FILE)
+        tell_file(stop, text);
+    else if (stop->cause == STOP_MAX_SECONDS)
+        snprintf(text, STOP_TEXT, "--max-seconds %" PRId64, stop->max_seconds);
+    else if (stop->cause == STOP_SLURM)
+        snprintf(text, STOP_TEXT, "Slurm ends the job soon (SLURM_JOB_END_TIME)");
+    else
+        tell_signals(sums, sums[SIGNALS], text);
+}

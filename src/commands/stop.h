@@ -1,0 +1,43 @@
+/* Everything that asks a run to stop. Each rank hears signals; rank 0 alone also looks for the file `stop` in the train-dir and
+ * at the clock: --max-seconds, and the end of a Slurm job (SLURM_JOB_END_TIME, which Slurm sets from 23.02 on). What a rank
+ * wants travels in the parcel (PARCEL_STOP), so that all ranks stop behind the same step. */
+#ifndef STOP_H
+#define STOP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "error.h"
+#include "options.h"
+#include "parallel.h"
+
+enum stop_cause { STOP_NONE, STOP_SIGNAL, STOP_FILE, STOP_MAX_SECONDS, STOP_SLURM };
+
+struct stop {
+    bool watches; /* the file and the clock: rank 0 */
+    char file[OPTION_TEXT + 8];
+    int64_t max_seconds;
+    double ends_at;          /* clock_seconds by which the run must be over; INFINITY */
+    enum stop_cause ends_by; /* whose end that is */
+    enum stop_cause cause;   /* what this rank was stopped by */
+    double asked_at, looked_at; /* when stop_wanted was last called, when it last looked for the file */
+    double pace;             /* seconds from call to call, the longest of late */
+    void *stack;             /* the signal handler's */
+};
+
+/* Not collective. From here on SIGINT, SIGTERM, SIGUSR1 and SIGUSR2 are noted; a second one ends the process at once, as that
+ * signal does by default. What comes within 0.2 s of the first is the first once more: Slurm and mpirun may both send it.
+ * stop_close is due in either case. */
+int stop_open(struct stop *stop, const struct options *options, bool watches, struct error *why);
+void stop_close(struct stop *stop);
+
+/* Not collective, before each step: whether this rank wants the run to stop behind it; once true, always true. saving: seconds
+ * that writing a checkpoint takes. Cheap: no more than the clock is read, and once a second the directory. */
+bool stop_wanted(struct stop *stop, double saving);
+
+/* Collective, once the run has stopped and is saved: what it was, into rank 0's text ("SIGUSR1 on rank 1", ...). Removes the
+ * file `stop` where that was it, so that the next run goes on. */
+enum { STOP_TEXT = 512 };
+void stop_tell(const struct stop *stop, const struct world *world, char text[STOP_TEXT]);
+
+#endif

@@ -1,0 +1,4 @@
+#!/bin/bash
+# Fifty runs, interrupted at random moments.
+# time limit: 900 s
+exec tests/system/signals.sh 50 "$@"
