@@ -135,18 +135,18 @@ bool stop_wanted(struct stop *stop, double saving)
 }
 
 /* counts: ranks that each signal came to. */
-static void tell_signals(const int64_t *counts, int64_t rank_sum, char text[STOP_TEXT])
+static void tell_signals(const int64_t *counts, int64_t rank_sum, int size, char text[STOP_TEXT])
 {
     int64_t ranks = 0;
-    size_t length = 0;
-    text[0] = '\0';
+    int length = 0;
     for (int i = 0; i < SIGNALS; i++)
         ranks += counts[i];
-    for (int i = 0; i < SIGNALS && length < STOP_TEXT; i++)
-        if (counts[i])
-            length += (size_t)snprintf(text + length, STOP_TEXT - length, "%s%s on %s%" PRId64 "%s", length ? ", " : "",
-                                       signals[i].name, ranks == 1 ? "rank " : "", ranks == 1 ? rank_sum : counts[i],
-                                       ranks == 1 ? "" : counts[i] == 1 ? " rank" : " ranks");
+    for (int i = 0; i < SIGNALS; i++)
+        if (counts[i] && ranks == 1)
+            snprintf(text, STOP_TEXT, "%s on rank %" PRId64, signals[i].name, rank_sum);
+        else if (counts[i])
+            length += snprintf(text + length, STOP_TEXT - (size_t)length, "%s%s on %" PRId64 " of %d ranks",
+                               length ? ", " : "", signals[i].name, counts[i], size);
 }
 
 static void tell_file(const struct stop *stop, char text[STOP_TEXT])
@@ -173,5 +173,5 @@ void stop_tell(const struct stop *stop, const struct world *world, char text[STO
     else if (stop->cause == STOP_SLURM)
         snprintf(text, STOP_TEXT, "Slurm ends the job soon (SLURM_JOB_END_TIME)");
     else
-        tell_signals(sums, sums[SIGNALS], text);
+        tell_signals(sums, sums[SIGNALS], world->size, text);
 }

@@ -1,5 +1,5 @@
 /* Everything that asks a run to stop. Each rank hears signals; rank 0 alone also looks for the file `stop` in the train-dir and
- * at the clock: --max-seconds, and the end of a Slurm job (SLURM_JOB_END_TIME, which Slurm sets from 23.02 on). What a rank
+ * at the clock: --max-seconds, and the end of a Slurm job (SLURM_JOB_END_TIME, which newer versions set). What a rank
  * wants travels in the parcel (PARCEL_STOP), so that all ranks stop behind the same step. */
 #ifndef STOP_H
 #define STOP_H

@@ -27,7 +27,7 @@ obeyed() { # RUN EXIT-CODE CAUSE STEP-BEFORE
     last=$(tail -n 1 "$tmp/$1/train.log")
     step=$(sed -n "s/.*: stopped at step \([0-9]*\): $3; checkpoint in .*/\1/p" <<< "$last")
     if [ "$2" -eq 75 ] && [ "${step:-0}" -gt "$4" ] && [ "$(newest "$1")" = "$step" ] && [ "$(newest "$1" 2)" = "$4" ] &&
-        [ -z "$(ls -A "$tmp/$1" | grep tmp)" ] && continued "$4"; then return; fi
+        continued "$4"; then return; fi
     echo "exit code $2; $last; after step $4; $(ls "$tmp/$1" | xargs)"
     tail -n 5 "$tmp/ranks/output"
     return 1
@@ -57,7 +57,7 @@ for ((i = 0; i < runs; i++)); do
         all) pids=$(cat "$tmp"/ranks/pid.*) ;;
         mpirun) pids=$job ;;
     esac
-    sleep "$(printf '0.%03d' $((RANDOM % 500)))"
+    sleep "$(printf '0.%03d' $((RANDOM % 300)))"
     kill -$signal $pids
     wait $job
     code=$?
@@ -109,9 +109,9 @@ check "the file stop" obeyed file $? "the file stop, which is removed: the next 
 check "is removed" test ! -e "$tmp/file/stop"
 
 timed() { start=$EPOCHREALTIME; "$@" > "$tmp/ranks/output" 2>&1; rc=$?; seconds=$(awk "BEGIN { print $EPOCHREALTIME - $start }"); }
-timed train file 2 --max-steps 1000000 --max-seconds 5
-check "--max-seconds 5" obeyed file $rc "--max-seconds 5" "$(newest file 2)"
-check "is kept ($seconds s)" awk "BEGIN { exit !($seconds <= 5) }"
+timed train file 2 --max-steps 1000000 --max-seconds 4
+check "--max-seconds 4" obeyed file $rc "--max-seconds 4" "$(newest file 2)"
+check "is kept ($seconds s)" awk "BEGIN { exit !($seconds <= 4) }"
 SLURM_JOB_END_TIME=$(($(date +%s) + 65)) timed train file 2 --max-steps 1000000
 check "65 s before Slurm ends the job" obeyed file $rc "Slurm ends the job soon (SLURM_JOB_END_TIME)" "$(newest file 2)"
 check "a run ends within 6 s ($seconds s)" awk "BEGIN { exit !($seconds <= 6) }"

@@ -101,7 +101,7 @@ for launch in "" mpirun; do
     LAUNCH=$launch begin told$launch
     check "a job to be told by its launcher, ${launch:-srun}" wait_for 30 'step 20, loss' "$tmp/told$launch.log"
     check "the signal that Slurm sends to the script" scancel --batch --signal=USR1 "$job"
-    check "reaches the ranks, and the job is queued again" told "SIGUSR1 on 2 ranks" told$launch "Requeue=1 Restarts=1"
+    check "reaches the ranks, and the job is queued again" told "SIGUSR1 on 2 of 2 ranks" told$launch "Requeue=1 Restarts=1"
     check "until it is cancelled" scancel "$job"
 done
 begin ended
