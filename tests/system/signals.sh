@@ -79,11 +79,12 @@ same "after $runs interruptions" chain undisturbed $end
 
 # ---- a signal while the run is being set up: its first step is its last
 ranks_start 2 "$tmp/ranks" $(arguments early 2) --max-steps 1000000
-hears() { [ $((0x$(sed -n 's/^SigCgt:\t//p' "/proc/$(cat "$tmp/ranks/pid.1")/status") >> 9 & 1)) -eq 1 ]; } # bit 9: SIGUSR1
-check "a run that hears signals" eventually 30 hears
+hears() { [ $((0x$(sed -n 's/^SigCgt:\t//p' "/proc/$(cat "$tmp/ranks/pid.1")/status") >> 9 & 1)) -eq 1 ]; } 2> /dev/null # bit 9: SIGUSR1
+for ((tries = 3000; tries > 0; tries--)); do hears && break; sleep 0.01; done
 kill -USR1 "$(cat "$tmp/ranks/pid.1")"
 wait $job
-check "is stopped while it is set up" obeyed early $? "SIGUSR1 on rank 1" 0
+check "a signal while it is set up stops a run" obeyed early $? "SIGUSR1 on rank 1" 0
+check "behind its first step" test "$(newest early)" = 1
 
 # ---- a second signal: steps of some seconds, so that the first cannot be obeyed yet
 rm -rf "$tmp/ranks" && mkdir "$tmp/ranks"
