@@ -183,7 +183,7 @@ static void test_a_loss_that_is_no_number(void **state)
 
 /* ---- update ---- */
 
-enum { LENGTH = 5003, SEGMENTS = 3 };
+enum { LENGTH = 5003, SLICES = 3 };
 
 /* Parameters, gradients, shadows: what the kernel is given, and what the CPU made of the same. */
 struct update_case {
@@ -192,7 +192,10 @@ struct update_case {
     struct update_arguments a;
 };
 
-static const struct decay_segment segments[SEGMENTS] = {{0, 1001, 0.004f}, {1001, 1003, 0.5f}, {2000, 4999, 0.01f}};
+/* Weights with a decay, and biases without. */
+static const struct slice slices[SLICES] = {
+    {.weights = 0, .biases = 1001, .end = 1001, .decay = 0.004f}, {.weights = 1001, .biases = 1003, .end = 2000, .decay = 0.5f},
+    {.weights = 2000, .biases = 4999, .end = LENGTH, .decay = 0.01f}};
 
 static float *drawn(uint64_t *random)
 {
@@ -212,18 +215,18 @@ static void update_open(struct update_case *u, uint64_t *random)
     u->p_expected = copied(u->p);
     u->s_expected = copied(u->s);
     u->a = (struct update_arguments){.parameters = u->p, .gradients = u->g, .shadows = u->s, .rate = 0.1f, .scale = 1.0f / 96,
-                                     .ema_decay = 0.9f, .count = LENGTH, .segment_count = SEGMENTS};
-    memcpy(u->a.segments, segments, sizeof segments);
+                                     .ema_decay = 0.9f, .count = LENGTH, .slice_count = SLICES};
+    memcpy(u->a.slices, slices, sizeof slices);
 }
 
 /* What it should come to. */
 static void update_expect(struct update_case *u, float rate, float scale, float ema_decay)
 {
     size_t done = 0;
-    for (int i = 0; i < SEGMENTS; i++) {
-        size_t first = segments[i].first, last = segments[i].last;
+    for (int i = 0; i < SLICES; i++) {
+        size_t first = slices[i].weights, last = slices[i].biases;
         sgd_apply(u->p_expected + done, u->g + done, first - done, rate, scale, 0);
-        u->penalty += sgd_apply(u->p_expected + first, u->g + first, last - first, rate, scale, segments[i].decay);
+        u->penalty += sgd_apply(u->p_expected + first, u->g + first, last - first, rate, scale, slices[i].decay);
         done = last;
     }
     sgd_apply(u->p_expected + done, u->g + done, LENGTH - done, rate, scale, 0);
@@ -232,16 +235,18 @@ static void update_expect(struct update_case *u, float rate, float scale, float 
 
 static void update_check(struct update_case *u, unsigned blocks)
 {
-    double *penalties = bytes_new(blocks * sizeof *penalties), sum = 0;
-    u->a.penalties = penalties;
+    struct step_record *record = bytes_new(sizeof *record);
+    double sum = 0;
+    u->a.ring = record, u->a.ring_length = 1;
     RUN(update, blocks, u->a);
+    assert_int_equal(record->parts, blocks);
     for (unsigned i = 0; i < blocks; i++)
-        sum += penalties[i];
+        sum += record->penalties[i];
     if (u->penalty != 0 && !(fabs(sum - u->penalty) <= 1e-6 * u->penalty))
         fail_msg("penalty %.9g, expected %.9g", sum, u->penalty);
     assert_memory_equal(u->p, u->p_expected, LENGTH * sizeof(float));
     assert_memory_equal(u->s, u->s_expected, LENGTH * sizeof(float));
-    free(u->p), free(u->g), free(u->s), free(u->p_expected), free(u->s_expected), free(penalties);
+    free(u->p), free(u->g), free(u->s), free(u->p_expected), free(u->s_expected), free(record);
 }
 
 static void test_updates_to_the_bit(void **state)
@@ -296,7 +301,7 @@ static void test_only_parameters_or_only_shadows(void **state)
     update_check(&u, 3);
     update_open(&u, &random);
     ema_update(u.s_expected, u.p, LENGTH, 0.9f);
-    u.a.gradients = NULL, u.a.segment_count = 0;
+    u.a.gradients = NULL, u.a.slice_count = 0;
     update_check(&u, 3);
 }
 
@@ -307,7 +312,8 @@ static void test_updates_what_is_not_aligned(void **state)
     uint64_t random = 9;
     float *p = drawn(&random), *g = drawn(&random), *s = drawn(&random), *expected = copied(p), *shadows = copied(s);
     struct update_arguments a = {.parameters = p + 1, .gradients = g + 2, .shadows = s + 3, .rate = 0.1f, .scale = 0.5f,
-                                 .ema_decay = 0.9f, .count = 1000, .segment_count = 1, .segments = {{0, 1000, 0.01f}}};
+                                 .ema_decay = 0.9f, .count = 1000, .slice_count = 1,
+                                 .slices = {{.biases = 1000, .end = 1000, .decay = 0.01f}}};
     RUN(update, 2, a);
     sgd_apply(expected + 1, g + 2, 1000, 0.1f, 0.5f, 0.01f);
     ema_update(shadows + 3, expected + 1, 1000, 0.9f);
@@ -319,26 +325,103 @@ static void test_updates_what_is_not_aligned(void **state)
 static void test_the_record_of_a_step(void **state)
 {
     (void)state;
-    enum { PARTS = 1044, RING = 64 };
-    static double penalties[PARTS];
-    double sum = 0;
-    uint64_t random = 10;
-    struct step_record ring[RING];
+    enum { RING = 64, BLOCKS = 300 };
+    struct step_record *ring = bytes_new(RING * sizeof *ring);
     const float tail[PARCEL_SLOTS] = {[PARCEL_LOSS] = 5, [PARCEL_CORRECT] = 6, [PARCEL_COUNT] = 7, [PARCEL_FAULT] = 8,
                                       [PARCEL_STOP] = 9};
     const struct pass_control control = {.step = 1ull << 40 | 130};
-    for (int i = 0; i < PARTS; i++)
-        sum += penalties[i] = random_float(&random) + 1;
-    memset(ring, 0, sizeof ring);
-    struct update_end_arguments a = {.tail = tail, .penalties = penalties, .control = &control, .ring = ring, .parts = PARTS,
-                                     .ring_length = RING};
-    RUN(update_end, 1, a);
+    uint64_t random = 10;
+    struct update_case u;
+    memset(ring, 0, RING * sizeof *ring);
+    update_open(&u, &random);
+    u.a.tail = tail, u.a.control = &control, u.a.ring = ring, u.a.ring_length = RING;
+    RUN(update, BLOCKS, u.a);
     const struct step_record *r = &ring[3];
     assert_true(r->step == (1ull << 40 | 131) && r->loss == 5 && r->correct == 6 && r->count == 7);
-    assert_true(r->fault == 8 && r->stop == 9);
-    assert_true(fabs(r->penalty - sum) < 1e-12 * sum);
+    assert_true(r->fault == 8 && r->stop == 9 && r->parts == BLOCKS);
     for (int i = 0; i < RING; i++)
-        assert_true(i == 3 || ring[i].step == 0);
+        assert_true(i == 3 || (ring[i].step == 0 && ring[i].parts == 0));
+    free(ring), free(u.p), free(u.g), free(u.s), free(u.p_expected), free(u.s_expected);
+}
+
+/* ---- copies ---- */
+
+/* Of a convolution, of a dense layer whose weights begin where no vector may, of one without biases' copy, and of none. */
+enum { KERNEL = 3, IN = 5, OUT = 7, Y_IN = 8, WEIGHTS = KERNEL * KERNEL * IN * OUT, DENSE = 1000 };
+
+struct copies {
+    struct typed filter, bias, dense, aligned;
+};
+
+static void copies_open(struct update_case *u, struct copies *c, int half)
+{
+    size_t filter = OUT * KERNEL * KERNEL * Y_IN, first = WEIGHTS + OUT;
+    *c = (struct copies){typed_new(filter, half), typed_new(OUT, 1), typed_new(DENSE, 1), typed_new(DENSE, 1)};
+    memset(c->filter.data, 0, filter * (half ? 2 : 4));
+    const struct slice copied[] = {
+        {.biases = WEIGHTS, .end = WEIGHTS + OUT, .filter = c->filter.data, .bias = c->bias.data, .kernel = KERNEL, .in = IN,
+         .out = OUT, .y_in = Y_IN, .half = half},
+        {.weights = (uint32_t)first, .biases = (uint32_t)first + DENSE, .end = (uint32_t)first + DENSE + 3,
+         .filter = c->dense.data, .half = 1},
+        {.weights = (uint32_t)first + DENSE + 3, .biases = 2000, .end = 2000},
+        {.weights = 2000, .biases = 2000 + DENSE, .end = 2000 + DENSE + 1, .filter = c->aligned.data, .half = 1},
+    };
+    memcpy(u->a.slices, copied, sizeof copied);
+    u->a.slice_count = sizeof copied / sizeof *copied;
+}
+
+static void copies_close(struct copies *c, const float *p)
+{
+    float filter[OUT * KERNEL * KERNEL * Y_IN] = {0};
+    for (int tap = 0; tap < KERNEL * KERNEL; tap++)
+        for (int in = 0; in < IN; in++)
+            for (int out = 0; out < OUT; out++)
+                filter[(out * KERNEL * KERNEL + tap) * Y_IN + in] = p[(tap * IN + in) * OUT + out];
+    assert_typed("filter", &c->filter, filter, OUT * KERNEL * KERNEL * Y_IN);
+    assert_typed("bias", &c->bias, p + WEIGHTS, OUT);
+    assert_typed("a dense layer's weights", &c->dense, p + WEIGHTS + OUT, DENSE);
+    assert_typed("those of another", &c->aligned, p + 2000, DENSE);
+    free(c->filter.data), free(c->bias.data), free(c->dense.data), free(c->aligned.data);
+}
+
+static void test_copies_follow_the_parameters(void **state)
+{
+    (void)state;
+    uint64_t random = 11;
+    for (int turn = 0; turn < 20; turn++) {
+        struct update_case u;
+        struct copies c;
+        update_open(&u, &random);
+        copies_open(&u, &c, turn % 2);
+        if (turn % 4 < 2) { /* of parameters that came from elsewhere */
+            u.a.gradients = u.a.shadows = NULL;
+        } else {
+            sgd_apply(u.p_expected, u.g, LENGTH, 0.1f, 1.0f / 96, 0);
+            ema_update(u.s_expected, u.p_expected, LENGTH, 0.9f);
+        }
+        float *p = copied(u.p_expected);
+        update_check(&u, some_blocks(&random));
+        copies_close(&c, p);
+        free(p);
+    }
+}
+
+/* Nothing is copied where nothing was changed. */
+static void test_a_fault_copies_nothing(void **state)
+{
+    (void)state;
+    uint64_t random = 12;
+    const float tail[PARCEL_SLOTS] = {[PARCEL_LOSS] = 5, [PARCEL_COUNT] = 384, [PARCEL_FAULT] = 1};
+    struct update_case u;
+    struct copies c;
+    float *before = floats_new(LENGTH);
+    update_open(&u, &random);
+    copies_open(&u, &c, 1);
+    memset(c.bias.data, 0, OUT * 2), memset(c.dense.data, 0, DENSE * 2), memset(c.aligned.data, 0, DENSE * 2);
+    u.a.tail = tail;
+    update_check(&u, 3);
+    copies_close(&c, before);
+    free(before);
 }
 
 int main(void)
@@ -355,6 +438,8 @@ int main(void)
         cmocka_unit_test(test_only_parameters_or_only_shadows),
         cmocka_unit_test(test_updates_what_is_not_aligned),
         cmocka_unit_test(test_the_record_of_a_step),
+        cmocka_unit_test(test_copies_follow_the_parameters),
+        cmocka_unit_test(test_a_fault_copies_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -33,8 +33,8 @@ for device in sm_80 sm_90; do
 done
 none_on_stack() { ! awk '$5 > 0' "$tmp/used" | grep .; }
 check "no registers are spilled, no kernel has a stack" none_on_stack
-few_registers() { ! awk '$3 > 128' "$tmp/used" | grep .; }
-check "two blocks of each fit a multiprocessor" few_registers
+few_registers() { ! awk '$3 > 64' "$tmp/used" | grep .; }
+check "four blocks of each fit a multiprocessor" few_registers
 
 only_cuda() { ! nm -u "$object" | awk '{ print $2 }' | grep -vxE '__cuda[A-Za-z]*|atexit|_GLOBAL_OFFSET_TABLE_'; }
 check "nothing of the C++ library is needed" only_cuda

@@ -85,13 +85,18 @@ FAKECUDA_MEMORY=$((300 << 20)) refused "a batch that does not fit" "a batch of 4
     train 1 1 large --batch-size 4096 --max-steps 2
 
 # What a step launches, replayed or not: kernels of our own, cuDNN's and cuBLAS's calls, copies.
-launches() { # after N steps, all of them
-    rm -rf "$tmp/counted" "$tmp/counts"
-    on_referee 3 env FAKECUDA_COUNT="$tmp/counts" ./cifar10_mpi train --data "$data" --train-dir "$tmp/counted" --tower cudnn --deterministic \
-        --batch-size 4 --max-steps "$1" --log-frequency 100 > /dev/null && awk '/^run / { sum += $NF } END { print sum }' "$tmp/counts"
+counted() { # STEPS PRECISION: all launches of a run, into counts-PRECISION-STEPS
+    local counts=$tmp/counts-$2-$1
+    rm -rf "$tmp/counted"
+    on_referee 3 env FAKECUDA_COUNT="$counts" ./cifar10_mpi train --data "$data" --train-dir "$tmp/counted" --tower cudnn --deterministic \
+        --precision "$2" --batch-size 4 --max-steps "$1" --log-frequency 100 > /dev/null
 }
-at_most_40() { local few many; few=$(launches 4) && many=$(launches 14) && echo "$few $many" && [ $((many - few)) -gt 250 ] && [ $((many - few)) -le 400 ]; }
-check "at most 40 launches a step" at_most_40
+sum() { awk '/^run / { sum += $NF } END { print sum }' "$1"; }
+per_step() { local few many; few=$(sum "$tmp/counts-$1-4") && many=$(sum "$tmp/counts-$1-14") && echo "$few $many" && [ $((many - few)) -eq $2 ]; }
+for precision in fp32 bf16; do
+    check "14 steps, counted, in $precision" eval "counted 4 $precision && counted 14 $precision"
+    check "25 launches and a copy a step" per_step $precision 260
+done
 
 # It learns.
 check "300 steps" train 11 1 learns --batch-size 16 --max-steps 300 --learning-rate 0.05

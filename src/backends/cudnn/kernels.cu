@@ -7,7 +7,7 @@
 
 /* The arguments stay where they were passed (__grid_constant__), though they are used through a pointer. */
 #define DEVICE_KERNEL(name, threads, phases)                                                                           \
-    extern "C" __global__ void __launch_bounds__(threads, 1)                                                              \
+    extern "C" __global__ void __launch_bounds__(threads, 4)                                                              \
         kernel_##name(const __grid_constant__ struct name##_arguments a)                                               \
     {                                                                                                                  \
         __shared__ struct name##_shared shared;                                                                        \

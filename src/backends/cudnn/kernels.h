@@ -23,14 +23,15 @@
     KERNEL(bias_relu, 256, 1)                                                                                          \
     KERNEL(pool_forward, 256, 1)    /* a part of an image */                                                           \
     KERNEL(pool_backward, 256, 1)                                                                                      \
-    KERNEL(norm_forward, 256, 2)    /* some pixels with all their channels */                                          \
-    KERNEL(norm_backward, 256, 3)                                                                                      \
+    KERNEL(norm_forward, 256, 2)    /* NORM_TILE / channels pixels with all their channels */                          \
+    KERNEL(norm_backward, 256, 4)                                                                                      \
+    KERNEL(norm_pool_forward, 256, 3) /* some neighbours in a row of the pool's output */                              \
     KERNEL(mask_bias, 256, 2)       /* one part's rows of 64 channels: parts * ceil(channels / 64) tiles */            \
-    KERNEL(weights_forward, 256, 2) /* a square of 32 outputs, 32 taps */                                              \
-    KERNEL(weights_backward, 256, 2)                                                                                   \
+    KERNEL(weights_backward, 256, 2) /* a square of 32 outputs, 32 taps; 8 biases */                                   \
+    KERNEL(few_forward, 256, 3)     /* an image */                                                                     \
+    KERNEL(few_backward, 256, 2)    /* 16 rows of weights */                                                           \
     KERNEL(loss, 256, 3)            /* one tile */                                                                     \
-    KERNEL(update, 256, 3)          /* a tile a block */                                                               \
-    KERNEL(update_end, 256, 3)      /* one tile */
+    KERNEL(update, 256, 3)          /* a tile a block */
 
 /* What a pass is about, on the device: written before each pass, read by the kernels (struct device_pass and what follows
  * from it). */
@@ -39,11 +40,13 @@ struct pass_control {
     float stop, rate, ema_decay;
 };
 
-/* A step's result on the device: struct device_result. */
+/* A step's result on the device: struct device_result. The penalty is the sum of its parts, one of each block of the update. */
+enum { PENALTIES_MAX = 512 };
 struct step_record {
     uint64_t step;
-    float loss, correct, count, fault, stop, unused;
-    double penalty;
+    float loss, correct, count, fault, stop;
+    uint32_t parts;
+    double penalties[PENALTIES_MAX];
 };
 
 /* Image i of the batch is sample p = control->position + i of the stream: record samples[i] of the images. Draws and arithmetic
@@ -105,24 +108,46 @@ struct pool_backward_arguments {
 
 /* y = x * s^-beta, s = k + alpha * sum of x^2 over |j - c| <= radius (src/backends/openblas/norm.c has both formulas). */
 struct norm {
-    int channels; /* at most NORM_CHANNELS_MAX */
+    int channels; /* at most NORM_CHANNELS_MAX; together with a pool a multiple of 4 */
     int radius;
     float k, alpha, beta;
 };
-enum { NORM_CHANNELS_MAX = 1024 };
+enum { NORM_CHANNELS_MAX = 1024, NORM_TILE = 2048, NORM_POOL_TILE = 3072 };
+
+/* With places, a pool before it is computed too: x is the pool's input, and pooled, the norm's, is written for the way back. */
 struct norm_forward_arguments {
     const void *x;
-    void *y;
+    void *y, *pooled;
+    uint8_t *places;
+    struct window window; /* the pool's */
     size_t pixels;
     struct norm norm;
     int half;
 };
+
+/* With places, a pool behind it is gone back through too: dy is of the pool's output. masks: x came out of a ReLU, and dx is 0
+ * where x is. sums (tiles, channels) of dx, of each tile's pixels; or NULL. */
 struct norm_backward_arguments {
     const void *x, *dy;
     void *dx;
+    const uint8_t *places;
+    struct window window;
+    float *sums;
     size_t pixels;
     struct norm norm;
-    int half;
+    int masks, half;
+};
+
+/* A norm and the pool behind it: what lies between is not kept. A tile is `columns` neighbours (at most) in a row of y, and its
+ * windows, columns * stride + kernel - stride pixels by kernel, have at most NORM_POOL_TILE values. */
+struct norm_pool_forward_arguments {
+    const void *x;
+    void *y;
+    uint8_t *places;
+    struct window window;
+    size_t batch;
+    struct norm norm;
+    int columns, half;
 };
 
 /* masked (rows, channels) = dy where y > 0 (all of dy without y), and the sums over rows in `parts` runs of neighbouring
@@ -136,21 +161,34 @@ struct mask_bias_arguments {
     int channels, parts, dy_half, y_half, masked_half;
 };
 
-/* A convolution's weights HWIO float -> filter (out, kernel, kernel, y_in), channels beyond `in` 0. */
-struct weights_forward_arguments {
-    const float *weights;
-    void *filter;
-    int kernel, in, out, y_in, half;
-};
-
-/* The filter's gradient back, and the bias's: gradient of weights HWIO, of biases (out): the sums over parts, in a fixed
- * order. */
+/* A convolution's gradients into the flat buffer: of the filter as weights HWIO, of biases (out) the sums over parts, in a
+ * fixed order. */
 struct weights_backward_arguments {
     const void *filter; /* (out, kernel, kernel, y_in) */
     float *weights;     /* NULL: only biases (a dense layer) */
     const float *sums;  /* (parts, out) */
     float *biases;
     int kernel, in, out, y_in, parts, half;
+};
+
+/* A dense layer of at most FEW_OUTPUTS outputs: y (batch, outs) = x (batch, in) weights (in, outs) + the biases, which lie behind
+ * the weights. With bias (in), x is still without it: x += bias, then max(0, .) where relu, stays there. */
+enum { FEW_OUTPUTS = 16, FEW_ROWS = 16 }; /* FEW_ROWS: of weights, a tile backward */
+struct few_forward_arguments {
+    void *x, *y;
+    const float *bias, *weights;
+    size_t batch;
+    int in, outs, relu, x_half, y_half;
+};
+
+/* dweights, and behind them the biases' gradients; dx (or NULL), where masks 0 where x is; dbias (in), the sums of dx, or NULL. */
+struct few_backward_arguments {
+    const void *x, *dy;
+    void *dx;
+    const float *weights;
+    float *dweights, *dbias;
+    size_t batch;
+    int in, outs, masks, x_half, y_half;
 };
 
 /* Softmax cross-entropy as src/backends/host.c: gradient (batch, classes) = softmax - one-hot (0 beyond count); the tail of the
@@ -164,15 +202,22 @@ struct loss_arguments {
     int batch, count, classes;
 };
 
-/* The update of optimize.h, to the bit; decay of the segments, 0 elsewhere. With a tail (parallel.h), scale is 1 / its count,
- * and nothing is changed where it has a fault or a loss that is not finite. With a control, rate and ema_decay are the
- * control's. Without gradients the parameters stay, and only shadows move. penalties (blocks): each block's part of
- * decay / 2 * sum of p^2, before. */
-struct decay_segment {
-    size_t first, last; /* [first, last) of the parameters */
-    float decay;
+/* A layer's slice of the parameters, and the copies of them that a library wants (NULL: none), which the update keeps: of a
+ * convolution's weights HWIO the filter (out, kernel, kernel, y_in), float or bfloat16, channels beyond `in` left alone; of a
+ * dense layer's the same in bfloat16 (kernel 0); of biases the same in bfloat16. */
+struct slice {
+    uint32_t weights, biases, end; /* [weights, biases), [biases, end) of the parameters */
+    float decay;                   /* of the weights */
+    void *filter, *bias;
+    int kernel, in, out, y_in, half;
 };
-enum { DECAY_SEGMENTS_MAX = 64 };
+enum { SLICES_MAX = 64 };
+
+/* The update of optimize.h, to the bit, and the copies after it. With a tail (parallel.h), scale is 1 / its count, and nothing is
+ * changed where it has a fault or a loss that is not finite. With a control, rate and ema_decay are the control's. Without
+ * gradients the parameters stay, and only shadows and copies follow them. The result goes into ring[step % ring_length], the
+ * first record without a control; each block's part of the penalty, decay / 2 * sum of p^2, before. No ring: no result. At most
+ * PENALTIES_MAX blocks. */
 struct update_arguments {
     float *parameters;
     const float *gradients; /* or NULL */
@@ -180,19 +225,10 @@ struct update_arguments {
     const float *tail;      /* or NULL */
     const struct pass_control *control; /* or NULL */
     float rate, scale, ema_decay;
-    double *penalties;
-    size_t count;
-    int segment_count;
-    struct decay_segment segments[DECAY_SEGMENTS_MAX];
-};
-
-/* The result of the step into ring[step % ring_length]. */
-struct update_end_arguments {
-    const float *tail;
-    const double *penalties; /* (parts) */
-    const struct pass_control *control;
     struct step_record *ring;
-    int parts, ring_length;
+    size_t count;
+    int ring_length, slice_count;
+    struct slice slices[SLICES_MAX];
 };
 
 #endif

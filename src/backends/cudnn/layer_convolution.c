@@ -1,13 +1,11 @@
-/* A convolution layer: cuDNN's passes, and between its layout of the weights and the flat buffer two kernels of our own. */
+/* A convolution layer: cuDNN's passes. Its filter is a copy of the weights in cuDNN's layout; its gradient is turned back. */
 #include <stdlib.h>
 
 #include "operations.h"
 
 struct own {
     struct convolution convolution;
-    void *filter, *dfilter; /* (K,R,S,C) */
-    void *bias;             /* in bfloat16, where activations are; else NULL */
-    float *sums;            /* of the biases' gradients, in parts */
+    void *dfilter; /* (K,R,S,C) */
 };
 
 static size_t rows_of(const struct operation *o)
@@ -23,16 +21,21 @@ static size_t filter_count(const struct operation *o)
 
 static int convolution_memory_new(struct operation *o, struct error *why)
 {
+    const struct net_layer *l = o->layer;
     struct own *own = o->own;
-    size_t biases = o->layer->bias_count, parts = (size_t)bias_parts(rows_of(o));
-    if (!(own->filter = device_new(filter_count(o) * element_bytes(o->library), "a filter", why)) ||
-        (o->x_half && !(own->bias = device_new(2 * biases, "a bias in bfloat16", why))))
+    struct slice *slice = &o->slice;
+    slice->kernel = l->layer.kernel, slice->in = l->in.channels, slice->out = l->out.channels;
+    slice->y_in = o->x_channels, slice->half = o->x_half;
+    if (!(slice->filter = device_new(filter_count(o) * element_bytes(o->library), "a filter", why)) ||
+        (o->x_half && !(slice->bias = device_new(2 * l->bias_count, "a bias in bfloat16", why))))
         return -1;
-    if (!o->dy)
+    if (o->dy && !(own->dfilter = device_new(filter_count(o) * sizeof(float), "a filter's gradient", why)))
+        return -1;
+    if (!o->dy || o->masked)
         return 0;
-    own->dfilter = device_new(filter_count(o) * sizeof(float), "a filter's gradient", why);
-    own->sums = device_new(parts * biases * sizeof(float), "the sums of a bias", why);
-    return own->dfilter && own->sums ? 0 : -1;
+    o->parts = bias_parts(rows_of(o));
+    o->sums = device_new((size_t)o->parts * l->bias_count * sizeof(float), "the sums of a bias", why);
+    return o->sums ? 0 : -1;
 }
 
 static int layer_init(struct operation *o, struct error *why)
@@ -51,8 +54,8 @@ static struct convolution_memory memory_of(const struct operation *o)
 {
     const struct own *own = o->own;
     return (struct convolution_memory){
-        .x = o->x, .filter = own->filter, .y = o->y, .dx = o->dx, .dfilter = own->dfilter, .dy = o->dy,
-        .bias = own->bias ? own->bias : o->parameters + o->layer->biases,
+        .x = o->x, .filter = o->slice.filter, .y = o->y, .dx = o->dx, .dfilter = own->dfilter, .dy = o->dy,
+        .bias = o->slice.bias ? o->slice.bias : o->parameters + o->layer->biases,
     };
 }
 
@@ -60,28 +63,12 @@ static int layer_choose(struct operation *o, char *about, size_t size, struct er
 {
     struct own *own = o->own;
     struct convolution_memory memory = memory_of(o);
-    if (!own->bias)
-        memory.bias = own->filter; /* parameters are not known yet, and values no matter */
+    if (!o->slice.bias)
+        memory.bias = o->slice.filter; /* parameters are not known yet, and values no matter */
     if (convolution_choose(&own->convolution, &memory, why))
         return -1;
     convolution_about(&own->convolution, about, size);
     return 0;
-}
-
-static int layer_prepare(struct operation *o, struct error *why)
-{
-    const struct own *own = o->own;
-    const struct net_layer *l = o->layer;
-    struct weights_forward_arguments weights = {
-        .weights = o->parameters + l->weights, .filter = own->filter, .kernel = l->layer.kernel, .in = l->in.channels,
-        .out = l->out.channels, .y_in = o->x_channels, .half = o->x_half,
-    };
-    size_t blocks = kernel_blocks(KERNEL_weights_forward, filter_count(o));
-    if (kernel_launch(o->library, KERNEL_weights_forward, blocks, &weights, why))
-        return -1;
-    if (!own->bias)
-        return 0;
-    return kernel_convert_rows(o->library, o->parameters + l->biases, 1, false, own->bias, 1, true, l->bias_count, why);
 }
 
 static int layer_forward(struct operation *o, struct error *why)
@@ -97,9 +84,9 @@ static int finish_gradients(struct operation *o, float *gradients, struct error 
     const struct own *own = o->own;
     const struct net_layer *l = o->layer;
     struct weights_backward_arguments arguments = {
-        .filter = own->dfilter, .weights = gradients + l->weights, .sums = own->sums, .biases = gradients + l->biases,
+        .filter = own->dfilter, .weights = gradients + l->weights, .sums = o->sums, .biases = gradients + l->biases,
         .kernel = l->layer.kernel, .in = l->in.channels, .out = l->out.channels, .y_in = o->x_channels,
-        .parts = bias_parts(rows_of(o)), .half = own->convolution.dfilter_half,
+        .parts = o->parts, .half = own->convolution.dfilter_half,
     };
     size_t blocks = kernel_blocks(KERNEL_weights_backward, l->weight_count);
     return kernel_launch(o->library, KERNEL_weights_backward, blocks, &arguments, why);
@@ -109,7 +96,7 @@ static int layer_backward(struct operation *o, float *gradients, struct error *w
 {
     struct own *own = o->own;
     struct convolution_memory memory = memory_of(o);
-    if (bias_mask(o, rows_of(o), o->dy, o->y_half, own->sums, why) ||
+    if ((!o->masked && bias_mask(o, rows_of(o), o->dy, o->y_half, o->sums, why)) ||
         convolution_run(&own->convolution, PASS_WEIGHTS, &memory, why) || finish_gradients(o, gradients, why))
         return -1;
     return o->dx ? convolution_run(&own->convolution, PASS_INPUT, &memory, why) : 0;
@@ -120,15 +107,15 @@ static void layer_free(struct operation *o)
     struct own *own = o->own;
     if (own) {
         convolution_free(&own->convolution);
-        device_free(own->filter);
         device_free(own->dfilter);
-        device_free(own->bias);
-        device_free(own->sums);
     }
     free(own);
+    device_free(o->sums);
+    device_free(o->slice.filter);
+    device_free(o->slice.bias);
 }
 
 const struct operation_kind cudnn_convolution = {
-    .init = layer_init, .choose = layer_choose, .prepare = layer_prepare, .forward = layer_forward,
+    .init = layer_init, .choose = layer_choose, .forward = layer_forward,
     .backward = layer_backward, .free = layer_free,
 };

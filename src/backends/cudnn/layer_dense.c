@@ -4,7 +4,6 @@
 #include "operations.h"
 
 struct own {
-    void *weights; /* in bfloat16, where activations are; else NULL */
     void *masked;  /* (batch, out): dy behind the ReLU, in the type of x; NULL: dy itself holds it */
     float *sums;   /* of the biases' gradients, in parts */
 };
@@ -15,9 +14,10 @@ static int dense_init(struct operation *o, struct error *why)
     struct own *own = o->own = memory_new(1, sizeof *own, "a dense layer", why);
     if (!own)
         return -1;
-    if (o->x_half && !(own->weights = device_new(2 * l->weight_count, "a dense layer's weights in bfloat16", why)))
+    o->slice.half = o->x_half;
+    if (o->x_half && !(o->slice.filter = device_new(2 * l->weight_count, "a dense layer's weights in bfloat16", why)))
         return -1;
-    if (!o->dy)
+    if (!o->dy || o->masked)
         return 0;
     if (o->x_half != o->y_half &&
         !(own->masked = device_new(2 * (size_t)o->batch * l->bias_count, "a dense layer's gradients in bfloat16", why)))
@@ -25,15 +25,6 @@ static int dense_init(struct operation *o, struct error *why)
     size_t sums = (size_t)bias_parts((size_t)o->batch) * l->bias_count;
     own->sums = device_new(sums * sizeof(float), "the sums of a bias", why);
     return own->sums ? 0 : -1;
-}
-
-static int dense_prepare(struct operation *o, struct error *why)
-{
-    const struct own *own = o->own;
-    const struct net_layer *l = o->layer;
-    if (!own->weights)
-        return 0;
-    return kernel_convert_rows(o->library, o->parameters + l->weights, 1, false, own->weights, 1, true, l->weight_count, why);
 }
 
 /* A matrix of cuBLAS's. */
@@ -58,8 +49,7 @@ static int multiply(const struct operation *o, struct matrix a, struct matrix b,
 
 static const void *weights_of(const struct operation *o)
 {
-    const struct own *own = o->own;
-    return own->weights ? own->weights : o->parameters + o->layer->weights;
+    return o->slice.filter ? o->slice.filter : o->parameters + o->layer->weights;
 }
 
 static int dense_forward(struct operation *o, struct error *why)
@@ -72,8 +62,9 @@ static int dense_forward(struct operation *o, struct error *why)
         .half = o->y_half,
     };
     size_t blocks = kernel_blocks(KERNEL_bias_relu, bias.rows * l->bias_count);
-    return multiply(o, weights, x, out, o->batch, in, o->y, o->y_half, why) ||
-           kernel_launch(o->library, KERNEL_bias_relu, blocks, &bias, why) ? -1 : 0;
+    if (multiply(o, weights, x, out, o->batch, in, o->y, o->y_half, why))
+        return -1;
+    return o->masked ? 0 : kernel_launch(o->library, KERNEL_bias_relu, blocks, &bias, why);
 }
 
 /* The biases' gradients: of one part they are there already. */
@@ -100,7 +91,7 @@ static int dense_backward(struct operation *o, float *gradients, struct error *w
     const struct net_layer *l = o->layer;
     int in = (int)shape_size(l->in), out = (int)l->bias_count;
     void *masked = own->masked ? own->masked : o->dy;
-    if (sum_biases(o, masked, gradients, why))
+    if (!o->masked && sum_biases(o, masked, gradients, why))
         return -1;
     struct matrix dy = {masked, CUBLAS_OP_N, out, o->x_half}, x = {o->x, CUBLAS_OP_T, in, o->x_half};
     struct matrix weights = {weights_of(o), CUBLAS_OP_T, out, o->x_half};
@@ -113,13 +104,13 @@ static void dense_free(struct operation *o)
 {
     struct own *own = o->own;
     if (own) {
-        device_free(own->weights);
         device_free(own->masked);
         device_free(own->sums);
     }
     free(own);
+    device_free(o->slice.filter);
 }
 
 const struct operation_kind cudnn_dense = {
-    .init = dense_init, .prepare = dense_prepare, .forward = dense_forward, .backward = dense_backward, .free = dense_free,
+    .init = dense_init, .forward = dense_forward, .backward = dense_backward, .free = dense_free,
 };

@@ -1,12 +1,5 @@
+/* Local response normalisation, by itself or together with the pool before or behind it. */
 #include "operations.h"
-
-static int norm_init(struct operation *o, struct error *why)
-{
-    if (o->layer->in.channels <= NORM_CHANNELS_MAX)
-        return 0;
-    return error_set(why, "layer %s: a norm over %d channels, at most %d are supported", o->layer->layer.name,
-                     o->layer->in.channels, NORM_CHANNELS_MAX);
-}
 
 static struct norm norm_of(const struct net_layer *l)
 {
@@ -19,25 +12,101 @@ static size_t pixels_of(const struct operation *o)
     return (size_t)o->batch * (size_t)o->layer->in.height * (size_t)o->layer->in.width;
 }
 
+static size_t tiles_of(const struct operation *o)
+{
+    size_t tile = NORM_TILE / (size_t)o->layer->in.channels;
+    return (pixels_of(o) + tile - 1) / tile;
+}
+
+static int norm_init(struct operation *o, struct error *why)
+{
+    size_t channels = (size_t)o->layer->in.channels;
+    if (channels > NORM_CHANNELS_MAX)
+        return error_set(why, "layer %s: a norm over %zu channels, at most %d are supported", o->layer->layer.name, channels,
+                         NORM_CHANNELS_MAX);
+    if (!o->before || !o->dx)
+        return 0;
+    o->before->parts = (int)tiles_of(o);
+    o->before->sums = device_new(tiles_of(o) * channels * sizeof(float), "the sums of a bias", why);
+    return o->before->sums ? 0 : -1;
+}
+
+/* ---- forward ---- */
+
+static int launch_forward(struct operation *o, struct norm_forward_arguments *arguments, struct error *why)
+{
+    arguments->y = o->y, arguments->pixels = pixels_of(o), arguments->norm = norm_of(o->layer), arguments->half = o->x_half;
+    return kernel_launch(o->library, KERNEL_norm_forward, tiles_of(o), arguments, why);
+}
+
 static int norm_forward(struct operation *o, struct error *why)
 {
+    struct norm_forward_arguments arguments = {.x = o->x};
+    return launch_forward(o, &arguments, why);
+}
+
+static int pool_norm_forward(struct operation *o, struct error *why)
+{
+    const struct operation *pool = o->partner;
     struct norm_forward_arguments arguments = {
-        .x = o->x, .y = o->y, .pixels = pixels_of(o), .norm = norm_of(o->layer), .half = o->x_half,
+        .x = pool->x, .pooled = o->x, .places = pool->own, .window = pool_window(pool->layer),
     };
-    size_t blocks = kernel_blocks(KERNEL_norm_forward, arguments.pixels * (size_t)o->layer->in.channels);
-    return kernel_launch(o->library, KERNEL_norm_forward, blocks, &arguments, why);
+    return launch_forward(o, &arguments, why);
+}
+
+int norm_pool_columns(const struct net_layer *pool)
+{
+    const struct layer *l = &pool->layer;
+    int most = NORM_POOL_TILE / pool->in.channels / l->kernel; /* columns of the input */
+    int columns = most < l->kernel ? 0 : (most - l->kernel) / l->stride + 1;
+    return columns < pool->out.width ? columns : pool->out.width;
+}
+
+static int norm_pool_forward(struct operation *o, struct error *why)
+{
+    const struct operation *pool = o->partner;
+    int columns = norm_pool_columns(pool->layer), width = pool->layer->out.width;
+    struct norm_pool_forward_arguments arguments = {
+        .x = o->x, .y = pool->y, .places = pool->own, .window = pool_window(pool->layer), .batch = (size_t)o->batch,
+        .norm = norm_of(o->layer), .columns = columns, .half = o->x_half,
+    };
+    size_t tiles = arguments.batch * (size_t)pool->layer->out.height * (size_t)((width + columns - 1) / columns);
+    return kernel_launch(o->library, KERNEL_norm_pool_forward, tiles, &arguments, why);
+}
+
+/* ---- backward ---- */
+
+static int launch_backward(struct operation *o, struct norm_backward_arguments *arguments, struct error *why)
+{
+    const struct operation *before = o->before;
+    arguments->x = o->x, arguments->dx = o->dx, arguments->pixels = pixels_of(o), arguments->norm = norm_of(o->layer);
+    arguments->half = o->x_half;
+    if (before)
+        arguments->masks = before->layer->layer.relu, arguments->sums = before->sums;
+    return o->dx ? kernel_launch(o->library, KERNEL_norm_backward, tiles_of(o), arguments, why) : 0;
 }
 
 static int norm_backward(struct operation *o, float *gradients, struct error *why)
 {
     (void)gradients;
+    struct norm_backward_arguments arguments = {.dy = o->dy};
+    return launch_backward(o, &arguments, why);
+}
+
+static int norm_pool_backward(struct operation *o, float *gradients, struct error *why)
+{
+    (void)gradients;
+    const struct operation *pool = o->partner;
     struct norm_backward_arguments arguments = {
-        .x = o->x, .dy = o->dy, .dx = o->dx, .pixels = pixels_of(o), .norm = norm_of(o->layer), .half = o->x_half,
+        .dy = pool->dy, .places = pool->own, .window = pool_window(pool->layer),
     };
-    size_t blocks = kernel_blocks(KERNEL_norm_backward, arguments.pixels * (size_t)o->layer->in.channels);
-    if (!o->dx)
-        return 0;
-    return kernel_launch(o->library, KERNEL_norm_backward, blocks, &arguments, why);
+    return launch_backward(o, &arguments, why);
 }
 
 const struct operation_kind cudnn_norm = {.init = norm_init, .forward = norm_forward, .backward = norm_backward};
+const struct operation_kind cudnn_norm_behind_pool = {
+    .init = norm_init, .forward = pool_norm_forward, .backward = norm_backward,
+};
+const struct operation_kind cudnn_norm_before_pool = {
+    .init = norm_init, .forward = norm_pool_forward, .backward = norm_pool_backward,
+};

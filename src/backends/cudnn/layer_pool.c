@@ -1,12 +1,6 @@
-#include <stdlib.h>
-
 #include "operations.h"
 
-struct own {
-    uint8_t *places; /* device memory (batch, out) */
-};
-
-static struct window window_of(const struct net_layer *l)
+struct window pool_window(const struct net_layer *l)
 {
     return (struct window){
         .height = l->in.height, .width = l->in.width, .out_height = l->out.height, .out_width = l->out.width,
@@ -17,20 +11,16 @@ static struct window window_of(const struct net_layer *l)
 
 static int pool_init(struct operation *o, struct error *why)
 {
-    struct own *own = o->own = memory_new(1, sizeof *own, "a pool", why);
-    if (!own)
-        return -1;
     if (o->layer->layer.kernel > 15) /* a place is a byte */
         return error_set(why, "layer %s: a window of more than 15 x 15", o->layer->layer.name);
-    own->places = device_new((size_t)o->batch * shape_size(o->layer->out), "the places of a pool's maxima", why);
-    return own->places ? 0 : -1;
+    o->own = device_new((size_t)o->batch * shape_size(o->layer->out), "the places of a pool's maxima", why);
+    return o->own ? 0 : -1;
 }
 
 static int pool_forward(struct operation *o, struct error *why)
 {
-    const struct own *own = o->own;
     struct pool_forward_arguments arguments = {
-        .x = o->x, .y = o->y, .places = own->places, .window = window_of(o->layer), .batch = (size_t)o->batch,
+        .x = o->x, .y = o->y, .places = o->own, .window = pool_window(o->layer), .batch = (size_t)o->batch,
         .half = o->x_half,
     };
     size_t outputs = (size_t)o->batch * shape_size(o->layer->out);
@@ -40,9 +30,8 @@ static int pool_forward(struct operation *o, struct error *why)
 static int pool_backward(struct operation *o, float *gradients, struct error *why)
 {
     (void)gradients;
-    const struct own *own = o->own;
     struct pool_backward_arguments arguments = {
-        .dy = o->dy, .dx = o->dx, .places = own->places, .window = window_of(o->layer), .batch = (size_t)o->batch,
+        .dy = o->dy, .dx = o->dx, .places = o->own, .window = pool_window(o->layer), .batch = (size_t)o->batch,
         .half = o->x_half,
     };
     size_t inputs = (size_t)o->batch * shape_size(o->layer->in);
@@ -53,12 +42,11 @@ static int pool_backward(struct operation *o, float *gradients, struct error *wh
 
 static void pool_free(struct operation *o)
 {
-    struct own *own = o->own;
-    if (own)
-        device_free(own->places);
-    free(own);
+    device_free(o->own);
 }
 
 const struct operation_kind cudnn_max_pool = {
     .init = pool_init, .forward = pool_forward, .backward = pool_backward, .free = pool_free,
 };
+const struct operation_kind cudnn_pool_before_norm = {.init = pool_init, .backward = pool_backward, .free = pool_free};
+const struct operation_kind cudnn_pool_behind_norm = {.init = pool_init, .free = pool_free};

@@ -1,4 +1,5 @@
-/* A layer in a plan: the state of its stage, and what each kind of layer does. A file a kind: layer_*.c. */
+/* A layer in a plan: the state of its stage, and what each kind of layer does. A file a kind: layer_*.c. Which neighbours are
+ * computed together is decided in fuse.c. */
 #ifndef BACKENDS_CUDNN_OPERATIONS_H
 #define BACKENDS_CUDNN_OPERATIONS_H
 
@@ -14,7 +15,13 @@ struct operation {
     const float *parameters; /* flat, since the last prepare */
     void *x, *y;
     void *dx, *dy; /* NULL where nobody wants them */
-    void *own;     /* of the kind of layer; host memory */
+    void *own;     /* of the kind of layer; host memory, but of a pool the places of its maxima */
+    struct slice slice; /* its parameters, and the copies that it wants of them: the plan keeps those */
+    struct operation *partner; /* the neighbour that it shares kernels and a stage with; NULL: none */
+    struct operation *before;  /* whose ReLU is gone back through here, and whose biases' gradients are summed; NULL: nobody's */
+    bool masked;               /* it is somebody's `before`: dy comes behind its ReLU */
+    float *sums;               /* of a convolution's biases' gradients: (parts, out), device memory */
+    int parts;
 };
 
 /* Steps as in struct stage; those that a kind does not need are NULL. */
@@ -22,18 +29,27 @@ struct operation_kind {
     int (*init)(struct operation *operation, struct error *why);
     /* The workspace is there: what is chosen by measurement is chosen, and told in `about`. */
     int (*choose)(struct operation *operation, char *about, size_t size, struct error *why);
-    int (*prepare)(struct operation *operation, struct error *why);
     int (*forward)(struct operation *operation, struct error *why);
     int (*backward)(struct operation *operation, float *gradients, struct error *why);
     void (*free)(struct operation *operation);
 };
 
-extern const struct operation_kind cudnn_convolution, cudnn_dense, cudnn_max_pool, cudnn_norm;
+extern const struct operation_kind cudnn_convolution, cudnn_dense, cudnn_dense_few, cudnn_max_pool, cudnn_norm;
+/* In a pair the norm's functions do what both share. */
+extern const struct operation_kind cudnn_norm_behind_pool, cudnn_pool_before_norm, cudnn_norm_before_pool, cudnn_pool_behind_norm;
+
+/* fuse.c: which kinds they are, and who works for whom. After everything else of them is known. */
+void fuse(struct operation *operations, int count);
 
 /* mask_bias and the sum of its parts, of `rows` rows of dy: what a bias of a convolution or a dense layer needs. */
 enum { BIAS_PARTS_MAX = 256 };
 int bias_parts(size_t rows);
 /* dy = 0 where y = 0 (with ReLU), in place or into `masked`; sums (parts, channels). */
 int bias_mask(const struct operation *o, size_t rows, void *masked, bool masked_half, float *sums, struct error *why);
+
+/* layer_pool.c */
+struct window pool_window(const struct net_layer *layer);
+/* layer_norm.c: how many neighbours in a row of the output a norm and the pool behind it take at a time; 0: they cannot. */
+int norm_pool_columns(const struct net_layer *pool);
 
 #endif

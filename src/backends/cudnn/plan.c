@@ -40,11 +40,16 @@ static struct operation *operation_of(const struct stage *stage)
     return &s->operations[stage->first];
 }
 
-static int stage_prepare(struct stage *stage, const float *parameters, struct error *why)
+/* The first stage's, for all of them. */
+static int prepare(struct stage *stage, const float *parameters, struct error *why)
 {
-    struct operation *o = operation_of(stage);
-    o->parameters = parameters;
-    return o->kind->prepare ? o->kind->prepare(o, why) : 0;
+    const struct plan *plan = stage->state;
+    struct plan_state *s = plan->state;
+    bool ready = s->copies_ready;
+    s->copies_ready = false;
+    for (int i = 0; i < s->net->layer_count; i++)
+        s->operations[i].parameters = parameters;
+    return ready ? 0 : update_copies(plan, parameters, why);
 }
 
 static int stage_forward(struct stage *stage, struct error *why)
@@ -59,8 +64,9 @@ static int stage_forward(struct stage *stage, struct error *why)
         kernel_convert_rows(&s->library, plan->input, s->net->input.channels, false, s->images, o->x_channels, true,
                             input_rows(plan), why))
         return -1;
-    if (o->kind->forward(o, why))
-        return -1;
+    for (int i = stage->first; i <= stage->last; i++, o++)
+        if (o->kind->forward && o->kind->forward(o, why))
+            return -1;
     if (stage->last < s->net->layer_count - 1 || !s->logits)
         return 0;
     return kernel_convert_rows(&s->library, s->logits, 1, true, plan->output, 1, false, output_values(plan), why);
@@ -75,8 +81,9 @@ static int stage_backward(struct stage *stage, float *gradients, struct error *w
         kernel_convert_rows(&s->library, plan->output_gradient, 1, false, s->logit_gradients, 1, true, output_values(plan),
                             why))
         return -1;
-    if (o->kind->backward(o, gradients, why))
-        return -1;
+    for (int i = stage->last; i >= stage->first; i--)
+        if (s->operations[i].kind->backward && s->operations[i].kind->backward(&s->operations[i], gradients, why))
+            return -1;
     if (stage->first > 0 || !s->image_gradients)
         return 0;
     return kernel_convert_rows(&s->library, s->image_gradients, o->x_channels, true, plan->input_gradient,
@@ -86,8 +93,9 @@ static int stage_backward(struct stage *stage, float *gradients, struct error *w
 static void stage_free(struct stage *stage)
 {
     struct operation *o = operation_of(stage);
-    if (o->kind && o->kind->free)
-        o->kind->free(o);
+    for (int i = stage->first; i <= stage->last; i++, o++)
+        if (o->kind->free)
+            o->kind->free(o);
 }
 
 /* ---- memory ---- */
@@ -161,6 +169,8 @@ static int allocate_between(struct plan *plan, const struct plan_request *reques
     bool half = request->precision == PRECISION_BF16;
     for (int i = 0; i + 1 < request->net->layer_count; i++) {
         const struct net_layer *l = &request->net->layers[i];
+        if (s->operations[i].kind == &cudnn_norm_before_pool)
+            continue; /* its output is not kept */
         if (!(s->activations[i] = batch_new(plan, shape_size(l->out), half, l->layer.name, why)) ||
             (request->training && !(s->gradients[i] = batch_new(plan, shape_size(l->out), half, l->layer.name, why))))
             return -1;
@@ -172,13 +182,12 @@ static int allocate_between(struct plan *plan, const struct plan_request *reques
 
 /* ---- the plan ---- */
 
-static int make_stage(struct plan *plan, const struct plan_request *request, int i, struct error *why)
+static void make_operation(struct plan *plan, const struct plan_request *request, int i)
 {
     const struct net_layer *l = &request->net->layers[i];
     struct plan_state *s = plan->state;
     bool first = i == 0, last = i == request->net->layer_count - 1, half = request->precision == PRECISION_BF16;
-    struct operation *o = &s->operations[i];
-    *o = (struct operation){
+    s->operations[i] = (struct operation){
         .kind = kinds[l->layer.kind],
         .layer = l,
         .library = &s->library,
@@ -186,23 +195,63 @@ static int make_stage(struct plan *plan, const struct plan_request *request, int
         .x_channels = first ? images_channels(request) : l->in.channels,
         .x_half = half,
         .y_half = half && !(last && l->layer.kind == LAYER_DENSE),
-        .x = !first ? s->activations[i - 1] : s->images ? s->images : plan->input,
-        .y = !last ? s->activations[i] : s->logits ? s->logits : plan->output,
-        .dx = !first ? s->gradients[i - 1] : s->image_gradients ? s->image_gradients : plan->input_gradient,
-        .dy = !last ? s->gradients[i] : s->logit_gradients ? s->logit_gradients : plan->output_gradient,
+        .slice = {.weights = (uint32_t)l->weights, .biases = (uint32_t)l->biases,
+                  .end = (uint32_t)(l->biases + l->bias_count), .decay = l->layer.decay},
     };
+}
+
+/* Where its ends lie. */
+static void place_operation(struct plan *plan, int i)
+{
+    struct plan_state *s = plan->state;
+    struct operation *o = &s->operations[i];
+    bool first = i == 0, last = i == s->net->layer_count - 1;
+    o->x = !first ? s->activations[i - 1] : s->images ? s->images : plan->input;
+    o->y = !last ? s->activations[i] : s->logits ? s->logits : plan->output;
+    o->dx = !first ? s->gradients[i - 1] : s->image_gradients ? s->image_gradients : plan->input_gradient;
+    o->dy = !last ? s->gradients[i] : s->logit_gradients ? s->logit_gradients : plan->output_gradient;
+}
+
+static void make_operations(struct plan *plan, const struct plan_request *request)
+{
+    struct plan_state *s = plan->state;
+    for (int i = 0; i < request->net->layer_count; i++)
+        make_operation(plan, request, i);
+    fuse(s->operations, request->net->layer_count);
+}
+
+/* Of the operation and the one that shares its stage. */
+static struct stage *stage_add(struct plan *plan, bool training, int first)
+{
+    struct plan_state *s = plan->state;
+    const struct operation *o = &s->operations[first];
     struct stage *stage = &plan->stages[plan->stage_count++];
     *stage = (struct stage){
-        .first = i,
-        .last = i,
-        .prepare = stage_prepare,
+        .first = first,
+        .last = o->partner ? first + 1 : first,
+        .prepare = first == 0 ? prepare : NULL,
         .forward = stage_forward,
-        .backward = request->training ? stage_backward : NULL,
+        .backward = training ? stage_backward : NULL,
         .free = stage_free,
         .state = plan,
     };
-    snprintf(stage->name, sizeof stage->name, "%s", l->layer.name);
-    return o->kind->init ? o->kind->init(o, why) : 0;
+    snprintf(stage->name, sizeof stage->name, "%s%s%s", o->layer->layer.name, o->partner ? "+" : "",
+             o->partner ? o->partner->layer->layer.name : "");
+    return stage;
+}
+
+static int make_stages(struct plan *plan, const struct plan_request *request, struct error *why)
+{
+    struct plan_state *s = plan->state;
+    int count = request->net->layer_count;
+    for (int i = 0; i < count;)
+        i = stage_add(plan, request->training, i)->last + 1;
+    for (int i = 0; i < count; i++)
+        place_operation(plan, i);
+    for (struct operation *o = s->operations; o < s->operations + count; o++)
+        if (o->kind->init && o->kind->init(o, why))
+            return -1;
+    return 0;
 }
 
 /* What depends on the workspace. */
@@ -213,8 +262,8 @@ static int choose(struct plan *plan, struct error *why)
         return -1;
     for (int i = 0; i < plan->stage_count; i++) {
         struct stage *stage = &plan->stages[i];
-        const struct operation_kind *kind = s->operations[i].kind;
-        if (kind->choose && kind->choose(&s->operations[i], stage->about, sizeof stage->about, why))
+        struct operation *o = operation_of(stage); /* those that choose are alone in their stage */
+        if (o->kind->choose && o->kind->choose(o, stage->about, sizeof stage->about, why))
             return error_in(why, "layer %s", stage->name);
     }
     return 0;
@@ -226,14 +275,10 @@ static int make_plan(struct plan *plan, const struct plan_request *request, stru
     if (!s)
         return -1;
     s->net = request->net;
+    make_operations(plan, request);
     if (check_memory(request, why) || library_open(&s->library, request, why) ||
         plan_allocate_ends(plan, request, cudnn_allocate, why) || allocate_half_ends(plan, request, why) ||
-        allocate_between(plan, request, why))
-        return -1;
-    for (int i = 0; i < request->net->layer_count; i++)
-        if (make_stage(plan, request, i, why))
-            return -1;
-    if (choose(plan, why))
+        allocate_between(plan, request, why) || make_stages(plan, request, why) || choose(plan, why))
         return -1;
     return request->training ? steps_init(plan, why) || exchange_init(plan, why) : 0;
 }

@@ -17,10 +17,8 @@ struct steps {
     size_t told_bytes, record; /* of a pass; of an image */
     cudaEvent_t taken[PASSES_AHEAD]; /* the place may be written again */
     uint64_t begun;            /* passes */
-    struct decay_segment segments[DECAY_SEGMENTS_MAX];
-    int segment_count;
-    double *penalties;         /* (blocks of the update) */
     struct step_record *ring;  /* (DEVICE_AHEAD) */
+    struct step_record *results; /* the same, on the host */
 };
 
 struct plan_state {
@@ -31,6 +29,7 @@ struct plan_state {
     /* The ends in bfloat16 (and with padded channels), where the operations want them so; else NULL. */
     void *images, *image_gradients, *logits, *logit_gradients;
     bool images_ready; /* distort wrote them: plan->input is not looked at */
+    bool copies_ready; /* the update made the parameters' copies: the next prepare need not */
     int32_t *labels;   /* (batch) */
     float *tail;       /* of a loss that is asked for by itself */
     struct steps steps;
@@ -52,7 +51,12 @@ void cudnn_plan_free(struct plan *plan);
 int cudnn_loss(struct plan *plan, const int32_t *labels, int count, struct loss_sums *sums, struct error *why);
 int cudnn_step_loss(struct plan *plan, float *tail, struct error *why);
 
-/* update.c: struct backend's. */
+/* update.c: all layers' slices into `update`; the blocks of an update of so many parameters; the copies that operations want of
+ * parameters from elsewhere; the sum of a record's penalties. And struct backend's. */
+void update_slices(struct update_arguments *update, const struct plan *plan);
+size_t update_blocks(size_t count);
+int update_copies(const struct plan *plan, const float *parameters, struct error *why);
+double record_penalty(const struct step_record *record);
 int cudnn_sgd(float *parameters, const float *gradients, size_t count, float rate, float scale, float decay,
               double *penalty, struct error *why);
 int cudnn_ema(float *shadows, const float *parameters, size_t count, float decay, struct error *why);

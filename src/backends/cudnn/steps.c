@@ -1,5 +1,6 @@
 /* Whole training steps: the images, what the device is told of a pass, the update, and what comes back. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "parallel.h"
@@ -17,26 +18,13 @@ static cudaStream_t stream_of(const struct plan *plan)
     return state_of(plan)->library.stream;
 }
 
-static void find_segments(struct steps *t, const struct net *net)
-{
-    for (int i = 0; i < net->layer_count; i++) {
-        const struct net_layer *l = &net->layers[i];
-        if (l->layer.decay > 0 && l->weight_count > 0)
-            t->segments[t->segment_count++] =
-                (struct decay_segment){l->weights, l->weights + l->weight_count, l->layer.decay};
-    }
-}
-
 int steps_init(struct plan *plan, struct error *why)
 {
-    struct plan_state *s = plan->state;
-    struct steps *t = &s->steps;
-    size_t blocks = kernel_blocks(KERNEL_update, s->net->parameters);
-    find_segments(t, s->net);
+    struct steps *t = steps_of(plan);
     t->told_bytes = sizeof(struct pass_control) + (size_t)plan->batch * sizeof(uint32_t);
     if (!(t->told = device_new(t->told_bytes, "what a pass is about", why)) ||
-        !(t->penalties = device_new(blocks * sizeof *t->penalties, "the penalties", why)) ||
         !(t->ring = device_new(DEVICE_AHEAD * sizeof *t->ring, "the steps' results", why)) ||
+        !(t->results = memory_new(DEVICE_AHEAD, sizeof *t->results, "the steps' results", why)) ||
         CUDA(cudaHostAlloc((void **)&t->staged, PASSES_AHEAD * t->told_bytes, cudaHostAllocDefault), why))
         return -1;
     for (int i = 0; i < PASSES_AHEAD; i++)
@@ -48,9 +36,10 @@ int steps_init(struct plan *plan, struct error *why)
 void steps_free(struct plan *plan)
 {
     struct steps *t = steps_of(plan);
-    void *const device[] = {t->images, t->labels, t->told, t->penalties, t->ring};
+    void *const device[] = {t->images, t->labels, t->told, t->ring};
     for (size_t i = 0; i < sizeof device / sizeof *device; i++)
         device_free(device[i]);
+    free(t->results);
     if (t->staged)
         cudaFreeHost(t->staged);
     for (int i = 0; i < PASSES_AHEAD; i++)
@@ -178,41 +167,36 @@ int cudnn_distort(struct plan *plan, struct error *why)
 int cudnn_update(struct plan *plan, float *parameters, const float *gradients, float *shadows, struct error *why)
 {
     struct plan_state *s = plan->state;
-    struct steps *t = &s->steps;
-    size_t count = s->net->parameters, blocks = kernel_blocks(KERNEL_update, count);
-    const struct pass_control *control = (const struct pass_control *)t->told;
+    size_t count = s->net->parameters;
     struct update_arguments update = {
-        .parameters = parameters, .gradients = gradients, .shadows = shadows, .tail = gradients + count, .control = control,
-        .penalties = t->penalties, .count = count, .segment_count = t->segment_count,
+        .parameters = parameters, .gradients = gradients, .shadows = shadows, .tail = gradients + count,
+        .control = (const struct pass_control *)s->steps.told, .ring = s->steps.ring, .ring_length = DEVICE_AHEAD,
+        .count = count,
     };
-    memcpy(update.segments, t->segments, sizeof update.segments);
-    struct update_end_arguments end = {
-        .tail = gradients + count, .penalties = t->penalties, .control = control, .ring = t->ring, .parts = (int)blocks,
-        .ring_length = DEVICE_AHEAD,
-    };
-    return kernel_launch(&s->library, KERNEL_update, blocks, &update, why) ||
-           kernel_launch(&s->library, KERNEL_update_end, 1, &end, why) ? -1 : 0;
+    update_slices(&update, plan);
+    s->copies_ready = true;
+    return kernel_launch(&s->library, KERNEL_update, update_blocks(count), &update, why);
 }
 
 int cudnn_results(struct plan *plan, uint64_t last, int count, struct device_result *results, struct error *why)
 {
-    struct step_record ring[DEVICE_AHEAD];
+    const struct steps *t = steps_of(plan);
     if (count < 0 || count > DEVICE_AHEAD || (uint64_t)count > last)
         return error_set(why, "the results of %d steps up to step %llu: %d are kept", count, (unsigned long long)last,
                          DEVICE_AHEAD);
     if (CUDA(cudaStreamSynchronize(stream_of(plan)), why))
         return -1;
-    if (count > 0 && CUDA(cudaMemcpy(ring, steps_of(plan)->ring, sizeof ring, cudaMemcpyDeviceToHost), why))
+    if (count > 0 && CUDA(cudaMemcpy(t->results, t->ring, DEVICE_AHEAD * sizeof *t->ring, cudaMemcpyDeviceToHost), why))
         return -1;
     for (int i = 0; i < count; i++) {
         uint64_t step = last - (uint64_t)(count - 1 - i);
-        const struct step_record *record = &ring[step % DEVICE_AHEAD];
+        const struct step_record *record = &t->results[step % DEVICE_AHEAD];
         if (record->step != step)
             return error_set(why, "the device tells of step %llu where step %llu was expected",
                              (unsigned long long)record->step, (unsigned long long)step);
         results[i] = (struct device_result){.step = step, .loss = record->loss, .correct = record->correct,
                                             .count = record->count, .fault = record->fault, .stop = record->stop,
-                                            .penalty = record->penalty};
+                                            .penalty = record_penalty(record)};
     }
     return 0;
 }

@@ -1,39 +1,63 @@
-/* The update of plain arrays: for tests, and for whoever does not train in whole steps (those are in steps.c). */
-#include <stdlib.h>
-
+/* The update kernel: what whole steps (steps.c) want of it, the copies of the parameters, and plain arrays for tests and for
+ * whoever does not train in whole steps. */
 #include "plan.h"
 
 static const struct library legacy; /* its stream is CUDA's own */
 
+size_t update_blocks(size_t count)
+{
+    size_t blocks = kernel_blocks(KERNEL_update, count);
+    return blocks < PENALTIES_MAX ? blocks : PENALTIES_MAX;
+}
+
+double record_penalty(const struct step_record *record)
+{
+    double sum = 0;
+    for (uint32_t i = 0; i < record->parts && i < PENALTIES_MAX; i++)
+        sum += record->penalties[i];
+    return sum;
+}
+
+void update_slices(struct update_arguments *update, const struct plan *plan)
+{
+    const struct plan_state *s = plan->state;
+    for (int i = 0; i < s->net->layer_count; i++)
+        if (s->net->layers[i].weight_count > 0)
+            update->slices[update->slice_count++] = s->operations[i].slice;
+}
+
+int update_copies(const struct plan *plan, const float *parameters, struct error *why)
+{
+    const struct plan_state *s = plan->state;
+    struct update_arguments update = {
+        .parameters = (float *)(uintptr_t)parameters, /* without gradients they stay */
+        .count = s->net->parameters,
+    };
+    update_slices(&update, plan);
+    return kernel_launch(&s->library, KERNEL_update, update_blocks(update.count), &update, why);
+}
+
 static int launch_update(const struct update_arguments *arguments, struct error *why)
 {
     return CUDA(cudaDeviceSynchronize(), why) ||
-           kernel_launch(&legacy, KERNEL_update, kernel_blocks(KERNEL_update, arguments->count), arguments, why) ||
+           kernel_launch(&legacy, KERNEL_update, update_blocks(arguments->count), arguments, why) ||
            CUDA(cudaDeviceSynchronize(), why) ? -1 : 0;
-}
-
-static int sum_penalties(const double *penalties, size_t blocks, double *penalty, struct error *why)
-{
-    double *host = memory_new(blocks, sizeof *host, "the penalties", why);
-    int status = host ? CUDA(cudaMemcpy(host, penalties, blocks * sizeof *host, cudaMemcpyDeviceToHost), why) : -1;
-    *penalty = 0;
-    for (size_t i = 0; !status && i < blocks; i++)
-        *penalty += host[i];
-    free(host);
-    return status;
 }
 
 int cudnn_sgd(float *parameters, const float *gradients, size_t count, float rate, float scale, float decay,
               double *penalty, struct error *why)
 {
-    size_t blocks = kernel_blocks(KERNEL_update, count);
-    double *penalties = device_new(blocks * sizeof *penalties, "the penalties", why);
+    struct step_record host, *record = device_new(sizeof *record, "the penalty", why);
+    uint32_t end = (uint32_t)count;
     struct update_arguments arguments = {
-        .parameters = parameters, .gradients = gradients, .rate = rate, .scale = scale, .penalties = penalties,
-        .count = count, .segment_count = 1, .segments = {{0, count, decay}},
+        .parameters = parameters, .gradients = gradients, .rate = rate, .scale = scale, .ring = record, .ring_length = 1,
+        .count = count, .slice_count = 1, .slices = {{.biases = end, .end = end, .decay = decay}},
     };
-    int status = !penalties || launch_update(&arguments, why) || sum_penalties(penalties, blocks, penalty, why) ? -1 : 0;
-    device_free(penalties);
+    int status = !record || launch_update(&arguments, why) ||
+                 CUDA(cudaMemcpy(&host, record, sizeof host, cudaMemcpyDeviceToHost), why) ? -1 : 0;
+    if (!status)
+        *penalty = record_penalty(&host);
+    device_free(record);
     return status;
 }
 

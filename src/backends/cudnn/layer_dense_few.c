@@ -1,0 +1,32 @@
+/* Dense layers of few outputs by kernels of our own, on the parameters as they are. They do what is left to do of a dense layer
+ * before them: its bias and ReLU. */
+#include "operations.h"
+
+static int few_forward(struct operation *o, struct error *why)
+{
+    const struct net_layer *l = o->layer;
+    const struct operation *before = o->before;
+    struct few_forward_arguments arguments = {
+        .x = o->x, .y = o->y, .weights = o->parameters + l->weights, .batch = (size_t)o->batch, .in = (int)shape_size(l->in),
+        .outs = (int)l->bias_count, .x_half = o->x_half, .y_half = o->y_half,
+    };
+    if (before)
+        arguments.bias = o->parameters + before->layer->biases, arguments.relu = before->layer->layer.relu;
+    return kernel_launch(o->library, KERNEL_few_forward, arguments.batch, &arguments, why);
+}
+
+static int few_backward(struct operation *o, float *gradients, struct error *why)
+{
+    const struct net_layer *l = o->layer;
+    const struct operation *before = o->before;
+    struct few_backward_arguments arguments = {
+        .x = o->x, .dy = o->dy, .dx = o->dx, .weights = o->parameters + l->weights, .dweights = gradients + l->weights,
+        .batch = (size_t)o->batch, .in = (int)shape_size(l->in), .outs = (int)l->bias_count, .x_half = o->x_half,
+        .y_half = o->y_half,
+    };
+    if (before)
+        arguments.dbias = gradients + before->layer->biases, arguments.masks = before->layer->layer.relu;
+    return kernel_launch(o->library, KERNEL_few_backward, shape_size(l->in) / FEW_ROWS + 1, &arguments, why);
+}
+
+const struct operation_kind cudnn_dense_few = {.forward = few_forward, .backward = few_backward};
