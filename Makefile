@@ -109,7 +109,7 @@ MODULE_SOURCES := $(filter-out %/nccl$(if $(nccl_libs),_none).c,$(wildcard src/b
 MODULE_OBJECTS := $(MODULE_SOURCES:src/%.c=$(BUILD)/module/%.o) $(BUILD)/module/kernels.o
 UNIT_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c tests/backends/test_*.c tests/mpi/test_*.c))
 
-.PHONY: all lib deps deps-test run bench test soak unit tests-built sanitized-asan sanitized-tsan info clean install help FORCE
+.PHONY: all lib deps deps-test run bench gpu-check test soak unit tests-built sanitized-asan sanitized-tsan info clean install help FORCE
 .DELETE_ON_ERROR:
 
 all: $(PROGRAM) $(MODULE) ## build ./cifar10_mpi (the default)
@@ -165,10 +165,11 @@ tests-built: $(UNIT_TESTS) $(MODULE)
 # The referee: CUDA's libraries on the CPU, for the tests of the module.
 ifneq ($(and $(MODULE),$(wildcard tests/fakecuda/fake.mk)),)
 include tests/fakecuda/fake.mk
-tests-built: fakecuda $(FAKE_TESTS) $(KERNEL_TESTS) $(BUILD)/tests/gpu/plans
+GPU_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/gpu/*.c))
+tests-built: fakecuda $(FAKE_TESTS) $(KERNEL_TESTS) $(GPU_TESTS)
 
-# What the real cuDNN plans for devices that are not there.
-$(BUILD)/tests/gpu/plans: tests/gpu/plans.c $(MODULE_OBJECTS) $(LIBRARY)
+# What the real cuDNN plans for devices that are not there, and tells of one that is.
+$(GPU_TESTS): $(BUILD)/tests/gpu/%: tests/gpu/%.c $(MODULE_OBJECTS) $(LIBRARY)
 	@mkdir -p $(@D)
 	$(call say,build $@)$(CC) $(CFLAGS_ALL) $(cudnn_flags) -Isrc -Wno-strict-prototypes -MMD -MP $(LDFLAGS_ALL) $(cudnn_folders:%/=-Wl,-rpath,%) \
 	  $(cudnn_folders:%/=-Wl,-rpath-link,%) -o $@ $< $(MODULE_OBJECTS) $(LIBRARY) $(cudnn_libs) $(nccl_libs) $(LIBS)
@@ -193,6 +194,9 @@ run: ## set up, build, train on 2 ranks for some minutes, evaluate, show where t
 
 bench: all ## compare training rates (scripts/bench.sh tells how), and show where the time of a step goes
 	@scripts/bench.sh
+
+gpu-check: ## check on a GPU what only a GPU can prove (scripts/gpu-check.sh --help)
+	@scripts/gpu-check.sh
 
 test: ## set up what the tests need, build and run them all, sanitizers included
 	@scripts/deps.sh build test || true

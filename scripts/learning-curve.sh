@@ -44,4 +44,5 @@ for mark in "${marks[@]}"; do
     fi
     before=$mark
 done
+command -v gnuplot > /dev/null || { echo "no gnuplot: no picture" >&2; exit 0; }
 gnuplot -e "curve='$curve'; reference='$reference'; output='$run/curve.png'" scripts/learning-curve/curve.gp

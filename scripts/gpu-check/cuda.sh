@@ -1,0 +1,23 @@
+# scripts/gpu-check/cuda.sh: names to make (CUDA_INC, CUDNN_LIB, ...) where CUDA's files are: in CUDA_HOME, or in the packages
+# that pip installs. What is set already stays, and so does what is found nowhere. Source it.
+pip_folders() { python3 -c 'import nvidia; print(*nvidia.__path__, sep="\n")' 2> /dev/null; }
+
+offer() { # VARIABLE FILE FOLDER...: the first folder that has the file, whose name may be a pattern
+    local name=$1 file=$2 folder
+    shift 2
+    [ -z "${!name:-}" ] || return 0
+    for folder; do
+        if compgen -G "$folder/$file" > /dev/null; then export "$name=$folder"; return; fi
+    done
+}
+
+cuda_home=${CUDA_HOME:-/usr/local/cuda}
+nvcc_version() { "${NVCC:-$(command -v nvcc || echo "$cuda_home/bin/nvcc")}" --version 2> /dev/null | sed -n 's/.*release \([0-9.]*\).*/CUDA \1/p'; }
+mapfile -t pip < <(pip_folders)
+offer CUDA_INC cublas_v2.h "$cuda_home/include" "${pip[@]/%//cu13/include}"
+offer CUDA_LIB 'libcudart.so*' "$cuda_home/lib64" "$cuda_home/lib" "${pip[@]/%//cu13/lib}"
+offer CUBLAS_LIB 'libcublas.so*' "$cuda_home/lib64" "$cuda_home/lib" "${pip[@]/%//cu13/lib}"
+offer CUDNN_INC cudnn.h "$cuda_home/include" "${pip[@]/%//cudnn/include}"
+offer CUDNN_LIB 'libcudnn.so*' "$cuda_home/lib64" "$cuda_home/lib" "${pip[@]/%//cudnn/lib}"
+offer NCCL_INC nccl.h "$cuda_home/include" "${pip[@]/%//nccl/include}"
+offer NCCL_LIB 'libnccl.so*' "$cuda_home/lib64" "$cuda_home/lib" "${pip[@]/%//nccl/lib}"

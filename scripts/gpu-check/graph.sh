@@ -1,0 +1,11 @@
+#!/bin/bash
+# A step that is replayed as a graph and one that is launched piece by piece come to the same bits
+# time limit: 240 s
+. scripts/gpu-check/lib.sh
+find_data
+steps="--deterministic --batch-size $(size 128 8) --max-steps $(size 50 6)"
+both() { # PRECISION
+    train 1 graph --precision "$1" $steps && train 1 pieces --precision "$1" $steps --no-graph && same_bits graph pieces
+}
+for precision in fp32 tf32 bf16; do verify "$precision" both $precision; done
+finish

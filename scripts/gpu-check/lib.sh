@@ -1,0 +1,65 @@
+# scripts/gpu-check/lib.sh: what the parts of gpu-check.sh share. gpu-check.sh starts each in the repository's root, as PART,
+# with the report's folder OUT, and DRY=1 where the referee stands for the GPU. A part prints what it does; source this first.
+#
+#   tell LINE...                   adds lines to its part of the report
+#   verify NAME COMMAND...         a row of the report: ok if the command succeeds; the part fails if it does not, and goes on
+#   skip REASON                    ends the part
+#   finish                         ends it as the rows say: the last command of a part
+#   run COMMAND...                 prints the command, then runs it
+#   size GPU REFEREE               prints the first, or, on the referee, the second
+#   find_data                      sets $data, packed
+#   train RANKS DIRECTORY OPTIONS...    trains on the device in $work/DIRECTORY, afresh
+#   same_bits DIRECTORY DIRECTORY  succeeds where the last checkpoints of two runs hold the same bits
+#   agree DIRECTORY DIRECTORY BAND prints the largest relative difference of cross-entropies at log lines; fails beyond the band
+#   $work                          a folder of the part's own, removed when it ends
+set -uo pipefail
+work=$(mktemp -d "${TMPDIR:-/tmp}/gpu-check.XXXXXX") || exit 1
+trap 'rm -rf "$work"' EXIT
+report=$OUT/$PART.md failed=0 rows=0
+[ "$DRY" -eq 0 ] || export LD_LIBRARY_PATH=$PWD/build/fakecuda
+
+tell() { printf '%s\n' "$@" | tee -a "$report"; }
+skip() { echo "$1"; exit 77; }
+run() { echo "+ $*" >&2; "$@"; }
+size() { if [ "$DRY" -eq 0 ]; then echo "$1"; else echo "$2"; fi; }
+
+verify() {
+    local name=$1 began=$SECONDS
+    shift
+    [ $((rows++)) -gt 0 ] || tell "| check | result | seconds |" "|---|---|---:|" > /dev/null
+    if "$@"; then tell "| $name | ok | $((SECONDS - began)) |"
+    else tell "| $name | **failed** | $((SECONDS - began)) |"; failed=1; fi
+}
+
+finish() {
+    [ $failed -eq 0 ] || echo "$(grep -c '| \*\*failed\*\* |' "$report") checks failed"
+    exit $failed
+}
+
+find_data() {
+    data=$OUT/data.h5
+    if [ -n "${CIFAR10_DIR:-}" ]; then data=$OUT/cifar10.h5; run ./cifar10_mpi pack --from "$CIFAR10_DIR" "$data" || exit 1
+    elif [ -f data/cifar10.h5 ]; then data=data/cifar10.h5
+    elif [ ! -s "$data" ]; then run ./cifar10_mpi pack --from tests/data/cifar10-sample.tar.xz "$data" || exit 1; fi
+}
+
+train() {
+    local ranks=$1 directory=$2
+    shift 2
+    rm -rf "${work:?}/$directory"
+    run mpirun -np "$ranks" ./cifar10_mpi train --data "$data" --train-dir "$work/$directory" --tower cudnn "$@"
+}
+
+last_checkpoint() { ls "$work/$1"/checkpoint-*.h5 | tail -n 1; }
+same_bits() {
+    local one other
+    one=$(last_checkpoint "$1") && other=$(last_checkpoint "$2") &&
+        run h5diff "$one" "$other" /params && run h5diff "$one" "$other" /ema
+}
+
+agree() {
+    paste -d , "$work/$1/metrics.csv" "$work/$2/metrics.csv" | awk -F, -v band="$3" '
+        NR == 1 { for (i = NF / 2; i > 0; i--) if ($i == "cross_entropy") c = i; next }
+        { apart = ($(c + NF / 2) - $c) / $c; if (apart < 0) apart = -apart; if (!(apart <= worst)) worst = apart; n++ }
+        END { printf "%d losses, apart by %.2g at most, band %g\n", n, worst, band; exit !(n && worst <= band) }'
+}

@@ -1,0 +1,12 @@
+#!/bin/bash
+# One rank whose gradients go through NCCL, in and out of a graph, comes to the bits of one without
+# time limit: 180 s
+. scripts/gpu-check/lib.sh
+make --no-print-directory info 2> /dev/null | grep -q '^NCCL *built into' || skip "NCCL is not built in (NCCL_INC, NCCL_LIB)"
+find_data
+steps="--deterministic --batch-size $(size 128 8) --max-steps $(size 50 6)"
+verify "without NCCL" train 1 without $steps
+through() { train 1 nccl --allreduce nccl $steps "$@" && same_bits without nccl; }
+verify "NCCL in a graph" through
+verify "NCCL without a graph" through --no-graph
+finish

@@ -1,0 +1,11 @@
+#!/bin/bash
+# Two runs with --deterministic come to the same bits
+# time limit: 240 s
+. scripts/gpu-check/lib.sh
+find_data
+steps="--batch-size $(size 128 8) --max-steps $(size 200 6)"
+twice() { train 1 one $steps "$@" && train 1 two $steps "$@" && same_bits one two; }
+for precision in fp32 tf32 bf16; do verify "$precision" twice --deterministic --precision $precision; done
+tell '' "Without \`--deterministic\`: $(twice > "$work/said" 2>&1 && echo "the same bits too" || echo "other bits, as may be")."
+cat "$work/said"
+finish
