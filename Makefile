@@ -165,10 +165,10 @@ tests-built: $(UNIT_TESTS) $(MODULE)
 # The referee: CUDA's libraries on the CPU, for the tests of the module.
 ifneq ($(and $(MODULE),$(wildcard tests/fakecuda/fake.mk)),)
 include tests/fakecuda/fake.mk
+# And what the real cuDNN says and plans for devices that are not there, and tells of one that is. LD_LIBRARY_PATH goes before its folder.
 GPU_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/gpu/*.c))
 tests-built: fakecuda $(FAKE_TESTS) $(KERNEL_TESTS) $(GPU_TESTS)
 
-# What the real cuDNN plans for devices that are not there, and tells of one that is.
 $(GPU_TESTS): $(BUILD)/tests/gpu/%: tests/gpu/%.c $(MODULE_OBJECTS) $(LIBRARY)
 	@mkdir -p $(@D)
 	$(call say,build $@)$(CC) $(CFLAGS_ALL) $(cudnn_flags) -Isrc -Wno-strict-prototypes -MMD -MP $(LDFLAGS_ALL) $(cudnn_folders:%/=-Wl,-rpath,%) \
@@ -236,4 +236,4 @@ clean: ## remove what make made
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' Makefile
 
--include $(wildcard $(OBJECTS:.o=.d) $(MODULE_OBJECTS:.o=.d) $(UNIT_TESTS:=.d) $(BUILD)/main.d)
+-include $(wildcard $(OBJECTS:.o=.d) $(MODULE_OBJECTS:.o=.d) $(UNIT_TESTS:=.d) $(GPU_TESTS:=.d) $(BUILD)/main.d)

@@ -153,12 +153,17 @@ static size_t element_size(cudnnBackendAttributeType_t type)
 }
 
 /* Descriptors and handles among the elements must be there. */
-static cudnnStatus_t check_elements(const struct rule *rule, int64_t count, const void *elements)
+static cudnnStatus_t check_elements(const struct kind *kind, const struct rule *rule, int64_t count, const void *elements)
 {
     void *const *objects = elements;
+    const struct answers *answers = kind->answers;
     for (int64_t i = 0; i < count; i++) {
-        if (rule->type == CUDNN_TYPE_BACKEND_DESCRIPTOR && !is_live(objects[i], "cudnnBackendSetAttribute"))
-            return refuse(CUDNN_STATUS_BAD_PARAM_NULL_POINTER, "attribute %d: a descriptor is NULL", (int)rule->name);
+        const struct descriptor *other = rule->type == CUDNN_TYPE_BACKEND_DESCRIPTOR ? objects[i] : NULL;
+        if (rule->type == CUDNN_TYPE_BACKEND_DESCRIPTOR && !is_live(other, "cudnnBackendSetAttribute") &&
+            answers->null != CUDNN_STATUS_SUCCESS)
+            return refuse(answers->null, "attribute %d: a descriptor is NULL", (int)rule->name);
+        if (other && answers->at_once && !other->finalized)
+            return refuse(answers->open, "attribute %d: a %s that is not finalised", (int)rule->name, other->kind->name);
         if (rule->type == CUDNN_TYPE_HANDLE && (!objects[i] || !fake_is_taken(handles, objects[i])))
             return refuse(CUDNN_STATUS_BAD_PARAM, "attribute %d: that is no handle", (int)rule->name);
     }
@@ -189,32 +194,38 @@ EXPORT cudnnStatus_t cudnnBackendSetAttribute(cudnnBackendDescriptor_t descripto
     if (d->finalized)
         return refuse(CUDNN_STATUS_BAD_PARAM, "the %s is finalised", d->kind->name);
     const struct value *value = value_find(d, name);
+    const struct answers *answers = d->kind->answers;
     if (!value)
-        return refuse(CUDNN_STATUS_BAD_PARAM, "a %s has no attribute %d that can be set", d->kind->name, (int)name);
+        return refuse(answers->unknown, "a %s has no attribute %d that can be set", d->kind->name, (int)name);
     const struct rule *rule = &d->kind->rules[value - d->values];
     if (type != rule->type)
-        return refuse(CUDNN_STATUS_BAD_PARAM_ATTRIBUTE_TYPE, "attribute %d of a %s has not type %d", (int)name, d->kind->name,
+        return refuse(answers->type, "attribute %d of a %s has not type %d", (int)name, d->kind->name,
                       (int)type);
     if (count < rule->least || count > rule->most || !elements)
-        return refuse(CUDNN_STATUS_BAD_PARAM, "attribute %d of a %s cannot have %lld elements%s", (int)name, d->kind->name,
+        return refuse(answers->count, "attribute %d of a %s cannot have %lld elements%s", (int)name, d->kind->name,
                       (long long)count, elements ? "" : " nowhere");
-    cudnnStatus_t status = check_elements(rule, count, elements);
+    cudnnStatus_t status = check_elements(d->kind, rule, count, elements);
     return status == CUDNN_STATUS_SUCCESS ? value_set(d, rule, count, elements) : status;
 }
 
-/* What it refers to must be finalised, and everything required there. */
+static bool is_missing(const struct rule *rule, const struct value *value)
+{
+    return value->count == 0 || (rule->type == CUDNN_TYPE_BACKEND_DESCRIPTOR && !*(void *const *)value->elements);
+}
+
+/* What it refers to must be finalised (where that is not seen later), and everything required there. */
 static cudnnStatus_t check_values(const struct descriptor *d)
 {
+    cudnnStatus_t open = d->kind->answers->open;
     for (int i = 0; i < VALUES_MAX; i++) {
         const struct rule *rule = &d->kind->rules[i];
         const struct value *value = &d->values[i];
-        if (rule->required && value->count == 0)
+        if (rule->required && is_missing(rule, value))
             return refuse(CUDNN_STATUS_BAD_PARAM, "a %s needs attribute %d", d->kind->name, (int)rule->name);
         for (int64_t j = 0; rule->type == CUDNN_TYPE_BACKEND_DESCRIPTOR && j < value->count; j++) {
             const struct descriptor *other = ((struct descriptor *const *)value->elements)[j];
-            if (is_live(other, "cudnnBackendFinalize") && !other->finalized)
-                return refuse(CUDNN_STATUS_BAD_PARAM_NOT_FINALIZED, "a %s refers to a %s that is not finalised",
-                              d->kind->name, other->kind->name);
+            if (is_live(other, "cudnnBackendFinalize") && !other->finalized && open != CUDNN_STATUS_SUCCESS)
+                return refuse(open, "a %s refers to a %s that is not finalised", d->kind->name, other->kind->name);
         }
     }
     return CUDNN_STATUS_SUCCESS;

@@ -44,16 +44,26 @@ struct rule {
     bool required;       /* before it is finalised */
 };
 
+/* What cuDNN 9.19 answers to the same mistakes differs between kinds of descriptors. */
+struct answers {
+    cudnnStatus_t unknown, type, count; /* an attribute that it has not, or not of that type, or not of so many elements */
+    cudnnStatus_t null;                 /* a descriptor among the elements is NULL; CUDNN_STATUS_SUCCESS: that is as if not set */
+    cudnnStatus_t open;                 /* one is not finalised when this one is; CUDNN_STATUS_SUCCESS: that is not looked at */
+    bool at_once;                       /* open: it is, when the attribute is set */
+};
+
 struct kind {
     cudnnBackendDescriptorType_t type;
     const char *name;
     struct rule rules[VALUES_MAX];
     cudnnStatus_t (*finalize)(struct descriptor *d); /* all that is required is there */
+    const struct answers *answers;
 };
 
 /* cudnn_rules.c */
 const struct kind *kind_find(cudnnBackendDescriptorType_t type);
 const struct value *value_find(const struct descriptor *d, cudnnBackendAttributeName_t name);
+bool is_operation(const struct descriptor *d);
 /* The one element of an attribute; `otherwise` where it is not set. */
 int64_t value_number(const struct descriptor *d, cudnnBackendAttributeName_t name, int64_t otherwise);
 int value_choice(const struct descriptor *d, cudnnBackendAttributeName_t name, int otherwise);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "cudnn.h"
+#include "fake.h"
 
 struct engine_kind {
     struct manner manner;
@@ -45,18 +46,23 @@ int64_t plan_workspace(const struct descriptor *plan)
 cudnnStatus_t heuristic_finalize(struct descriptor *d)
 {
     struct descriptor *graph = value_descriptor(d, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH);
+    const struct descriptor *device = value_descriptor(d, CUDNN_ATTR_ENGINEHEUR_DEVICEPROP);
     if (graph->kind->type != CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR)
-        return refuse(CUDNN_STATUS_BAD_PARAM, "a heuristic of a %s", graph->kind->name);
+        fake_misuse("a heuristic of a %s: cuDNN would crash", graph->kind->name);
+    if (!graph->finalized)
+        return refuse(CUDNN_STATUS_BAD_PARAM_NOT_FINALIZED, "a heuristic of a graph that is not finalised");
     d->graph = graph;
-    d->known = graph->known;
+    d->known = graph->known && value_find(d, CUDNN_ATTR_ENGINEHEUR_MODE)->count && (!device || device->finalized);
     return CUDNN_STATUS_SUCCESS;
 }
 
 cudnnStatus_t plan_finalize(struct descriptor *d)
 {
     struct descriptor *config = value_descriptor(d, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG);
+    if (!config)
+        return refuse(CUDNN_STATUS_BAD_PARAM_NOT_FINALIZED, "a plan of no engine configuration");
     if (config->kind->type != CUDNN_BACKEND_ENGINECFG_DESCRIPTOR)
-        return refuse(CUDNN_STATUS_BAD_PARAM, "a plan of a %s", config->kind->name);
+        fake_misuse("a plan of a %s: cuDNN would crash", config->kind->name);
     if (!value_find(d, CUDNN_ATTR_EXECUTION_PLAN_HANDLE)->count && !value_find(d, CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP)->count)
         return refuse(CUDNN_STATUS_BAD_PARAM, "a plan needs a handle, or the properties of a device");
     if (engines[config->engine].refuses)
@@ -154,8 +160,8 @@ cudnnStatus_t attribute_get(struct descriptor *d, cudnnBackendAttributeName_t na
     if (is_asked(d, CUDNN_BACKEND_ENGINE_DESCRIPTOR) && name == CUDNN_ATTR_ENGINE_NUMERICAL_NOTE &&
         type == CUDNN_TYPE_NUMERICAL_NOTE)
         return notes_get(d, room, count, elements);
-    if (is_asked(d, CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR) && name == CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE &&
-        type == CUDNN_TYPE_INT64)
-        return number_get(plan_workspace(d), room, count, elements);
+    if (is_asked(d, CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR) && name == CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE)
+        return type == CUDNN_TYPE_INT64 ? number_get(plan_workspace(d), room, count, elements) :
+               refuse(CUDNN_STATUS_BAD_PARAM_ATTRIBUTE_TYPE, "the workspace of a plan is of type INT64");
     return refuse(CUDNN_STATUS_NOT_SUPPORTED, "attribute %d of a %s cannot be asked for here", (int)name, d->kind->name);
 }

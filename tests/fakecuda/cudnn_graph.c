@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "fake.h"
+
 /* ---- tensors and windows ---- */
 
 static const int64_t *numbers(const struct descriptor *d, cudnnBackendAttributeName_t name)
@@ -15,16 +17,26 @@ static int64_t count_of(const struct descriptor *d, cudnnBackendAttributeName_t 
     return value_find(d, name)->count;
 }
 
+static int64_t element_bytes(const struct descriptor *tensor)
+{
+    switch (value_choice(tensor, CUDNN_ATTR_TENSOR_DATA_TYPE, CUDNN_DATA_FLOAT)) {
+    case CUDNN_DATA_HALF: case CUDNN_DATA_BFLOAT16: return 2;
+    case CUDNN_DATA_DOUBLE: case CUDNN_DATA_INT64: return 8;
+    case CUDNN_DATA_INT8: case CUDNN_DATA_UINT8: case CUDNN_DATA_BOOLEAN: return 1;
+    default: return 4;
+    }
+}
+
 cudnnStatus_t tensor_finalize(struct descriptor *d)
 {
     int64_t alignment = value_number(d, CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, 0);
     int64_t dims = count_of(d, CUDNN_ATTR_TENSOR_DIMENSIONS);
-    if (dims != count_of(d, CUDNN_ATTR_TENSOR_STRIDES))
-        return refuse(CUDNN_STATUS_BAD_PARAM, "a tensor of %lld dimensions and another number of strides", (long long)dims);
+    if (dims != count_of(d, CUDNN_ATTR_TENSOR_STRIDES) || dims > CUDNN_DIM_MAX)
+        return refuse(CUDNN_STATUS_BAD_PARAM, "a tensor of %lld dimensions, or another number of strides", (long long)dims);
     for (int64_t i = 0; i < dims; i++)
         if (numbers(d, CUDNN_ATTR_TENSOR_DIMENSIONS)[i] < 0 || numbers(d, CUDNN_ATTR_TENSOR_STRIDES)[i] < 0)
             return refuse(CUDNN_STATUS_BAD_PARAM, "dimension %lld of a tensor is negative", (long long)i);
-    if (alignment < 1 || (alignment & (alignment - 1)))
+    if (alignment < element_bytes(d) || (alignment & (alignment - 1)))
         return refuse(CUDNN_STATUS_BAD_PARAM, "an alignment of %lld bytes", (long long)alignment);
     return CUDNN_STATUS_SUCCESS;
 }
@@ -66,6 +78,23 @@ static int64_t padding(const struct descriptor *windows, cudnnBackendAttributeNa
     return count_of(windows, name) ? numbers(windows, name)[i] : 0;
 }
 
+static void want_tensor(const struct descriptor *d, const char *where)
+{
+    if (d && d->kind->type != CUDNN_BACKEND_TENSOR_DESCRIPTOR)
+        fake_misuse("a %s where %s wants a tensor: cuDNN would crash", d->kind->name, where);
+}
+
+/* Two elements in one place; a stride of 0 is asked for. */
+static bool overlaps(const struct descriptor *tensor)
+{
+    const int64_t *dims = numbers(tensor, CUDNN_ATTR_TENSOR_DIMENSIONS), *strides = numbers(tensor, CUDNN_ATTR_TENSOR_STRIDES);
+    for (int i = 0; i < 4; i++)
+        for (int j = 0; j < 4; j++)
+            if (i != j && dims[j] > 1 && strides[j] >= strides[i] && strides[i] > 0 && strides[j] < strides[i] * dims[i])
+                return true;
+    return false;
+}
+
 static bool is_tensor(const struct descriptor *d)
 {
     return d->kind->type == CUDNN_BACKEND_TENSOR_DESCRIPTOR && count_of(d, CUDNN_ATTR_TENSOR_DIMENSIONS) == 4;
@@ -88,15 +117,17 @@ cudnnStatus_t convolution_finalize(struct descriptor *d)
     if (windows->kind->type != CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR ||
         value_number(windows, CUDNN_ATTR_CONVOLUTION_SPATIAL_DIMS, 0) != 2)
         return refuse(CUDNN_STATUS_BAD_PARAM, "the windows of a convolution are a %s", windows->kind->name);
-    for (int rule = RULE_X; rule <= RULE_Y; rule++)
-        if (!is_tensor(part(d, rule)))
-            return refuse(CUDNN_STATUS_BAD_PARAM, "not a tensor of four dimensions, but a %s", part(d, rule)->kind->name);
+    for (int rule = RULE_X; rule <= RULE_Y; rule++) {
+        want_tensor(part(d, rule), "a convolution");
+        if (!is_tensor(part(d, rule)) || overlaps(part(d, rule)))
+            return refuse(CUDNN_STATUS_BAD_PARAM, "not a tensor of four dimensions, or its elements overlap");
+    }
     const int64_t *x = numbers(part(d, RULE_X), CUDNN_ATTR_TENSOR_DIMENSIONS);
     const int64_t *w = numbers(part(d, RULE_W), CUDNN_ATTR_TENSOR_DIMENSIONS);
     const int64_t *y = numbers(part(d, RULE_Y), CUDNN_ATTR_TENSOR_DIMENSIONS);
     if (x[0] != y[0] || x[1] != w[1] || y[1] != w[0] || y[2] != windows_along(windows, x, w, 0) ||
         y[3] != windows_along(windows, x, w, 1))
-        return refuse(CUDNN_STATUS_BAD_PARAM_SHAPE_MISMATCH, "x %lldx%lldx%lldx%lld, filter %lldx%lldx%lldx%lld and y "
+        return refuse(CUDNN_STATUS_BAD_PARAM, "x %lldx%lldx%lldx%lld, filter %lldx%lldx%lldx%lld and y "
                       "%lldx%lldx%lldx%lld do not fit", (long long)x[0], (long long)x[1], (long long)x[2], (long long)x[3],
                       (long long)w[0], (long long)w[1], (long long)w[2], (long long)w[3], (long long)y[0], (long long)y[1],
                       (long long)y[2], (long long)y[3]);
@@ -111,7 +142,11 @@ static cudnnPointwiseMode_t pointwise_mode(const struct descriptor *operation)
 
 cudnnStatus_t pointwise_finalize(struct descriptor *d)
 {
+    const cudnnBackendAttributeName_t tensors[] = {CUDNN_ATTR_OPERATION_POINTWISE_XDESC, CUDNN_ATTR_OPERATION_POINTWISE_BDESC,
+                                                   CUDNN_ATTR_OPERATION_POINTWISE_YDESC};
     bool second = pointwise_mode(d) != CUDNN_POINTWISE_RELU_FWD;
+    for (size_t i = 0; i < sizeof tensors / sizeof *tensors; i++)
+        want_tensor(value_descriptor(d, tensors[i]), "a pointwise operation");
     if (second && !value_descriptor(d, CUDNN_ATTR_OPERATION_POINTWISE_BDESC))
         return refuse(CUDNN_STATUS_BAD_PARAM, "a pointwise operation on two tensors needs the second");
     return CUDNN_STATUS_SUCCESS;
@@ -196,7 +231,9 @@ static bool pass_of(const struct descriptor *operation, enum pass *pass)
 static bool follows(const struct descriptor *operation, cudnnPointwiseMode_t mode, const struct descriptor *x,
                     const struct descriptor **y)
 {
+    const struct descriptor *how = value_descriptor(operation, CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR);
     if (operation->kind->type != CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR || pointwise_mode(operation) != mode ||
+        (how && how->kind->type != CUDNN_BACKEND_POINTWISE_DESCRIPTOR) ||
         value_descriptor(operation, CUDNN_ATTR_OPERATION_POINTWISE_XDESC) != x || !is_packed(x, CUDNN_DATA_FLOAT, true))
         return false;
     *y = value_descriptor(operation, CUDNN_ATTR_OPERATION_POINTWISE_YDESC);
@@ -253,9 +290,28 @@ static bool uids_differ(const struct convolution *c)
     return true;
 }
 
+/* An operation, all of its tensors finalised. */
+static bool is_whole(const struct descriptor *operation)
+{
+    if (!is_operation(operation))
+        fake_misuse("a %s where a graph wants an operation: cuDNN would crash", operation->kind->name);
+    for (int i = 0; i < VALUES_MAX; i++) {
+        const struct descriptor *other = operation->kind->rules[i].type == CUDNN_TYPE_BACKEND_DESCRIPTOR &&
+                                         operation->values[i].count ? part(operation, i) : NULL;
+        if (other && other->kind->type == CUDNN_BACKEND_TENSOR_DESCRIPTOR && !other->finalized)
+            return false;
+    }
+    return true;
+}
+
 cudnnStatus_t graph_finalize(struct descriptor *d)
 {
     const struct value *operations = value_find(d, CUDNN_ATTR_OPERATIONGRAPH_OPS);
+    struct descriptor *const *list = operations->elements;
+    for (int64_t i = 0; i < operations->count; i++)
+        if (!is_whole(list[i]) || (i > 0 && list[i] == list[i - 1]))
+            return refuse(CUDNN_STATUS_BAD_PARAM, "a graph has a %s twice, or one with a tensor that is not finalised",
+                          list[i]->kind->name);
     d->graph = d;
     d->known = recognise(&d->convolution, operations->elements, operations->count) && uids_differ(&d->convolution);
     return CUDNN_STATUS_SUCCESS;
