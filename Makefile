@@ -205,11 +205,11 @@ test: ## set up what the tests need, build and run them all, sanitizers included
 	@$(SELF) $(JOBS) BUILD=build/tsan SANITIZE=thread OPTIMISE='-O1 -g' sanitized-tsan
 	@tests/run
 
+soak: all tests-built ## the long tests, after make test: hours
+	@tests/run tests/soak/*.sh
+
 sanitized-asan: $(if $(MODULE),$(MODULE) fakecuda) $(filter $(BUILD)/tests/unit/% $(BUILD)/tests/backends/%,$(UNIT_TESTS))
 sanitized-tsan: $(filter $(THREADED:%=$(BUILD)/tests/%),$(UNIT_TESTS))
-
-soak: all tests-built ## run the long tests
-	@tests/run tests/soak/*.sh
 
 unit: all tests-built ## build and run the quick tests only
 	@tests/run $(filter build/tests/unit/% build/tests/backends/%,$(UNIT_TESTS))

@@ -3,6 +3,10 @@
 #
 #   referee_or_skip NAME        skips NAME, prints the plan and ends the script where the module or the referee was not built
 #   on_referee SEED COMMAND...  runs it there, with that order of whatever has no order of its own
+#   in_orders FROM TO PROGRAM   all of its tests of the cudnn tower, in the orders of those seeds, two seeds at a time
+#   train SEED RANKS DIRECTORY OPTION...   deterministic training on $data, below $tmp, with a log line every second step
+#   agree DIRECTORY DIRECTORY TOLERANCE    succeeds where the losses of all logged steps do, relative
+#   sanitized SEED PROGRAM      the same in one order, under the sanitizers: program, module and referee of build/asan
 
 fakes=$PWD/build/fakecuda
 referee_or_skip() {
@@ -16,4 +20,47 @@ on_referee() {
     local seed=$1
     shift
     env LD_LIBRARY_PATH="$fakes" CIFAR10_MODULES="$PWD" FAKECUDA_SEED="$seed" "$@"
+}
+
+one_order() { # SEED PROGRAM
+    local said=$tmp/order.$1
+    on_referee "$1" "$2" 'cudnn: *' > "$said" 2>&1 && grep -q '^ok' "$said" && return
+    echo "seed $1 of ${2##*/}:"
+    grep -A5 '^not ok\|fakecuda' "$said" || tail -n 20 "$said"
+    return 1
+}
+in_orders() {
+    local from failed=0 jobs=()
+    for from in "$1" $(($1 + 1)); do
+        for ((seed = from; seed <= $2; seed += 2)); do one_order $seed "$3" || exit 1; done &
+        jobs+=($!)
+    done
+    for job in "${jobs[@]}"; do wait "$job" || failed=1; done
+    return $failed
+}
+
+# Device memory has no address that a sanitizer knows, and the referee tells itself what is left.
+sanitized() {
+    local said=$tmp/sanitized.$1
+    env LD_LIBRARY_PATH="$PWD/build/asan/fakecuda" CIFAR10_MODULES="$PWD/build/asan" FAKECUDA_SEED="$1" \
+        ASAN_OPTIONS=detect_leaks=0:protect_shadow_gap=0 "build/asan/tests/backends/$2" 'cudnn: *' > "$said" 2>&1 &&
+        grep -q '^ok' "$said" && return
+    tail -n 30 "$said"
+    return 1
+}
+
+train() {
+    local seed=$1 ranks=$2 directory=$3
+    shift 3
+    on_referee "$seed" mpirun -np "$ranks" ./cifar10_mpi train --data "$data" --train-dir "$tmp/$directory" --tower cudnn --log-frequency 2 \
+        --deterministic "$@"
+}
+agree() {
+    /usr/bin/python3 - "$tmp/$1/metrics.csv" "$tmp/$2/metrics.csv" "$3" << 'END_OF_PYTHON'
+import csv, sys
+a, b = ([float(row["total_loss"]) for row in csv.DictReader(open(name))] for name in sys.argv[1:3])
+worst = max(abs(x - y) / abs(x) for x, y in zip(a, b))
+print(worst, a, b)
+sys.exit(len(a) != len(b) or not a or not worst <= float(sys.argv[3]))
+END_OF_PYTHON
 }

@@ -1,27 +1,12 @@
 #!/bin/bash
-# Training on the cudnn tower, by the referee: one trajectory on any ranks, graphs, exchanges, resuming, learning.
-# time limit: 600 s
+# Training on the cudnn tower, by the referee: one trajectory on any ranks, resuming, little memory, launches.
+# time limit: 300 s
 . tests/lib.sh
 . tests/referee.sh
 referee_or_skip "training on the cudnn tower"
 data=$(small_data) || { not_ok "a packed data set" "$data"; finish; exit; }
 export FAKECUDA_DEVICES=4
 
-train() { # SEED RANKS DIRECTORY OPTIONS...
-    local seed=$1 ranks=$2 directory=$3
-    shift 3
-    on_referee "$seed" mpirun -np "$ranks" ./cifar10_mpi train --data "$data" --train-dir "$tmp/$directory" --tower cudnn --log-frequency 2 \
-        --deterministic "$@"
-}
-agree() { # DIRECTORY DIRECTORY TOLERANCE: the losses of all logged steps, relative
-    /usr/bin/python3 - "$tmp/$1/metrics.csv" "$tmp/$2/metrics.csv" "$3" << 'END_OF_PYTHON'
-import csv, sys
-a, b = ([float(row["total_loss"]) for row in csv.DictReader(open(name))] for name in sys.argv[1:3])
-worst = max(abs(x - y) / abs(x) for x, y in zip(a, b))
-print(worst, a, b)
-sys.exit(len(a) != len(b) or not a or not worst <= float(sys.argv[3]))
-END_OF_PYTHON
-}
 says() { grep -E -- "$1" "$2" || { cat "$2"; return 1; }; }
 
 # One trajectory: 4 slices on 1, 2 and 4 ranks with a device each, and sharing one.
@@ -41,27 +26,11 @@ check "which is warned of" says 'warning +ranks share a GPU: .*MPS' "$tmp/shared
 FAKECUDA_DEVICES=1 refused "ranks that share a device unasked" "ranks 0 and 1 on .* both have GPU .*--share-devices" \
     train 1 2 unasked --batch-size 8 --max-steps 2
 
-# The ways gradients meet, and graphs or none: the same losses as the CPU's.
+# As the CPU's.
 check "6 steps of the openblas tower" mpirun -np 2 ./cifar10_mpi train --data "$data" --train-dir "$tmp/cpu" --tower openblas --batch-size 16 \
     --max-steps 6 --log-frequency 2
-for how in mpi nccl tree; do
-    for graph in "" --no-graph; do
-        name=$how${graph:+-eager}
-        check "by $how${graph:+, without a graph}" train $((++seed)) 2 "$name" --allreduce $how --batch-size 16 --max-steps 6 $graph
-        check "losses as the CPU's" agree cpu "$name" 1e-4
-    done
-    same "$how with and without a graph" $how $how-eager 6
-done
-direct() { # an MPI that reads a device's memory
-    on_referee $((++seed)) mpirun -np 2 -x LD_PRELOAD="$fakes/mpi_cuda.so" ./cifar10_mpi train --data "$data" --train-dir "$tmp/direct" --tower cudnn --log-frequency 2 \
-        --deterministic --allreduce mpi-cuda --batch-size 16 --max-steps 6
-}
-check "by mpi-cuda" direct
-check "losses as the CPU's" agree cpu direct 1e-4
-refused "mpi-cuda where MPI cannot" "--allreduce mpi-cuda: .* cannot read a GPU's memory" train 1 2 none --allreduce mpi-cuda --batch-size 8 --max-steps 2
 timed() { on_referee 3 ./cifar10_mpi bench --tower cudnn --batch-size 4 --bench-steps 2 | awk '/^#/ { next } { print } /^conv2 .*[0-9]/ { found = 1 } END { exit !found }'; }
 check "bench" timed
-check "auto with a device each" train 3 2 auto --batch-size 16 --max-steps 2
 engines() { # without --deterministic, two convolutions
     on_referee 4 ./cifar10_mpi train --data "$data" --train-dir "$tmp/chosen" --tower cudnn --batch-size 4 --max-steps 2 > "$tmp/chosen.log"
     grep -E 'conv[12]: forward engine [0-9]+.* ms, best of [0-9]+\); .*weights engine' "$tmp/chosen.log" | wc -l | grep -x 2
@@ -98,12 +67,4 @@ for precision in fp32 bf16; do
     check "25 launches and a copy a step" per_step $precision 260
     check "those that scripts/gpu_expect.py tells of" scripts/gpu_expect.py counted "$tmp/counts-$precision-4" "$tmp/counts-$precision-14" 10
 done
-
-# It learns.
-check "300 steps" train 11 1 learns --batch-size 16 --max-steps 300 --learning-rate 0.05
-falls() {
-    awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == "total_loss") c = i; next } NR == 2 { first = $c } { last = $c }
-        END { print first, last; exit !(last < first - 0.8) }' "$tmp/learns/metrics.csv"
-}
-check "and the loss falls" falls
 finish

@@ -1,0 +1,29 @@
+#!/bin/bash
+# The ways in which gradients meet on the cudnn tower, by the referee, with graphs or without: the same losses as the CPU's.
+. tests/lib.sh
+. tests/referee.sh
+referee_or_skip "how gradients of the cudnn tower meet"
+data=$(small_data) || { not_ok "a packed data set" "$data"; finish; exit; }
+export FAKECUDA_DEVICES=4
+seed=0
+
+# The ways gradients meet, and graphs or none: the same losses as the CPU's.
+check "6 steps of the openblas tower" mpirun -np 2 ./cifar10_mpi train --data "$data" --train-dir "$tmp/cpu" --tower openblas --batch-size 16 \
+    --max-steps 6 --log-frequency 2
+for how in mpi nccl tree; do
+    for graph in "" --no-graph; do
+        name=$how${graph:+-eager}
+        check "by $how${graph:+, without a graph}" train $((++seed)) 2 "$name" --allreduce $how --batch-size 16 --max-steps 6 $graph
+        check "losses as the CPU's" agree cpu "$name" 1e-4
+    done
+    same "$how with and without a graph" $how $how-eager 6
+done
+direct() { # an MPI that reads a device's memory
+    on_referee $((++seed)) mpirun -np 2 -x LD_PRELOAD="$fakes/mpi_cuda.so" ./cifar10_mpi train --data "$data" --train-dir "$tmp/direct" --tower cudnn --log-frequency 2 \
+        --deterministic --allreduce mpi-cuda --batch-size 16 --max-steps 6
+}
+check "by mpi-cuda" direct
+check "losses as the CPU's" agree cpu direct 1e-4
+refused "mpi-cuda where MPI cannot" "--allreduce mpi-cuda: .* cannot read a GPU's memory" train 1 2 none --allreduce mpi-cuda --batch-size 8 --max-steps 2
+check "auto with a device each" train 3 2 auto --batch-size 16 --max-steps 2
+finish

@@ -1,0 +1,16 @@
+#!/bin/bash
+# The backends' tests on the cudnn tower, by the referee, under the address and undefined-behaviour sanitizers, module and referee too.
+. tests/lib.sh
+. tests/referee.sh
+referee_or_skip "the cudnn tower under sanitizers"
+[ -f build/asan/cifar10_cudnn.so ] || { skip "the cudnn tower under sanitizers" "the module was not built with them"; finish; exit; }
+
+# Of all, the gradients take half of the time: they go beside the others.
+sanitized 1 test_gradients > "$tmp/gradients" 2>&1 &
+gradients=$!
+seed=1
+for test in reference reference_step properties convolutions convolution_ways convolution_pool guards; do
+    check "test_$test" sanitized $((++seed)) test_$test
+done
+if wait $gradients; then ok "test_gradients"; else not_ok "test_gradients" "$(cat "$tmp/gradients")"; fi
+finish
