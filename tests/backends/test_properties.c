@@ -315,6 +315,42 @@ static void test_update(void **state)
     b->memory_free(dp), b->memory_free(dg), b->memory_free(ds);
 }
 
+/* A device may still be at it. */
+static void test_giving_back(void **state)
+{
+    struct rig rig;
+    struct error why;
+    open_tutorial(&rig, *state, STEP_BATCH, true);
+    rig_step(&rig, step_labels, STEP_BATCH);
+    for (int i = 0; i < rig.plan.stage_count; i++)
+        must(rig.plan.stages[i].forward(&rig.plan.stages[i], &why), &why);
+    rig_close(&rig);
+}
+
+/* Also where other values lay before. */
+static void test_memory(void **state)
+{
+    const struct backend *b = ((const struct subject *)*state)->backend;
+    enum { COUNT = 5000 };
+    float values[COUNT];
+    struct error why;
+    for (int turn = 0; turn < 3; turn++) {
+        float *memory = b->memory_allocate(COUNT, "a test", &why);
+        assert_non_null(memory);
+        must(b->memory_download(values, memory, COUNT, &why), &why);
+        for (int i = 0; i < COUNT; i++) {
+            assert_true(values[i] == 0);
+            values[i] = (float)(i + turn);
+        }
+        must(b->memory_upload(memory, values, COUNT, &why), &why);
+        memset(values, 0, sizeof values);
+        must(b->memory_download(values, memory, COUNT, &why), &why);
+        for (int i = 0; i < COUNT; i++)
+            assert_true(values[i] == (float)(i + turn));
+        b->memory_free(memory);
+    }
+}
+
 /* ---- refusals ---- */
 
 static void test_refusals(void **state)
@@ -355,6 +391,8 @@ static const struct backend_test tests[] = {
     {"a plan for evaluation computes the same", test_evaluation, NULL, true},
     {"stages cover layers and gradient in order", test_stages, NULL, false},
     {"the update against double arithmetic", test_update, NULL, false},
+    {"a plan is given back while it computes", test_giving_back, NULL, true},
+    {"memory is zeroed, and keeps what is uploaded", test_memory, NULL, false},
     {"wrong requests are refused", test_refusals, NULL, false},
 };
 
