@@ -18,6 +18,8 @@
  *   /test/images, /test/labels    the same; N may differ, and be 0 for an absent test split
  * The rows are CIFAR-10's binary files in the order of their names, whatever the order of an archive. Images in folders
  * lie in the order of names in a directory, but in an archive's own order: `tar --sort=name` makes both the same.
+ * An archive is tar or zip, tar compressed once (gzip, bzip2, xz, zstd, lz4); its members never become files, and it may
+ * unpack to 100 times its size and 256 MB.
  * All of it streams: memory does not grow with the source. Says what it packed, in one line on standard output. */
 struct pack_request {
     const char *from;   /* directory or archive; NULL with download */

@@ -11,6 +11,8 @@
 #include "pack.h"
 
 enum { BLOCK_BYTES = 1 << 16 };
+/* What an archive may unpack to: so much, and so many times its own size. Images hardly shrink, CIFAR-10's to nine tenths. */
+enum { UNPACKED_FREE = 256 << 20, UNPACKED_RATIO = 100 };
 
 struct entries_state {
     FTS *tree; /* of a directory, else NULL */
@@ -18,6 +20,7 @@ struct entries_state {
     int file; /* the same, opened when first read; or -1 */
     const char *unreadable; /* why the current one has no bytes to give, or NULL */
     struct archive *archive;
+    int64_t allowed, given; /* bytes that it may unpack to; of its members, to the caller */
 };
 
 /* ---- a directory ---- */
@@ -86,23 +89,63 @@ static int tree_read(struct entries *entries, void *data, size_t bytes, size_t *
 
 /* ---- an archive, streamed: its members never become files ---- */
 
+/* Not every refusal of the library's has its words. */
+static const char *archive_reason(struct archive *archive)
+{
+    const char *reason = archive_error_string(archive);
+    return reason ? reason : "the archive library gives no reason";
+}
+
+static const struct {
+    int filter, length;
+    char magic[8];
+} compressions[] = {
+    {ARCHIVE_FILTER_GZIP, 2, "\x1f\x8b"},
+    {ARCHIVE_FILTER_BZIP2, 3, "BZh"},
+    {ARCHIVE_FILTER_XZ, 6, "\xfd" "7zXZ\0"},
+    {ARCHIVE_FILTER_ZSTD, 4, "\x28\xb5\x2f\xfd"},
+    {ARCHIVE_FILTER_LZ4, 4, "\x04\x22\x4d\x18"},
+};
+
+/* By the first bytes of the file. */
+static int find_compression(const char *from)
+{
+    char start[8] = "";
+    int file = open(from, O_RDONLY | O_CLOEXEC), found = ARCHIVE_FILTER_NONE;
+    ssize_t got = file < 0 ? 0 : read(file, start, sizeof start);
+    if (file >= 0)
+        close(file);
+    for (size_t i = 0; i < sizeof compressions / sizeof *compressions && found == ARCHIVE_FILTER_NONE; i++)
+        if (got >= compressions[i].length && !memcmp(start, compressions[i].magic, (size_t)compressions[i].length))
+            found = compressions[i].filter;
+    return found;
+}
+
+/* One compression is undone, and we say which: the library, left to look, undoes what it finds inside the first one, and so
+ * on, and a gzip header inside of gzip takes all memory there is (libarchive before 3.8). */
 static int archive_open(struct entries *entries, struct error *why)
 {
     struct archive *archive = entries->state->archive = archive_read_new();
     if (!archive)
         return error_set(why, "%s: no memory to read an archive", entries->from);
-    archive_read_support_filter_gzip(archive);
-    archive_read_support_filter_bzip2(archive);
-    archive_read_support_filter_xz(archive);
-    archive_read_support_filter_lzma(archive);
-    archive_read_support_filter_zstd(archive);
-    archive_read_support_filter_lz4(archive);
-    archive_read_support_filter_compress(archive);
+    int compression = find_compression(entries->from);
     archive_read_support_format_tar(archive);
     archive_read_support_format_zip(archive);
-    if (archive_read_open_filename(archive, entries->from, BLOCK_BYTES) == ARCHIVE_OK)
+    if ((compression == ARCHIVE_FILTER_NONE || archive_read_append_filter(archive, compression) == ARCHIVE_OK) &&
+        archive_read_open_filename(archive, entries->from, BLOCK_BYTES) == ARCHIVE_OK)
         return 0;
-    return error_set(why, "%s: cannot be read as an archive: %s", entries->from, archive_error_string(archive));
+    return error_set(why, "%s: cannot be read as an archive: %s", entries->from, archive_reason(archive));
+}
+
+/* Whether `more` bytes may yet be unpacked: a small archive that holds terabytes is refused where it says so, or where they
+ * come. */
+static int archive_bound(const struct entries_state *state, int64_t more, struct error *why)
+{
+    int64_t unpacked = archive_filter_bytes(state->archive, 0);
+    if (unpacked <= state->allowed && state->given <= state->allowed && more <= state->allowed - unpacked)
+        return 0;
+    return error_set(why, "unpacks to more than %lld MB, which is out of proportion to the archive's size; if it is meant so, "
+                     "unpack it and pack the directory", (long long)state->allowed / 1000000);
 }
 
 /* Names are bytes, but some archives store UTF-8 and the locale may not have it. */
@@ -130,13 +173,15 @@ static int archive_next(struct entries *entries, bool *found, struct error *why)
     while (!*found && (status = archive_read_next_header(archive, &entry)) != ARCHIVE_EOF) {
         if (status != ARCHIVE_OK && status != ARCHIVE_WARN)
             return error_set(why, "%s: is no archive (tar or zip) or is damaged: %s", entries->from,
-                             archive_error_string(archive));
+                             archive_reason(archive));
         if (!member_name(entry))
             return error_set(why, "%s: holds a file whose name cannot be read", entries->from);
         *found = archive_entry_filetype(entry) != AE_IFDIR;
         entries->name = member_name(entry);
         entries->size = archive_entry_size(entry);
         entries->state->unreadable = member_unreadable(entry);
+        if (archive_bound(entries->state, entries->size, why))
+            return entries_error(entries, why);
     }
     return 0;
 }
@@ -146,9 +191,10 @@ static int archive_read(struct entries *entries, void *data, size_t bytes, size_
     struct archive *archive = entries->state->archive;
     la_ssize_t status = archive_read_data(archive, data, bytes);
     if (status < 0)
-        return error_set(why, "the archive is damaged here: %s", archive_error_string(archive));
+        return error_set(why, "the archive is damaged here: %s", archive_reason(archive));
     *got = (size_t)status;
-    return 0;
+    entries->state->given += status;
+    return archive_bound(entries->state, 0, why);
 }
 
 /* ---- either ---- */
@@ -165,6 +211,7 @@ int entries_open(struct entries *entries, const char *from, struct error *why)
     if (!entries->state)
         return -1;
     entries->state->file = -1;
+    entries->state->allowed = UNPACKED_FREE + UNPACKED_RATIO * (int64_t)status.st_size;
     return S_ISDIR(status.st_mode) ? tree_open(entries, why) : archive_open(entries, why);
 }
 
