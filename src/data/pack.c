@@ -11,6 +11,8 @@
 
 static const char published_url[] = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz";
 static const char published_md5[] = "c32a1d4ab5d03f1284b67883e8d87530";
+enum { PUBLISHED_BYTES = 170052171 };
+static const int64_t other_bytes_max = (int64_t)16 << 30; /* of a file that is not known */
 
 enum { PATH_TEXT = 4096 };
 
@@ -54,7 +56,9 @@ static int download(struct packing *packing, struct error *why)
     } else if (snprintf(packing->part, PATH_TEXT, "%s.part", request->output) >= PATH_TEXT)
         return error_set(why, "%.64s...: the file name is too long", request->output);
     packing->from = md5[0] ? packing->part : unverified;
-    return download_fetch(request->url ? request->url : published_url, md5, packing->from, request->progress, why);
+    return download_fetch(&(struct download){.url = request->url ? request->url : published_url, .md5 = md5, .part = packing->from,
+                                             .bytes_max = request->md5 ? other_bytes_max : PUBLISHED_BYTES,
+                                             .progress = request->progress}, why);
 }
 
 /* All samples, one after the other, from the source to the file. */

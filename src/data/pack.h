@@ -136,13 +136,18 @@ int writer_close(struct writer *writer, struct error *why);
 
 /* ---- download ---- */
 
-/* url -> the file `part`, going on where an earlier transfer ended; verified against md5 unless that is "".
- * A file with the right digest is not fetched again; one with a wrong digest is removed. */
-int download_fetch(const char *url, const char *md5, const char *part, bool progress, struct error *why);
+/* url -> the file `part`, going on where an earlier transfer ended. */
+struct download {
+    const char *url, *md5, *part; /* md5 "": not verified */
+    int64_t bytes_max;            /* a server that sends more has another file */
+    bool progress;
+};
+/* A file with the right digest is not fetched again; one with a wrong digest, or that is too large, is removed. */
+int download_fetch(const struct download *download, struct error *why);
 
-/* Lets a transfer speak http, https and file, but lets no server point it to a file; a CURL's own code. Chosen by
- * libcurl's version, which has had two ways to say so: pack_curl_new.c or pack_curl_old.c. */
-int transfer_limit(void *curl);
+/* Lets a transfer speak http, https and file, but lets no server point it to a file, nor from https to http; a CURL's own
+ * code. Chosen by libcurl's version, which has had two ways to say so: pack_curl_new.c or pack_curl_old.c. */
+int transfer_limit(void *curl, bool secure);
 
 /* ---- progress: a bar on standard error, at most ten times a second ---- */
 

@@ -14,9 +14,10 @@
 enum { CONNECT_MS = 7000, STALL_BYTES = 1000, STALL_SECONDS = 15, REDIRECTS_MAX = 5 };
 
 struct transfer {
+    const struct download *download;
     CURL *curl;
     int file;
-    int64_t start; /* bytes that were there before */
+    int64_t start, bytes; /* that were there before; with those that came */
     int write_errno;
     struct progress progress;
     char message[CURL_ERROR_SIZE];
@@ -26,11 +27,14 @@ struct transfer {
 static size_t take_bytes(char *bytes, size_t size, size_t count, void *data)
 {
     struct transfer *transfer = data;
+    transfer->bytes += (int64_t)(size * count);
+    if (transfer->bytes > transfer->download->bytes_max)
+        return 0; /* not what was given: libcurl gives up */
     for (size_t done = 0; done < size * count;) {
         ssize_t written = write(transfer->file, bytes + done, size * count - done);
         if (written < 0 && errno != EINTR) {
             transfer->write_errno = errno;
-            return 0; /* not what was given: libcurl gives up */
+            return 0;
         }
         done += written > 0 ? (size_t)written : 0;
     }
@@ -45,9 +49,10 @@ static int take_progress(void *data, curl_off_t total, curl_off_t now, curl_off_
     return 0;
 }
 
-static int set_options(struct transfer *transfer, const char *url, struct error *why)
+static int set_options(struct transfer *transfer, struct error *why)
 {
     CURL *curl = transfer->curl;
+    const char *url = transfer->download->url;
     CURLcode code = curl_easy_setopt(curl, CURLOPT_URL, url);
 #define SET(option, value) code = code ? code : curl_easy_setopt(curl, option, value)
     SET(CURLOPT_FOLLOWLOCATION, 1L);
@@ -66,7 +71,7 @@ static int set_options(struct transfer *transfer, const char *url, struct error 
     SET(CURLOPT_NOPROGRESS, 0L);
     SET(CURLOPT_ERRORBUFFER, transfer->message);
 #undef SET
-    code = code ? code : (CURLcode)transfer_limit(curl);
+    code = code ? code : (CURLcode)transfer_limit(curl, !strncasecmp(url, "https", 5));
     return code ? error_set(why, "%s: libcurl refuses: %s", url, curl_easy_strerror(code)) : 0;
 }
 
@@ -81,18 +86,22 @@ static bool cannot_resume(const struct transfer *transfer, CURLcode code)
 }
 
 /* One transfer to the end of the open file. *restart: it would do from the beginning. */
-static int transfer_run(struct transfer *transfer, const char *url, const char *part, bool *restart,
-                        struct error *why)
+static int transfer_run(struct transfer *transfer, bool *restart, struct error *why)
 {
+    const char *url = transfer->download->url, *part = transfer->download->part;
     transfer->curl = curl_easy_init();
     if (!transfer->curl)
         return error_set(why, "libcurl does not start");
-    int status = set_options(transfer, url, why);
+    int status = set_options(transfer, why);
     CURLcode code = status ? CURLE_OK : curl_easy_perform(transfer->curl);
     progress_clear(&transfer->progress);
-    *restart = cannot_resume(transfer, code);
+    bool over = transfer->bytes > transfer->download->bytes_max;
+    *restart = cannot_resume(transfer, code) || (over && transfer->start > 0);
     if (transfer->write_errno)
         status = error_set(why, "%s: cannot be written: %s", part, strerror(transfer->write_errno));
+    else if (over)
+        status = error_set(why, "%s: sends more than the %lld bytes that are expected: it is another file, and was thrown away",
+                           url, (long long)transfer->download->bytes_max);
     else if (code)
         status = error_set(why, "%s: cannot be downloaded: %s; a copy of CIFAR-10's binary version that you have is packed "
                            "by --from, a mirror is named by --url", url,
@@ -102,9 +111,11 @@ static int transfer_run(struct transfer *transfer, const char *url, const char *
 }
 
 /* Fetches what is missing in `part`. */
-static int fetch(const char *url, const char *part, bool progress, bool *resumed, bool *restart, struct error *why)
+static int fetch(const struct download *download, bool *resumed, bool *restart, struct error *why)
 {
-    struct transfer transfer = {.progress = {.shown = progress, .what = "downloading", .unit = "MB", .scale = 1e6}};
+    const char *part = download->part;
+    struct progress bar = {.shown = download->progress, .what = "downloading", .unit = "MB", .scale = 1e6};
+    struct transfer transfer = {.download = download, .progress = bar};
     transfer.file = open(part, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
     if (transfer.file < 0)
         return error_set(why, "%s: cannot be written: %s", part, strerror(errno));
@@ -112,21 +123,22 @@ static int fetch(const char *url, const char *part, bool progress, bool *resumed
         close(transfer.file);
         return error_set(why, "%s: another process is downloading into it", part);
     }
-    transfer.start = lseek(transfer.file, 0, SEEK_END);
+    transfer.start = transfer.bytes = lseek(transfer.file, 0, SEEK_END);
     *resumed = transfer.start > 0;
     int status = transfer.start < 0 ? error_set(why, "%s: is not a file to write to: %s", part, strerror(errno))
-                                    : transfer_run(&transfer, url, part, restart, why);
+                                    : transfer_run(&transfer, restart, why);
     if (close(transfer.file) && !status)
         status = error_set(why, "%s: cannot be written: %s", part, strerror(errno));
     struct stat left;
-    if (status && !stat(part, &left) && left.st_size == 0)
+    if (status && ((!stat(part, &left) && left.st_size == 0) || transfer.bytes > download->bytes_max))
         unlink(part); /* nothing to go on from */
     return status;
 }
 
 /* A file with another digest is no use to anybody: removed. */
-static int verify(const char *url, const char *md5, const char *part, struct error *why)
+static int verify(const struct download *download, struct error *why)
 {
+    const char *url = download->url, *md5 = download->md5, *part = download->part;
     char found[DIGEST_TEXT];
     if (!md5[0])
         return 0;
@@ -148,11 +160,12 @@ static int check_request(const char *url, const char *md5, struct error *why)
     return 0;
 }
 
-int download_fetch(const char *url, const char *md5, const char *part, bool progress, struct error *why)
+int download_fetch(const struct download *download, struct error *why)
 {
+    const char *md5 = download->md5, *part = download->part;
     char found[DIGEST_TEXT];
     struct error ignored;
-    if (check_request(url, md5, why))
+    if (check_request(download->url, md5, why))
         return -1;
     if (md5[0] && !access(part, F_OK) && !digest_file(part, "md5", found, &ignored) && !strcasecmp(found, md5))
         return 0; /* complete from an earlier time */
@@ -162,9 +175,9 @@ int download_fetch(const char *url, const char *md5, const char *part, bool prog
     bool resumed = true, restart = true;
     while (status && resumed && restart) { /* at most twice: the second time from the beginning */
         restart = false;
-        status = fetch(url, part, progress, &resumed, &restart, why);
+        status = fetch(download, &resumed, &restart, why);
         if (!status) {
-            status = verify(url, md5, part, why);
+            status = verify(download, why);
             restart = true; /* of no use if this was the beginning */
         } else if (restart)
             unlink(part);
