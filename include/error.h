@@ -12,7 +12,10 @@ struct error {
     char text[1024];
 };
 
-/* Writes the sentence (printf's format; cut at the buffer's end) and returns -1, so that a
+/* Control characters become '?': a name that a file brought along neither begins a line of its own nor steers a terminal. */
+void text_printable(char *text);
+
+/* Writes the sentence (printf's format; cut at the buffer's end; made printable) and returns -1, so that a
  * failing function ends in `return error_set(why, "...", ...)`. A later call replaces it. */
 int error_set(struct error *why, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

@@ -23,6 +23,8 @@ static int print_attributes(struct h5 *h5, const char *object, struct error *why
     for (int i = 0; i < count && !status; i++) {
         status = h5_get_as_text(h5, object, names[i], value, sizeof value, why);
         if (!status) {
+            text_printable(names[i]);
+            text_printable(value);
             print_name(names[i]);
             puts(value);
         }
@@ -79,11 +81,13 @@ static int print_data_set(struct h5 *h5, const char *name, struct error *why)
 {
     struct h5_shape shape;
     struct statistics s = {0};
-    char shape_text[96];
+    char shape_text[96], shown[H5_NAME];
     if (h5_shape(h5, name, &shape, why))
         return -1;
     h5_shape_text(&shape, shape_text, sizeof shape_text);
-    printf("  %-32s %-8s ", name, h5_type_name(shape.type));
+    snprintf(shown, sizeof shown, "%s", name);
+    text_printable(shown);
+    printf("  %-32s %-8s ", shown, h5_type_name(shape.type));
     if (shape.type != H5_FLOAT) {
         puts(shape_text);
     } else {
