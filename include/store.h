@@ -24,7 +24,9 @@ struct h5 *h5_create(const char *file, struct error *why);
  * outside of the HDF5 library. */
 struct h5 *h5_create_in_memory(const char *file, struct error *why);
 /* Opens read-only, without needing a lock (read-only and network file systems). The sentence says
- * whether the file is missing, is not HDF5, or is truncated. */
+ * whether the file is missing, is not HDF5, is of its old format without checksums, or is truncated. Links in it to other
+ * files lead nowhere. What is damaged by chance is met by checksums; one that somebody made so, with the checksums right, may
+ * yet crash the library itself (HDF5 1.10.8 has such faults): open no file of somebody whose program you would not run. */
 struct h5 *h5_open(const char *file, struct error *why);
 /* Closes; for a created file 0 only when everything reached the operating system (a write that failed
  * is remembered; then the caller removes the file). NULL is fine. */
@@ -49,8 +51,8 @@ int h5_put(struct h5 *h5, const char *name, int64_t first, int64_t rows, const v
 /* h5_make and all of its data at once, chunked as a whole. */
 int h5_write(struct h5 *h5, const char *name, const struct h5_shape *shape, const char *const *labels,
              const void *data, struct error *why);
-/* Finds type and sizes; -1 where it is missing, of a type or rank that is none of ours, or claims
- * more bytes than the file stores: so its sizes may be allocated. */
+/* Finds type and sizes; -1 where it is missing, of a type or rank that is none of ours, compressed, kept in other files,
+ * or claims more bytes than the file stores: so its sizes may be allocated. Rows have at least one byte. */
 int h5_shape(struct h5 *h5, const char *name, struct h5_shape *shape, struct error *why);
 /* Rows [first, first + rows) into memory of the data set's own type. */
 int h5_read(struct h5 *h5, const char *name, int64_t first, int64_t rows, void *data, struct error *why);
@@ -58,7 +60,8 @@ int h5_read(struct h5 *h5, const char *name, int64_t first, int64_t rows, void *
 const char *h5_type_name(enum h5_type type); /* "uint8", "float32", ... */
 
 /* Attributes of the object `name` ("/" for the file). Texts are written as UTF-8 of fixed length, which the
- * header's checksum covers (those of variable length lie outside of it); both kinds are read. */
+ * header's checksum covers. Those of variable length lie outside of it, in a heap that HDF5 1.10.8 reads beyond its end
+ * or for ever where it is damaged: they are refused. What is read is made printable. */
 int h5_set_text(struct h5 *h5, const char *name, const char *attribute, const char *text, struct error *why);
 int h5_set_texts(struct h5 *h5, const char *name, const char *attribute, const char *const *texts, int count,
                  struct error *why);
@@ -71,7 +74,7 @@ int h5_get_texts(struct h5 *h5, const char *name, const char *attribute, char (*
 int h5_get_integer(struct h5 *h5, const char *name, const char *attribute, int64_t *value, struct error *why);
 int h5_get_real(struct h5 *h5, const char *name, const char *attribute, double *value, struct error *why);
 
-/* Any such attribute as text: texts joined by ", ", reals as the shortest decimal that means the same. */
+/* Any such attribute as text, just as it is: texts joined by ", ", reals as the shortest decimal that means the same. */
 int h5_get_as_text(struct h5 *h5, const char *name, const char *attribute, char *text, size_t size, struct error *why);
 
 /* What a file holds. *names: a new array of `*count` names, freed by the caller. */

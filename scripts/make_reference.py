@@ -30,7 +30,7 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 import numpy as np
 import tensorflow as tf
 
-from reference_file import ReferenceFile, draw, draw_integers
+from reference_file import ReferenceFile, draw, draw_integers, set_attribute
 
 DIRECTORY = sys.argv[1] if len(sys.argv) > 1 else os.path.join(os.path.dirname(__file__), "..", "tests", "reference")
 CLOSE = 3e-6  # no activation is closer to a tie than this, relative to the largest
@@ -282,9 +282,9 @@ def make_step():
                     "Attributes that read 'stream ...' are drawn tensors. float32_error: how far TensorFlow's float32 "
                     "is from its float64." % (STEPS, BATCH))
     file.h5.attrs["rate"] = RATE
-    file.h5.attrs["weight_decay"] = "0.004 of local3's and local4's weights"
-    file.h5.attrs["ema_decay"] = ("min(0.9999, (1 + n) / (10 + n)), n the updates done, this one included: 2/11 at the "
-                                  "first update")
+    set_attribute(file.h5, "weight_decay", "0.004 of local3's and local4's weights")
+    set_attribute(file.h5, "ema_decay", "min(0.9999, (1 + n) / (10 + n)), n the updates done, this one included: 2/11 at the "
+                  "first update")
     shapes = [s for _, weights, scale, _ in LAYERS for s in ((weights, scale), (weights[-1:], 2.0**-4))]
     parameters = [file.drawn("parameters/" + n, STEP + t, *s) for t, (n, s) in enumerate(zip(VARIABLES, shapes))]
     file.group("parameters", "before step 1; the moving averages start from them")

@@ -29,27 +29,34 @@ def relative(found, expected):
     return float(np.linalg.norm(np.ravel(found).astype(np.float64) - np.ravel(expected)) / norm) if norm else 0.0
 
 
+def set_attribute(owner, key, value):
+    """Texts get a fixed length: the program's store reads no others."""
+    if isinstance(value, str):
+        owner.attrs.create(key, value, dtype=h5py.string_dtype("utf-8", len(value.encode()) + 1))
+    else:
+        owner.attrs[key] = value
+
+
 class ReferenceFile:
     """An HDF5 file that explains itself."""
 
     def __init__(self, name, about, maker):
-        self.h5 = h5py.File(name, "w")
-        self.h5.attrs["about"] = about
-        self.h5.attrs["made_by"] = "scripts/make_reference.py with " + maker
-        self.h5.attrs["generator"] = GENERATOR
+        self.h5 = h5py.File(name, "w", libver=("v110", "v110"))
+        set_attribute(self.h5, "about", about)
+        set_attribute(self.h5, "made_by", "scripts/make_reference.py with " + maker)
+        set_attribute(self.h5, "generator", GENERATOR)
 
     def group(self, name, about, **attributes):
         group = self.h5.require_group(name)
-        group.attrs["about"] = about
+        set_attribute(group, "about", about)
         for key, value in attributes.items():
-            group.attrs[key] = value
+            set_attribute(group, key, value)
 
     def put(self, name, value, about="", exact=None):
         value = np.atleast_1d(value)
-        data = self.h5.create_dataset(name, data=value, chunks=value.shape, compression="gzip", compression_opts=9,
-                                      shuffle=True, track_times=False)
+        data = self.h5.create_dataset(name, data=value, chunks=value.shape, fletcher32=True, track_times=False)
         if about:
-            data.attrs["about"] = about
+            set_attribute(data, "about", about)
         if exact is not None:
             data.attrs["float32_error"] = relative(value, exact)
         return data
@@ -72,8 +79,8 @@ class ReferenceFile:
     def drawn(self, name, stream, shape, scale):
         """Notes a drawn tensor, and returns it."""
         group, key = name.rsplit("/", 1)
-        self.h5.require_group(group).attrs[key] = "stream %d, scale %g, shape %s" % (
-            stream, scale, "x".join(map(str, shape)))
+        set_attribute(self.h5.require_group(group), key, "stream %d, scale %g, shape %s" % (
+            stream, scale, "x".join(map(str, shape))))
         return draw(stream, shape, scale)
 
     def close(self):

@@ -157,24 +157,8 @@ int h5_get_real(struct h5 *h5, const char *name, const char *attribute, double *
     return number_read(h5, name, attribute, H5T_FLOAT, "floating-point number", H5T_NATIVE_DOUBLE, value, why);
 }
 
-/* Texts of variable length, as h5py writes them: the library allocates each. */
-static int variable_read(struct attribute *open, hid_t type, char *all, size_t stride)
-{
-    struct error ignored;
-    char **texts = memory_new((size_t)open->count, sizeof *texts, "texts", &ignored);
-    if (!texts || H5Aread(open->id, type, texts) < 0) {
-        free(texts);
-        return -1;
-    }
-    for (hssize_t i = 0; i < open->count; i++)
-        snprintf(all + (size_t)i * stride, stride, "%s", texts[i] ? texts[i] : "");
-    H5Dvlen_reclaim(type, open->space, H5P_DEFAULT, texts);
-    free(texts);
-    return 0;
-}
-
 /* Texts of one length: read with room for a closing zero. */
-static int fixed_read(struct attribute *open, hid_t type, char *all, size_t stride)
+static int array_read(struct attribute *open, hid_t type, char *all, size_t stride)
 {
     struct error ignored;
     char *texts = memory_new((size_t)open->count, open->size + 1, "texts", &ignored);
@@ -193,6 +177,10 @@ static char *texts_read(struct h5 *h5, struct attribute *open, const char *name,
                         struct error *why)
 {
     htri_t variable = open->class == H5T_STRING ? H5Tis_variable_str(open->type) : -1;
+    if (variable > 0) {
+        error_set(why, "%s: attribute %s of %s is a text of variable length, which is not read", h5->path, attribute, name);
+        return NULL;
+    }
     if (variable < 0 || open->count > TEXTS_MAX || open->size > TEXT_BYTES_MAX ||
         (size_t)open->count * open->size > TEXTS_MAX * 64) {
         error_set(why, "%s: attribute %s of %s is no text, or too long", h5->path, attribute, name);
@@ -203,9 +191,9 @@ static char *texts_read(struct h5 *h5, struct attribute *open, const char *name,
         return NULL;
     hid_t type = H5Tcopy(H5T_C_S1);
     int status = -1;
-    if (type >= 0 && H5Tset_size(type, variable ? H5T_VARIABLE : open->size + 1) >= 0 &&
+    if (type >= 0 && H5Tset_size(type, open->size + 1) >= 0 &&
         H5Tset_cset(type, H5Tget_cset(open->type)) >= 0)
-        status = variable ? variable_read(open, type, all, stride) : fixed_read(open, type, all, stride);
+        status = array_read(open, type, all, stride);
     if (status)
         h5_error(h5, why, "attribute %s of %s cannot be read", attribute, name);
     H5Tclose(type);
@@ -228,7 +216,7 @@ int h5_get_text(struct h5 *h5, const char *name, const char *attribute, char *te
     if (strlen(found) >= size)
         status = error_set(why, "%s: attribute %s of %s is longer than %zu bytes", h5->path, attribute, name, size - 1);
     else
-        strcpy(text, found);
+        text_printable(strcpy(text, found));
     free(found);
     return status;
 }
@@ -241,6 +229,8 @@ int h5_get_texts(struct h5 *h5, const char *name, const char *attribute, char (*
         return -1;
     char *found = texts_read(h5, &open, name, attribute, 64, why);
     *count = (int)open.count;
+    for (int i = 0; found && i < *count; i++)
+        text_printable(found + (size_t)i * 64);
     *texts = (char(*)[64])found;
     attribute_close(&open);
     return found ? 0 : -1;
@@ -262,7 +252,7 @@ static void real_text(double value, char *text, size_t size)
 static int joined_text(struct h5 *h5, struct attribute *open, const char *name, const char *attribute, char *text,
                        size_t size, struct error *why)
 {
-    size_t stride = H5Tis_variable_str(open->type) > 0 ? 256 : open->size + 1, length = 0;
+    size_t stride = open->size + 1, length = 0;
     char *all = texts_read(h5, open, name, attribute, stride, why);
     if (!all)
         return -1;

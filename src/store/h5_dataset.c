@@ -4,9 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A chunk is read and written as a whole, in memory, so it has a limit; so has what a compressed
- * byte may unpack to (deflate's). */
-enum { CHUNK_BYTES_MAX = 64 << 20, UNPACKED_MAX = 1032 };
+/* A chunk is read and written as a whole, in memory, so it has a limit. */
+enum { CHUNK_BYTES_MAX = 64 << 20 };
 
 static const struct {
     const char *name;
@@ -179,7 +178,7 @@ static bool chunks_fit(hid_t list, int64_t bytes)
     return fit;
 }
 
-/* Whether anything but Fletcher32 is applied to the chunks: compression. */
+/* Whether anything but Fletcher32 is applied to the chunks: what compressed ones unpack to, the library does not bound. */
 static bool is_packed(hid_t list)
 {
     for (int i = 0; i < H5Pget_nfilters(list); i++) {
@@ -191,18 +190,41 @@ static bool is_packed(hid_t list)
     return false;
 }
 
-/* Nobody allocates for a size that the file only claims. */
+/* Whether the elements lie in other files. */
+static bool is_elsewhere(hid_t list)
+{
+    return H5Pget_layout(list) == H5D_VIRTUAL || H5Pget_external_count(list) != 0;
+}
+
+/* How the elements are stored, before the library is asked for more. element: bytes of one. */
+static int storage_check(struct h5 *h5, hid_t set, const char *name, int64_t element, struct error *why)
+{
+    if (h5->writing)
+        return 0;
+    hid_t list = H5Dget_create_plist(set);
+    int status = 0;
+    if (list < 0)
+        status = h5_error(h5, why, "%s: cannot be read", name);
+    else if (is_elsewhere(list))
+        status = error_set(why, "%s: %s: its data lie in other files, which are not followed", h5->path, name);
+    else if (is_packed(list))
+        status = error_set(why, "%s: %s: is compressed, and is not read so: h5repack -f FLET FILE OTHER unpacks it", h5->path,
+                           name);
+    else if (!chunks_fit(list, element))
+        status = error_set(why, "%s: %s: has chunks above %d bytes", h5->path, name, CHUNK_BYTES_MAX);
+    H5Pclose(list);
+    return status;
+}
+
+/* Nobody allocates for a size that the file only claims, nor counts rows of nothing. */
 static int claim_check(struct h5 *h5, hid_t set, const char *name, const struct h5_shape *shape, struct error *why)
 {
     if (h5->writing)
         return 0;
     int64_t claimed = h5_bytes(shape, shape->size[0]), stored = (int64_t)H5Dget_storage_size(set);
-    hid_t list = H5Dget_create_plist(set);
-    bool fit = list >= 0 && chunks_fit(list, types[shape->type].bytes), packed = list >= 0 && is_packed(list);
-    H5Pclose(list);
-    if (!fit)
-        return error_set(why, "%s: %s: has chunks above %d bytes", h5->path, name, CHUNK_BYTES_MAX);
-    if (claimed >= 0 && stored >= 0 && stored <= h5->bytes && claimed / (packed ? UNPACKED_MAX : 1) <= stored)
+    if (h5_bytes(shape, 1) <= 0)
+        return error_set(why, "%s: %s: claims rows of no bytes, or of more than any memory holds", h5->path, name);
+    if (claimed >= 0 && stored >= 0 && stored <= h5->bytes && claimed <= stored)
         return 0;
     return error_set(why, "%s: %s: claims %lld bytes where the file of %lld bytes stores %lld: it is damaged or was "
                      "not written to its end", h5->path, name, (long long)claimed, (long long)h5->bytes, (long long)stored);
@@ -210,14 +232,17 @@ static int claim_check(struct h5 *h5, hid_t set, const char *name, const struct 
 
 static int shape_take(struct h5 *h5, hid_t set, const char *name, struct h5_shape *shape, struct error *why)
 {
-    hid_t type = H5Dget_type(set), space = H5Dget_space(set);
+    hid_t type = H5Dget_type(set);
     hsize_t size[H5S_MAX_RANK];
-    int rank = space < 0 ? -1 : H5Sget_simple_extent_dims(space, size, NULL);
     bool known = type >= 0 && type_known(type, &shape->type);
-    H5Sclose(space);
     H5Tclose(type);
     if (!known)
         return error_set(why, "%s: %s: is of a type that is none of uint8, int64, float32 and float64", h5->path, name);
+    if (storage_check(h5, set, name, types[shape->type].bytes, why))
+        return -1;
+    hid_t space = H5Dget_space(set);
+    int rank = space < 0 ? -1 : H5Sget_simple_extent_dims(space, size, NULL);
+    H5Sclose(space);
     if (rank < 1 || rank > H5_RANK_MAX)
         return error_set(why, "%s: %s: has %d dimensions instead of 1 to %d", h5->path, name, rank, H5_RANK_MAX);
     shape->rank = rank;

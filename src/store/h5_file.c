@@ -1,6 +1,7 @@
 #include "h5.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,12 +40,19 @@ int h5_error(struct h5 *h5, struct error *why, const char *format, ...)
     return -1;
 }
 
-/* A new struct, and the library told once more to print nothing and to leave exit() alone: there
- * it would write again to a file whose disk is full, and crash. */
+/* The library is told, each time anew, for it refuses what is so already: to print nothing; to leave exit() alone, where it
+ * would write again to a file whose disk is full, and crash; and that no file leads to another file, nor to code to load. */
+static void library_limit(void)
+{
+    H5dont_atexit();
+    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+    H5Lunregister(H5L_TYPE_EXTERNAL);
+    H5PLset_loading_state(0);
+}
+
 static struct h5 *h5_new(const char *file, struct error *why)
 {
-    H5dont_atexit(); /* refuses when it is already so */
-    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+    library_limit();
     struct h5 *h5 = memory_new(1, sizeof *h5, "HDF5 file", why);
     if (!h5)
         return NULL;
@@ -168,18 +176,38 @@ static int file_check(const char *file, int64_t *bytes, struct error *why)
     return status.st_size ? 0 : error_set(why, "%s: is empty, not an HDF5 file", file);
 }
 
+/* The formats before version 2 have no checksums over what describes the data, and the library trusts it. */
+static int format_check(const char *file, struct error *why)
+{
+    static const char signature[] = "\x89HDF\r\n\x1a\n";
+    enum { LENGTH = sizeof signature - 1, VERSION_LEAST = 2 };
+    char start[LENGTH + 1] = "";
+    int descriptor = open(file, O_RDONLY | O_CLOEXEC);
+    ssize_t got = descriptor < 0 ? -1 : read(descriptor, start, sizeof start);
+    if (got < 0)
+        error_set(why, "%s: cannot be read: %s", file, strerror(errno));
+    if (descriptor >= 0)
+        close(descriptor);
+    if (got < 0)
+        return -1;
+    if (memcmp(start, signature, LENGTH))
+        return error_set(why, "%s: is not an HDF5 file", file);
+    if (got == sizeof start && start[LENGTH] < VERSION_LEAST)
+        return error_set(why, "%s: is an HDF5 file of a format without checksums, which is not read: h5repack --low=2 FILE OTHER "
+                         "makes another of it", file);
+    return 0;
+}
+
 struct h5 *h5_open(const char *file, struct error *why)
 {
     int64_t bytes;
-    struct h5 *h5 = file_check(file, &bytes, why) ? NULL : h5_new(file, why);
+    struct h5 *h5 = file_check(file, &bytes, why) || format_check(file, why) ? NULL : h5_new(file, why);
     if (!h5)
         return NULL;
     h5->bytes = bytes;
     hid_t access = access_list();
     if (access < 0)
         h5_error(h5, why, "cannot be opened");
-    else if (H5Fis_hdf5(file) <= 0)
-        error_set(why, "%s: is not an HDF5 file", file);
     else if ((h5->file = H5Fopen(file, H5F_ACC_RDONLY, access)) < 0)
         h5_error(h5, why, "is a damaged or truncated HDF5 file");
     H5Pclose(access);

@@ -36,8 +36,14 @@ static int names_add(struct names *names, const char *prefix, const char *name)
 
 static herr_t object_visit(hid_t object, const char *name, const H5O_info_t *info, void *data)
 {
+    struct names *names = data;
     (void)object;
-    return info->type == H5O_TYPE_DATASET ? names_add(data, "/", name) : 0;
+    if (info->type == H5O_TYPE_DATASET)
+        return names_add(names, "/", name);
+    if (strlen(name) < H5_NAME)
+        return 0;
+    names->problem = "holds a name that is too long"; /* groups in groups, which the library follows on the stack */
+    return -1;
 }
 
 static herr_t attribute_visit(hid_t object, const char *name, const H5A_info_t *info, void *data)

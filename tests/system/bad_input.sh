@@ -91,11 +91,11 @@ refused "a file to resume that is not there" "nothing.h5: No such file" train --
 other_model() {
     /usr/bin/python3 - "$tmp" << 'END'
 import shutil, sys
-import h5py
+import h5py, numpy as np
 path = f"{sys.argv[1]}/other_model.h5"
 shutil.copy(f"{sys.argv[1]}/run/checkpoint-00000004.h5", path)
 with h5py.File(path, "r+") as f:
-    f.attrs["model"] = "some_other_net"
+    f.attrs["model"] = np.bytes_("some_other_net")
 END
 }
 check "a checkpoint that names another model" other_model

@@ -52,13 +52,13 @@ check "of 1000 images are 161 steps of 100" test -e "$tmp/epochs/checkpoint-0000
 # Other data under the same name.
 /usr/bin/python3 - "$data" "$tmp" <<'END' || skip "other data" "python3 with h5py is missing"
 import shutil, sys
-import h5py
+import h5py, numpy as np
 data, directory = sys.argv[1:]
 for name in ("labels", "names"):
     shutil.copy(data, f"{directory}/{name}.h5")
     with h5py.File(f"{directory}/{name}.h5", "r+") as f:
         if name == "labels":
-            f["train/labels"].attrs["sha256"] = "0" * 64
+            f["train/labels"].attrs["sha256"] = np.bytes_("0" * 64)
         else:
             f.attrs["class_names"] = f.attrs["class_names"][::-1]
 END
