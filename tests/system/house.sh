@@ -38,12 +38,14 @@ conditionals() { grep -rnE '^ *# *(if|ifdef|ifndef)\b' src --include='*.c' | gre
 check "no conditional compilation but in the registry of backends" nothing conditionals
 exits() { grep -rnE '^[^*]*\bexit\(' src --include='*.c' | grep -vE '^src/(main\.c|commands/)'; }
 check "no exit() outside the commands" nothing exits
+shells() { grep -rnE '^[^*]*\b(system|popen|exec[lv]p?e?|posix_spawnp?|fork|vfork)\(' src --include='*.c'; }
+check "no shell and no other program is started" nothing shells
 finalizes() { grep -rlE '^[^*]*MPI_Finalize\(' src; }
 check "MPI_Finalize in one file, for the way out that is no error" test "$(finalizes)" = src/parallel/world.c
 
 # Not the tests' own, and not what nvcc makes: its stubs keep handles.
 rooms_objects() {
-    find build -name '*.o' ! -path 'build/?san/*' ! -path 'build/commands/*' ! -path build/main.o \
+    find build -name '*.o' ! -path 'build/?san/*' ! -path 'build/fuzz/*' ! -path 'build/commands/*' ! -path build/main.o \
         ! -path 'build/fakecuda/*' ! -path build/module/kernels.o
 }
 mutable_state() { # in .data, .bss and their like; constants with addresses are in .data.rel.ro
