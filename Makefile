@@ -109,7 +109,7 @@ MODULE_SOURCES := $(filter-out %/nccl$(if $(nccl_libs),_none).c,$(wildcard src/b
 MODULE_OBJECTS := $(MODULE_SOURCES:src/%.c=$(BUILD)/module/%.o) $(BUILD)/module/kernels.o
 UNIT_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c tests/backends/test_*.c tests/mpi/test_*.c))
 
-.PHONY: all lib deps deps-test run bench gpu-check test soak unit tests-built sanitized-asan sanitized-tsan info clean install help FORCE
+.PHONY: all lib deps deps-test run bench gpu-check test soak unit tests-built sanitized-asan sanitized-tsan fuzz fuzz-built harnesses info clean install help FORCE
 .DELETE_ON_ERROR:
 
 all: $(PROGRAM) $(MODULE) ## build ./cifar10_mpi (the default)
@@ -162,6 +162,13 @@ $(BUILD)/tests/%: tests/%.c $(LIBRARY)
 
 tests-built: $(UNIT_TESTS) $(MODULE)
 
+# Harnesses for clang's libFuzzer, which brings main(); they need no backend and no MPI that runs.
+HARNESSES := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/fuzz/fuzz_*.c))
+harnesses: $(HARNESSES)
+$(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(LIBRARY)
+	@mkdir -p $(@D)
+	$(call say,build $@)$(CC) $(CFLAGS_ALL) -Itests -MMD -MP $(LDFLAGS_ALL) -fsanitize=fuzzer -o $@ $< $(LIBRARY) $(LIBS)
+
 # The referee: CUDA's libraries on the CPU, for the tests of the module.
 ifneq ($(and $(MODULE),$(wildcard tests/fakecuda/fake.mk)),)
 include tests/fakecuda/fake.mk
@@ -203,10 +210,23 @@ test: ## set up what the tests need, build and run them all, sanitizers included
 	@$(SELF) $(JOBS) all tests-built
 	@$(SELF) $(JOBS) BUILD=build/asan SANITIZE=address,undefined OPTIMISE='-O1 -g' sanitized-asan
 	@$(SELF) $(JOBS) BUILD=build/tsan SANITIZE=thread OPTIMISE='-O1 -g' sanitized-tsan
+	@$(SELF) $(JOBS) fuzz-built
 	@tests/run
 
 soak: all tests-built ## the long tests, after make test: hours
 	@tests/run tests/soak/*.sh
+
+FUZZ_CC ?= clang
+FUZZ_SECONDS ?= 600
+fuzz-built:
+	@if printf '$(HASH)include <stddef.h>\nint LLVMFuzzerTestOneInput(const char *d, size_t n){return d && n > 1 << 30;}' | \
+	  $(FUZZ_CC) -fsanitize=fuzzer,address,undefined -x c - -o /dev/null 2>/dev/null; then \
+	  OMPI_CC=$(FUZZ_CC) MPICH_CC=$(FUZZ_CC) $(SELF) $(JOBS) BUILD=build/fuzz BACKENDS= CLONES=none CFLAGS=-w OPTIMISE='-O1 -g' \
+	  SANITIZE=fuzzer-no-link,address,undefined harnesses; \
+	else echo "No fuzzing: $(FUZZ_CC) has no libFuzzer here (Debian: clang libclang-rt-dev)"; fi
+
+fuzz: fuzz-built ## run each fuzzing harness for FUZZ_SECONDS (600), two at a time
+	@tests/fuzz/run $(FUZZ_SECONDS)
 
 sanitized-asan: $(if $(MODULE),$(MODULE) fakecuda) $(filter $(BUILD)/tests/unit/% $(BUILD)/tests/backends/%,$(UNIT_TESTS))
 sanitized-tsan: $(filter $(THREADED:%=$(BUILD)/tests/%),$(UNIT_TESTS))
@@ -236,4 +256,4 @@ clean: ## remove what make made
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' Makefile
 
--include $(wildcard $(OBJECTS:.o=.d) $(MODULE_OBJECTS:.o=.d) $(UNIT_TESTS:=.d) $(GPU_TESTS:=.d) $(BUILD)/main.d)
+-include $(wildcard $(OBJECTS:.o=.d) $(MODULE_OBJECTS:.o=.d) $(UNIT_TESTS:=.d) $(GPU_TESTS:=.d) $(HARNESSES:=.d) $(BUILD)/main.d)

@@ -1,0 +1,25 @@
+#!/bin/bash
+# Fuzzing for 20 seconds a harness (`make fuzz`: ten minutes each). What was found before is among the seeds, which come first.
+# time limit: 200 s
+. tests/lib.sh
+seeds=tests/fuzz/seeds
+for file in $seeds/{packed,checkpoint}/latest.h5; do
+    check "the seed ${file#$seeds/} is a whole file" ./cifar10_mpi inspect "$file"
+done
+for file in $seeds/archive/{pictures,batches}.tar* $seeds/archive/{stored,deflated}.zip; do
+    check "the seed ${file#$seeds/} is a data set" ./cifar10_mpi pack --from "$file" "$tmp/out.h5"
+done
+names() { for file in tests/fuzz/fuzz_*.c; do name=${file##*/fuzz_}; echo "${name%.c}"; done; }
+for name in $(names); do
+    [ -x build/fuzz/tests/fuzz/fuzz_"$name" ] && continue
+    skip "fuzzing" "there is no harness for $name: make test builds it with clang and libFuzzer (Debian: clang libclang-rt-dev)"
+    finish; exit
+done
+tests/fuzz/run 20 $(names) > "$tmp/said" 2>&1
+for name in $(names); do
+    said=$(grep "^$name " "$tmp/said" | xargs)
+    places=$(grep -o '[0-9]* places' <<< "$said")
+    if [[ $said == *": nothing found" ]] && [ "${places% *}" -ge 100 ]; then ok "$said"
+    else not_ok "fuzzing $name finds nothing, in 100 places or more" "$said"; fi
+done
+finish
