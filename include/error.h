@@ -22,6 +22,9 @@ int error_set(struct error *why, const char *format, ...) __attribute__((format(
 /* Puts "context: " before the sentence that is there, and returns -1. */
 int error_in(struct error *why, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Puts the text behind the sentence that is there, and returns -1. */
+int error_add(struct error *why, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
 /* Zeroed memory aligned to 64 bytes (a cache line, an AVX-512 register), for `count` elements of
  * `size` bytes; free() releases it. NULL with a sentence naming `what` and the bytes asked for
  * where the node or the control group is short of memory, or the product overflows. */

@@ -33,3 +33,13 @@ int error_in(struct error *why, const char *format, ...)
     text_printable(why->text);
     return -1;
 }
+
+int error_add(struct error *why, const char *format, ...)
+{
+    va_list arguments;
+    size_t length = strlen(why->text);
+    va_start(arguments, format);
+    vsnprintf(why->text + length, sizeof why->text - length, format, arguments);
+    va_end(arguments);
+    return -1;
+}

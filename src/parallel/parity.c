@@ -1,4 +1,5 @@
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "mpi_check.h"
@@ -20,24 +21,64 @@ uint64_t parity_hash(const float *values, size_t count)
     return hash;
 }
 
-/* In the good case two small messages and no memory: a step allocates nothing. */
+/* The hash that most ranks have; false where none has more than half of them. Boyer and Moore's vote: what has a majority is
+ * left when each two that differ have struck each other out. */
+static bool find_majority(const uint64_t *hashes, int size, uint64_t *majority)
+{
+    int votes = 0, count = 0;
+    for (int i = 0; i < size; i++) {
+        if (votes == 0)
+            *majority = hashes[i];
+        votes += hashes[i] == *majority ? 1 : -1;
+    }
+    for (int i = 0; i < size; i++)
+        count += hashes[i] == *majority;
+    return 2 * count > size;
+}
+
+/* "rank 1 (hash ...), rank 3 (hash ...)": those of another hash than `usual`, or all where it is NULL; the first few. */
+static void add_ranks(struct error *why, const uint64_t *hashes, int size, const uint64_t *usual)
+{
+    enum { NAMED = 8 };
+    int listed = 0;
+    for (int rank = 0; rank < size; rank++) {
+        if (usual && hashes[rank] == *usual)
+            continue;
+        if (listed++ < NAMED)
+            error_add(why, "%srank %d (hash %016" PRIx64 ")", listed > 1 ? ", " : "", rank, hashes[rank]);
+    }
+    if (listed > NAMED)
+        error_add(why, " and %d more", listed - NAMED);
+}
+
+static void name_ranks(struct error *why, const uint64_t *hashes, int size, uint64_t step)
+{
+    uint64_t majority = 0;
+    bool found = find_majority(hashes, size, &majority);
+    error_set(why, "step %" PRIu64 ": the parameters of ", step);
+    add_ranks(why, hashes, size, found ? &majority : NULL);
+    if (found)
+        error_add(why, " differ from those of most ranks (hash %016" PRIx64 ")", majority);
+    else
+        error_add(why, " differ, and none has a majority that would be right");
+    error_add(why, ": the replicas have drifted apart; suspect memory or a library of that node, and resume from the last "
+              "checkpoint");
+}
+
+/* In the good case one small message and no memory: a step allocates nothing. */
 int parity_check(const struct world *world, uint64_t hash, uint64_t step, struct error *why)
 {
-    uint64_t first = hash, other = hash; /* rank 0's, and that of the lowest rank that differs */
-    if (mpi_check(MPI_Bcast(&first, 1, MPI_UINT64_T, 0, MPI_COMM_WORLD), "MPI_Bcast", why))
+    uint64_t mine[2] = {hash, ~hash}, least[2]; /* of hash, and of its complement: the largest */
+    if (mpi_check(MPI_Allreduce(mine, least, 2, MPI_UINT64_T, MPI_MIN, MPI_COMM_WORLD), "MPI_Allreduce", why))
         return -1;
-    int mine = hash == first ? world->size : world->rank, lowest;
-    if (mpi_check(MPI_Allreduce(&mine, &lowest, 1, MPI_INT, MPI_MIN, MPI_COMM_WORLD), "MPI_Allreduce", why))
-        return -1;
-    if (lowest == world->size)
+    if (least[0] == ~least[1])
         return 0;
-    if (mpi_check(MPI_Bcast(&other, 1, MPI_UINT64_T, lowest, MPI_COMM_WORLD), "MPI_Bcast", why))
-        return -1;
-    error_set(why,
-              "step %" PRIu64 ": the parameters of rank %d (hash %016" PRIx64
-              ") differ from those of rank 0 (hash %016" PRIx64
-              "): the replicas have drifted apart; suspect memory or a library of that node, and resume from the last "
-              "checkpoint",
-              step, lowest, other, first);
-    return PARITY_DIFFERS;
+    uint64_t *all = memory_new((size_t)world->size, sizeof *all, "the hashes of all ranks", why);
+    int status = world_agree(world, all ? 0 : -1, why);
+    if (!status)
+        status = mpi_check(MPI_Allgather(&hash, 1, MPI_UINT64_T, all, 1, MPI_UINT64_T, MPI_COMM_WORLD), "MPI_Allgather", why);
+    if (!status)
+        name_ranks(why, all, world->size, step);
+    free(all);
+    return status ? status : PARITY_DIFFERS;
 }

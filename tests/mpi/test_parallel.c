@@ -1,9 +1,11 @@
 /* World, parity and reducer; on any number of ranks; tests/run takes these.
  * ranks: 1 2 3 4 5 8 */
 #include <setjmp.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -202,9 +204,21 @@ static void test_parity_names_the_rank_that_drifted(void **state)
     }
     if (world.size == 1)
         return;
-    values[500] += world.rank == 1 ? 1e-3f : 0;
-    assert_int_equal(parity_check(&world, parity_hash(values, 1001), 6, &why), PARITY_DIFFERS);
-    assert_non_null(strstr(why.text, "step 6: the parameters of rank 1 "));
+    for (int odd = 0; odd < world.size; odd++) { /* also rank 0; of two ranks none is right by majority */
+        values[500] += world.rank == odd ? 1e-3f : 0;
+        uint64_t hash = parity_hash(values, 1001);
+        assert_int_equal(parity_check(&world, hash, 6, &why), PARITY_DIFFERS);
+        char named[128];
+        snprintf(named, sizeof named, "parameters of rank %d (hash %016" PRIx64 ") differ from those of most", odd, hash);
+        if (world.rank == odd)
+            assert_true(!strstr(why.text, named) == (world.size == 2));
+        assert_true(world.size > 2 || (strstr(why.text, "rank 0 (hash ") && strstr(why.text, ", rank 1 (hash ")));
+        assert_null(strstr(why.text, "(hash 0000000000000000)"));
+        values[500] = 500;
+    }
+    assert_int_equal(parity_check(&world, (uint64_t)world.rank, 6, &why), PARITY_DIFFERS);
+    assert_non_null(strstr(why.text, "step 6: the parameters of rank 0 (hash 0000000000000000), rank 1 "));
+    assert_int_equal(parity_check(&world, (uint64_t)(world.rank / 2 * 2 == 2), 6, &why), world.size > 2 ? PARITY_DIFFERS : 0);
 }
 
 int main(int argc, char **argv)
