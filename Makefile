@@ -186,7 +186,7 @@ endif
 # What cannot be installed may be there all the same, from modules or under other names: only `make deps` fails.
 JOBS := -j$(shell env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc 2>/dev/null || echo 1)
 SELF := $(MAKE) --no-print-directory
-THREADED := unit/test_loader unit/test_saver
+THREADED := unit/test_loader unit/test_saver unit/test_stall
 
 deps: ## install the packages that building needs (apt, as root or through sudo)
 	@scripts/deps.sh build

@@ -68,6 +68,54 @@ int parity_check(const struct world *world, uint64_t hash, uint64_t step, struct
 /* FNV-1a over 64-bit words, of count floats: what parity compares. */
 uint64_t parity_hash(const float *values, size_t count);
 
+/* ---- stall: a rank that does not get on ends the job instead of hanging it ---- */
+
+/* What a rank does. */
+enum stall_phase {
+    STALL_START,   /* sets up */
+    STALL_LOAD,    /* takes a batch from the loader */
+    STALL_COMPUTE, /* forward and backward; on a device all of a step */
+    STALL_REDUCE,  /* waits for the gradients of all ranks (the reducer says so itself) */
+    STALL_UPDATE,
+    STALL_REPORT,  /* log, metrics, progress */
+    STALL_SAVE,    /* snapshot, or waits for the last one to be written */
+    STALL_PARITY,  /* waits for the hashes of all ranks */
+    STALL_END,     /* waits for rank 0's last checkpoint */
+    STALL_PHASES
+};
+
+/* Each rank says what it does in memory that its node's ranks share: a store. A thread of each watches its own rank; the
+ * first to see it in one phase for too long names, for its node, the ranks that the others wait for, and ends the job. So
+ * a rank whose process is stopped, threads and all, is named by those that wait for it. Seconds in which a watch itself was
+ * stopped do not count: a suspended job goes on. */
+struct stall {
+    const struct world *world;
+    struct shared_memory memory;
+    struct stall_slot *slot; /* this rank's; NULL: nothing is watched */
+    struct stall_state *state;
+};
+
+/* Collective over the node. seconds: that a phase may take; 0: nothing is watched. On -1 the watch is off. */
+int stall_open(struct stall *stall, const struct world *world, double seconds, struct error *why);
+/* Not collective; also of a zeroed one. */
+void stall_close(struct stall *stall);
+
+/* Not collective. The phase that begins; the one before is returned. stall NULL, or nothing watched: no effect. */
+enum stall_phase stall_enter(struct stall *stall, enum stall_phase phase);
+/* The step that begins, the same on all ranks. slow: one that may take ten times as long, as the first. */
+void stall_step(struct stall *stall, uint64_t step, bool slow);
+
+/* What a watch sees of a rank on its node. */
+struct stall_view {
+    int rank;
+    long process;
+    char run_state; /* the system's letter: 'T' stopped, 'D' in a system call that cannot be interrupted, 0: no such process */
+    enum stall_phase phase;
+    uint64_t step;
+};
+/* The sentence about the `count` ranks of this node, where nothing has moved for `seconds`. */
+void stall_sentence(struct error *why, const struct world *world, const struct stall_view *views, int count, double seconds);
+
 /* ---- reducer: gradient sums of all ranks ---- */
 
 /* The parcel: the flat gradient sums, then this tail, in one message. Sums plus a count are exact
@@ -96,6 +144,7 @@ struct reducer {
     int slices;        /* of this rank, a step */
     size_t bucket;     /* floats that start a message */
     double wait_seconds; /* spent in reducer_finish since the owner last set it to 0 */
+    struct stall *stall; /* told when the reducer waits; the owner sets it, or leaves it NULL */
     struct shared_memory leaves; /* what is added at the end; a rank's own where not shared */
     struct reducer_state *state;
 };
@@ -120,6 +169,10 @@ int reducer_end(struct reducer *reducer, struct error *why);
 /* Collective. The sums over all ranks, bit-identical on each: parameters floats and the tail,
  * owned by the reducer, until the next reducer_begin. */
 int reducer_finish(struct reducer *reducer, const float **parcel, struct error *why);
+
+/* Not collective; between reducer_finish and the next reducer_begin. Whether all numbers of this rank's own part of the sums
+ * are finite in [offset, offset + count). */
+bool reducer_finite(const struct reducer *reducer, size_t offset, size_t count);
 
 /* Not collective. The memory that slices are written to and sums are read from, for whoever has to pin it: block 0, 1, ...;
  * NULL behind the last. */

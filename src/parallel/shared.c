@@ -64,12 +64,12 @@ static void *join(size_t bytes, const struct invitation *invitation)
 
 void world_share(const struct world *world, size_t bytes, struct shared_memory *memory)
 {
-    MPI_Comm node = world->state->node;
     struct invitation invitation = {.descriptor = -1};
     bool first = world->node_rank == 0;
     memset(memory, 0, sizeof *memory);
     if (world->node_size == 1)
         return;
+    MPI_Comm node = world->state->node;
     bytes = bytes < sizeof(long) ? sizeof(long) : bytes;
     void *data = first ? make(bytes, &invitation) : NULL;
     struct error why;

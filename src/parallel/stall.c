@@ -1,0 +1,283 @@
+/* The stall watch. It makes no MPI call but the abort, and takes no lock of stdio: whoever is stuck may be stuck in there. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "mpi_check.h"
+#include "parallel.h"
+
+enum { SLOW = 10, LAST_WORDS = 2, LAST_RESORT = 10 }; /* times as long; seconds for other nodes' sentences; to end the job */
+enum { PHASE_BITS = 8 };
+static const double TICK = 0.25; /* seconds between looks */
+
+/* A cache line a rank: a step only writes to its own. */
+struct stall_slot {
+    _Alignas(64) _Atomic uint64_t phases; /* begun so far, and in the lowest bits the present one */
+    _Atomic uint64_t step;
+    _Atomic bool slow;
+    int rank;
+    long process;
+};
+
+struct board {
+    _Alignas(64) long token; /* of world_share */
+    atomic_flag told;        /* a rank of this node has */
+    struct stall_slot slots[];
+};
+
+struct stall_state {
+    double seconds;
+    struct board *board;
+    int seats; /* on it */
+    struct stall_view *views; /* of those, when it comes to the end */
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t ended;
+    bool started, ending;
+};
+
+/* ---- what a rank says ---- */
+
+enum stall_phase stall_enter(struct stall *stall, enum stall_phase phase)
+{
+    if (!stall || !stall->slot)
+        return STALL_START;
+    uint64_t before = atomic_load_explicit(&stall->slot->phases, memory_order_relaxed);
+    uint64_t begun = (before >> PHASE_BITS) + 1;
+    atomic_store_explicit(&stall->slot->phases, begun << PHASE_BITS | phase, memory_order_relaxed);
+    return before & ((1u << PHASE_BITS) - 1);
+}
+
+void stall_step(struct stall *stall, uint64_t step, bool slow)
+{
+    if (!stall || !stall->slot)
+        return;
+    atomic_store_explicit(&stall->slot->step, step, memory_order_relaxed);
+    atomic_store_explicit(&stall->slot->slow, slow, memory_order_relaxed);
+}
+
+/* ---- the sentence ---- */
+
+static const char *const doing[STALL_PHASES] = {
+    [STALL_START] = "is setting up",          [STALL_LOAD] = "is waiting for images",
+    [STALL_COMPUTE] = "is computing",         [STALL_REDUCE] = "is in the allreduce",
+    [STALL_UPDATE] = "is updating parameters", [STALL_REPORT] = "is writing the log",
+    [STALL_SAVE] = "is saving a checkpoint",  [STALL_PARITY] = "is comparing parameters",
+    [STALL_END] = "is waiting for the last checkpoint",
+};
+
+static const char *run_state_text(char run_state)
+{
+    switch (run_state) {
+    case 'T': case 't': return ", stopped";
+    case 'D': return ", in a system call that does not return";
+    case 'Z': case 'X': case 0: return ", dead";
+    default: return "";
+    }
+}
+
+/* It waits for others, as far as it goes. */
+static bool is_waiting(const struct stall_view *view)
+{
+    bool runs = !run_state_text(view->run_state)[0];
+    return runs && (view->phase == STALL_REDUCE || view->phase == STALL_PARITY || view->phase == STALL_END);
+}
+
+void stall_sentence(struct error *why, const struct world *world, const struct stall_view *views, int count, double seconds)
+{
+    const char *separator = ": ";
+    int waiting = 0;
+    for (int i = 0; i < count; i++)
+        waiting += is_waiting(&views[i]);
+    error_set(why, "no step was finished for %.0f s", seconds);
+    for (int i = 0; i < count; i++) {
+        const struct stall_view *v = &views[i];
+        if (is_waiting(v) && waiting < count)
+            continue;
+        error_add(why, "%srank %d on %s (process %ld%s) %s, step %" PRIu64, separator, v->rank, world->host, v->process,
+                  run_state_text(v->run_state), doing[v->phase], v->step);
+        separator = "; ";
+    }
+    if (waiting == count)
+        error_add(why, "; waiting for %s", world->nodes > 1 ? "another node" : "each other, so MPI itself does not get on");
+    else if (waiting > 0)
+        error_add(why, "; %d other%s of this node wait%s for that", waiting, waiting > 1 ? "s" : "", waiting > 1 ? "" : "s");
+}
+
+/* ---- the end ---- */
+
+/* As /proc has it: the letter behind the name, which may hold anything, but ends with the last parenthesis. */
+static char run_state_of(long process)
+{
+    char name[64], text[512];
+    snprintf(name, sizeof name, "/proc/%ld/stat", process);
+    int descriptor = open(name, O_RDONLY | O_CLOEXEC);
+    ssize_t length = descriptor < 0 ? 0 : read(descriptor, text, sizeof text - 1);
+    if (descriptor >= 0)
+        close(descriptor);
+    text[length > 0 ? length : 0] = '\0';
+    const char *name_end = strrchr(text, ')');
+    return name_end && name_end[1] ? name_end[2] : 0;
+}
+
+static void look(const struct stall_slot *slot, struct stall_view *view)
+{
+    *view = (struct stall_view){
+        .rank = slot->rank,
+        .process = slot->process,
+        .run_state = run_state_of(slot->process),
+        .phase = atomic_load_explicit(&slot->phases, memory_order_relaxed) & ((1u << PHASE_BITS) - 1),
+        .step = atomic_load_explicit(&slot->step, memory_order_relaxed),
+    };
+}
+
+/* A stopped process sees no signal of the launcher's, which would wait for it. */
+static void wake_stopped(const struct stall_view *views, int count)
+{
+    for (int i = 0; i < count; i++)
+        if (views[i].run_state == 'T')
+            kill((pid_t)views[i].process, SIGCONT);
+}
+
+/* The first of the node tells, and ends the job; should that not come about, each rank ends by itself. */
+static void end_job(const struct stall *stall, double seconds)
+{
+    const struct world *world = stall->world;
+    struct stall_state *state = stall->state;
+    struct error why;
+    int started = 0;
+    if (atomic_flag_test_and_set(&state->board->told)) {
+        sleep(LAST_RESORT);
+        _exit(1);
+    }
+    alarm(LAST_RESORT);
+    for (int i = 0; i < state->seats; i++)
+        look(&state->board->slots[i], &state->views[i]);
+    stall_sentence(&why, world, state->views, state->seats, seconds);
+    dprintf(STDERR_FILENO, "cifar10_mpi: %s\n", why.text);
+    if (world->nodes > 1)
+        sleep(LAST_WORDS);
+    wake_stopped(state->views, state->seats);
+    if (MPI_Initialized(&started) == MPI_SUCCESS && started)
+        MPI_Abort(MPI_COMM_WORLD, 1);
+    _exit(1);
+}
+
+/* ---- the watch ---- */
+
+/* Until the time, or the end of the watch: then true. */
+static bool wait_until(struct stall_state *state, double time)
+{
+    struct timespec until = {.tv_sec = (time_t)time, .tv_nsec = (long)(1e9 * (time - (double)(time_t)time))};
+    pthread_mutex_lock(&state->lock);
+    int code = 0;
+    while (!state->ending && code != ETIMEDOUT)
+        code = pthread_cond_timedwait(&state->ended, &state->lock, &until);
+    bool ending = state->ending;
+    pthread_mutex_unlock(&state->lock);
+    return ending;
+}
+
+/* What it waits counts by ticks, each at most twice as long as asked for: time in which all was stopped is no stall. */
+static void *watch(void *of)
+{
+    struct stall *stall = of;
+    struct stall_state *state = stall->state;
+    struct stall_slot *slot = stall->slot;
+    uint64_t seen = 0;
+    double still = 0, before = clock_seconds();
+    while (!wait_until(state, before + TICK)) {
+        double now = clock_seconds();
+        uint64_t phases = atomic_load_explicit(&slot->phases, memory_order_relaxed);
+        bool slow = atomic_load_explicit(&slot->slow, memory_order_relaxed);
+        still = phases != seen ? 0 : still + (now - before < 2 * TICK ? now - before : 2 * TICK);
+        seen = phases;
+        before = now;
+        if (still >= (slow ? SLOW : 1) * state->seconds)
+            end_job(stall, still);
+    }
+    return NULL;
+}
+
+/* A thread inherits the mask of the one that starts it: signals are left to the main thread. */
+static int start_thread(struct stall *stall, struct error *why)
+{
+    struct stall_state *state = stall->state;
+    pthread_condattr_t monotonic;
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_mutex_init(&state->lock, NULL); /* cannot fail in this library, nor can attributes */
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&state->ended, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    int code = pthread_sigmask(SIG_BLOCK, &all, &before);
+    if (!code) {
+        code = pthread_create(&state->thread, NULL, watch, stall);
+        pthread_sigmask(SIG_SETMASK, &before, NULL);
+    }
+    state->started = !code;
+    return code ? error_set(why, "the stall watch's thread: %s", strerror(code)) : 0;
+}
+
+/* This rank's slot, on a board of the node or, where it shares none, of its own. */
+static int take_slot(struct stall *stall, struct error *why)
+{
+    const struct world *world = stall->world;
+    struct stall_state *state = stall->state;
+    int seats = stall->memory.shared ? world->node_size : 1;
+    if (!stall->memory.shared)
+        stall->memory.data = memory_new(1, sizeof(struct board) + sizeof(struct stall_slot), "the stall watch", why);
+    state->views = memory_new((size_t)seats, sizeof *state->views, "the stall watch", why);
+    if (!stall->memory.data || !state->views)
+        return -1;
+    state->board = stall->memory.data;
+    state->seats = seats;
+    stall->slot = &state->board->slots[stall->memory.shared ? world->node_rank : 0];
+    stall->slot->rank = world->rank;
+    stall->slot->process = getpid();
+    return 0;
+}
+
+int stall_open(struct stall *stall, const struct world *world, double seconds, struct error *why)
+{
+    memset(stall, 0, sizeof *stall);
+    stall->world = world;
+    if (seconds <= 0)
+        return 0;
+    world_share(world, sizeof(struct board) + (size_t)world->node_size * sizeof(struct stall_slot), &stall->memory);
+    stall->state = memory_new(1, sizeof *stall->state, "the stall watch", why);
+    if (!stall->state || take_slot(stall, why))
+        return -1;
+    stall->state->seconds = seconds;
+    stall_step(stall, 0, true);
+    return start_thread(stall, why);
+}
+
+void stall_close(struct stall *stall)
+{
+    struct stall_state *state = stall->state;
+    if (state && state->started) {
+        pthread_mutex_lock(&state->lock);
+        state->ending = true;
+        pthread_cond_signal(&state->ended);
+        pthread_mutex_unlock(&state->lock);
+        pthread_join(state->thread, NULL);
+        pthread_cond_destroy(&state->ended);
+        pthread_mutex_destroy(&state->lock);
+    }
+    if (state)
+        free(state->views);
+    free(state);
+    world_unshare(&stall->memory);
+    memset(stall, 0, sizeof *stall);
+}

@@ -1,0 +1,202 @@
+/* The stall watch: when it ends a process and when not, and whom its sentence names. */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "clock.h"
+#include "parallel.h"
+
+static const struct world alone = {.rank = 5, .size = 6, .nodes = 1, .node_size = 1, .host = "here"};
+
+/* ---- processes that stand still ---- */
+
+static void rest(double seconds)
+{
+    usleep((useconds_t)(1e6 * seconds));
+}
+
+/* Goes on for 2.5 s, a phase each 0.25 s, and then ends the watch. */
+static void moves(struct stall *stall)
+{
+    for (int i = 0; i < 10; i++) {
+        stall_step(stall, (uint64_t)i, false);
+        stall_enter(stall, i % 2 ? STALL_LOAD : STALL_COMPUTE);
+        rest(0.25);
+    }
+}
+
+static void stands_still(struct stall *stall)
+{
+    stall_step(stall, 7, false);
+    stall_enter(stall, STALL_COMPUTE);
+    stall_enter(stall, STALL_LOAD);
+    rest(10);
+}
+
+static void is_slow(struct stall *stall)
+{
+    stall_step(stall, 7, true);
+    stall_enter(stall, STALL_SAVE);
+    rest(2.5);
+}
+
+/* Stopped as a whole, by a child that wakes it after 2.5 s: the first look after that sees less than half a second. */
+static void is_suspended(struct stall *stall)
+{
+    pid_t self = getpid(), waker = fork();
+    stall_step(stall, 7, false);
+    if (waker == 0) {
+        rest(2.5);
+        kill(self, SIGCONT);
+        _exit(0);
+    }
+    stall_enter(stall, STALL_LOAD);
+    raise(SIGSTOP);
+    stall_enter(stall, STALL_COMPUTE);
+    waitpid(waker, NULL, 0);
+}
+
+/* What a process comes to that is watched with a patience of a second; what it said in `said`. */
+static int exit_code(void (*body)(struct stall *), char *said, size_t size)
+{
+    int ends[2], status;
+    struct stall stall;
+    struct error why;
+    assert_int_equal(pipe(ends), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        dup2(ends[1], STDERR_FILENO);
+        if (stall_open(&stall, &alone, 1, &why))
+            _exit(99);
+        body(&stall);
+        stall_close(&stall);
+        _exit(0);
+    }
+    close(ends[1]);
+    ssize_t length = read(ends[0], said, size - 1);
+    said[length > 0 ? length : 0] = '\0';
+    close(ends[0]);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+static void test_a_phase_that_does_not_end(void **state)
+{
+    (void)state;
+    char said[2048];
+    double before = clock_seconds();
+    assert_int_equal(exit_code(stands_still, said, sizeof said), 1);
+    assert_in_range((int)(10 * (clock_seconds() - before)), 10, 40);
+    assert_non_null(strstr(said, "cifar10_mpi: no step was finished for 1 s: rank 5 on here (process "));
+    assert_non_null(strstr(said, ") is waiting for images, step 7\n"));
+}
+
+static void test_what_does_not_end_a_run(void **state)
+{
+    (void)state;
+    void (*const bodies[])(struct stall *) = {moves, is_slow, is_suspended};
+    for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
+        char said[2048];
+        assert_int_equal(exit_code(bodies[i], said, sizeof said), 0);
+        assert_string_equal(said, "");
+    }
+}
+
+static void test_nothing_is_watched(void **state)
+{
+    (void)state;
+    struct stall stall;
+    struct error why;
+    assert_int_equal(stall_open(&stall, &alone, 0, &why), 0);
+    stall_step(&stall, 1, false);
+    stall_enter(&stall, STALL_LOAD);
+    stall_enter(NULL, STALL_LOAD);
+    stall_close(&stall);
+    stall_close(&stall);
+}
+
+static void test_phases_come_back(void **state)
+{
+    (void)state;
+    struct stall stall;
+    struct error why;
+    assert_int_equal(stall_open(&stall, &alone, 100, &why), 0);
+    assert_int_equal(stall_enter(&stall, STALL_COMPUTE), STALL_START);
+    assert_int_equal(stall_enter(&stall, STALL_REDUCE), STALL_COMPUTE);
+    assert_int_equal(stall_enter(&stall, STALL_COMPUTE), STALL_REDUCE);
+    stall_close(&stall);
+}
+
+/* ---- the sentence ---- */
+
+static void expect(const struct stall_view *views, int count, int nodes, const char *sentence)
+{
+    struct world world = alone;
+    struct error why;
+    world.nodes = nodes;
+    stall_sentence(&why, &world, views, count, 300);
+    assert_string_equal(why.text, sentence);
+}
+
+static void test_names_those_that_others_wait_for(void **state)
+{
+    (void)state;
+    const struct stall_view loading[] = {{0, 10, 'S', STALL_REDUCE, 4}, {1, 11, 'S', STALL_LOAD, 4}, {2, 12, 'R', STALL_REDUCE, 4}};
+    expect(loading, 3, 1, "no step was finished for 300 s: rank 1 on here (process 11) is waiting for images, step 4; "
+                          "2 others of this node wait for that");
+    const struct stall_view stopped[] = {{4, 10, 'T', STALL_REDUCE, 4}, {5, 11, 'R', STALL_REDUCE, 4}};
+    expect(stopped, 2, 1, "no step was finished for 300 s: rank 4 on here (process 10, stopped) is in the allreduce, step 4; "
+                          "1 other of this node waits for that");
+    const struct stall_view two[] = {{0, 10, 'D', STALL_SAVE, 4}, {1, 11, 0, STALL_COMPUTE, 5}};
+    expect(two, 2, 1, "no step was finished for 300 s: rank 0 on here (process 10, in a system call that does not return) is "
+                      "saving a checkpoint, step 4; rank 1 on here (process 11, dead) is computing, step 5");
+}
+
+static void test_names_all_where_all_wait(void **state)
+{
+    (void)state;
+    const struct stall_view views[] = {{0, 10, 'S', STALL_REDUCE, 4}, {1, 11, 'R', STALL_PARITY, 4}};
+    static const char all[] = "no step was finished for 300 s: rank 0 on here (process 10) is in the allreduce, step 4; rank 1 on "
+                              "here (process 11) is comparing parameters, step 4; waiting for ";
+    char sentence[512];
+    snprintf(sentence, sizeof sentence, "%s%s", all, "each other, so MPI itself does not get on");
+    expect(views, 2, 1, sentence);
+    snprintf(sentence, sizeof sentence, "%s%s", all, "another node");
+    expect(views, 2, 2, sentence);
+}
+
+/* A full node of a large machine: cut, not written past the end. */
+static void test_many_ranks_fit(void **state)
+{
+    (void)state;
+    struct stall_view views[256];
+    struct error why;
+    for (int i = 0; i < 256; i++)
+        views[i] = (struct stall_view){i, 1000000 + i, 'D', STALL_SAVE, 123456789};
+    stall_sentence(&why, &alone, views, 256, 300);
+    assert_int_equal(strlen(why.text), sizeof why.text - 1);
+}
+
+int main(void)
+{
+    cmocka_set_message_output(CM_OUTPUT_TAP);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_phase_that_does_not_end),
+        cmocka_unit_test(test_what_does_not_end_a_run),
+        cmocka_unit_test(test_nothing_is_watched),
+        cmocka_unit_test(test_phases_come_back),
+        cmocka_unit_test(test_names_those_that_others_wait_for),
+        cmocka_unit_test(test_names_all_where_all_wait),
+        cmocka_unit_test(test_many_ranks_fit),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
