@@ -15,10 +15,10 @@ struct options {
     enum command command;
     char data[OPTION_TEXT], train_dir[OPTION_TEXT], model[64], tower[64], conv[16], resume[OPTION_TEXT];
     int64_t batch_size, max_steps, max_seconds, threads, loader_threads, slices, seed;
-    int64_t log_frequency, checkpoint_secs, checkpoint_steps, keep, parity_steps, bucket_kib;
+    int64_t log_frequency, checkpoint_secs, checkpoint_steps, keep, parity_steps, stall_seconds, bucket_kib;
     double epochs, learning_rate, lr_decay_factor, lr_decay_epochs, ema_decay;
     char checkpoint_dir[OPTION_TEXT], checkpoint[OPTION_TEXT], split[64];
-    char precision[8], allreduce[16];
+    char precision[8], allreduce[16], on_nan[16];
     int64_t workspace_mib;
     bool deterministic, no_graph, share_devices, force;
     int64_t eval_interval_secs, num_examples;

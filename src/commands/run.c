@@ -130,6 +130,7 @@ static int build_reducer(struct run *run, struct error *why)
     enum reduce_kind kind = run->tree ? REDUCE_TREE : REDUCE_FASTEST;
     int status = reducer_init(&run->reducer, run->world, kind, run->net.parameters, run->slices,
                               (size_t)run->options->bucket_kib * 1024, why);
+    run->reducer.stall = &run->stall;
     return world_agree(run->world, status, why);
 }
 
@@ -167,7 +168,8 @@ int run_open(struct run *run, const struct options *options, const struct world 
     run->options = options;
     run->world = world;
     run->started = run->saved_at = clock_seconds();
-    if (world_agree(world, stop_open(&run->stop, options, world->rank == 0, why), why) ||
+    if (world_agree(world, stall_open(&run->stall, world, (double)options->stall_seconds, why), why) ||
+        world_agree(world, stop_open(&run->stop, options, world->rank == 0, why), why) ||
         world_agree(world, choose(run, why), why) || run_check_devices(run, why) || run_choose_exchange(run, why) ||
         dataset_open(&run->dataset, world, options->data, "train", why) ||
         world_agree(world, check_images(run, why), why) || world_agree(world, lay_out(run, why), why))
@@ -189,6 +191,7 @@ int run_open(struct run *run, const struct options *options, const struct world 
 void run_close(struct run *run)
 {
     struct error ignored; /* a run that failed has said why already */
+    stall_close(&run->stall);
     run_save_close(run);
     loader_free(&run->loader);
     device_tower_free(&run->ahead);

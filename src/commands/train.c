@@ -7,10 +7,10 @@
 
 #include "clock.h"
 #include "commands.h"
+#include "finite.h"
 #include "train.h"
 
 enum { EXIT_TRY_AGAIN = 75 }; /* EX_TEMPFAIL of sysexits.h: saved, with work left */
-enum { ALL_FAILED = 1 };      /* the status of a failure that every rank saw, with the same sentence */
 
 /* What one step told, the same on all ranks. */
 struct step {
@@ -18,6 +18,7 @@ struct step {
     double precision;
     float rate;
     bool stop;
+    bool left_out; /* its update: the loss or a gradient was not finite */
 };
 
 /* Gradient sums of all slices of all ranks. */
@@ -28,18 +29,14 @@ static int step_gradients(struct run *run, const float **sums, struct error *why
         struct batch batch;
         float *parcel = reducer_begin(&run->reducer, slice);
         parcel[run->net.parameters + PARCEL_STOP] = stop;
-        if (loader_next(&run->loader, &batch, why) ||
-            tower_gradients(&run->tower, &batch, &run->reducer, parcel, why) || reducer_end(&run->reducer, why))
+        stall_enter(&run->stall, STALL_LOAD);
+        if (loader_next(&run->loader, &batch, why))
+            return -1;
+        stall_enter(&run->stall, STALL_COMPUTE);
+        if (tower_gradients(&run->tower, &batch, &run->reducer, parcel, why) || reducer_end(&run->reducer, why))
             return -1;
     }
     return reducer_finish(&run->reducer, sums, why);
-}
-
-static int diverged(struct run *run, struct error *why)
-{
-    error_set(why, "step %" PRIu64 ": the loss is not a finite number: the model has diverged; nothing was saved "
-              "since step %" PRIu64 "; try a lower --learning-rate", run->state.step, run_saved_step(run));
-    return ALL_FAILED;
 }
 
 /* The step is done: where the run is now. */
@@ -63,13 +60,15 @@ static int train_step(struct run *run, struct step *step, struct error *why)
     if (step_gradients(run, &sums, why))
         return -1;
     const float *tail = sums + run->net.parameters;
-    if (tail[PARCEL_FAULT] > 0 || !isfinite(tail[PARCEL_LOSS]))
-        return diverged(run, why);
     float samples = tail[PARCEL_COUNT];
+    note(step, tail[PARCEL_LOSS], tail[PARCEL_CORRECT], samples, tail[PARCEL_STOP]);
+    step->left_out = tail[PARCEL_FAULT] > 0 || !floats_finite(sums, run->net.parameters) || !isfinite(tail[PARCEL_LOSS]);
+    if (step->left_out)
+        return run_fault(run, run->state.step + 1, why);
     step->rate = schedule_rate(&run->schedule, run->state.position);
+    stall_enter(&run->stall, STALL_UPDATE);
     if (tower_update(&run->tower, sums, samples, step->rate, &step->penalty, why))
         return -1;
-    note(step, tail[PARCEL_LOSS], tail[PARCEL_CORRECT], samples, tail[PARCEL_STOP]);
     if (run->world->rank > 0)
         return 0;
     float decay = ema_decay((float)run->options->ema_decay, run->state.step + 1);
@@ -87,6 +86,7 @@ static int train_ahead(struct run *run, struct step *steps, int count, struct er
         pass.position = run->state.position + (uint64_t)i * (uint64_t)run->global_batch;
         pass.rate = steps[i].rate = schedule_rate(&run->schedule, pass.position);
         pass.ema_decay = ema_decay((float)run->options->ema_decay, pass.step + 1);
+        stall_enter(&run->stall, STALL_COMPUTE);
         if (device_tower_step(&run->ahead, &pass, why))
             return -1;
     }
@@ -94,12 +94,12 @@ static int train_ahead(struct run *run, struct step *steps, int count, struct er
         return -1;
     for (int i = 0; i < count; i++) {
         const struct device_result *r = &results[i];
-        if (r->fault > 0 || !isfinite(r->loss)) {
-            run->state.step = r->step - 1;
-            return diverged(run, why);
-        }
         note(&steps[i], r->loss, r->correct, r->count, r->stop);
         steps[i].penalty = r->penalty;
+        steps[i].left_out = r->fault > 0 || !isfinite(r->loss);
+        int status = steps[i].left_out ? run_fault(run, r->step, why) : 0;
+        if (status)
+            return status;
     }
     return 0;
 }
@@ -138,10 +138,13 @@ static void report_interval(struct run *run, const struct step *step, struct tal
     report_step(&run->report, &interval);
 }
 
-/* Rank 0: averages, log line, progress. */
+/* Rank 0: averages, log line, progress. A step without an update has had a line of its own. */
 static void after_step(struct run *run, const struct step *step, struct tally *tally)
 {
     struct checkpoint *state = &run->state;
+    if (step->left_out)
+        return;
+    stall_enter(&run->stall, STALL_REPORT);
     double total = step->cross_entropy + step->penalty;
     state->loss_average = moving_average(state->loss_average, step->cross_entropy, state->step);
     state->total_loss_average = moving_average(state->total_loss_average, total, state->step);
@@ -162,6 +165,7 @@ static int check_parity(struct run *run, struct error *why)
     bool due = run->options->parity_steps && step % (uint64_t)run->options->parity_steps == 0;
     if (run->world->size == 1 || !(due || step == run->last_step))
         return 0;
+    stall_enter(&run->stall, STALL_PARITY);
     if (tower_get_parameters(&run->tower, run->state.parameters, why))
         return -1;
     uint64_t hash = parity_hash(run->state.parameters, run->net.parameters);
@@ -190,10 +194,22 @@ static int steps_at_once(const struct run *run)
     return (int)steps;
 }
 
+/* Rank 0 saves. The others wait for it in the next step, and know when it may have to wait for a disk. */
+static int save(struct run *run, struct error *why)
+{
+    uint64_t step = run->state.step, every = (uint64_t)run->options->checkpoint_steps;
+    stall_step(&run->stall, step + 1, every && step % every == 0);
+    if (run->world->rank > 0)
+        return 0;
+    stall_enter(&run->stall, STALL_SAVE);
+    return run_save(run, why);
+}
+
 static int train_steps(struct run *run, bool *stopped, struct error *why)
 {
     struct tally tally = {.started = clock_seconds()};
     *stopped = false;
+    stall_step(&run->stall, run->state.step + 1, true);
     while (run->state.step < run->last_step && !*stopped) {
         struct step steps[DEVICE_AHEAD];
         int count = steps_at_once(run);
@@ -206,10 +222,10 @@ static int train_steps(struct run *run, bool *stopped, struct error *why)
         }
         if (!status)
             status = check_parity(run, why);
+        if (!status)
+            status = save(run, why);
         if (status)
             return status;
-        if (run->world->rank == 0 && run_save(run, why))
-            return -1;
     }
     return 0;
 }
@@ -227,6 +243,8 @@ static void tell_end(struct run *run, const char *cause)
 static int finish(struct run *run, bool stopped, struct error *why)
 {
     char cause[STOP_TEXT] = "";
+    stall_step(&run->stall, run->state.step, true);
+    stall_enter(&run->stall, run->world->rank == 0 ? STALL_SAVE : STALL_END);
     int status = run->world->rank == 0 ? run_save_last(run, why) : 0;
     if (stopped)
         stop_tell(&run->stop, run->world, cause);

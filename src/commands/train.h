@@ -24,6 +24,7 @@ struct run {
     struct convolution_ways ways;
     struct tower tower;
     struct reducer reducer;
+    struct stall stall;
     struct loader loader;    /* of a CPU tower */
     struct device_tower ahead; /* of a tower on a device */
     enum exchange exchange;
@@ -44,6 +45,8 @@ struct run {
     struct run_provenance *provenance; /* rank 0, as the saver */
     struct saver saver;
     double save_pause; /* seconds that training waited for the last snapshot */
+    int faults;        /* steps in a row that were skipped, or rollbacks to the same checkpoint */
+    uint64_t fault_at; /* the step skipped last, or that checkpoint's */
     double save_seconds; /* rank 0: that writing one takes: a guess, then the longest of late */
     struct stop stop;
     bool ready; /* the first step may come */
@@ -76,6 +79,13 @@ int run_save(struct run *run, struct error *why);
 int run_save_last(struct run *run, struct error *why);
 /* Waits for the one under way, and tells which was saved last. */
 uint64_t run_saved_step(struct run *run);
+
+/* The status of a failure that every rank saw, with the same sentence. */
+enum { ALL_FAILED = 1 };
+
+/* Collective, fault.c. In `step` the loss or a gradient was not finite on some rank, and no update was made. 0: training goes
+ * on as --on-nan has it, which the log tells; ALL_FAILED: it does not. */
+int run_fault(struct run *run, uint64_t step, struct error *why);
 
 /* Collective. Whether each rank has a device of its own, where the backend has devices; how gradients meet (devices.c). */
 int run_check_devices(struct run *run, struct error *why);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "finite.h"
 #include "mpi_check.h"
 #include "parallel.h"
 
@@ -44,7 +45,7 @@ static size_t parcel_end(const struct reducer *reducer)
 /* Whether MPI adds as it likes. Not on one node: whether its ranks can share memory is no matter of bits. */
 static bool sends_buckets(const struct reducer *reducer)
 {
-    return reducer->kind == REDUCE_FASTEST && reducer->world->nodes > 1;
+    return reducer->kind == REDUCE_FASTEST && reducer->world->nodes > 1 && reducer->world->size > 1;
 }
 
 static bool is_power_of_two(int number)
@@ -105,15 +106,23 @@ static int take_partials(struct reducer_state *s, struct error *why)
     return 0;
 }
 
+/* This rank's alone. One rank's first leaf becomes the sums; others keep their own part beside them. */
+static int take_leaves(struct reducer *reducer, struct reducer_state *s, struct error *why)
+{
+    size_t parcels = (size_t)s->held + (reducer->world->size > 1);
+    reducer->leaves.bytes = parcels * s->length * sizeof(float);
+    s->own = reducer->leaves.data = memory_new(parcels * s->length, sizeof(float), "the gradients", why);
+    if (!s->own)
+        return -1;
+    s->sums = s->own + (parcels - 1) * s->length * (reducer->world->size > 1);
+    return 0;
+}
+
 static int take_memory(struct reducer *reducer, struct error *why)
 {
     struct reducer_state *s = reducer->state;
     size_t ranks = (size_t)reducer->world->size;
-    if (!reducer->leaves.shared) {
-        s->own = reducer->leaves.data = memory_new((size_t)s->held * s->length, sizeof(float), "the gradients", why);
-        s->sums = s->own; /* the first leaf becomes the sums */
-    }
-    if (!s->own)
+    if (!reducer->leaves.shared && take_leaves(reducer, s, why))
         return -1;
     if (take_partials(s, why))
         return -1;
@@ -182,8 +191,7 @@ float *reducer_begin(struct reducer *reducer, int slice)
 static int send_bucket(struct reducer *reducer, size_t offset, struct error *why)
 {
     struct reducer_state *s = reducer->state;
-    float *bucket = s->stack[0].parcel + offset;
-    int status = mpi_check(MPI_Iallreduce(MPI_IN_PLACE, bucket, (int)(s->sent - offset), MPI_FLOAT, MPI_SUM,
+    int status = mpi_check(MPI_Iallreduce(s->own + offset, s->sums + offset, (int)(s->sent - offset), MPI_FLOAT, MPI_SUM,
                                           MPI_COMM_WORLD, &s->requests[s->request_count]),
                            "MPI_Iallreduce", why);
     s->request_count += !status;
@@ -310,10 +318,21 @@ static int finish(struct reducer *reducer, struct error *why)
 int reducer_finish(struct reducer *reducer, const float **parcel, struct error *why)
 {
     double before = clock_seconds();
+    enum stall_phase phase = stall_enter(reducer->stall, STALL_REDUCE);
     int status = finish(reducer, why);
+    stall_enter(reducer->stall, phase);
     reducer->wait_seconds += clock_seconds() - before;
     *parcel = reducer->state->sums;
     return status;
+}
+
+bool reducer_finite(const struct reducer *reducer, size_t offset, size_t count)
+{
+    const struct reducer_state *s = reducer->state;
+    for (int leaf = 0; leaf < s->held; leaf++)
+        if (!floats_finite(s->own + (size_t)leaf * s->length + offset, count))
+            return false;
+    return true;
 }
 
 void *reducer_memory(const struct reducer *reducer, int block, size_t *bytes)
@@ -321,7 +340,7 @@ void *reducer_memory(const struct reducer *reducer, int block, size_t *bytes)
     const struct reducer_state *s = reducer->state;
     size_t parcel = s->length * sizeof(float);
     if (block == 0) {
-        *bytes = reducer->leaves.shared ? reducer->leaves.bytes : (size_t)s->held * parcel;
+        *bytes = reducer->leaves.bytes;
         return reducer->leaves.data;
     }
     *bytes = (size_t)(s->stack_size - 1) * parcel;
@@ -330,6 +349,9 @@ void *reducer_memory(const struct reducer *reducer, int block, size_t *bytes)
 
 int reducer_sum(const struct reducer *reducer, float *parcel, struct error *why)
 {
-    return mpi_check(MPI_Allreduce(MPI_IN_PLACE, parcel, (int)parcel_end(reducer), MPI_FLOAT, MPI_SUM, MPI_COMM_WORLD),
-                     "MPI_Allreduce in a device's memory", why);
+    enum stall_phase phase = stall_enter(reducer->stall, STALL_REDUCE);
+    int status = mpi_check(MPI_Allreduce(MPI_IN_PLACE, parcel, (int)parcel_end(reducer), MPI_FLOAT, MPI_SUM, MPI_COMM_WORLD),
+                           "MPI_Allreduce in a device's memory", why);
+    stall_enter(reducer->stall, phase);
+    return status;
 }

@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 
 #include "clock.h"
+#include "finite.h"
 #include "store.h"
 
 enum phase { IDLE, WRITING, DONE };
@@ -21,26 +22,13 @@ struct saver_state {
     struct saved saved; /* the thread's while WRITING, the owner's once DONE */
 };
 
-/* Without a branch in the loop, which so goes at the speed of memory. */
-static bool all_finite(const float *values, size_t count)
-{
-    const uint32_t exponent = 0x7f800000;
-    uint32_t worst = 0, bits;
-    for (size_t i = 0; i < count; i++) {
-        memcpy(&bits, &values[i], sizeof bits);
-        bits &= exponent;
-        worst = bits > worst ? bits : worst;
-    }
-    return worst < exponent;
-}
-
 void saver_write(struct saver *saver, struct saved *saved)
 {
     const struct saver_request *r = &saver->state->request;
     const struct checkpoint *snapshot = &saver->snapshot;
     double before = clock_seconds();
     *saved = (struct saved){.step = snapshot->step, .status = SAVED_NOT_FINITE};
-    if (all_finite(snapshot->parameters, r->net->parameters) && all_finite(snapshot->shadows, r->net->parameters))
+    if (floats_finite(snapshot->parameters, r->net->parameters) && floats_finite(snapshot->shadows, r->net->parameters))
         saved->status = checkpoint_save(snapshot, r->net, r->directory, r->provenance, r->provenance_count,
                                         &saved->why);
     if (!saved->status && !checkpoint_prune(r->directory, saved->step, r->keep, &saved->why))

@@ -1,0 +1,10 @@
+#ifndef FINITE_H
+#define FINITE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Whether no value is a NaN or infinite. At the speed of memory. */
+bool floats_finite(const float *values, size_t count);
+
+#endif
