@@ -50,12 +50,13 @@ static int check_own(struct run *run, struct error *why)
     return 0;
 }
 
-/* Collective. The sentence of the first rank that had it, the same on all. A device has begun other steps since. */
+/* Collective. The sentence of the first rank that had it, the same on all. A device looks at losses only, and has begun other
+ * steps since. */
 static void find_source(struct run *run, uint64_t step, struct error *why)
 {
     struct error source;
     if (run->backend->device)
-        error_set(&source, "the loss or a gradient is not a finite number");
+        error_set(&source, "the loss is not a finite number");
     else if (!world_agree(run->world, check_own(run, &source), &source))
         error_set(&source, "the sum of all ranks' gradients is not a finite number, though each of them is");
     error_set(why, "step %" PRIu64 ": %s", step, source.text);
@@ -81,19 +82,20 @@ static int stop(struct run *run, struct error *why)
     return ALL_FAILED;
 }
 
-/* Rank 0: the last good checkpoint's parameters and shadows into the state. Not for ever: only so often to the same one. */
-static int load_good(struct run *run, struct error *why)
+/* Rank 0: the last good checkpoint's parameters and shadows into the state. Not for ever: only so often without both a good
+ * step and a newer checkpoint between. */
+static int load_good(struct run *run, bool in_a_row, struct error *why)
 {
     struct checkpoint found = {.parameters = run->state.parameters, .shadows = run->state.shadows};
     char file[FILE_NAME];
     last_good(run, file);
     if (!file[0])
         return error_set(why, "there is no checkpoint to go back to");
-    if (run->saved_step != run->fault_at)
+    if (run->saved_step != run->fault_checkpoint && !in_a_row)
         run->faults = 0;
-    run->fault_at = run->saved_step;
+    run->fault_checkpoint = run->saved_step;
     if (++run->faults > FAULTS_IN_A_ROW)
-        return error_set(why, "%d times it went back to %s", FAULTS_IN_A_ROW, file);
+        return error_set(why, "going back %d times did not help", FAULTS_IN_A_ROW);
     if (checkpoint_load(&found, &run->net, file, why))
         return -1;
     free(found.class_names);
@@ -101,12 +103,16 @@ static int load_good(struct run *run, struct error *why)
 }
 
 /* Collective. Only the parameters go back: samples and steps go on, so that the run does not meet the same again. */
-static int roll_back(struct run *run, struct error *why)
+static int roll_back(struct run *run, bool in_a_row, struct error *why)
 {
     const struct world *world = run->world;
     size_t parameters = run->net.parameters;
-    struct error reason;
-    if (world_agree(world, world->rank == 0 ? load_good(run, &reason) : 0, &reason)) {
+    struct error reason = {""};
+    if (world->rank == 0 && !load_good(run, in_a_row, &reason))
+        reason.text[0] = '\0';
+    if (world_broadcast(world, &reason, sizeof reason, why))
+        return -1;
+    if (reason.text[0]) {
         error_add(why, ", and %s", reason.text);
         return stop(run, why);
     }
@@ -121,11 +127,9 @@ static int roll_back(struct run *run, struct error *why)
     return 0;
 }
 
-static int skip(struct run *run, uint64_t step, struct error *why)
+static int skip(struct run *run, bool in_a_row, struct error *why)
 {
-    if (step != run->fault_at + 1)
-        run->faults = 0;
-    run->fault_at = step;
+    run->faults = in_a_row ? run->faults : 0;
     if (++run->faults > FAULTS_IN_A_ROW) {
         error_add(why, ", as in the %d steps before, which were skipped", FAULTS_IN_A_ROW);
         return stop(run, why);
@@ -139,7 +143,9 @@ int run_fault(struct run *run, uint64_t step, struct error *why)
 {
     stall_step(&run->stall, step, true); /* rank 0 may have to wait for the disk */
     find_source(run, step, why);
+    bool in_a_row = step == run->fault_step + 1;
+    run->fault_step = step;
     if (!strcmp(run->options->on_nan, "rollback"))
-        return roll_back(run, why);
-    return strcmp(run->options->on_nan, "skip") ? stop(run, why) : skip(run, step, why);
+        return roll_back(run, in_a_row, why);
+    return strcmp(run->options->on_nan, "skip") ? stop(run, why) : skip(run, in_a_row, why);
 }

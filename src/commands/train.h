@@ -45,10 +45,10 @@ struct run {
     struct run_provenance *provenance; /* rank 0, as the saver */
     struct saver saver;
     double save_pause; /* seconds that training waited for the last snapshot */
-    int faults;        /* steps in a row that were skipped, or rollbacks to the same checkpoint */
-    uint64_t fault_at; /* the step skipped last, or that checkpoint's */
     double save_seconds; /* rank 0: that writing one takes: a guess, then the longest of late */
     struct stop stop;
+    int faults; /* in a row: steps that were skipped, or rollbacks */
+    uint64_t fault_step, fault_checkpoint; /* the last one's step, and that of the checkpoint it went back to */
     bool ready; /* the first step may come */
 };
 
