@@ -32,8 +32,8 @@ static bool is_due(const char *what)
            step < first + number("SPOIL_STEPS", 1);
 }
 
-void cblas_sgemm(CBLAS_LAYOUT layout, CBLAS_TRANSPOSE trans_a, CBLAS_TRANSPOSE trans_b, blasint m, blasint n, blasint k, float alpha,
-                 const float *a, blasint lda, const float *b, blasint ldb, float beta, float *c, blasint ldc)
+void cblas_sgemm(CBLAS_LAYOUT layout, CBLAS_TRANSPOSE trans_a, CBLAS_TRANSPOSE trans_b, blasint m, blasint n, blasint k,
+                 float alpha, const float *a, blasint lda, const float *b, blasint ldb, float beta, float *c, blasint ldc)
 {
     static void (*real)(CBLAS_LAYOUT, CBLAS_TRANSPOSE, CBLAS_TRANSPOSE, blasint, blasint, blasint, float, const float *, blasint,
                         const float *, blasint, float, float *, blasint);

@@ -22,12 +22,11 @@ ended() { # WHAT SECONDS CODE...: the job under way ends so soon, with one of th
     kill $watchdog 2> /dev/null
     taken=$(awk "BEGIN { printf \"%.1f\", $EPOCHREALTIME - $start }")
     check "$what: ends within $limit s ($taken s)" awk "BEGIN { exit !($taken <= $limit) }"
-    check "with exit code $rc" grep -qw -- "$rc" <<< "$*"
+    check "with exit code $rc (expected: $*)" test -n "$(grep -ow -- "$rc" <<< "$*")"
     check "and leaves no rank behind" eventually 3 nobody_left
 }
-named() { # RANK PATTERN
-    check "rank $1 is named, once" test "$(grep -cE "^cifar10_mpi: no step was finished for [0-9]+ s: rank $1 on $2" "$tmp/ranks/output")" -eq 1
-}
+once() { [ "$(grep -cE -- "$1" "$tmp/ranks/output")" -eq 1 ] || { cat "$tmp/ranks/output"; return 1; }; }
+named() { check "rank $1 is named, once" once "^cifar10_mpi: no step was finished for [0-9]+ s: rank $1 on $2"; } # RANK PATTERN
 
 # Stopped, threads and all.
 for ranks in 2 4; do
