@@ -64,7 +64,7 @@ mkfifo "$tmp/pipe"
 sleep 100 < "$tmp/pipe" &
 reader=$!
 rm -rf "$tmp/ranks" && mkdir "$tmp/ranks"
-bash -c 'echo $$ > "$0/pid.0" && exec ./cifar10_mpi "$@"' "$tmp/ranks" $(arguments pipe) --log-frequency 1 --batch-size 1 > "$tmp/pipe" 2> "$tmp/ranks/output" &
+bash -c 'echo $$ > "$0/pid.0" && exec ./cifar10_mpi "$@"' "$tmp/ranks" $(arguments printed) --log-frequency 1 --batch-size 1 > "$tmp/pipe" 2> "$tmp/ranks/output" &
 job=$!
 ended "log lines that nobody reads" $((seconds + 25)) 1
 named 0 ".* is writing the log, step [0-9]+$"
