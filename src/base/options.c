@@ -83,7 +83,7 @@ static const struct flag flags[] = {
     {"parity-steps", TRAIN, INTEGER, "N", "100", 0, 1e9, NULL, "steps between parity checks, 0 = none",
      AT(parity_steps)},
     {"on-nan", TRAIN, CHOICE, "HOW", "stop", 0, 0, "stop|skip|rollback", "loss or gradient is NaN", AT(on_nan)},
-    {"stall-seconds", TRAIN, INTEGER, "N", "300", 0, 1e6, NULL, "seconds in one phase that end the job, 0 = never",
+    {"stall-seconds", TRAIN, INTEGER, "N", "300", 0, 1e6, NULL, "seconds in a phase that end the job, 0 = never",
      AT(stall_seconds)},
     {"bucket-kib", TRAIN, INTEGER, "N", "1024", 1, 1 << 20, NULL, "gradient KiB that start a message", AT(bucket_kib)},
     {"from", PACK, TEXT, "PATH", "", 0, 0, NULL, "directory or archive: binary files or image folders", AT(from)},
