@@ -43,11 +43,20 @@ static int check_output(int code)
     return 1;
 }
 
+/* HDF5 ends the program where it has no memory for its own tables, and says nothing. */
+static void tell_end(int code, void *unused)
+{
+    (void)unused;
+    if (code == 255)
+        fprintf(stderr, "cifar10_mpi: a library ended the program (exit code %d): is there memory left?\n", code);
+}
+
 int main(int argc, char **argv)
 {
     struct options options;
     struct world world;
     struct error why;
+    on_exit(tell_end, NULL);
     signal(SIGXFSZ, SIG_IGN); /* a file size limit is then an error of write(2), to be told in a sentence */
     if (world_open(&world, &argc, &argv, &why))
         world_abort(&world, why.text);

@@ -266,14 +266,23 @@ int checkpoint_verify(struct h5 *h5, struct error *why)
     return status ? status : digest_check(h5, why);
 }
 
-int checkpoint_check(const char *file, struct error *why)
+static int check_once(const char *file, struct error *why)
 {
     struct error ignored;
     struct h5 *h5 = h5_open(file, why);
     int status = h5 ? checkpoint_verify(h5, why) : CHECKPOINT_DAMAGED;
     h5_close(h5, &ignored);
-    /* HDF5 does not tell what is wrong in the file from what keeps it from being read now; the system does. */
-    return status == CHECKPOINT_DAMAGED && file_readable(file, why) ? -1 : status;
+    return status;
+}
+
+/* HDF5 does not tell what is wrong in the file from what keeps it from being read now. The system does; and a failure of one
+ * moment is none the second time. */
+int checkpoint_check(const char *file, struct error *why)
+{
+    int status = check_once(file, why);
+    if (status == CHECKPOINT_DAMAGED)
+        status = file_readable(file, why) ? -1 : check_once(file, why);
+    return status;
 }
 
 /* Everything but the buffers; class_names is a new array. */
