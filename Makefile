@@ -160,7 +160,13 @@ $(BUILD)/tests/%: tests/%.c $(LIBRARY)
 	@mkdir -p $(@D)
 	$(call say,build $@)$(CC) $(CFLAGS_ALL) -Itests -MMD -MP $(LDFLAGS_ALL) -o $@ $< $(LIBRARY) -lcmocka $(LIBS)
 
-tests-built: $(UNIT_TESTS) $(MODULE)
+# What makes a chosen system call of the program fail.
+FAULTS := $(BUILD)/tests/faults/faults.so
+$(FAULTS): tests/faults/faults.c
+	@mkdir -p $(@D)
+	$(call say,build $@)$(CC) -std=c11 -D_GNU_SOURCE $(WARN) -O1 -g -U_FORTIFY_SOURCE -fPIC -shared -Wl,--as-needed -o $@ $<
+
+tests-built: $(UNIT_TESTS) $(MODULE) $(FAULTS)
 
 # Harnesses for clang's libFuzzer, which brings main(); they need no backend and no MPI that runs.
 HARNESSES := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/fuzz/fuzz_*.c))

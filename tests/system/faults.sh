@@ -1,0 +1,115 @@
+#!/bin/bash
+# Every system call fails once: a run that goes on from a checkpoint and saves two more, with the k-th call of a kind failing, on
+# files of the train-dir and for memory. After each: no hang, no crash, a sentence, every checkpoint that is there whole, none
+# lost, and the same command then ends with the bits of an undisturbed run.
+#   tests/system/faults.sh [N [SEED]]    of kinds that have more than N calls (24) a sample of N, which the seed chooses
+# time limit: 600 s
+. tests/lib.sh
+many=${1:-24} seed=${2:-$RANDOM}
+RANDOM=$seed
+echo "# seed $seed"
+shim=$PWD/build/tests/faults/faults.so
+data=$(small_data) && [ -e "$shim" ] || { not_ok "a packed data set and $shim" "$data"; finish; exit; }
+good=$tmp/good last=checkpoint-00000005.h5
+train() { timeout -k 5 60 ./cifar10_mpi train --data "$data" --batch-size 4 --log-frequency 1 --train-dir "$@"; }
+
+# Runs go on from step 2 of a good one, with a log to cut. Several do at the same time: $run is a worker's train-dir.
+check "an undisturbed run of 5 steps" train "$good" --max-steps 5 --checkpoint-steps 1 --keep 0
+prepare() {
+    rm -rf "$run"
+    mkdir "$run"
+    cp "$good"/{checkpoint-00000001.h5,checkpoint-00000002.h5,train.log,metrics.csv} "$run"
+}
+go_on() { train "$run" --max-steps 5 --checkpoint-steps 2 --keep 1; }
+
+checkpoints_whole() {
+    local file whole=0
+    for file in "$run"/checkpoint-*.h5; do
+        if h5diff "$file" "$good/${file##*/}" /params && h5diff "$file" "$good/${file##*/}" /ema; then whole=$((whole + 1))
+        else echo "${file##*/} is not as it should be"; fi
+    done
+    [ $whole -gt 0 ] || echo "no checkpoint is left"
+} 2>&1
+
+verdict() { # EXIT-CODE SENTENCE: what is wrong after a run; a failure must have been told with the sentence (grep -E)
+    local rc=$1 said
+    [ "$rc" -ne 124 ] && [ "$rc" -ne 137 ] || echo "it hung"
+    [ "$rc" -le 128 ] || [ -n "$may_crash" ] || echo "it crashed: $(tail -n 3 "$run-said" | xargs)"
+    [ "$rc" -ne 1 ] || [ -n "$may_crash" ] || grep -qE "^cifar10_mpi: .*($2)" "$run-said" || echo "it failed without the sentence: $(cat "$run-said")"
+    said=$(sentences "$run-said" | grep -v '^cifar10_mpi: ' | head -n 2)
+    [ -z "$said" ] || [ -n "$may_crash" ] || echo "on standard error, no sentence: $said"
+    [ "$rc" -ne 0 ] || [ -e "$run/$last" ] || echo "it ended well without its last checkpoint"
+    [ "$rc" -ne 0 ] || grep -qE "checkpoint of step 4 saved|no checkpoint at step 4: .*($2)" "$run-out" || echo "of step 4 it said nothing"
+    checkpoints_whole
+}
+
+recovers() { # the same command, without a fault
+    go_on > "$run-out" 2>&1 || { echo "then: $(tail -n 2 "$run-out")"; return; }
+    ! grep 'passing by' "$run-out" || echo "then: a torn file has a checkpoint's name"
+    [ -e "$run/$last" ] && ! ls -A "$run" | grep -q '\.tmp$' || echo "then: there are $(ls -A "$run" | xargs)"
+    checkpoints_whole
+}
+
+fault() { # SENTENCE VARIABLE=VALUE...: prints what is wrong, each line behind what failed
+    local sentence=$1 rc
+    shift
+    prepare
+    (export LD_PRELOAD=$shim "$@"; go_on > "$run-out" 2> "$run-said")
+    rc=$?
+    { verdict $rc "$sentence"; [ $rc -eq 0 ] || recovers; } | while read -r line; do echo "$* (exit code $rc): $line"; done
+}
+
+workers=2 may_crash=
+faults() { # NAME SENTENCE NUMBERS VARIABLE=VALUE...: a fault for each of these numbers of calls
+    local name=$1 sentence=$2 numbers=($3) worker i wrong
+    shift 3
+    for ((worker = 0; worker < workers; worker++)); do
+        for ((i = worker; i < ${#numbers[@]}; i += workers)); do
+            run=$tmp/run$worker fault "$sentence" FAULT_AT="${numbers[i]}" "$@"
+        done > "$tmp/wrong$worker" &
+    done
+    wait
+    wrong=$(cat "$tmp"/wrong*)
+    name+=": ${#numbers[@]} faults, nothing is lost"
+    if [ -z "$wrong" ] && [ ${#numbers[@]} -gt 0 ]; then ok "$name"; else not_ok "$name" "$wrong"; fi
+}
+
+count() { # VARIABLE=VALUE...: how many calls there are in a run without faults
+    local run=$tmp/run
+    prepare
+    (export LD_PRELOAD=$shim FAULT_COUNT="$tmp/count" "$@"; go_on > "$run-out" 2>&1) && cat "$tmp/count"
+}
+
+sample() { # ALL: the numbers from 1 to ALL, or $many of them at equal distances
+    awk -v many="$many" -v all="$1" -v first="$RANDOM" 'BEGIN {
+        step = all > many ? all / many : 1
+        for (at = step > 1 ? step * first / 32768 : 0; at < all; at += step) print int(at) + 1 }'
+}
+
+of_files() { # KIND ERRNO SENTENCE [VARIABLE=VALUE...]: calls of the kind on files of the train-dir
+    local all
+    all=$(count FAULT_CALL="$1" FAULT_PATH="$tmp/run")
+    faults "$1${4:+, $4}: ${3/nothing/short}, of $all calls" "$3" "$(sample "$all")" FAULT_CALL="$1" FAULT_PATH="$tmp/run" FAULT_ERRNO="$2" "${@:4}"
+}
+
+of_memory() { # FROM [may_crash]: of the calls of malloc that this program or library makes
+    local all may_crash=${2:-}
+    all=$(count FAULT_CALL=malloc FAULT_FROM="$1")
+    faults "memory for $1, of $all calls" "" "$(sample "$all")" FAULT_CALL=malloc FAULT_FROM="$1" FAULT_ERRNO=12
+}
+
+of_files write 28 "No space left"
+of_files write 28 "No space left" FAULT_TIMES=1000000
+of_files write SHORT "nothing"
+of_files fsync 5 "Input/output error"
+of_files rename 5 "Input/output error"
+of_files open 24 "Too many open files"
+of_files close 5 "Input/output error|is not complete"
+of_files truncate 5 "Input/output error"
+of_files unlink 5 "Input/output error"
+of_files read 5 "" # HDF5 does not always tell why
+of_memory cifar10_mpi
+# These end the program themselves, some with words of their own: HDF5, Open MPI, oneDNN and what they need.
+of_memory libhdf5 may_crash
+of_memory /lib may_crash
+finish
