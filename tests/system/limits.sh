@@ -1,0 +1,84 @@
+#!/bin/bash
+# Limits of the system, and a train-dir that comes and goes under way: a sentence, or the run goes on and tells; nothing is lost.
+. tests/lib.sh
+data=$(small_data) || { not_ok "a packed data set" "$data"; finish; exit; }
+arguments() { echo train --data "$data" --train-dir "$tmp/$1" --batch-size 4 --log-frequency 1 "${@:2}"; } # RUN OPTION...
+train() { timeout 60 ./cifar10_mpi $(arguments "$@"); }
+mounted=
+cleanup() {
+    [ -z "${job:-}" ] || kill "$job" 2> /dev/null
+    [ -z "$mounted" ] || umount "$mounted"
+}
+
+# No file above 6 MB, which a checkpoint is: the signal of it is ignored.
+check "two steps, saved" train run --max-steps 2
+before=$(sha256sum "$tmp"/run/*.h5)
+limited_files() { (ulimit -f 6000; train run --max-steps 6 --checkpoint-steps 3 --keep 1); }
+refused "a limit of the size of files ends in a sentence" "checkpoint-00000006.h5.*: cannot be written: File too large" limited_files
+check "which the log has of the one under way" grep -q "no checkpoint at step 3: .*File too large; training goes on" "$tmp/run/train.log"
+check "the checkpoint before is as it was" test "$before" = "$(sha256sum "$tmp"/run/*.h5)"
+
+# Numbers of files and sizes of the address space, from where MPI itself can start. For want of memory Open MPI and oneDNN crash
+# here and there: not without a trace, and nothing is torn.
+mpi_starts() { timeout 60 ./cifar10_mpi --version > /dev/null 2>&1; }
+least() { # LETTER NUMBER STEP: the first from NUMBER on with which MPI starts
+    local at=$2
+    until (ulimit -"$1" "$at" && mpi_starts); do at=$((at + $3)); done
+    echo "$at"
+}
+limited() { # NAME LETTER FIRST STEP COUNT: so many limits, from the first with which MPI starts
+    local at rc good=0 sentences=0 crashes=0 wrong=""
+    at=$(least "$2" "$3" "$4")
+    for _ in $(seq "$5"); do
+        rm -rf "$tmp/limited"
+        (ulimit -"$2" "$at"; train limited --max-steps 2 --checkpoint-steps 1) > "$tmp/out" 2> "$tmp/said" < /dev/null
+        rc=$?
+        if [ $rc -eq 0 ]; then good=$((good + 1))
+        elif [ $rc -eq 1 ] && grep -q '^cifar10_mpi: ' "$tmp/said"; then sentences=$((sentences + 1))
+        elif [ "$2" = v ] && [ $rc -ne 124 ] && [ -s "$tmp/said" ]; then crashes=$((crashes + 1))
+        else wrong+="limit $at: exit code $rc: $(tail -n 2 "$tmp/said")"$'\n'; fi
+        for file in "$tmp"/limited/checkpoint-*.h5; do
+            [ ! -e "$file" ] || ./cifar10_mpi inspect "$file" > /dev/null || wrong+="limit $at: ${file##*/} is not whole"$'\n'
+        done
+        at=$((at + $4))
+    done
+    if [ -z "$wrong" ]; then ok "$1: $sentences sentences, $good good runs, $crashes crashes of libraries"; else not_ok "$1" "$wrong"; fi
+}
+limited "numbers of open files" n 8 1 12
+limited "sizes of the address space" v 100000 40000 8
+
+# A train-dir that is moved away under way, and back; then removed.
+ranks_start 2 "$tmp/ranks" $(arguments moved --max-steps 100000 --checkpoint-secs 1 --log-frequency 50)
+check "a run that saves" eventually 30 compgen -G "$tmp/moved/checkpoint-*.h5"
+mv "$tmp/moved" "$tmp/away"
+check "goes on where its directory is moved away, and tells" wait_for 30 "no checkpoint at step [0-9]+: .*No such file" "$tmp/ranks/output"
+first=$(ls "$tmp/away" | grep checkpoint | tail -n 1)
+mv "$tmp/away" "$tmp/moved"
+saves_again() { [ "$(ls "$tmp/moved" | grep checkpoint | tail -n 1)" != "$first" ]; }
+check "and saves again once it is back" eventually 30 saves_again
+losses() { grep -c 'no checkpoint at step' "$tmp/ranks/output"; }
+lost=$(losses)
+another_loss() { [ "$(losses)" -gt "$lost" ]; }
+rm -rf "$tmp/moved"
+check "goes on where it is removed" eventually 30 another_loss
+kill "$(cat "$tmp/ranks/pid.1")"
+wait $job
+check "and ends with an error" test $? -eq 1
+check "that it tells once" test "$(grep -c '^cifar10_mpi: .*No such file' "$tmp/ranks/output")" -eq 1
+
+# A disk of 2 MB, which has room for the log only, and gets more under way.
+mkdir "$tmp/disk"
+if mount -t tmpfs -o size=2m none "$tmp/disk" 2> /dev/null; then
+    mounted=$tmp/disk
+    ranks_start 2 "$tmp/ranks" $(arguments disk/run --max-steps 100000 --checkpoint-secs 1 --log-frequency 50)
+    check "a disk of 2 MB: no checkpoint" wait_for 30 "no checkpoint at step [0-9]+: .*No space left" "$tmp/ranks/output"
+    check "nothing half-made stays" test "$(ls -A "$tmp/disk/run" | xargs)" = "metrics.csv train.log"
+    mount -o remount,size=40m "$tmp/disk"
+    check "with more room one is saved" wait_for 30 "checkpoint of step [0-9]+ saved" "$tmp/ranks/output"
+    kill "$(cat "$tmp/ranks/pid.0")"
+    wait $job
+    check "and the run ends as it should" test $? -eq 75
+else
+    skip "a disk of 2 MB" "mounting is not permitted here"
+fi
+finish
