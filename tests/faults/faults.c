@@ -4,7 +4,7 @@
  *   FAULT_AT     the number of the call that fails, from 1; 0: none, they are counted only
  *   FAULT_TIMES  how many fail from there on (1)
  *   FAULT_ERRNO  a number, of what errno says then; SHORT for a read or write of half of the bytes, which is no failure
- *   FAULT_PATH   only calls count whose file has this in its path (not for malloc)
+ *   FAULT_PATH   only calls count whose file has this in its path (but for malloc)
  *   FAULT_FROM   only calls of malloc count that come from a library or program with this in its path
  *   FAULT_RANK   only this rank's (0)
  *   FAULT_COUNT  a file for the number of calls, written when the program ends
