@@ -39,6 +39,7 @@ static int owner_write(const struct lock *lock, struct error *why)
     char text[128];
     owner_self(&self);
     int length = snprintf(text, sizeof text, "process %ld on %s\n", self.process, self.host);
+    errno = ENOSPC; /* what a short write means */
     if (ftruncate(lock->descriptor, 0) || pwrite(lock->descriptor, text, (size_t)length, 0) != length)
         return error_set(why, "%s: cannot be written: %s", lock->file, strerror(errno));
     return 0;

@@ -90,7 +90,7 @@ of_files() { # KIND ERRNO SENTENCE [VARIABLE=VALUE...]: calls of the kind on fil
     local all numbers
     all=$(count FAULT_CALL="$1" FAULT_PATH="$tmp/run")
     numbers=$(if [ "$1" = read ]; then sample "$all"; else seq "$all"; fi)
-    faults "$1${4:+, $4}: ${3/nothing/short}, of $all calls" "$3" "$numbers" FAULT_CALL="$1" FAULT_PATH="$tmp/run" FAULT_ERRNO="$2" "${@:4}"
+    faults "$1${4:+, $4}: $2 ${3:+($3)}, of $all calls" "$3" "$numbers" FAULT_CALL="$1" FAULT_PATH="$tmp/run" FAULT_ERRNO="$2" "${@:4}"
 }
 
 of_memory() { # KIND FROM [may_crash]: malloc of this program or library, or mmap
@@ -101,7 +101,7 @@ of_memory() { # KIND FROM [may_crash]: malloc of this program or library, or mma
 
 of_files write 28 "No space left"
 of_files write 28 "No space left" FAULT_TIMES=1000000
-of_files write SHORT "nothing"
+of_files write SHORT "No space left"
 of_files fsync 5 "Input/output error"
 of_files rename 5 "Input/output error"
 of_files open 24 "Too many open files"

@@ -14,9 +14,11 @@ steps=400 last=checkpoint-00000400.h5
 # What killed ranks leave behind goes with the test.
 export OMPI_MCA_orte_tmpdir_base=$tmp/mpi OMPI_MCA_btl_vader_backing_directory=$tmp/mpi
 mkdir "$tmp/mpi"
-cleanup() { [ -z "${job:-}" ] || kill -KILL -- -"$job" 2> /dev/null; }
+# mpirun gives each rank a process group, but what setsid starts is a session, whose number is that of mpirun, $job.
+everybody() { ps -o pid= -s "$job"; }
+cleanup() { [ -z "${job:-}" ] || kill -KILL $(everybody) 2> /dev/null; }
 
-# A global batch of 8 in 4 slices, on any number of ranks. A group of its own, whose number is that of mpirun, $job.
+# A global batch of 8 in 4 slices, on any number of ranks.
 arguments() { # RANKS TRAIN-DIR
     echo train --data "$data" --train-dir "$2" --batch-size $((8 / $1)) --slices 4 --max-steps $steps --checkpoint-steps 4 --keep 3 --log-frequency 1
 }
@@ -47,12 +49,12 @@ kill_some() {
     case $whom in
         0) whom="all ranks"; kill -KILL $(cat "${ranks[@]}") ;;
         1) whom="one rank"; kill -KILL "$(cat "${ranks[RANDOM % ${#ranks[@]}]}")" ;;
-        2) whom="the whole group"; kill -KILL -- -"$job" ;;
+        2) whom="the whole group"; kill -KILL $(everybody) ;;
     esac 2> /dev/null
 }
 
-# Not before all that wrote there are gone: the next run is another's.
-gone() { ! kill -0 $(cat "$tmp"/pid.* 2> /dev/null || echo "$job") 2> /dev/null; }
+# The next run begins when all that may write there are gone.
+gone() { [ -z "$(ps -o stat= -s "$job" | grep -v Z)" ]; }
 
 complain() { wrong+="kill $kills, $ranks ranks, $whom, $moment: $*"$'\n'; }
 
@@ -70,7 +72,6 @@ while [ $kills -lt "$count" ] && [ -z "$wrong" ]; do
     wait_for_moment
     kill_some
     eventually 20 gone || complain "ranks are left"
-    kill -KILL -- -"$job" 2> /dev/null
     wait "$job" 2> /dev/null
     rc=$?
     ! grep -q 'passing by' "$tmp/out" || complain "$(grep 'passing by' "$tmp/out")"

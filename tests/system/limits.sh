@@ -72,7 +72,7 @@ if mount -t tmpfs -o size=2m none "$tmp/disk" 2> /dev/null; then
     mounted=$tmp/disk
     ranks_start 2 "$tmp/ranks" $(arguments disk/run --max-steps 100000 --checkpoint-secs 1 --log-frequency 50)
     check "a disk of 2 MB: no checkpoint" wait_for 30 "no checkpoint at step [0-9]+: .*No space left" "$tmp/ranks/output"
-    check "nothing half-made stays" test "$(ls -A "$tmp/disk/run" | xargs)" = "metrics.csv train.log"
+    check "nothing half-made stays" test "$(ls -A "$tmp/disk/run" | xargs)" = "lock metrics.csv train.log"
     mount -o remount,size=40m "$tmp/disk"
     check "with more room one is saved" wait_for 30 "checkpoint of step [0-9]+ saved" "$tmp/ranks/output"
     kill "$(cat "$tmp/ranks/pid.0")"
