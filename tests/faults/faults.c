@@ -93,7 +93,7 @@ static bool fails(void)
     long number = ++fault.count;
     if (!fault.at || number < fault.at || number >= fault.at + fault.times)
         return false;
-    errno = fault.error;
+    errno = fault.error == SHORT ? errno : fault.error; /* what comes back short says nothing */
     return true;
 }
 
