@@ -46,8 +46,8 @@ struct device_pass {
 struct device_result {
     uint64_t step; /* steps done, this one included */
     float loss, correct, count; /* sums over the global batch */
-    float fault, stop;
-    double penalty; /* the weight decay's part of the loss, before the update */
+    float fault, stop; /* fault > 0: the loss or a gradient was not finite */
+    double penalty;    /* the weight decay's part of the loss, before the update */
 };
 
 /* At most so many steps are given ahead before their results are asked for. */
@@ -74,7 +74,7 @@ struct device {
     /* Loss of the plan's output and those labels: output_gradient, and the parcel's tail (parallel.h) at `tail`. */
     int (*loss)(struct plan *plan, float *tail, struct error *why);
     /* p -= rate * (parcel / samples + decay * p), shadows (or NULL) after it, the result into the ring; nothing but the result
-     * where the parcel tells of a fault or its loss is not finite. gradients: a parcel, parameters long and its tail. */
+     * where the parcel tells of a fault or its loss is not finite; where a gradient is not, its parameter stays. gradients: a parcel, parameters long and its tail. */
     int (*update)(struct plan *plan, float *parameters, const float *gradients, float *shadows, struct error *why);
 
     /* ---- to other ranks ---- */

@@ -50,13 +50,12 @@ static int check_own(struct run *run, struct error *why)
     return 0;
 }
 
-/* Collective. The sentence of the first rank that had it, the same on all. A device looks at losses only, and has begun other
- * steps since. */
+/* Collective. The sentence of the first rank that had it, the same on all. A device has begun other steps since. */
 static void find_source(struct run *run, uint64_t step, struct error *why)
 {
     struct error source;
     if (run->backend->device)
-        error_set(&source, "the loss is not a finite number");
+        error_set(&source, "the loss or a gradient is not a finite number");
     else if (!world_agree(run->world, check_own(run, &source), &source))
         error_set(&source, "the sum of all ranks' gradients is not a finite number, though each of them is");
     error_set(why, "step %" PRIu64 ": %s", step, source.text);

@@ -1,4 +1,5 @@
 /* Whole training steps: the images, what the device is told of a pass, the update, and what comes back. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -194,9 +195,10 @@ int cudnn_results(struct plan *plan, uint64_t last, int count, struct device_res
         if (record->step != step)
             return error_set(why, "the device tells of step %llu where step %llu was expected",
                              (unsigned long long)record->step, (unsigned long long)step);
+        double penalty = record_penalty(record);
         results[i] = (struct device_result){.step = step, .loss = record->loss, .correct = record->correct,
-                                            .count = record->count, .fault = record->fault, .stop = record->stop,
-                                            .penalty = record_penalty(record)};
+                                            .count = record->count, .fault = isfinite(penalty) ? record->fault : 1,
+                                            .stop = record->stop, .penalty = penalty};
     }
     return 0;
 }
