@@ -170,6 +170,7 @@ int main(void)
         cmocka_unit_test(the_file_is_found),
         cmocka_unit_test(a_second_signal_ends),
     };
+    cmocka_set_message_output(CM_OUTPUT_TAP);
     unsetenv("SLURM_JOB_END_TIME");
     if (!mkdtemp(directory))
         return 1;
