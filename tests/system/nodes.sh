@@ -54,6 +54,7 @@ exec ip netns exec "$host" unshare --uts sh -c "hostname $host; $*"
 END
 chmod +x "$tmp/agent"
 unset OMPI_MCA_btl # tests/lib.sh rules TCP out
+export OMPI_MCA_pml=ob1 # by itself each host takes what its devices suggest, and the two need not agree
 apart() { # RANKS-A-NODE COMMAND...
     local each=$1 wire=10.99.0.0/24
     shift
