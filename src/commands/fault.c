@@ -134,13 +134,15 @@ static int skip(struct run *run, bool in_a_row, struct error *why)
         return stop(run, why);
     }
     if (run->world->rank == 0)
-        report_line(&run->report, "%s: its update is left out", why->text);
+        report_line(&run->report, "%s: its update is left out%s", why->text,
+                    run->backend->device ? ", or that of the parameters whose gradient it is" : "");
     return 0;
 }
 
 int run_fault(struct run *run, uint64_t step, struct error *why)
 {
     stall_step(&run->stall, step, true); /* rank 0 may have to wait for the disk */
+    stall_enter(&run->stall, run->world->rank == 0 ? STALL_SAVE : STALL_END);
     find_source(run, step, why);
     bool in_a_row = step == run->fault_step + 1;
     run->fault_step = step;

@@ -75,6 +75,26 @@ static int train_step(struct run *run, struct step *step, struct error *why)
     return run->backend->ema(run->shadows, run->tower.parameters, run->net.parameters, decay, why);
 }
 
+/* Steps that were given ahead came, behind a rollback, from parameters that are gone: they do not count either. */
+static int take_results(struct run *run, struct step *steps, const struct device_result *results, int count, struct error *why)
+{
+    bool rolls_back = !strcmp(run->options->on_nan, "rollback"), gone = false;
+    for (int i = 0; i < count; i++) {
+        const struct device_result *r = &results[i];
+        note(&steps[i], r->loss, r->correct, r->count, r->stop);
+        steps[i].penalty = r->penalty;
+        bool fault = r->fault > 0 || !isfinite(r->loss);
+        steps[i].left_out = gone || fault;
+        if (gone)
+            run->fault_step = r->step;
+        int status = fault && !gone ? run_fault(run, r->step, why) : 0;
+        if (status)
+            return status;
+        gone = gone || (fault && rolls_back);
+    }
+    return 0;
+}
+
 /* `count` steps by a device, which is asked only then how they were. */
 static int train_ahead(struct run *run, struct step *steps, int count, struct error *why)
 {
@@ -92,22 +112,13 @@ static int train_ahead(struct run *run, struct step *steps, int count, struct er
     }
     if (run->backend->device->results(&run->tower.plan, step + (uint64_t)count, count, results, why))
         return -1;
-    for (int i = 0; i < count; i++) {
-        const struct device_result *r = &results[i];
-        note(&steps[i], r->loss, r->correct, r->count, r->stop);
-        steps[i].penalty = r->penalty;
-        steps[i].left_out = r->fault > 0 || !isfinite(r->loss);
-        int status = steps[i].left_out ? run_fault(run, r->step, why) : 0;
-        if (status)
-            return status;
-    }
-    return 0;
+    return take_results(run, steps, results, count, why);
 }
 
 /* From the first loss on. The tutorial's starts at 0, and so shows a loss for its first dozens of steps that never was. */
-static double moving_average(double average, double value, uint64_t step)
+static double moving_average(double average, double value)
 {
-    return step <= 1 ? value : 0.9 * average + 0.1 * value;
+    return average == 0 ? value : 0.9 * average + 0.1 * value;
 }
 
 /* Sums over the steps since the last log line. */
@@ -146,8 +157,8 @@ static void after_step(struct run *run, const struct step *step, struct tally *t
         return;
     stall_enter(&run->stall, STALL_REPORT);
     double total = step->cross_entropy + step->penalty;
-    state->loss_average = moving_average(state->loss_average, step->cross_entropy, state->step);
-    state->total_loss_average = moving_average(state->total_loss_average, total, state->step);
+    state->loss_average = moving_average(state->loss_average, step->cross_entropy);
+    state->total_loss_average = moving_average(state->total_loss_average, total);
     tally->steps++;
     tally->total_loss += total;
     tally->cross_entropy += step->cross_entropy;

@@ -89,7 +89,7 @@ int checkpoint_newest(const char *directory, char *file, size_t size, struct err
         if (status != CHECKPOINT_DAMAGED)
             break;
         size_t said = strlen(passed->text), known = strlen(directory);
-        known = said && !strncmp(why->text, directory, known) ? known + 1 : 0; /* the directory is named once */
+        known = said && !strncmp(why->text, directory, known) && why->text[known] ? known + 1 : 0; /* named once */
         snprintf(passed->text + said, sizeof passed->text - said, "%s%s", said ? "; " : "", why->text + known);
     }
     free(steps);

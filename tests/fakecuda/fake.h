@@ -61,6 +61,8 @@ void fake_taken(const char *kind, const void *object);
 /* False where it is not there (given back twice, or never taken). */
 bool fake_given_back(const char *kind, const void *object);
 bool fake_is_taken(const char *kind, const void *object);
+/* Whether anything of that kind is. */
+bool fake_any_taken(const char *kind);
 
 /* 0, 1, ..., n - 1 in a random order (FAKECUDA_SEED, and how often it was asked before). */
 void fake_shuffle(size_t *order, size_t n);

@@ -29,6 +29,7 @@ struct meeting {
 struct ncclComm {
     struct meeting *meeting;
     int rank, ranks;
+    bool captured; /* a sum of its was */
 };
 
 /* ---- meeting ---- */
@@ -129,7 +130,7 @@ ncclResult_t ncclCommInitRank(ncclComm_t *comm, int ranks, ncclUniqueId id, int 
     struct ncclComm *c = malloc(sizeof *c);
     if (!c)
         return ncclSystemError;
-    *c = (struct ncclComm){m, rank, ranks};
+    *c = (struct ncclComm){.meeting = m, .rank = rank, .ranks = ranks};
     fake_taken("ncclComm", c);
     *comm = c;
     return ncclSuccess;
@@ -143,6 +144,8 @@ ncclResult_t ncclCommDestroy(ncclComm_t comm)
         return ncclSuccess;
     if (!fake_given_back("ncclComm", comm))
         return ncclInvalidArgument;
+    if (comm->captured && fake_any_taken("graphExec"))
+        fake_misuse("ncclCommDestroy: it would wait for ever for a graph that holds the communicator");
     munmap(comm->meeting, sizeof *comm->meeting);
     free(comm);
     return ncclSuccess;
@@ -210,6 +213,7 @@ ncclResult_t ncclAllReduce(const void *sendbuff, void *recvbuff, size_t count, n
     check_memory(&r);
     if (r.from != r.to && r.from < r.to + count && r.to < r.from + count)
         fake_misuse("ncclAllReduce: the buffers overlap and are not the same");
+    comm->captured |= fake_is_capturing(stream);
     return fake_enqueue(stream, __func__, run_reduction, &r, sizeof r) ? ncclUnhandledCudaError : ncclSuccess;
 }
 

@@ -44,6 +44,14 @@ bool fake_is_taken(const char *kind, const void *object)
     return find(kind, object) != NULL;
 }
 
+bool fake_any_taken(const char *kind)
+{
+    for (int i = 0; i < objects.count; i++)
+        if (strcmp(objects.at[i].kind, kind) == 0)
+            return true;
+    return false;
+}
+
 /* One line a kind. */
 int objects_left(void)
 {

@@ -35,6 +35,8 @@ engines() { # without --deterministic, two convolutions
     grep -E 'conv[12]: forward engine [0-9]+.* ms, best of [0-9]+\); .*weights engine' "$tmp/chosen.log" | wc -l | grep -x 2
 }
 check "the engines chosen are told, and their times" engines
+passed_by() { FAKECUDA_FAIL=cudnnBackendExecute:1 on_referee 4 ./cifar10_mpi train --data "$data" --train-dir "$tmp/passed" --tower cudnn --batch-size 4 --max-steps 2; }
+check "an engine that was planned and cannot run is passed by" passed_by
 check "one rank" train 4 1 one --batch-size 32 --max-steps 6
 check "losses as the CPU's" agree cpu one 1e-4
 

@@ -315,16 +315,16 @@ static int run_time(const struct convolution *c, enum convolution_pass pass, int
            CUDA(cudaEventElapsedTime(milliseconds, events[0], events[1]), why) ? -1 : 0;
 }
 
-/* The least time of some runs, the first of which does not count. */
+/* The least time of some runs. It has run before. */
 static int engine_time(const struct convolution *c, enum convolution_pass pass, int i, const cudaEvent_t events[2],
                        float *least, struct error *why)
 {
     float milliseconds;
     *least = FLT_MAX;
-    for (int run = 0; run <= RUNS; run++) {
+    for (int run = 0; run < RUNS; run++) {
         if (run_time(c, pass, i, events, &milliseconds, why))
             return -1;
-        if (run > 0 && milliseconds < *least)
+        if (milliseconds < *least)
             *least = milliseconds;
     }
     return 0;
@@ -334,6 +334,8 @@ static int pass_choose(struct convolution *c, enum convolution_pass pass, const 
 {
     float best = FLT_MAX, milliseconds;
     for (int i = 0; i < c->engine_count[pass]; i++) {
+        if (engine_run(c, pass, i, why)) /* what could be planned may still not run */
+            continue;
         if (engine_time(c, pass, i, events, &milliseconds, why))
             return error_in(why, "%s, %s", pass_texts[pass], c->engines[pass][i].name);
         if (milliseconds < best) {
@@ -341,7 +343,7 @@ static int pass_choose(struct convolution *c, enum convolution_pass pass, const 
             c->chosen[pass] = i;
         }
     }
-    return 0;
+    return best < FLT_MAX ? 0 : error_in(why, "%s, none of %d engines", pass_texts[pass], c->engine_count[pass]);
 }
 
 static int passes_choose(struct convolution *c, const struct convolution_memory *memory, const cudaEvent_t events[2],

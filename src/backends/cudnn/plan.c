@@ -300,8 +300,8 @@ void cudnn_plan_free(struct plan *plan)
     if (!s)
         return;
     cudaDeviceSynchronize(); /* what is under way still uses the memory */
+    graphs_free(plan); /* those that hold NCCL's communicator first: its end waits for theirs */
     nccl_free(plan);
-    graphs_free(plan);
     exchange_free(plan);
     steps_free(plan);
     for (int i = 0; i < plan->stage_count; i++)

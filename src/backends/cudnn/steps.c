@@ -67,7 +67,7 @@ static int take_all(struct plan *plan, struct error *why)
 static int take_window(struct plan *plan, struct error *why)
 {
     struct steps *t = steps_of(plan);
-    size_t images = (size_t)plan->batch * (t->record + 1), told = t->told_bytes + images;
+    size_t images = (size_t)plan->batch * (t->record + 1), told = (t->told_bytes + images + 63) / 64 * 64; /* all turns aligned */
     device_free(t->told);
     t->told = NULL;
     if (CUDA(cudaFreeHost(t->staged), why))

@@ -1,0 +1,20 @@
+#!/bin/bash
+# A loss that is not finite on the cudnn tower, whose steps are given ahead, by the referee: --on-nan stop, skip, rollback.
+. tests/lib.sh
+. tests/referee.sh
+referee_or_skip "a loss that is NaN on the cudnn tower"
+data=$(small_data) || { not_ok "a packed data set" "$data"; finish; exit; }
+run() { # DIRECTORY OPTION...: the steps between two log lines are given at once
+    on_referee 7 ./cifar10_mpi train --data "$data" --train-dir "$tmp/$1" --tower cudnn --deterministic --batch-size 4 --log-frequency 50 "${@:2}"
+}
+bad="the loss or a gradient is not a finite number"
+too_fast() { run run --learning-rate 1000 --max-steps "$@"; }
+check "two steps of a far too high rate" too_fast 2
+refused "a rate that sends the model to infinity" "step [0-9]+: $bad: the model has diverged; nothing was saved since step 2 \(.*/checkpoint-00000002.h5\)" \
+    too_fast 12
+refused "--on-nan skip, and it does not end" "$bad, as in the 3 steps before, which were skipped" too_fast 12 --on-nan skip
+check "--on-nan rollback" too_fast 12 --on-nan rollback
+once() { test "$(grep -c "$bad: back to the parameters of step 2" "$tmp/run/train.log")" -eq 1; }
+check "goes back once: what was given ahead came from the parameters that are gone" once
+check "and has those of the checkpoint" same_bits "$tmp/run/checkpoint-00000002.h5" "$tmp/run/checkpoint-00000012.h5"
+finish
