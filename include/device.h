@@ -74,7 +74,8 @@ struct device {
     /* Loss of the plan's output and those labels: output_gradient, and the parcel's tail (parallel.h) at `tail`. */
     int (*loss)(struct plan *plan, float *tail, struct error *why);
     /* p -= rate * (parcel / samples + decay * p), shadows (or NULL) after it, the result into the ring; nothing but the result
-     * where the parcel tells of a fault or its loss is not finite; where a gradient is not, its parameter stays. gradients: a parcel, parameters long and its tail. */
+     * where the parcel tells of a fault or its loss is not finite; where a gradient is not, its parameter stays, and the result
+     * tells of a fault. gradients: a parcel, parameters long and its tail. */
     int (*update)(struct plan *plan, float *parameters, const float *gradients, float *shadows, struct error *why);
 
     /* ---- to other ranks ---- */
