@@ -27,21 +27,21 @@ fakecuda: $(addprefix $(FAKE)/,$(FAKE_LIBRARIES))
 
 $(FAKE)/%.o: $(FAKE_DIR)/%.c $(FAKE_DIR)/fake.mk
 	@mkdir -p $(@D)
-	$(FAKE_CC) $(fake_cflags) -MMD -MP -c -o $@ $<
+	$(call say,build $@)$(FAKE_CC) $(fake_cflags) -MMD -MP -c -o $@ $<
 
 $(FAKE)/libcudart.so.13: $(call fake_objects,$(FAKE_CUDART))
-	$(fake_link) -lm
+	$(call say,build $@)$(fake_link) -lm
 $(FAKE)/libcublas.so.13: $(call fake_objects,cublas) $(FAKE)/libcudart.so.13
-	$(fake_link) -L$(FAKE) -l:libcudart.so.13 -lopenblas -lm
+	$(call say,build $@)$(fake_link) -L$(FAKE) -l:libcudart.so.13 -lopenblas -lm
 $(FAKE)/libnccl.so.2: $(call fake_objects,nccl) $(FAKE)/libcudart.so.13
-	$(fake_link) -L$(FAKE) -l:libcudart.so.13
+	$(call say,build $@)$(fake_link) -L$(FAKE) -l:libcudart.so.13
 $(FAKE)/libcudnn.so.9: $(call fake_objects,$(patsubst $(FAKE_DIR)/%.c,%,$(wildcard $(FAKE_DIR)/cudnn*.c))) $(FAKE)/libcudart.so.13
-	$(fake_link) -L$(FAKE) -l:libcudart.so.13 -lopenblas -lm
+	$(call say,build $@)$(fake_link) -L$(FAKE) -l:libcudart.so.13 -lopenblas -lm
 
 # An MPI that knows devices, loaded before the real one.
 fakecuda: $(FAKE)/mpi_cuda.so
 $(FAKE)/mpi_cuda.so: $(FAKE_DIR)/mpi_cuda.c $(FAKE)/libcudart.so.13
-	$(MPICC) $(fake_cflags) -fvisibility=default -shared -o $@ $< -L$(FAKE) -l:libcudart.so.13
+	$(call say,build $@)$(MPICC) $(fake_cflags) -fvisibility=default -shared -o $@ $< -L$(FAKE) -l:libcudart.so.13
 
 # The test's programs, with the fakes' folder in their run path.
 fake_program = $(FAKE_CC) $(fake_cflags) -MMD -MP -o $@ $(filter %.c %.o,$^) -L$(FAKE) -Wl,-rpath,'$$ORIGIN/../../fakecuda' \
@@ -50,18 +50,18 @@ NVCC ?= $(wildcard $(CUDA_HOME)/bin/nvcc)
 FAKE_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard $(FAKE_DIR)/test_referee*.c))
 $(FAKE_TESTS): $(BUILD)/tests/fakecuda/%: $(FAKE_DIR)/%.c $(FAKE)/libcudart.so.13 $(FAKE)/libcublas.so.13 $(FAKE)/libnccl.so.2
 	@mkdir -p $(@D)
-	$(fake_program)
+	$(call say,build $@)$(fake_program)
 ifneq ($(NVCC),)
 $(BUILD)/tests/fakecuda/test_referee_libraries: $(FAKE)/referee.cu.o
 $(FAKE)/referee.cu.o: $(FAKE_DIR)/referee.cu
 	@mkdir -p $(@D)
-	$(NVCC) -ccbin $(FAKE_CC) -gencode=arch=compute_90,code=sm_90 -O2 -Xcompiler -fPIC,-fno-exceptions,-fno-threadsafe-statics,-fno-rtti -c -o $@ $<
+	$(call say,build $@)$(NVCC) -ccbin $(FAKE_CC) -gencode=arch=compute_90,code=sm_90 -O2 -Xcompiler -fPIC,-fno-exceptions,-fno-threadsafe-statics,-fno-rtti -c -o $@ $<
 endif
 
 # The kernels' own: their twins against the CPU's towers, without the referee.
 KERNEL_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard $(FAKE_DIR)/test_kernels*.c))
 $(KERNEL_TESTS): $(BUILD)/tests/fakecuda/%: $(FAKE_DIR)/%.c $(FAKE)/twins.o $(LIBRARY)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) $(cudnn_flags) -Itests -I$(FAKE_DIR) -Isrc/backends/cudnn -MMD -MP $(LDFLAGS_ALL) -o $@ $(filter %.c %.o,$^) $(LIBRARY) -lcmocka $(LIBS)
+	$(call say,build $@)$(CC) $(CFLAGS_ALL) $(cudnn_flags) -Itests -I$(FAKE_DIR) -Isrc/backends/cudnn -MMD -MP $(LDFLAGS_ALL) -o $@ $(filter %.c %.o,$^) $(LIBRARY) -lcmocka $(LIBS)
 
 -include $(wildcard $(FAKE)/*.d $(FAKE_TESTS:=.d) $(KERNEL_TESTS:=.d))
