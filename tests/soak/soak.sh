@@ -1,5 +1,5 @@
 #!/bin/bash
-# A long run: 4 ranks, a checkpoint every 5 s, and every 20 to 120 s a signal (USR1 or TERM to one rank, KILL of one rank),
+# A long run: 4 ranks, a checkpoint every 5 s, and every 40 to 120 s a signal (USR1 or TERM to one rank, KILL of one rank),
 # after which the same command goes on. Memory and file descriptors of rank 0 stay flat, nobody is left behind, and in the end
 # the parameters are those of a run that nothing has disturbed, bit for bit.
 #   MINUTES=20 SEED=N tests/soak/soak.sh
@@ -17,15 +17,16 @@ options() { echo train --data "$data" --slices 4 --log-frequency 50 "$@"; }
 running() { kill -0 "$job" 2> /dev/null; }
 pid() { cat "$tmp/ranks/pid.$1"; }
 
-# Lines "LIFE SECOND KiB DESCRIPTORS" of rank 0; the first seconds of a life do not count.
+# Lines "LIFE SECOND KiB DESCRIPTORS" of rank 0: memory of its own, since pages of files come and go as the system likes. The
+# first seconds of a life do not count: its second checkpoint takes memory once.
 watch_until() { # SECONDS
     local process memory descriptors
     process=$(pid 0)
     while running && [ $SECONDS -lt "$1" ]; do
         sleep 1
-        memory=$(awk '/^VmRSS/ { print $2 }' "/proc/$process/status" 2> /dev/null)
+        memory=$(awk '/^RssAnon/ { print $2 }' "/proc/$process/status" 2> /dev/null)
         descriptors=$(ls "/proc/$process/fd" 2> /dev/null | wc -l)
-        [ -z "$memory" ] || [ $((SECONDS - born)) -lt 10 ] || echo "$lives $SECONDS $memory $descriptors" >> "$tmp/samples"
+        [ -z "$memory" ] || [ $((SECONDS - born)) -lt 30 ] || echo "$lives $SECONDS $memory $descriptors" >> "$tmp/samples"
     done
 }
 
@@ -54,7 +55,7 @@ while [ $SECONDS -lt $finishing ]; do
         wrong+="life $lives did not begin: $(tail -n 3 "$tmp/ranks/output")"$'\n'
         break
     fi
-    life=$((SECONDS + 20 + RANDOM % 101))
+    life=$((SECONDS + 40 + RANDOM % 81))
     watch_until $((life < finishing ? life : finishing))
     if ! running; then wrong+="life $lives ended by itself: $(tail -n 3 "$tmp/ranks/output")"$'\n'; break; fi
     signal=${signals[RANDOM % 3]}
