@@ -14,12 +14,12 @@ watched() { # COMMAND...
     valgrind -q --error-exitcode=9 --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite --num-callers=40 \
         --suppressions=tests/valgrind.supp ./cifar10_mpi "$@"
 }
-check "pack" watched pack --from tests/data/cifar10-sample.tar.xz "$tmp/packed.h5"
+check "pack" watched pack --from tests/fuzz/seeds/archive/batches.tar "$tmp/packed.h5"
 fast=openblas # a tower by name: CUDA's libraries, looked at by auto, lose memory
 if grep -q HAVE_onednn build/flags; then fast=onednn; fi
-train() { watched train --data "$data" --train-dir "$tmp/run" --batch-size 4 --slices 2 --checkpoint-steps 2 "$@"; }
-check "train, openblas, in slices" train --tower openblas --max-steps 2
-check "continue, $fast" train --tower $fast --max-steps 4
+train() { watched train --data "$data" --train-dir "$tmp/run" --batch-size 2 --slices 2 --checkpoint-steps 1 "$@"; }
+check "train, openblas, in slices" train --tower openblas --max-steps 1
+check "continue, $fast" train --tower $fast --max-steps 2
 check "eval" watched eval --tower $fast --data "$data" --checkpoint-dir "$tmp/run" --run-once --num-examples 20
 check "inspect" watched inspect "$data"
 broken() { ! watched inspect tests/lib.sh > "$tmp/broken" 2>&1 && ! grep == "$tmp/broken"; } # what begins Valgrind's lines
