@@ -11,8 +11,7 @@ static const char *const settings[] = {"global_batch", "slices", "seed", "learni
 
 static void list_add(struct error *list, const char *name, const char *then, const char *now)
 {
-    size_t length = strlen(list->text);
-    snprintf(list->text + length, sizeof list->text - length, "%s%s %s, not %s", length ? "; " : "", name, then, now);
+    error_add(list, "%s%s %s, not %s", list->text[0] ? "; " : "", name, then, now);
 }
 
 /* As /provenance has it. */

@@ -1,10 +1,9 @@
-#include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "clock.h"
 #include "data.h"
+#include "thread.h"
 
 /* Batch k of the stream goes through slot k % slot_count, and may be begun once the caller has
  * given back batch k - slot_count: so the caller's batch and `depth` others exist at a time. */
@@ -134,7 +133,7 @@ static int start_workers(struct loader_state *loader, struct error *why)
         worker->loader = loader;
         if (shuffle_init(&worker->shuffle, request->seed, (uint32_t)request->dataset->count, why))
             return -1;
-        int code = pthread_create(&worker->thread, NULL, work, worker);
+        int code = thread_start(&worker->thread, work, worker);
         if (check_call(code, "a thread of the loader", why)) {
             shuffle_free(&worker->shuffle);
             return -1;
@@ -142,18 +141,6 @@ static int start_workers(struct loader_state *loader, struct error *why)
         loader->started++;
     }
     return 0;
-}
-
-/* A thread inherits the mask of the one that starts it: signals are left to the main thread. */
-static int start_without_signals(struct loader_state *loader, struct error *why)
-{
-    sigset_t all, before;
-    sigfillset(&all);
-    if (check_call(pthread_sigmask(SIG_BLOCK, &all, &before), "the signals of the loader's threads", why))
-        return -1;
-    int status = start_workers(loader, why);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return status;
 }
 
 int loader_init(struct loader *loader, const struct loader_request *request, struct error *why)
@@ -168,7 +155,7 @@ int loader_init(struct loader *loader, const struct loader_request *request, str
                                            .lock = PTHREAD_MUTEX_INITIALIZER,
                                            .filled = PTHREAD_COND_INITIALIZER,
                                            .emptied = PTHREAD_COND_INITIALIZER};
-    if (make_slots(loader->state, why) || start_without_signals(loader->state, why)) {
+    if (make_slots(loader->state, why) || start_workers(loader->state, why)) {
         loader_free(loader);
         return -1;
     }

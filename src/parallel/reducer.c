@@ -109,12 +109,13 @@ static int take_partials(struct reducer_state *s, struct error *why)
 /* This rank's alone. One rank's first leaf becomes the sums; others keep their own part beside them. */
 static int take_leaves(struct reducer *reducer, struct reducer_state *s, struct error *why)
 {
-    size_t parcels = (size_t)s->held + (reducer->world->size > 1);
+    bool apart = reducer->world->size > 1;
+    size_t parcels = (size_t)s->held + apart;
     reducer->leaves.bytes = parcels * s->length * sizeof(float);
     s->own = reducer->leaves.data = memory_new(parcels * s->length, sizeof(float), "the gradients", why);
     if (!s->own)
         return -1;
-    s->sums = s->own + (parcels - 1) * s->length * (reducer->world->size > 1);
+    s->sums = apart ? s->own + (size_t)s->held * s->length : s->own;
     return 0;
 }
 

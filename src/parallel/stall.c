@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -14,6 +13,7 @@
 #include "clock.h"
 #include "mpi_check.h"
 #include "parallel.h"
+#include "thread.h"
 
 enum { SLOW = 10, LAST_WORDS = 2, LAST_RESORT = 10 }; /* times as long; seconds for other nodes' sentences; to end the job */
 enum { PHASE_BITS = 8 };
@@ -208,23 +208,16 @@ static void *watch(void *of)
     return NULL;
 }
 
-/* A thread inherits the mask of the one that starts it: signals are left to the main thread. */
 static int start_thread(struct stall *stall, struct error *why)
 {
     struct stall_state *state = stall->state;
     pthread_condattr_t monotonic;
-    sigset_t all, before;
-    sigfillset(&all);
     pthread_mutex_init(&state->lock, NULL); /* cannot fail in this library, nor can attributes */
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&state->ended, &monotonic);
     pthread_condattr_destroy(&monotonic);
-    int code = pthread_sigmask(SIG_BLOCK, &all, &before);
-    if (!code) {
-        code = pthread_create(&state->thread, NULL, watch, stall);
-        pthread_sigmask(SIG_SETMASK, &before, NULL);
-    }
+    int code = thread_start(&state->thread, watch, stall);
     state->started = !code;
     return code ? error_set(why, "the stall watch's thread: %s", strerror(code)) : 0;
 }

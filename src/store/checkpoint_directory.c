@@ -88,9 +88,10 @@ int checkpoint_newest(const char *directory, char *file, size_t size, struct err
         status = checkpoint_check(file, why);
         if (status != CHECKPOINT_DAMAGED)
             break;
-        size_t said = strlen(passed->text), known = strlen(directory);
+        bool said = passed->text[0] != '\0';
+        size_t known = strlen(directory);
         known = said && !strncmp(why->text, directory, known) && why->text[known] ? known + 1 : 0; /* named once */
-        snprintf(passed->text + said, sizeof passed->text - said, "%s%s", said ? "; " : "", why->text + known);
+        error_add(passed, "%s%s", said ? "; " : "", why->text + known);
     }
     free(steps);
     if (status == CHECKPOINT_DAMAGED)

@@ -1,7 +1,5 @@
 /* One thread that writes checkpoints. It holds the lock only to look and to tell, so the owner never waits for a disk. */
-#include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -9,6 +7,7 @@
 #include "clock.h"
 #include "finite.h"
 #include "store.h"
+#include "thread.h"
 
 enum phase { IDLE, WRITING, DONE };
 
@@ -67,16 +66,9 @@ static void *work(void *of)
     return NULL;
 }
 
-/* A thread inherits the mask of the one that starts it: signals are left to the main thread. */
 static int start_thread(struct saver *saver, struct error *why)
 {
-    sigset_t all, before;
-    sigfillset(&all);
-    int code = pthread_sigmask(SIG_BLOCK, &all, &before);
-    if (!code) {
-        code = pthread_create(&saver->state->thread, NULL, work, saver);
-        pthread_sigmask(SIG_SETMASK, &before, NULL);
-    }
+    int code = thread_start(&saver->state->thread, work, saver);
     saver->state->started = !code;
     return code ? error_set(why, "a thread that writes checkpoints: %s", strerror(code)) : 0;
 }

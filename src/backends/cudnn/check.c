@@ -38,11 +38,7 @@ int check_cudnn(cudnnStatus_t status, const char *call, const char *place, struc
     cudnnGetLastErrorString(last, sizeof last);
     last[strcspn(last, "\n")] = '\0';
     check_failed("cuDNN", call, place, cudnnGetErrorString(status), "", why);
-    if (*last) {
-        size_t length = strlen(why->text);
-        snprintf(why->text + length, sizeof why->text - length, ": %s", last);
-    }
-    return -1;
+    return *last ? error_add(why, ": %s", last) : -1;
 }
 
 int check_cublas(cublasStatus_t status, const char *call, const char *place, struct error *why)
