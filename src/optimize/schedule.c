@@ -1,9 +1,16 @@
 #include "optimize.h"
 
+/* Rounding may leave the quotient just below a whole number that it should be. The margin is less than a sample as long as
+ * fewer than 1e12 were seen. */
+static double stairs_done(const struct schedule *schedule, uint64_t samples)
+{
+    const double margin = 1e-12;
+    return (double)samples / (schedule->epochs * (double)schedule->epoch_samples) * (1 + margin);
+}
+
 float schedule_rate(const struct schedule *schedule, uint64_t samples)
 {
-    double rate = schedule->rate;
-    double stairs = (double)samples / (schedule->epochs * (double)schedule->epoch_samples);
+    double rate = schedule->rate, stairs = stairs_done(schedule, samples);
     for (double stair = 1; stair <= stairs && rate > 0; stair++)
         rate *= schedule->factor;
     return (float)rate;

@@ -58,6 +58,34 @@ static void test_learning_rate(void **state)
     reference_close(h5);
 }
 
+/* By whole numbers: `epochs` is a multiple of 1e-5, so that a stair is epochs_e5 * 50000 / 100000 samples. */
+static void check_stairs(uint64_t epochs_e5, uint64_t batch)
+{
+    struct schedule schedule = {.rate = 0.1, .factor = 0.1, .epochs = (double)epochs_e5 / 1e5, .epoch_samples = SAMPLES_AN_EPOCH};
+    double expected = 0.1;
+    uint64_t stair = 0;
+    for (uint64_t step = 0; stair < 6; step++) {
+        for (; stair < 2 * step * batch / epochs_e5; stair++)
+            expected *= 0.1;
+        float found = schedule_rate(&schedule, step * batch);
+        if (relative(found, expected) > 1e-6)
+            fail_msg("%g epochs, batch %d, step %d: rate %g, not %g", schedule.epochs, (int)batch, (int)step, found, expected);
+    }
+}
+
+/* The decay comes with the first step that has seen so many samples, also where a quotient of doubles falls just below. */
+static void test_decay_on_its_step(void **state)
+{
+    (void)state;
+    check_stairs(102, 51);
+    check_stairs(102, 17);
+    check_stairs(111, 37);
+    check_stairs(110000, 100); /* 1.1 epochs */
+    for (uint64_t epochs_e5 = 100; epochs_e5 < 1000; epochs_e5++)
+        for (uint64_t batch = 1; batch <= 64; batch++)
+            check_stairs(epochs_e5, batch);
+}
+
 static void test_ema_decay(void **state)
 {
     (void)state;
@@ -169,6 +197,7 @@ int main(void)
     cmocka_set_message_output(CM_OUTPUT_TAP);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_learning_rate),
+        cmocka_unit_test(test_decay_on_its_step),
         cmocka_unit_test(test_ema_decay),
         cmocka_unit_test(test_ema_update),
         cmocka_unit_test(test_sgd),
