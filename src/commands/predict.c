@@ -141,7 +141,7 @@ static void print_classes(const struct predictor *p, const char *file)
         int best = 0;
         for (int i = 1; i < classes; i++)
             best = p->logits[i] > p->logits[best] ? i : best;
-        printf("%s %s %.3f", rank ? "," : "", p->checkpoint.class_names[best], exp(p->logits[best] - largest) / total);
+        printf("%s %s %.5f", rank ? "," : "", p->checkpoint.class_names[best], exp(p->logits[best] - largest) / total);
         p->logits[best] = -INFINITY;
     }
     printf("\n");
