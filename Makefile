@@ -84,15 +84,20 @@ missing := $(filter-out $(BACKENDS_FOUND),$(BACKENDS))
 # ---- flags -----------------------------------------------------------------------------------
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
 # No contraction to fused multiply-adds in our own loops: replicas on mixed CPUs agree to the bit.
-# Hot loops are compiled for several instruction sets (target_clones). Not for other processors, and not under the
-# thread sanitizer, which is not ready yet where the choice is made: there the attribute is defined away.
+# Hot loops are compiled for several instruction sets (target_clones). The attribute is defined away where the compiler has
+# none of these sets or makes no indirect function of the plain name (clang 14), and under the thread sanitizer, which is not
+# ready yet where the choice is made.
 X86 := $(filter x86_64-%,$(shell $(CC) -dumpmachine 2>/dev/null))
-CLONES := $(if $(X86),$(if $(filter thread,$(SANITIZE)),none,all),none)
+clones_work := $(shell echo '__attribute__((target_clones("avx2", "default"))) int f(void) { return 0; }' | \
+  $(CC) -x c -S - -o - 2>/dev/null | grep -q 'type[[:space:]]*f, *@gnu_indirect_function' && echo yes)
+CLONES := $(if $(clones_work),$(if $(filter thread,$(SANITIZE)),none,all),none)
 CFLAGS_ALL := -std=c11 -D_GNU_SOURCE $(WARN) $(OPTIMISE) -ffp-contract=off -fno-math-errno -pthread -fPIE \
   -fstack-protector-strong $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=undefined,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3) \
   $(if $(filter none,$(CLONES)),'-Dtarget_clones(...)=') -Iinclude -DVERSION='"$(VERSION)"' $(call pkg_cflags,$(LIBRARIES)) $(filter -I%,$(H5CC)) \
   $(foreach b,$(LINKED),-DHAVE_$(b) $($(b)_flags)) $(CFLAGS)
-# Loops in vector types, compiled for instruction sets that are chosen at run time. They do fuse multiply-adds.
+# These fuse multiply-adds: the measurement of a core's peak, and loops in vector types, compiled for instruction sets that
+# are chosen at run time.
+flags_peak            := -ffp-contract=fast
 flags_vectors_generic := -ffp-contract=fast
 flags_vectors_avx2    := -ffp-contract=fast $(if $(X86),-mavx2 -mfma)
 flags_vectors_avx512  := -ffp-contract=fast $(if $(X86),-mavx512f -mavx512dq -mavx512vl -mavx512bw -mavx2 -mfma -mprefer-vector-width=512)

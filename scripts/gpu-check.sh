@@ -39,7 +39,7 @@ export OUT=${OUT:-build/gpu$([ $DRY -eq 0 ] || echo -dry)}
 mkdir -p "$OUT" || exit 1
 . scripts/local_mpi.sh
 . scripts/gpu-check/cuda.sh
-export LC_ALL=C OMP_NUM_THREADS=1 OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_mpi_yield_when_idle=1
+export LC_ALL=C OMP_NUM_THREADS=1 OMPI_MCA_mpi_yield_when_idle=1
 export CIFAR10_MODULES=$PWD
 
 run_part() { # NAME: leaves "RESULT SECONDS WHY" in its .result

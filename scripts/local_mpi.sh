@@ -1,5 +1,10 @@
-# What mpirun needs to know where all ranks are on this machine, by root or in a container. Source it.
+# Settings for mpirun where all ranks are on this machine: as root, in a container, with more ranks than cores. Source it:
+#   . scripts/local_mpi.sh
+# Open MPI 4 reads OMPI_MCA_*. In Open MPI 5 the launcher, PRRTE, reads PRTE_MCA_* and PMIX_MCA_*. MPICH needs none of them.
 if [ "$(id -u)" -eq 0 ]; then export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1; fi
-# No network, and no reading of each other's memory, which containers forbid.
-export OMPI_MCA_btl=self,vader OMPI_MCA_btl_vader_single_copy_mechanism=none OMPI_MCA_oob_tcp_if_include=lo
-export HWLOC_COMPONENTS=-gl HWLOC_HIDE_ERRORS=2 # no search for X displays, no complaint about a chroot without /sys
+export OMPI_MCA_rmaps_base_oversubscribe=1 PRTE_MCA_rmaps_default_mapping_policy=:oversubscribe
+# No network; no reading of another process's memory, which containers often forbid.
+export OMPI_MCA_btl=self,vader OMPI_MCA_btl_vader_single_copy_mechanism=none
+export OMPI_MCA_oob_tcp_if_include=lo PMIX_MCA_ptl_tcp_if_include=lo
+# hwloc looks for no X displays, and does not complain where a chroot has no /sys.
+export HWLOC_COMPONENTS=-gl HWLOC_HIDE_ERRORS=2

@@ -10,7 +10,6 @@ steps_max=1500 # at most so many steps a run
 batch=64       # per rank
 
 . scripts/local_mpi.sh
-export OMPI_MCA_rmaps_base_oversubscribe=1 # where two 'processors' are one core
 # nproc takes these for the number of cores, but they are meant for each process.
 ranks=$(($(env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc) > 1 ? 2 : 1))
 
@@ -79,6 +78,4 @@ go on        make run, or
                  --batch-size $batch --max-steps $((2 * steps))
 evaluate     mpirun -np $ranks ./cifar10_mpi eval --data $data --checkpoint-dir $run --run-once
 END
-if [ "$(id -u)" -eq 0 ]; then
-    echo "as root      export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1    before any mpirun"
-fi
+echo "mpirun       . scripts/local_mpi.sh    before it: as root, in a container, or for more ranks than cores"

@@ -18,14 +18,9 @@
 # A script that must stop something when it ends defines a function `cleanup`.
 
 export LC_ALL=C OMP_NUM_THREADS=1
-# The tests may run as root in a container, on more ranks than cores, and talk over the loopback only.
-export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
-export OMPI_MCA_btl=self,vader,tcp OMPI_MCA_btl_tcp_if_include=lo OMPI_MCA_oob_tcp_if_include=lo
-# Ranks that share a core must not spin while they wait; containers often forbid reading another process's memory.
-export OMPI_MCA_mpi_yield_when_idle=1 OMPI_MCA_btl_vader_single_copy_mechanism=none
-# hwloc, which Open MPI asks about the machine, need not look for X displays (seconds each without /etc/hosts), nor
-# complain where a chroot has no /sys.
-export HWLOC_COMPONENTS=-gl HWLOC_HIDE_ERRORS=2
+. scripts/local_mpi.sh
+# Two nodes that are network namespaces talk by TCP. Ranks that share a core must not spin while they wait.
+export OMPI_MCA_btl=self,vader,tcp OMPI_MCA_btl_tcp_if_include=lo OMPI_MCA_mpi_yield_when_idle=1
 unset CDPATH
 
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/cifar10_test.XXXXXX") || exit 1

@@ -10,7 +10,7 @@ tree=$tmp/tree
 mkdir -p "$tree/tests"
 cp -r cifar10_mpi scripts "$tree"
 cp -r tests/data "$tree/tests"
-for setting in ${!OMPI_*} ${!HWLOC_*} OMP_NUM_THREADS CIFAR10_DIR PEERS; do unset "$setting"; done
+for setting in ${!OMPI_*} ${!PRTE_*} ${!PMIX_*} ${!HWLOC_*} OMP_NUM_THREADS CIFAR10_DIR PEERS; do unset "$setting"; done
 run_script() { # NAME ARGUMENT...: from elsewhere
     (cd "$tmp" && timeout 200 "$tree/scripts/$1.sh" "${@:2}") > "$tmp/$1.out" 2>&1 && return
     tail -n 20 "$tmp/$1.out"
