@@ -7,8 +7,9 @@
 
 enum { ROUNDS = 1 << 15, TRIALS = 20, CHAINS = 12 };
 
-/* CHAINS independent rows of fused multiply-adds (the Makefile lets this file fuse them): enough to fill the pipelines (2 units x 4 or 5 cycles), few enough to
- * stay in registers. Which vectors are the CPU's own shows in which width is the fastest. */
+/* CHAINS independent rows of fused multiply-adds, which the Makefile permits in this file: enough to fill the pipelines
+ * (2 units x 4 or 5 cycles), few enough to stay in registers. Which vectors are the CPU's own shows in which width is the
+ * fastest. */
 #define ROWS_OF(WIDTH)                                                                                                \
     __attribute__((target_clones("avx512f", "fma", "default")))                                                       \
     static float rows_of_##WIDTH(float factor, float addend)                                                          \
