@@ -9,33 +9,36 @@ struct convolution {
     struct weighted forward, input_gradient, weight_gradient;
 };
 
-/* Descriptors of plain layouts, weights `any` for the library to choose. */
+/* Plain layouts, of weights also the one that the library is to choose; and how the window walks. */
 struct shapes {
-    dnnl_memory_desc_t x, y, bias, weights, flat;
+    layout x, y, bias, weights, flat;
     dnnl_dims_t strides, dilates, before, after;
 };
 
-static dnnl_status_t describe(const struct operation *o, struct shapes *s)
+static int shapes_init(struct shapes *s, const struct operation *o, const char *about, struct error *why)
 {
     const struct net_layer *l = o->layer;
     dnnl_dim_t in = l->in.channels, out = l->out.channels, kernel = l->layer.kernel, stride = l->layer.stride;
     dnnl_dims_t x = {o->batch, in, l->in.height, l->in.width}, y = {o->batch, out, l->out.height, l->out.width};
     dnnl_dims_t weights = {out, in, kernel, kernel}, bias = {out};
-    dnnl_status_t status;
 
-    for (int i = 0; i < 2; i++) {
-        s->strides[i] = stride;
-        s->dilates[i] = 0;
-        s->before[i] = i ? l->pad_left : l->pad_top;
+    *s = (struct shapes){.strides = {stride, stride}, .before = {l->pad_top, l->pad_left}};
+    for (int i = 0; i < 2; i++)
         s->after[i] = (y[2 + i] - 1) * stride + kernel - x[2 + i] - s->before[i];
-    }
-    if ((status = dnnl_memory_desc_init_by_tag(&s->x, 4, x, dnnl_f32, dnnl_nhwc)) != dnnl_success ||
-        (status = dnnl_memory_desc_init_by_tag(&s->y, 4, y, dnnl_f32, dnnl_nhwc)) != dnnl_success ||
-        (status = dnnl_memory_desc_init_by_tag(&s->weights, 4, weights, dnnl_f32, dnnl_format_tag_any)) !=
-            dnnl_success ||
-        (status = dnnl_memory_desc_init_by_tag(&s->flat, 4, weights, dnnl_f32, dnnl_hwio)) != dnnl_success)
-        return status;
-    return dnnl_memory_desc_init_by_tag(&s->bias, 1, bias, dnnl_f32, dnnl_x);
+    if (layout_new(&s->x, 4, x, dnnl_nhwc, about, why) || layout_new(&s->y, 4, y, dnnl_nhwc, about, why) ||
+        layout_new(&s->weights, 4, weights, dnnl_format_tag_any, about, why) ||
+        layout_new(&s->flat, 4, weights, dnnl_hwio, about, why) || layout_new(&s->bias, 1, bias, dnnl_x, about, why))
+        return -1;
+    return 0;
+}
+
+static void shapes_free(struct shapes *s)
+{
+    layout_free(s->x);
+    layout_free(s->y);
+    layout_free(s->bias);
+    layout_free(s->weights);
+    layout_free(s->flat);
 }
 
 static void name_primitive(struct primitive *p, const struct operation *o, const char *what)
@@ -50,73 +53,85 @@ static int init_copy(struct weighted *w, const struct operation *o, const struct
                      struct error *why)
 {
     int argument = back ? DNNL_ARG_DIFF_WEIGHTS : DNNL_ARG_WEIGHTS;
-    const dnnl_memory_desc_t *wanted =
-        primitive_wants(&w->primitive, back ? dnnl_query_diff_weights_md : dnnl_query_weights_md, 0);
+    const_layout wanted = primitive_wants(&w->primitive, back ? dnnl_query_diff_weights_md : dnnl_query_weights_md);
+    const_layout from = back ? wanted : s->flat, to = back ? s->flat : wanted;
     if (primitive_bind(&w->primitive, argument, wanted, NULL, why))
         return -1;
     /* Where the flat buffer lies is told before every copy: until then any place will do. */
     const float *data = primitive_data(&w->primitive, argument);
     name_primitive(&w->copy, o, "copy of the weights");
-    if (primitive_init_reorder(&w->copy, o->library, back ? wanted : &s->flat, back ? &s->flat : wanted, why) ||
-        primitive_bind(&w->copy, DNNL_ARG_FROM, back ? wanted : &s->flat, data, why))
+    if (primitive_init_reorder(&w->copy, o->library, from, to, why) ||
+        primitive_bind(&w->copy, DNNL_ARG_FROM, from, data, why))
         return -1;
-    return primitive_bind(&w->copy, DNNL_ARG_TO, back ? &s->flat : wanted, data, why);
+    return primitive_bind(&w->copy, DNNL_ARG_TO, to, data, why);
+}
+
+/* Its descriptor for one pass; forward: the primitive of the forward pass, for the others. */
+static dnnl_status_t describe(struct primitive *p, dnnl_prop_kind_t pass, const struct shapes *s,
+                              const struct primitive *forward, const_dnnl_primitive_attr_t attributes)
+{
+    const dnnl_alg_kind_t direct = dnnl_convolution_direct;
+    dnnl_engine_t engine = p->library->engine;
+    if (pass == dnnl_backward_data)
+        return dnnl_convolution_backward_data_primitive_desc_create(&p->desc, engine, direct, s->x, s->weights, s->y,
+                                                                    s->strides, s->dilates, s->before, s->after,
+                                                                    forward->desc, attributes);
+    if (pass == dnnl_backward_weights)
+        return dnnl_convolution_backward_weights_primitive_desc_create(&p->desc, engine, direct, s->x, s->weights, s->bias,
+                                                                       s->y, s->strides, s->dilates, s->before, s->after,
+                                                                       forward->desc, attributes);
+    return dnnl_convolution_forward_primitive_desc_create(&p->desc, engine, pass, direct, s->x, s->weights, s->bias, s->y,
+                                                          s->strides, s->dilates, s->before, s->after, attributes);
+}
+
+/* Binds all but the weights. Where biases lie is told before a step. */
+static int bind(struct primitive *p, const struct operation *o, dnnl_prop_kind_t pass, const struct shapes *s,
+                struct error *why)
+{
+    if (pass == dnnl_backward_data)
+        return primitive_bind(p, DNNL_ARG_DIFF_SRC, s->x, o->dx, why) ||
+               primitive_bind(p, DNNL_ARG_DIFF_DST, s->y, o->dy, why);
+    if (pass == dnnl_backward_weights)
+        return primitive_bind(p, DNNL_ARG_SRC, s->x, o->x, why) ||
+               primitive_bind(p, DNNL_ARG_DIFF_DST, s->y, o->dy, why) ||
+               primitive_bind(p, DNNL_ARG_DIFF_BIAS, s->bias, o->y, why);
+    return primitive_bind(p, DNNL_ARG_SRC, s->x, o->x, why) || primitive_bind(p, DNNL_ARG_DST, s->y, o->y, why) ||
+           primitive_bind(p, DNNL_ARG_BIAS, s->bias, o->y, why);
+}
+
+static int init_with(struct weighted *w, const struct operation *o, dnnl_prop_kind_t pass, const struct shapes *s,
+                     bool relu, const struct primitive *forward, struct error *why)
+{
+    struct primitive *p = &w->primitive;
+    dnnl_primitive_attr_t attributes;
+    p->library = o->library;
+    if (primitive_attributes(&attributes, relu, p->about, why))
+        return -1;
+    dnnl_status_t status = describe(p, pass, s, forward, attributes);
+    dnnl_primitive_attr_destroy(attributes);
+    if (library_check(status, p->about, "descriptor", why) || primitive_init(p, why) || bind(p, o, pass, s, why))
+        return -1;
+    return init_copy(w, o, s, pass == dnnl_backward_weights, why);
+}
+
+static int weighted_init(struct weighted *w, const struct operation *o, dnnl_prop_kind_t pass, bool relu,
+                         const struct primitive *forward, struct error *why)
+{
+    struct shapes s;
+    name_primitive(&w->primitive, o,
+                   pass == dnnl_backward_data      ? "convolution's input gradient"
+                   : pass == dnnl_backward_weights ? "convolution's weight gradient"
+                                                   : "convolution");
+    int status = shapes_init(&s, o, w->primitive.about, why);
+    if (!status)
+        status = init_with(w, o, pass, &s, relu, forward, why);
+    shapes_free(&s);
+    return status;
 }
 
 int weighted_init_forward(struct weighted *w, const struct operation *o, bool relu, struct error *why)
 {
-    struct primitive *p = &w->primitive;
-    struct shapes s;
-    dnnl_convolution_desc_t desc;
-    name_primitive(p, o, "convolution");
-    if (library_check(describe(o, &s), p->about, "shapes", why))
-        return -1;
-    dnnl_status_t status = dnnl_dilated_convolution_forward_desc_init(
-        &desc, dnnl_forward_training, dnnl_convolution_direct, &s.x, &s.weights, &s.bias, &s.y, s.strides, s.dilates,
-        s.before, s.after);
-    if (library_check(status, p->about, "descriptor", why) ||
-        primitive_init(p, o->library, &desc, relu, NULL, why) || primitive_bind(p, DNNL_ARG_SRC, &s.x, o->x, why) ||
-        primitive_bind(p, DNNL_ARG_DST, &s.y, o->y, why) || primitive_bind(p, DNNL_ARG_BIAS, &s.bias, o->y, why))
-        return -1;
-    return init_copy(w, o, &s, false, why);
-}
-
-static int init_input_gradient(struct weighted *w, const struct operation *o, const struct primitive *forward,
-                               struct error *why)
-{
-    struct primitive *p = &w->primitive;
-    struct shapes s;
-    dnnl_convolution_desc_t desc;
-    name_primitive(p, o, "convolution's input gradient");
-    if (library_check(describe(o, &s), p->about, "shapes", why))
-        return -1;
-    dnnl_status_t status = dnnl_dilated_convolution_backward_data_desc_init(
-        &desc, dnnl_convolution_direct, &s.x, &s.weights, &s.y, s.strides, s.dilates, s.before, s.after);
-    if (library_check(status, p->about, "descriptor", why) ||
-        primitive_init(p, o->library, &desc, false, forward, why) ||
-        primitive_bind(p, DNNL_ARG_DIFF_SRC, &s.x, o->dx, why) ||
-        primitive_bind(p, DNNL_ARG_DIFF_DST, &s.y, o->dy, why))
-        return -1;
-    return init_copy(w, o, &s, false, why);
-}
-
-static int init_weight_gradient(struct weighted *w, const struct operation *o, const struct primitive *forward,
-                                struct error *why)
-{
-    struct primitive *p = &w->primitive;
-    struct shapes s;
-    dnnl_convolution_desc_t desc;
-    name_primitive(p, o, "convolution's weight gradient");
-    if (library_check(describe(o, &s), p->about, "shapes", why))
-        return -1;
-    dnnl_status_t status = dnnl_dilated_convolution_backward_weights_desc_init(
-        &desc, dnnl_convolution_direct, &s.x, &s.weights, &s.bias, &s.y, s.strides, s.dilates, s.before, s.after);
-    if (library_check(status, p->about, "descriptor", why) ||
-        primitive_init(p, o->library, &desc, false, forward, why) ||
-        primitive_bind(p, DNNL_ARG_SRC, &s.x, o->x, why) || primitive_bind(p, DNNL_ARG_DIFF_DST, &s.y, o->dy, why) ||
-        primitive_bind(p, DNNL_ARG_DIFF_BIAS, &s.bias, o->y, why))
-        return -1;
-    return init_copy(w, o, &s, true, why);
+    return weighted_init(w, o, dnnl_forward_training, relu, NULL, why);
 }
 
 int weighted_take(struct weighted *w, const float *weights, struct error *why)
@@ -136,8 +151,8 @@ static int convolution_init(struct operation *o, struct error *why)
 {
     struct convolution *c = o->own = memory_new(1, sizeof *c, o->layer->layer.name, why);
     if (!c || weighted_init_forward(&c->forward, o, o->layer->layer.relu, why) ||
-        (o->dx && init_input_gradient(&c->input_gradient, o, &c->forward.primitive, why)) ||
-        (o->dy && init_weight_gradient(&c->weight_gradient, o, &c->forward.primitive, why)))
+        (o->dx && weighted_init(&c->input_gradient, o, dnnl_backward_data, false, &c->forward.primitive, why)) ||
+        (o->dy && weighted_init(&c->weight_gradient, o, dnnl_backward_weights, false, &c->forward.primitive, why)))
         return -1;
     return 0;
 }

@@ -20,20 +20,31 @@ static int multiply(const struct operation *o, const char *what, char transpose_
     return library_check(status, about, "sgemm", why);
 }
 
-/* The copy of W to (out, in), where the gradient of x is wanted. */
-static int init_transposition(struct primitive *p, const struct operation *o, struct error *why)
+static int init_transposition(struct primitive *p, const struct operation *o, const_layout plain,
+                              const_layout transposed, struct error *why)
 {
-    const struct net_layer *l = o->layer;
-    dnnl_memory_desc_t plain, transposed;
-    dnnl_dims_t shape = {(dnnl_dim_t)shape_size(l->in), l->out.channels};
-    snprintf(p->about, sizeof p->about, "%s, weights transposed", l->layer.name);
-    if (library_check(dnnl_memory_desc_init_by_tag(&plain, 2, shape, dnnl_f32, dnnl_ab), p->about, "shapes", why) ||
-        library_check(dnnl_memory_desc_init_by_tag(&transposed, 2, shape, dnnl_f32, dnnl_ba), p->about, "shapes", why) ||
-        primitive_init_reorder(p, o->library, &plain, &transposed, why) ||
-        primitive_bind(p, DNNL_ARG_TO, &transposed, NULL, why))
+    if (primitive_init_reorder(p, o->library, plain, transposed, why) ||
+        primitive_bind(p, DNNL_ARG_TO, transposed, NULL, why))
         return -1;
     /* Where W lies is told before every copy: until then any place will do. */
-    return primitive_bind(p, DNNL_ARG_FROM, &plain, primitive_data(p, DNNL_ARG_TO), why);
+    return primitive_bind(p, DNNL_ARG_FROM, plain, primitive_data(p, DNNL_ARG_TO), why);
+}
+
+/* For the gradient of x: a copy of W as (out, in). */
+static int transpose_weights(const struct operation *o, struct primitive *p, struct error *why)
+{
+    const struct net_layer *l = o->layer;
+    dnnl_dims_t shape = {(dnnl_dim_t)shape_size(l->in), l->out.channels};
+    layout plain = NULL, transposed = NULL;
+    snprintf(p->about, sizeof p->about, "%s, weights transposed", l->layer.name);
+    int status = layout_new(&plain, 2, shape, dnnl_ab, p->about, why);
+    if (!status)
+        status = layout_new(&transposed, 2, shape, dnnl_ba, p->about, why);
+    if (!status)
+        status = init_transposition(p, o, plain, transposed, why);
+    layout_free(plain);
+    layout_free(transposed);
+    return status;
 }
 
 static int dense_init(struct operation *o, struct error *why)
@@ -41,7 +52,7 @@ static int dense_init(struct operation *o, struct error *why)
     if (!o->dx)
         return 0;
     o->own = memory_new(1, sizeof(struct primitive), o->layer->layer.name, why);
-    return o->own ? init_transposition(o->own, o, why) : -1;
+    return o->own ? transpose_weights(o, o->own, why) : -1;
 }
 
 static void dense_free(struct operation *o)

@@ -3,10 +3,9 @@
 #ifndef BACKENDS_ONEDNN_H
 #define BACKENDS_ONEDNN_H
 
-#include <dnnl.h>
-
 #include "backend.h"
 #include "vectors.h"
+#include "versions.h"
 
 /* ---- primitive.c: what every use of the library's primitives needs ---- */
 
@@ -33,18 +32,23 @@ int library_check(dnnl_status_t status, const char *about, const char *what, str
 int library_open(struct library *library, struct error *why);
 void library_close(struct library *library);
 
-/* Makes the primitive of an operation descriptor (about: set before), with a scratchpad of its own. relu: max(0, .)
- * of its result. hint: the forward primitive of a backward one, or NULL. */
-int primitive_init(struct primitive *primitive, const struct library *library, const_dnnl_op_desc_t operation,
-                   bool relu, const struct primitive *hint, struct error *why);
-/* Makes a copy from one layout to another. */
-int primitive_init_reorder(struct primitive *primitive, const struct library *library,
-                           const dnnl_memory_desc_t *from, const dnnl_memory_desc_t *to, struct error *why);
-/* What the primitive wants its argument to look like (query: dnnl_query_src_md, ...; index 1: the bias). */
-const dnnl_memory_desc_t *primitive_wants(const struct primitive *primitive, dnnl_query_t query, int index);
+/* A layout of floats in that order; its owner frees it, NULL included. */
+int layout_new(layout *made, int rank, const dnnl_dims_t shape, dnnl_format_tag_t order, const char *about,
+               struct error *why);
+void layout_free(layout made);
+
+/* The attributes of every primitive: a scratchpad of the caller's; with relu, max(0, .) of the result. The caller
+ * destroys them. */
+int primitive_attributes(dnnl_primitive_attr_t *attributes, bool relu, const char *about, struct error *why);
+/* Makes the primitive of its descriptor (about, library, desc: set before) and takes its scratchpad. */
+int primitive_init(struct primitive *primitive, struct error *why);
+/* Makes a copy from one layout to another (about: set before). */
+int primitive_init_reorder(struct primitive *primitive, const struct library *library, const_layout from,
+                           const_layout to, struct error *why);
+/* The layout that the primitive wants for an argument (query: dnnl_query_src_md, ...); the primitive's own. */
+const_layout primitive_wants(const struct primitive *primitive, dnnl_query_t query);
 /* Binds an argument to memory at `data`, or takes zeroed memory for it where data is NULL. */
-int primitive_bind(struct primitive *primitive, int argument, const dnnl_memory_desc_t *desc, const void *data,
-                   struct error *why);
+int primitive_bind(struct primitive *primitive, int argument, const_layout shape, const void *data, struct error *why);
 /* Points an argument that is bound at other data of the same layout. */
 int primitive_point(struct primitive *primitive, int argument, const void *data, struct error *why);
 /* The data of an argument that is bound. */

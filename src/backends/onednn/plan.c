@@ -19,19 +19,27 @@ struct plan_state {
     float *activations[NET_LAYERS_MAX], *gradients[NET_LAYERS_MAX]; /* between layer i and i + 1 */
 };
 
-static const char *isa_name(dnnl_cpu_isa_t isa)
+/* The best one that is known here. The bits of a dnnl_cpu_isa_t are steps: each one has those of its predecessors, so a later
+ * library's new one has its predecessor's name. */
+static const char *isa_name(int isa)
 {
-    switch (isa) {
-    case dnnl_cpu_isa_sse41: return "SSE4.1";
-    case dnnl_cpu_isa_avx: return "AVX";
-    case dnnl_cpu_isa_avx2: return "AVX2";
-    case dnnl_cpu_isa_avx2_vnni: return "AVX2 with VNNI";
-    case dnnl_cpu_isa_avx512_core: return "AVX-512";
-    case dnnl_cpu_isa_avx512_core_vnni: return "AVX-512 with VNNI";
-    case dnnl_cpu_isa_avx512_core_bf16: return "AVX-512 with bfloat16";
-    case dnnl_cpu_isa_avx512_core_amx: return "AVX-512 with AMX";
-    default: return "other";
-    }
+    static const struct {
+        int isa;
+        const char *name;
+    } names[] = {
+        {dnnl_cpu_isa_avx512_core_amx, "AVX-512 with AMX"},
+        {dnnl_cpu_isa_avx512_core_bf16, "AVX-512 with bfloat16"},
+        {dnnl_cpu_isa_avx512_core_vnni, "AVX-512 with VNNI"},
+        {dnnl_cpu_isa_avx512_core, "AVX-512"},
+        {dnnl_cpu_isa_avx2_vnni, "AVX2 with VNNI"},
+        {dnnl_cpu_isa_avx2, "AVX2"},
+        {dnnl_cpu_isa_avx, "AVX"},
+        {dnnl_cpu_isa_sse41, "SSE4.1"},
+    };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if ((isa & names[i].isa) == names[i].isa)
+            return names[i].name;
+    return "other";
 }
 
 static int onednn_probe(char *about, size_t size, struct error *why)

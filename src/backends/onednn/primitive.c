@@ -29,79 +29,79 @@ void library_close(struct library *library)
     memset(library, 0, sizeof *library);
 }
 
-/* A scratchpad of the caller's (a step allocates nothing), and ReLU behind the result where wanted. */
-static dnnl_status_t set_attributes(dnnl_primitive_attr_t attributes, bool relu)
+int layout_new(layout *made, int rank, const dnnl_dims_t shape, dnnl_format_tag_t order, const char *about,
+               struct error *why)
+{
+    return library_check(dnnl_memory_desc_create_with_tag(made, rank, shape, dnnl_f32, order), about, "layout", why);
+}
+
+void layout_free(layout made)
+{
+    if (made)
+        dnnl_memory_desc_destroy(made);
+}
+
+static dnnl_status_t add_relu(dnnl_primitive_attr_t attributes)
 {
     dnnl_post_ops_t post = NULL;
-    dnnl_status_t status = dnnl_primitive_attr_set_scratchpad_mode(attributes, dnnl_scratchpad_mode_user);
-    if (status == dnnl_success && relu) {
-        status = dnnl_post_ops_create(&post);
-        if (status == dnnl_success)
-            status = dnnl_post_ops_append_eltwise(post, 1, dnnl_eltwise_relu, 0, 0);
-        if (status == dnnl_success)
-            status = dnnl_primitive_attr_set_post_ops(attributes, post);
-    }
+    dnnl_status_t status = dnnl_post_ops_create(&post);
+    if (status == dnnl_success)
+        status = dnnl_post_ops_append_eltwise(post, dnnl_eltwise_relu, 0, 0);
+    if (status == dnnl_success)
+        status = dnnl_primitive_attr_set_post_ops(attributes, post);
     if (post)
         dnnl_post_ops_destroy(post);
     return status;
 }
 
-const dnnl_memory_desc_t *primitive_wants(const struct primitive *p, dnnl_query_t query, int index)
+int primitive_attributes(dnnl_primitive_attr_t *attributes, bool relu, const char *about, struct error *why)
 {
-    return dnnl_primitive_desc_query_md(p->desc, query, index);
+    dnnl_status_t status = dnnl_primitive_attr_create(attributes);
+    if (status != dnnl_success)
+        return library_check(status, about, "attributes", why);
+    status = dnnl_primitive_attr_set_scratchpad_mode(*attributes, dnnl_scratchpad_mode_user); /* a step allocates nothing */
+    if (status == dnnl_success && relu)
+        status = add_relu(*attributes);
+    if (status == dnnl_success)
+        return 0;
+    dnnl_primitive_attr_destroy(*attributes);
+    return library_check(status, about, "attributes", why);
 }
 
-/* From a primitive descriptor to a primitive that has its scratchpad. */
-static int make_handle(struct primitive *p, struct error *why)
+const_layout primitive_wants(const struct primitive *p, dnnl_query_t query)
+{
+    return dnnl_primitive_desc_query_md(p->desc, query, 0);
+}
+
+int primitive_init(struct primitive *p, struct error *why)
 {
     if (library_check(dnnl_primitive_create(&p->handle, p->desc), p->about, "primitive", why))
         return -1;
-    const dnnl_memory_desc_t *scratchpad = primitive_wants(p, dnnl_query_scratchpad_md, 0);
+    const_layout scratchpad = primitive_wants(p, dnnl_query_scratchpad_md);
     if (!scratchpad || dnnl_memory_desc_get_size(scratchpad) == 0)
         return 0;
     return primitive_bind(p, DNNL_ARG_SCRATCHPAD, scratchpad, NULL, why);
 }
 
-int primitive_init(struct primitive *p, const struct library *library, const_dnnl_op_desc_t operation, bool relu,
-                   const struct primitive *hint, struct error *why)
-{
-    dnnl_primitive_attr_t attributes = NULL;
-    p->library = library;
-    dnnl_status_t status = dnnl_primitive_attr_create(&attributes);
-    if (status == dnnl_success)
-        status = set_attributes(attributes, relu);
-    if (status == dnnl_success)
-        status = dnnl_primitive_desc_create(&p->desc, operation, attributes, library->engine,
-                                            hint ? hint->desc : NULL);
-    if (attributes)
-        dnnl_primitive_attr_destroy(attributes);
-    if (library_check(status, p->about, "primitive descriptor", why))
-        return -1;
-    return make_handle(p, why);
-}
-
-int primitive_init_reorder(struct primitive *p, const struct library *library, const dnnl_memory_desc_t *from,
-                           const dnnl_memory_desc_t *to, struct error *why)
+int primitive_init_reorder(struct primitive *p, const struct library *library, const_layout from, const_layout to,
+                           struct error *why)
 {
     p->library = library;
     if (library_check(dnnl_reorder_primitive_desc_create(&p->desc, from, library->engine, to, library->engine, NULL),
                       p->about, "reorder", why))
         return -1;
-    if (make_handle(p, why))
-        return -1;
-    return 0;
+    return primitive_init(p, why);
 }
 
-int primitive_bind(struct primitive *p, int argument, const dnnl_memory_desc_t *desc, const void *data,
-                   struct error *why)
+int primitive_bind(struct primitive *p, int argument, const_layout shape, const void *data, struct error *why)
 {
     if (p->count == ARGUMENTS_MAX)
         return error_set(why, "oneDNN: %s: more than %d arguments", p->about, ARGUMENTS_MAX);
-    void *owned = data ? NULL : memory_new(dnnl_memory_desc_get_size(desc), 1, p->about, why);
+    void *owned = data ? NULL : memory_new(dnnl_memory_desc_get_size(shape), 1, p->about, why);
     if (!data && !owned)
         return -1;
     dnnl_memory_t memory = NULL;
-    dnnl_status_t status = dnnl_memory_create(&memory, desc, p->library->engine, data ? (void *)data : owned);
+    dnnl_status_t status = dnnl_memory_create(&memory, shape, p->library->engine, data ? (void *)data : owned);
     if (status != dnnl_success) {
         free(owned);
         return library_check(status, p->about, "memory of an argument", why);
