@@ -1,11 +1,8 @@
 /* Memory that is really there: Linux promises more than there is, and ends whoever then uses it. */
-#include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <unistd.h>
 
 #include "error.h"
 
@@ -113,14 +110,17 @@ int memory_check(size_t bytes, const char *what, struct error *why)
     return error_set(why, "%s: no memory for %zu MB (%zu MB are available)", what, bytes >> 20, available >> 20);
 }
 
-static void *zeroed(size_t bytes, const char *what, struct error *why)
+/* Ranks of a node take memory at the same time, and what is free before, all of them see free: so each writes to its own piece
+ * by piece, and looks in between. (With a lock they would take turns, but others could hold what all ranks can open.) */
+static int write_zeros(char *memory, size_t bytes, const char *what, struct error *why)
 {
-    size_t rounded = bytes ? (bytes + 63) / 64 * 64 : 64;
-    void *memory = aligned_alloc(64, rounded);
-    if (memory)
-        return memset(memory, 0, rounded);
-    error_set(why, "%s: no memory for %zu bytes", what, bytes);
-    return NULL;
+    const size_t piece = 8 << 20;
+    for (size_t done = 0; done < bytes; done += piece) {
+        if (done && memory_check(bytes - done, what, why))
+            return -1;
+        memset(memory + done, 0, lesser(piece, bytes - done));
+    }
+    return 0;
 }
 
 void *memory_new(size_t count, size_t size, const char *what, struct error *why)
@@ -131,15 +131,14 @@ void *memory_new(size_t count, size_t size, const char *what, struct error *why)
         error_set(why, "%s: %zu elements of %zu bytes are more than any memory holds", what, count, size);
         return NULL;
     }
-    if (bytes < large)
-        return zeroed(bytes, what, why);
-    /* The ranks of a node ask in turn, each after the one before has written to its memory: what all see free at the
-     * same time, all would take. The lock is on a file that every process of the node has; without it, it is a guess. */
-    int turn = open("/proc/meminfo", O_RDONLY | O_CLOEXEC);
-    if (turn >= 0)
-        flock(turn, LOCK_EX);
-    void *memory = memory_check(bytes, what, why) ? NULL : zeroed(bytes, what, why);
-    if (turn >= 0)
-        close(turn);
-    return memory;
+    bytes = bytes ? (bytes + 63) / 64 * 64 : 64;
+    if (bytes >= large && memory_check(bytes, what, why))
+        return NULL;
+    char *memory = aligned_alloc(64, bytes);
+    if (memory && !write_zeros(memory, bytes, what, why))
+        return memory;
+    if (!memory)
+        error_set(why, "%s: no memory for %zu bytes", what, bytes);
+    free(memory);
+    return NULL;
 }

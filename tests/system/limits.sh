@@ -6,9 +6,19 @@ arguments() { echo train --data "$data" --train-dir "$tmp/$1" --batch-size 4 --l
 train() { timeout 60 ./cifar10_mpi $(arguments "$@"); }
 mounted=
 cleanup() {
+    [ -z "${holder:-}" ] || kill "$holder" 2> /dev/null
     [ -z "${job:-}" ] || kill "$job" 2> /dev/null
     [ -z "$mounted" ] || umount "$mounted"
 }
+
+# Others on the machine may lock whatever they can open.
+(flock 9 && exec sleep 60) 9< /proc/meminfo &
+holder=$!
+held() { ! flock -n /proc/meminfo true; }
+eventually 10 held
+check "a lock that others hold on a file of the system's stops nobody" timeout 20 ./cifar10_mpi inspect "$data"
+kill $holder
+holder=
 
 # No file above 6 MB, which a checkpoint is: the signal of it is ignored.
 check "two steps, saved" train run --max-steps 2
