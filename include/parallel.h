@@ -17,12 +17,16 @@ struct world {
     int node_rank, node_size; /* among the ranks that share this node's memory */
     char host[64];
     char library[96];         /* "Open MPI 4.1.4" */
+    int copies, copy;         /* that were started together although size is 1, and which of them this is; else 0 */
     struct world_state *state;
 };
 
-/* Collective. Starts MPI (funneled: only the main thread calls it) and finds the nodes. Refuses N
- * copies that each believe to be alone (SLURM_STEP_NUM_TASKS > 1, MPI size 1). */
+/* Collective. Starts MPI (funneled: only the main thread calls it) and finds the nodes. */
 int world_open(struct world *world, int *argc, char ***argv, struct error *why);
+
+/* Not collective. -1 where this is one of several copies that each believe to be the only rank: for commands whose copies
+ * would write the same files. Only the first copy has a sentence, which it says for all. */
+int world_refuse_copies(const struct world *world, struct error *why);
 
 /* Collective. Ends MPI. Never on an error path: a rank that finalizes strands its peers. */
 void world_close(struct world *world);

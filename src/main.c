@@ -21,10 +21,21 @@ static enum options_outcome parse(const struct world *world, struct options *opt
     return outcome;
 }
 
+/* Copies of the other commands repeat each other, and do no harm. */
+static int train(const struct options *options, const struct world *world)
+{
+    struct error why;
+    if (!world_refuse_copies(world, &why))
+        return command_train(options, world);
+    if (why.text[0])
+        fprintf(stderr, "cifar10_mpi: %s\n", why.text);
+    return 1;
+}
+
 static int run_command(const struct options *options, const struct world *world)
 {
     switch (options->command) {
-    case COMMAND_TRAIN: return command_train(options, world);
+    case COMMAND_TRAIN: return train(options, world);
     case COMMAND_EVAL: return command_eval(options, world);
     case COMMAND_PACK: return command_pack(options, world);
     case COMMAND_PREDICT: return command_predict(options, world);

@@ -12,28 +12,64 @@ static int environment_integer(const char *name)
     return text ? atoi(text) : 0;
 }
 
-/* Plain srun without PMIx starts N programs that each believe to be alone; N masters would write
- * the same checkpoints. A batch step's shell has SLURM_NTASKS too, so only a task of a step counts.
- * The first task says it for all. */
-static int refuse_singletons(const struct world *world, struct error *why)
+/* ---- copies: programs that were started together and do not know of each other ---- */
+
+/* What a launcher tells each process that it starts: how many they are, and its number. The innermost launcher comes first:
+ * srun may have started mpirun. */
+static const struct {
+    const char *size, *number;
+} launchers[] = {
+    {"OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK"}, /* Open MPI's mpirun */
+    {"PMI_SIZE", "PMI_RANK"},                         /* MPICH's mpirun, srun --mpi=pmi2 */
+    {"SLURM_STEP_NUM_TASKS", "SLURM_PROCID"},         /* any srun: not the batch script itself */
+};
+
+/* A launcher that the MPI library does not understand starts N programs that each believe to be alone. */
+static void find_copies(struct world *world)
 {
-    int tasks = environment_integer("SLURM_STEP_NUM_TASKS");
-    if (world->size > 1 || tasks <= 1 || !getenv("SLURM_PROCID") || getenv("OMPI_COMM_WORLD_SIZE"))
+    size_t i = 0, last = sizeof launchers / sizeof *launchers - 1;
+    while (i < last && !getenv(launchers[i].size))
+        i++;
+    if (world->size > 1 || !getenv(launchers[i].number))
+        return;
+    world->copies = environment_integer(launchers[i].size);
+    world->copy = environment_integer(launchers[i].number);
+}
+
+static bool has_process_manager(void)
+{
+    extern char **environ;
+    for (char **variable = environ; *variable; variable++)
+        if (!strncmp(*variable, "PMI", 3)) /* PMI_RANK, PMIX_RANK, ... */
+            return true;
+    return false;
+}
+
+/* In what srun started without PMI, a shell too, Open MPI 4 does not start alone, but ends the program with a page of its own. It
+ * knows srun by this variable. */
+static void hide_srun(void)
+{
+    if (!has_process_manager())
+        unsetenv("SLURM_STEP_ID");
+}
+
+int world_refuse_copies(const struct world *world, struct error *why)
+{
+    enum { FIRST_WORDS = 2 }; /* seconds: some launchers end all copies as soon as one has ended */
+    if (world->copies <= 1)
         return 0;
+    if (world->copy > 0)
+        sleep(FIRST_WORDS);
     error_set(why,
-              "Slurm started %d tasks, but each of them believes to be the only MPI rank: start them with "
-              "'srun --mpi=pmix' (see 'srun --mpi=list') or with mpirun",
-              tasks);
-    if (environment_integer("SLURM_PROCID") > 0)
+              "%d processes were started together, but this one believes to be the only MPI rank: start them with the mpirun of "
+              "%s, also in a shell that srun started, or with 'srun --mpi=pmix' (see 'srun --mpi=list')",
+              world->copies, world->library);
+    if (world->copy > 0)
         why->text[0] = '\0';
     return -1;
 }
 
-/* Asked before MPI starts, since some MPI libraries then end the program with a page of their own. */
-static int refuse_without_launcher(const struct world *world, struct error *why)
-{
-    return getenv("PMIX_RANK") || getenv("PMI_RANK") ? 0 : refuse_singletons(world, why);
-}
+/* ---- the ranks ---- */
 
 /* Nodes are numbered by their lowest rank. */
 static int find_nodes(struct world *world, struct error *why)
@@ -76,8 +112,7 @@ int world_open(struct world *world, int *argc, char ***argv, struct error *why)
     if (gethostname(host, sizeof host - 1))
         return error_set(why, "the host has no name: %m");
     snprintf(world->host, sizeof world->host, "%.*s", (int)sizeof world->host - 1, host);
-    if (refuse_without_launcher(world, why))
-        return -1;
+    hide_srun();
     int provided;
     if (mpi_check(MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &provided), "MPI_Init_thread", why))
         return -1;
@@ -96,7 +131,8 @@ int world_open(struct world *world, int *argc, char ***argv, struct error *why)
                   "MPI_Comm_split_type", why) ||
         mpi_check(MPI_Comm_set_errhandler(world->state->node, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler", why))
         return -1;
-    return find_nodes(world, why) ? -1 : refuse_singletons(world, why);
+    find_copies(world);
+    return find_nodes(world, why);
 }
 
 void world_close(struct world *world)

@@ -110,7 +110,18 @@ touch "$tmp/ended/stop"
 check "is not queued again" told "the file stop.*" ended "JobState=FAILED"
 check "its exit code is 75" shows "ExitCode=75:0"
 
-refused "without PMIx the copies refuse, once and with advice" "srun --mpi=pmix" \
-    timeout 60 srun --mpi=none -n 2 ./cifar10_mpi train --data "$DATA" --train-dir "$tmp/alone" --max-steps 2
+# Copies that do not know of each other, and a shell that srun started: --pty gives one to the first task only.
+alone="train --data $DATA --train-dir $tmp/alone --batch-size 16 --max-steps 2"
+lone() { timeout 60 srun --mpi=none -n 2 "$@"; }
+shell() { lone bash -c '[ "$SLURM_PROCID" -gt 0 ] || "$@"' shell "$@"; }
+refused "without PMIx copies do not train, and one of them says so" "srun --mpi=pmix" lone ./cifar10_mpi $alone
+refused "nor do they under an mpirun of another library" "start them with the mpirun of" \
+    env -u SLURM_CONF OMPI_COMM_WORLD_SIZE=2 OMPI_COMM_WORLD_RANK=0 ./cifar10_mpi $alone
+refused "nor does one in a shell of srun's" "mpirun of .*, also in a shell that srun started" shell ./cifar10_mpi $alone
 check "and wrote nothing" test ! -e "$tmp/alone"
+check "with mpirun it trains there" shell mpirun -np 1 ./cifar10_mpi $alone
+check "other commands run there by themselves: eval" \
+    shell ./cifar10_mpi eval --data "$DATA" --checkpoint-dir "$tmp/alone" --run-once
+check "inspect" shell ./cifar10_mpi inspect "$DATA"
+check "--help" shell ./cifar10_mpi train --help
 finish
