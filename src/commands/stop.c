@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,10 +17,12 @@ enum { SLURM_RESERVE = 60 }; /* seconds before the job's end by which all is ove
 enum { ENDING = 2 };         /* seconds for MPI's start and end, which stop_wanted does not see, and for surprises */
 static const double ECHO_SECONDS = 0.2;
 
+/* Not SIGQUIT (Ctrl-\ ends a program at once, with a core), nor SIGALRM (the stall watch's last resort). */
 static const struct {
     int number;
     const char *name;
-} signals[] = {{SIGINT, "SIGINT"}, {SIGTERM, "SIGTERM"}, {SIGUSR1, "SIGUSR1"}, {SIGUSR2, "SIGUSR2"}};
+} signals[] = {{SIGINT, "SIGINT"},   {SIGTERM, "SIGTERM"}, {SIGUSR1, "SIGUSR1"},
+               {SIGUSR2, "SIGUSR2"}, {SIGHUP, "SIGHUP"},   {SIGXCPU, "SIGXCPU"}};
 enum { SIGNALS = sizeof signals / sizeof *signals };
 
 /* ---- signals ---- */
@@ -28,16 +31,29 @@ enum { SIGNALS = sizeof signals / sizeof *signals };
 static volatile sig_atomic_t noted; /* the first signal */
 static double noted_at;
 
+/* Shell and system may both tell of one hangup; from a soft limit of CPU time on, SIGXCPU comes each second. */
+static bool repeats_itself(int number)
+{
+    return number == SIGHUP || number == SIGXCPU;
+}
+
 static void note(int number)
 {
     double now = clock_seconds();
     if (!noted) {
         noted_at = now;
         noted = number;
-    } else if (now - noted_at > ECHO_SECONDS) {
+    } else if (now - noted_at > ECHO_SECONDS && !repeats_itself(number)) {
         signal(number, SIG_DFL);
         raise(number); /* it comes when the handler has returned */
     }
+}
+
+/* nohup means it so. */
+static bool stays_ignored(int number)
+{
+    struct sigaction before;
+    return number == SIGHUP && !sigaction(number, NULL, &before) && before.sa_handler == SIG_IGN;
 }
 
 /* The handler has a stack of its own. Without one, a run in twenty that got a signal ended with a corrupted heap: code that
@@ -54,8 +70,9 @@ static int hear_signals(struct stop *stop, struct error *why)
     for (int i = 0; i < SIGNALS; i++)
         sigaddset(&action.sa_mask, signals[i].number);
     for (int i = 0; i < SIGNALS; i++)
-        if (sigaction(signals[i].number, &action, NULL))
+        if (!stays_ignored(signals[i].number) && sigaction(signals[i].number, &action, NULL))
             return error_set(why, "%s cannot be watched: %m", signals[i].name);
+    signal(SIGPIPE, SIG_IGN); /* look() finds out whether somebody reads the output */
     return 0;
 }
 
@@ -90,6 +107,15 @@ static bool time_is_up(const struct stop *stop, double now, double saving)
     return now + 2 * stop->pace + 2 * saving + ENDING >= stop->ends_at;
 }
 
+/* ---- the output ---- */
+
+/* A pipe whose reader is gone. Not a terminal that is: its user may have left the run behind on purpose. */
+static bool output_closed(void)
+{
+    struct pollfd output = {.fd = STDOUT_FILENO};
+    return poll(&output, 1, 0) == 1 && (output.revents & POLLERR) && !(output.revents & POLLHUP);
+}
+
 /* ---- all of it ---- */
 
 int stop_open(struct stop *stop, const struct options *options, bool watches, struct error *why)
@@ -120,7 +146,9 @@ static enum stop_cause look(struct stop *stop, double now, double saving)
     if (now - stop->looked_at < 1)
         return STOP_NONE;
     stop->looked_at = now;
-    return access(stop->file, F_OK) ? STOP_NONE : STOP_FILE;
+    if (!access(stop->file, F_OK))
+        return STOP_FILE;
+    return output_closed() ? STOP_OUTPUT : STOP_NONE;
 }
 
 bool stop_wanted(struct stop *stop, double saving)
@@ -170,6 +198,8 @@ void stop_tell(const struct stop *stop, const struct world *world, char text[STO
         tell_file(stop, text);
     else if (stop->cause == STOP_MAX_SECONDS)
         snprintf(text, STOP_TEXT, "--max-seconds %" PRId64, stop->max_seconds);
+    else if (stop->cause == STOP_OUTPUT)
+        snprintf(text, STOP_TEXT, "nobody reads the output any more (a closed pipe)");
     else if (stop->cause == STOP_SLURM)
         snprintf(text, STOP_TEXT, "Slurm ends the job soon (SLURM_JOB_END_TIME)");
     else

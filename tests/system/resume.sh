@@ -155,4 +155,7 @@ to_full() { ./cifar10_mpi "$@" > /dev/full; }
 for command in "eval --data $data --checkpoint $last --run-once" "bench --batch-size 4 --bench-steps 1" "predict --checkpoint $last $tmp/cat.jpg" "inspect $last" --help; do
     refused "output that cannot be written: ${command%% *}" "standard output could not be written" to_full $command
 done
+to_full train --data "$data" --batch-size 8 --train-dir "$tmp/unheard" --max-steps 2 2> "$tmp/said"
+check "training ends well without it" test $? -eq 0
+check "and says so" grep -q 'standard output could not be written to its end, but train.log has it' "$tmp/said"
 finish

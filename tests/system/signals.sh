@@ -1,7 +1,9 @@
 #!/bin/bash
-# Whatever asks a run to stop: signals at random moments, the file `stop`, --max-seconds, Slurm's end of the job.
+# Whatever asks a run to stop: signals at random moments, the file `stop`, --max-seconds, Slurm's end of the job, a closed pipe.
 #   tests/system/signals.sh [RUNS [SEED]]      so many interrupted runs (default 15), random in the order of that seed
 # time limit: 120 s
+ignored=0x$(sed -n 's/^SigIgn:\t//p' /proc/$$/status)
+[ $((ignored & 1)) -eq 0 ] || exec env --default-signal=HUP bash "$0" "$@" # these tests under nohup
 . tests/lib.sh
 runs=${1:-15} seed=${2:-$RANDOM}
 RANDOM=$seed
@@ -35,14 +37,14 @@ obeyed() { # RUN EXIT-CODE CAUSE STEP-BEFORE
 continued() { [ "$1" -eq 0 ] || grep -q "^  train-dir .*: continues .*, step $1 of " "$tmp/ranks/output"; } # STEP
 
 # ---- signals: every one, to one rank, to all, to mpirun; a chain of runs on 1, 2 and 4 ranks that each goes on where the last was
-# SIGINT and SIGTERM are not handed on: mpirun sends SIGTERM a second later and SIGKILL one more later, and ends with a code of its own.
+# SIGINT, SIGTERM and SIGHUP are not handed on: mpirun sends SIGTERM a second later and SIGKILL one more later, and ends with a code of its own.
 # Where a run is not saved in that time, it goes on from where it was saved before.
 ended=0 in_time=0
 mpirun_ended() { # EXIT-CODE STEP-BEFORE
     [ "$1" -ne 0 ] && { [ "$(newest chain)" -eq "$2" ] || obeyed chain 75 "SIGTERM on [a-z0-9 ]*" "$2"; }
 }
 cases=()
-for signal in INT TERM USR1 USR2; do
+for signal in INT TERM USR1 USR2 HUP XCPU; do
     for target in one all mpirun; do
         for ranks in 1 2 4; do cases+=("$RANDOM $signal $target $ranks"); done
     done
@@ -62,7 +64,7 @@ for ((i = 0; i < runs; i++)); do
     wait $job
     code=$?
     case $target$signal in
-        mpirunINT | mpirunTERM)
+        mpirunINT | mpirunTERM | mpirunHUP)
             check "SIG$signal to mpirun of $ranks" mpirun_ended $code "$before"
             [ "$(newest chain)" -eq "$before" ] || in_time=$((in_time + 1))
             ended=$((ended + 1))
@@ -71,7 +73,7 @@ for ((i = 0; i < runs; i++)); do
     esac
     before=$(newest chain)
 done
-[ $ended -eq 0 ] || echo "# SIGINT or SIGTERM to mpirun: saved in time in $in_time of $ended runs"
+[ $ended -eq 0 ] || echo "# SIGINT, SIGTERM or SIGHUP to mpirun: saved in time in $in_time of $ended runs"
 end=$((before + 20))
 check "the last of them goes on to step $end" train chain 2 --max-steps $end
 check "beside a run that was not disturbed" train undisturbed 2 --max-steps $end
@@ -102,7 +104,7 @@ check "and ends by a second signal, SIGUSR2" test $? -eq $((128 + $(kill -l USR2
 check "at once" awk "BEGIN { exit !($EPOCHREALTIME - $start < 1) }"
 job=
 
-# ---- the file, the clock, Slurm
+# ---- the file, the clock, Slurm, a pipe
 begin file 2
 touch "$tmp/file/stop"
 wait $job
@@ -116,6 +118,10 @@ check "is kept ($seconds s)" awk "BEGIN { exit !($seconds <= 4) }"
 SLURM_JOB_END_TIME=$(($(date +%s) + 65)) timed train file 2 --max-steps 1000000
 check "65 s before Slurm ends the job" obeyed file $rc "Slurm ends the job soon (SLURM_JOB_END_TIME)" "$(newest file 2)"
 check "a run ends within 6 s ($seconds s)" awk "BEGIN { exit !($seconds <= 6) }"
+./cifar10_mpi $(arguments file 1) --max-steps 1000000 2> "$tmp/said" | tee >(cat > "$tmp/ranks/output") | grep -q ', loss = '
+codes=("${PIPESTATUS[@]}")
+check "a pipe that nobody reads any more" obeyed file "${codes[0]}" "nobody reads the output any more (a closed pipe)" "$(newest file 2)"
+check "nothing else is said of that" test ! -s "$tmp/said"
 touch "$tmp/file/stop"
 check "a run that is done as it is stopped" train file 2 --max-steps $(($(newest file) + 1))
 check "removes the file too" test ! -e "$tmp/file/stop"

@@ -159,6 +159,59 @@ static void a_second_signal_ends(void **state)
     }
 }
 
+/* A terminal's hangup may be told twice, a limit of CPU time each second. */
+static void some_signals_repeat_themselves(void **state)
+{
+    (void)state;
+    signal(SIGHUP, SIG_DFL); /* the tests themselves may run under nohup */
+    assert_int_equal(life(SIGHUP, SIGHUP, 300000), 0);
+    assert_int_equal(life(SIGXCPU, SIGXCPU, 300000), 0);
+    assert_int_equal(life(SIGHUP, SIGTERM, 300000), SIGTERM);
+    assert_int_equal(life(SIGQUIT, SIGTERM, 300000), SIGQUIT); /* asks for nothing */
+}
+
+static void nohup_is_kept(void **state)
+{
+    struct stop stop;
+    (void)state;
+    signal(SIGHUP, SIG_IGN);
+    begin(&stop, 0, true);
+    raise(SIGHUP);
+    assert_false(stop_wanted(&stop, AT_ONCE));
+    stop_close(&stop);
+    signal(SIGHUP, SIG_DFL);
+}
+
+/* Standard output is a pipe whose reader goes: what this rank is stopped by. */
+static enum stop_cause reader_goes(bool watches)
+{
+    struct stop stop;
+    int ends[2], output = dup(STDOUT_FILENO);
+    assert_int_equal(pipe(ends), 0);
+    dup2(ends[1], STDOUT_FILENO);
+    begin(&stop, 0, watches);
+    bool before = stop_wanted(&stop, AT_ONCE);
+    close(ends[0]);
+    usleep(1010000); /* it looks once a second */
+    bool after = stop_wanted(&stop, AT_ONCE);
+    ssize_t written = write(STDOUT_FILENO, "\n", 1); /* and this rank is still there */
+    dup2(output, STDOUT_FILENO);
+    close(ends[1]);
+    close(output);
+    stop_close(&stop);
+    assert_false(before);
+    assert_int_equal(written, -1);
+    assert_int_equal(after, stop.cause != STOP_NONE);
+    return stop.cause;
+}
+
+static void a_closed_pipe_is_found(void **state)
+{
+    (void)state;
+    assert_int_equal(reader_goes(true), STOP_OUTPUT);
+    assert_int_equal(reader_goes(false), STOP_NONE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -169,6 +222,9 @@ int main(void)
         cmocka_unit_test_teardown(other_jobs_ends_do_not_count, leave),
         cmocka_unit_test(the_file_is_found),
         cmocka_unit_test(a_second_signal_ends),
+        cmocka_unit_test(some_signals_repeat_themselves),
+        cmocka_unit_test(nohup_is_kept),
+        cmocka_unit_test(a_closed_pipe_is_found),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
     unsetenv("SLURM_JOB_END_TIME");
