@@ -1,5 +1,6 @@
-/* What a run's trajectory hangs on, compared with what a checkpoint's run had. The rest may change: when it ends, what it logs and
- * saves, threads; ranks, with the same global batch; and the tower, whose sums only round otherwise. */
+/* What a run's trajectory depends on, compared with what a checkpoint's run had. The rest may change: when it ends, what it logs
+ * and saves; ranks, with the same global batch; threads, unless bits are promised; and the tower, whose sums only round
+ * otherwise. */
 #include <stdio.h>
 #include <string.h>
 
@@ -59,8 +60,9 @@ static void ways_compare(const struct run *run, const struct checkpoint *found, 
         list_add(list, "--conv", found->convolutions, run->options->conv);
 }
 
-/* What is a matter of bits alone, which another tower changes anyway. With slices, where they are promised, a run is deterministic
- * whatever was asked for, but convolutions have two ways. */
+/* What changes bits only, which another tower changes anyway. Slices promise bits: a run with them is deterministic whatever was
+ * asked for, but convolutions have two ways, sums over the threads of a CPU round by their number, and a device's library chooses
+ * its engines by the workspace. */
 static int bits_compare(const struct run *run, struct h5 *h5, const struct checkpoint *found, struct error *list,
                         struct error *why)
 {
@@ -74,7 +76,7 @@ static int bits_compare(const struct run *run, struct h5 *h5, const struct check
     if (!run->tree)
         return setting_compare(run, h5, "deterministic", list, why);
     ways_compare(run, found, list);
-    return 0;
+    return setting_compare(run, h5, run->backend->device ? "workspace-mib" : "threads", list, why);
 }
 
 int differences_find(const struct run *run, const struct checkpoint *found, const char *file, struct error *list,

@@ -19,18 +19,20 @@ refused "the same batch on more ranks" "with a global batch of 16, not 32:" on 4
 refused "--deterministic" "with --deterministic no, not yes:" usual --deterministic
 check "nothing was changed" test "$before" = "$(cd "$tmp/run" && sha256sum *)"
 check "more ranks with the same global batch go on" on 4 --batch-size 4 --max-steps 3
-check "and what is no part of the trajectory may change" usual --keep 3 --checkpoint-steps 1 --loader-threads 2 --parity-steps 1
+check "and what is no part of the trajectory may change" usual --keep 3 --checkpoint-steps 1 --loader-threads 2 --parity-steps 1 --threads 2
 usual --max-steps 5 --seed 7 --learning-rate 0.05 --force > "$tmp/forced" 2>&1
 check "--force goes on" test $? -eq 0
 check "and tells what differs" says "going on by --force: .*with --seed 1, not 7; --learning-rate 0.1, not 0.05$" "$tmp/forced"
 check "from then on it is the run's own" usual --max-steps 6 --seed 7 --learning-rate 0.05
 
-# Convolutions have two ways, of different bits, which slices promise; another tower has others anyway.
+# Slices promise bits. Convolutions have two ways of different bits, and sums over threads round by their number; another
+# tower has other bits anyway.
 if ./cifar10_mpi bench --batch-size 2 --bench-steps 1 | grep -q "onednn tower"; then
     sliced() { on 1 --train-dir "$tmp/sliced" --slices 2 --batch-size 8 --tower onednn "$@"; }
     check "a run with slices" sliced --max-steps 1
     refused "another way of convolutions" "with --conv conv2=winograd, not direct:" sliced --max-steps 2 --conv direct
-    check "on another tower it goes on" sliced --max-steps 2 --tower openblas --conv direct
+    refused "another number of threads" "with --threads 1, not 2:" sliced --max-steps 2 --threads 2
+    check "on another tower it goes on" sliced --max-steps 2 --tower openblas --conv direct --threads 2
 else
     skip "another way of convolutions" "there is no onednn tower here"
 fi

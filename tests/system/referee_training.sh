@@ -25,6 +25,9 @@ check "which is warned of" says 'warning +ranks share a GPU: .*MPS' "$tmp/shared
 FAKECUDA_DEVICES=1 refused "ranks that share a device unasked" "ranks 0 and 1 on .* both have GPU .*--share-devices" \
     train 1 2 unasked --batch-size 8 --max-steps 2
 
+refused "another workspace of a run with slices: it chooses other engines" "with --workspace-mib 32, not 16:" \
+    train 1 1 slices1 --slices 4 --batch-size 32 --max-steps 8 --workspace-mib 16
+
 # As the CPU's.
 check "6 steps of the openblas tower" mpirun -np 2 ./cifar10_mpi train --data "$data" --train-dir "$tmp/cpu" --tower openblas --batch-size 16 \
     --max-steps 6 --log-frequency 2
