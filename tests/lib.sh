@@ -49,8 +49,9 @@ check() {
     else not_ok "$name" "exit code $rc of: $(cut -c 1-200 <<< "$*")"$'\n'"$(tail -n 20 <<< "$output")"; fi
 }
 
-# What a program said on standard error: mpirun frames its own remarks with dashes, srun begins them with its name.
-sentences() { sed -E '/^-{20,}$/,/^-{20,}$/d; /^srun: /d' "$1"; }
+# What a program said on standard error: mpirun frames its own remarks with dashes or begins them with its place, [host:1234],
+# srun begins them with its name.
+sentences() { sed -E '/^-{20,}$/,/^-{20,}$/d; /^\[[^] ]+:[0-9]+\] /d; /^srun: /d' "$1"; }
 
 refused() {
     local name=$1 pattern=$2 output rc said
