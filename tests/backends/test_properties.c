@@ -50,6 +50,50 @@ static void test_norm(void **state)
     rig_close(&rig);
 }
 
+/* Every value of a pixel is x: as defined while the squares' sum is a float, and finite beyond. */
+static void check_large_norm(struct rig *rig, float x)
+{
+    const struct layer *layer = &rig->net.layers[0].layer;
+    const double scale = layer->k + layer->alpha * (2.0 * layer->radius + 1) * x * x;
+    for (size_t i = 0; i < rig->input_count; i++)
+        rig->input[i] = x;
+    rig_forward(rig);
+    rig_backward(rig);
+    for (size_t i = 0; i < rig->input_count; i++)
+        if (!isfinite(rig->output[i]) || !isfinite(rig->input_gradient[i]))
+            fail_msg("of %g: output %g, gradient %g", x, rig->output[i], rig->input_gradient[i]);
+    if (x < 6e18f)
+        assert_close("output", rig->output + 4, (double[]){x * pow(scale, -layer->beta)}, 1, 1e-5);
+}
+
+static void test_large_norm(void **state)
+{
+    static const float values[] = {1e6f, 1e12f, 1e15f, 5e18f, 6.5e18f, 1e19f, 1e25f, 3e38f};
+    const struct subject *subject = *state;
+    struct rig rig;
+    uint64_t random = 5;
+    rig_open(&rig, subject, subject->data, (struct shape){1, 3, 16}, 1);
+    fill_random(rig.output_gradient, rig.output_count, &random);
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++)
+        check_large_norm(&rig, values[i]);
+    rig_close(&rig);
+}
+
+/* It must reach the loss. */
+static void test_norm_of_nan(void **state)
+{
+    static const float values[] = {NAN, INFINITY, -INFINITY};
+    const struct subject *subject = *state;
+    struct rig rig;
+    rig_open(&rig, subject, subject->data, (struct shape){1, 3, 16}, 1);
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+        rig.input[20] = values[i];
+        rig_forward(&rig);
+        assert_false(isfinite(rig.output[20]));
+    }
+    rig_close(&rig);
+}
+
 /* ---- SAME padding and ties, by hand ---- */
 
 /* 4x4 image 1..16; a 3x3 window with stride 2 reaches one beyond the end and none before the beginning. */
@@ -381,6 +425,9 @@ static const struct layer norm_other = {.name = "n", .kind = LAYER_NORM, .radius
 static const struct backend_test tests[] = {
     {"norm of the tutorial, as defined", test_norm, &norm_tutorial, false},
     {"norm with other constants, as defined", test_norm, &norm_other, false},
+    {"norm of large values, the tutorial's", test_large_norm, &norm_tutorial, false},
+    {"norm of large values, other constants", test_large_norm, &norm_other, false},
+    {"norm of what is not finite", test_norm_of_nan, &norm_tutorial, false},
     {"SAME padding is 0 before and 1 after", test_padding, NULL, false},
     {"a tie's gradient goes to the first maximum", test_ties, NULL, false},
     {"loss: values, ties, padding, NaN, wrong labels", test_loss, NULL, false},

@@ -168,6 +168,23 @@ static void test_nan_passes(void **state)
     convolution_close(&c);
 }
 
+/* winograd.h tells where sums overflow. */
+static void test_large_values(void **state)
+{
+    (void)state;
+    const struct shape_case s = {12, 12, 64, 64, 5, 2, false};
+    struct convolution c;
+    convolution_open(&c, &s, vector_set_at(0), true, 3);
+    for (size_t i = 0; i < c.x.count; i++)
+        c.x.at[i] *= 1e33f;
+    convolution_run(&c);
+    for (size_t i = 0; i < c.y.count; i++)
+        assert_true(isfinite(c.y.at[i]));
+    for (size_t i = 0; i < c.gradients.count; i++)
+        assert_true(isfinite(c.gradients.at[i]));
+    convolution_close(&c);
+}
+
 static void test_applies(void **state)
 {
     (void)state;
@@ -186,7 +203,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_best_set), cmocka_unit_test(test_second_set), cmocka_unit_test(test_third_set),
-        cmocka_unit_test(test_threads), cmocka_unit_test(test_nan_passes), cmocka_unit_test(test_applies),
+        cmocka_unit_test(test_threads), cmocka_unit_test(test_nan_passes), cmocka_unit_test(test_large_values),
+        cmocka_unit_test(test_applies),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,7 +2,8 @@
  *     s[c] = k + alpha * sum of x[j]^2 over |j - c| <= radius,    y = x s^-beta
  * and, the window being symmetric,
  *     dx = dy s^-beta - 2 alpha beta x[c] * sum of dy[j] x[j] s[j]^(-beta - 1) over |j - c| <= radius.
- * Backward computes s and its powers anew: that is cheaper than bringing them through memory. */
+ * Backward computes s and its powers anew: that is cheaper than bringing them through memory.
+ * Limit: from |x| of about 1e12 on s^(-beta - 1) is too small for a float, and dx loses its second term. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,8 @@
 
 /* Pixels at a time: what one loop writes to scratch has reached the cache when the next one reads it elsewhere. */
 enum { STRIP = 8 };
+
+#define SCALE_MAX 0x1p126f /* 1 / s is no denormal number */
 
 struct norm {
     float *scratch; /* (batch, scratch_size): of an image's thread */
@@ -85,6 +88,13 @@ static inline __attribute__((always_inline)) float window_sum(const float *padde
     return sum;
 }
 
+/* s, at most SCALE_MAX: a sum of squares may overflow, and y is next to 0 then instead of NaN. NaN stays NaN. */
+static inline __attribute__((always_inline)) float scale_of(const struct layer *l, const float *squares, int radius)
+{
+    float s = l->k + l->alpha * window_sum(squares, radius);
+    return s > SCALE_MAX ? SCALE_MAX : s;
+}
+
 static inline __attribute__((always_inline)) void put_squares(struct strip s, size_t pixels, int radius,
                                                               const float *restrict x)
 {
@@ -104,7 +114,7 @@ static inline __attribute__((always_inline)) void strip_forward(const struct lay
         const float *restrict squares = s.squares + p * s.pitch;
         for (size_t c = 0; c < s.channels; c++) {
             float power, next;
-            powers_of(l->k + l->alpha * window_sum(squares + c, radius), beta, &power, &next);
+            powers_of(scale_of(l, squares + c, radius), beta, &power, &next);
             y[c] = x[c] * power;
         }
     }
@@ -121,7 +131,7 @@ static inline __attribute__((always_inline)) void strip_backward(const struct la
         float *restrict terms = s.terms + p * s.pitch + radius, *restrict powers = s.powers + p * s.channels;
         for (size_t c = 0; c < s.channels; c++) {
             float next;
-            powers_of(l->k + l->alpha * window_sum(squares + c, radius), beta, &powers[c], &next);
+            powers_of(scale_of(l, squares + c, radius), beta, &powers[c], &next);
             terms[c] = dy[p * s.channels + c] * x[p * s.channels + c] * next;
         }
     }

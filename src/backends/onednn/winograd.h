@@ -4,6 +4,9 @@
  * so that each of the N x N points is a matrix product (tiles x channels in) (channels in x channels out). Backward is
  * the exact adjoint:  dm = A dy A^T;  dg = G^T [v^T dm] G;  dd = B [dm u^T] B^T, added where tiles overlap.
  *
+ * Limit: what lies between the transforms is larger than the result, so that sums overflow at values some hundred times
+ * (the weights' gradient: a thousand times) smaller than direct ones do, from about 1e34 on.
+ *
  * This header is what winograd.c and the vector loops (winograd_kernels.h; vectors.h) share. */
 #ifndef BACKENDS_WINOGRAD_H
 #define BACKENDS_WINOGRAD_H
