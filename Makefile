@@ -15,20 +15,29 @@ SANITIZE ?=
 VERSION := 0.1.0
 
 # ---- libraries -------------------------------------------------------------------------------
-pkg_cflags = $(shell pkg-config --cflags $(1) 2>/dev/null)
-pkg_libs   = $(shell pkg-config --libs $(1) 2>/dev/null)
-pkg_version = $(shell pkg-config --modversion $(1) 2>/dev/null)
-HDF5_PC := $(shell for p in hdf5-serial hdf5; do pkg-config --exists $$p 2>/dev/null && echo $$p && break; done)
-# An HDF5 of one's own has no .pc file, but a compiler wrapper that shows its flags.
-H5CC := $(if $(HDF5_PC),,$(shell h5cc -shlib -show 2>/dev/null))
-LIBRARIES := $(HDF5_PC) libarchive libcurl libcrypto libjpeg libpng
+# A PKG_CONFIG_PATH that is given to make counts as well.
+pkg_config = PKG_CONFIG_PATH='$(PKG_CONFIG_PATH)' pkg-config
+pkg_cflags = $(shell $(pkg_config) --cflags $(1) 2>/dev/null)
+pkg_libs   = $(shell $(pkg_config) --libs $(1) 2>/dev/null)
+pkg_version = $(shell $(pkg_config) --modversion $(1) 2>/dev/null)
+comma := ,
+# HDF5: that of HDF5_PC=NAME (of a .pc file) or of H5CC=/its/bin/h5cc, a compiler wrapper that shows its flags. Else one found by
+# PKG_CONFIG_PATH goes before the system's, and h5cc is asked where no .pc file is.
+hdf5_of_path := $(wildcard $(addsuffix /hdf5.pc,$(subst :, ,$(PKG_CONFIG_PATH))))
+HDF5_PC := $(or $(HDF5_PC),$(if $(H5CC),,$(shell for p in $(if $(hdf5_of_path),hdf5) hdf5-serial hdf5; do $(pkg_config) --exists $$p 2>/dev/null && echo $$p && break; done)))
+h5cc_flags := $(if $(HDF5_PC),,$(filter -I% -L% -l% -Wl% %.a %.so,$(shell $(or $(H5CC),h5cc) -shlib -show 2>/dev/null)))
+hdf5_cflags := $(if $(HDF5_PC),$(call pkg_cflags,$(HDF5_PC)),$(filter -I%,$(h5cc_flags)))
+hdf5_libs := $(if $(HDF5_PC),$(call pkg_libs,$(HDF5_PC)),$(filter-out -I%,$(h5cc_flags)))
+# The loader does not look by itself where the system has no libraries.
+hdf5_libs += $(patsubst -L%,-Wl$(comma)-rpath$(comma)%,$(filter-out -L/usr/%,$(filter -L%,$(hdf5_libs))))
+LIBRARIES := libarchive libcurl libcrypto libjpeg libpng
 debian_libarchive := libarchive-dev
 debian_libcurl    := libcurl4-openssl-dev
 debian_libcrypto  := libssl-dev
 debian_libjpeg    := libjpeg-dev
 debian_libpng     := libpng-dev
 # libcurl's newer options replace some that it calls deprecated.
-curl_new := $(shell pkg-config --atleast-version=7.87 libcurl 2>/dev/null && echo yes)
+curl_new := $(shell $(pkg_config) --atleast-version=7.87 libcurl 2>/dev/null && echo yes)
 
 # A backend is built in where a function of its library's that it calls compiles and links: header, function, flags.
 HASH := \#
@@ -93,7 +102,7 @@ clones_work := $(shell echo '__attribute__((target_clones("avx2", "default"))) i
 CLONES := $(if $(clones_work),$(if $(filter thread,$(SANITIZE)),none,all),none)
 CFLAGS_ALL := -std=c11 -D_GNU_SOURCE $(WARN) $(OPTIMISE) -ffp-contract=off -fno-math-errno -pthread -fPIE \
   -fstack-protector-strong $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=undefined,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3) \
-  $(if $(filter none,$(CLONES)),'-Dtarget_clones(...)=') -Iinclude -DVERSION='"$(VERSION)"' $(call pkg_cflags,$(LIBRARIES)) $(filter -I%,$(H5CC)) \
+  $(if $(filter none,$(CLONES)),'-Dtarget_clones(...)=') -Iinclude -DVERSION='"$(VERSION)"' $(hdf5_cflags) $(call pkg_cflags,$(LIBRARIES)) \
   $(foreach b,$(LINKED),-DHAVE_$(b) $($(b)_flags)) $(CFLAGS)
 # These fuse multiply-adds: the measurement of a core's peak, and loops in vector types, compiled for instruction sets that
 # are chosen at run time.
@@ -102,7 +111,7 @@ flags_vectors_generic := -ffp-contract=fast
 flags_vectors_avx2    := -ffp-contract=fast $(if $(X86),-mavx2 -mfma)
 flags_vectors_avx512  := -ffp-contract=fast $(if $(X86),-mavx512f -mavx512dq -mavx512vl -mavx512bw -mavx2 -mfma -mprefer-vector-width=512)
 LDFLAGS_ALL := -pie -Wl,-z,relro,-z,now -pthread $(if $(SANITIZE),-fsanitize=$(SANITIZE)) $(LDFLAGS)
-LIBS := $(call pkg_libs,$(LIBRARIES)) $(filter -L% -l% -Wl% %.a %.so,$(H5CC)) $(foreach b,$(LINKED),$($(b)_libs)) -ldl -lm $(LDLIBS)
+LIBS := $(hdf5_libs) $(call pkg_libs,$(LIBRARIES)) $(foreach b,$(LINKED),$($(b)_libs)) -ldl -lm $(LDLIBS)
 
 ROOMS   := base commands data model tower parallel optimize store report backends $(addprefix backends/,$(LINKED))
 SOURCES := $(filter-out %/products_$(if $(libxsmm_found),none,libxsmm).c %/pack_curl_$(if $(curl_new),old,new).c %/mpi_devices_$(if $(mpi_ext),none,ext).c,$(wildcard $(addsuffix /*.c,$(addprefix src/,$(ROOMS)))))
@@ -248,8 +257,8 @@ unit: all tests-built ## build and run the quick tests only
 info: ## which libraries and backends are built in, and why others are not
 	@echo "compiler   $(if $(NO_MPICC),$(NO_MPICC),$(CC) ($$($(CC) -dumpversion)), $(OPTIMISE))"
 	@echo "MPI        $$(mpirun --version 2>/dev/null | head -1)"
-	@echo "HDF5       $(if $(HDF5_PC),$(HDF5_PC) $(call pkg_version,$(HDF5_PC)),$(if $(H5CC),by h5cc: $(filter -I% -L%,$(H5CC)),missing (Debian: libhdf5-dev)))"
-	@$(foreach l,$(filter lib%,$(LIBRARIES)),printf '%-10s %s\n' $(l) '$(or $(call pkg_version,$(l)),missing (Debian: $(debian_$(l))))';)
+	@echo "HDF5       $(if $(HDF5_PC),$(HDF5_PC) $(or $(call pkg_version,$(HDF5_PC)),is missing),$(if $(h5cc_flags),by $(or $(H5CC),h5cc): $(filter -I% -L%,$(h5cc_flags)),missing (Debian: libhdf5-dev)))"
+	@$(foreach l,$(LIBRARIES),printf '%-10s %s\n' $(l) '$(or $(call pkg_version,$(l)),missing (Debian: $(debian_$(l))))';)
 	@echo "Random123  $(if $(random123_found),found,$(random123_why))"
 	@echo "libxsmm    $(if $(libxsmm_found),built into onednn,not built in: onednn is slower without it (Debian: libxsmm-dev))"
 	@for b in $(BACKENDS); do echo "backend    $$b: built in"; done

@@ -6,6 +6,11 @@
 #include "digest.h"
 #include "h5.h"
 
+#if !H5_VERSION_GE(1, 12, 0) /* has both under other names */
+#define H5O_info2_t H5O_info_t
+#define H5Ovisit3 H5Ovisit2
+#endif
+
 enum { NAMES_MAX = 1 << 16, BLOCK_BYTES = 4 << 20 };
 
 struct names {
@@ -34,7 +39,7 @@ static int names_add(struct names *names, const char *prefix, const char *name)
     return 0;
 }
 
-static herr_t object_visit(hid_t object, const char *name, const H5O_info_t *info, void *data)
+static herr_t object_visit(hid_t object, const char *name, const H5O_info2_t *info, void *data)
 {
     struct names *names = data;
     (void)object;
@@ -73,7 +78,7 @@ static int names_take(struct h5 *h5, herr_t visited, struct names *found, char (
 int h5_list(struct h5 *h5, char (**names)[H5_NAME], int *count, struct error *why)
 {
     struct names found = {0};
-    herr_t visited = H5Ovisit2(h5->file, H5_INDEX_NAME, H5_ITER_INC, object_visit, &found, H5O_INFO_BASIC);
+    herr_t visited = H5Ovisit3(h5->file, H5_INDEX_NAME, H5_ITER_INC, object_visit, &found, H5O_INFO_BASIC);
     return names_take(h5, visited, &found, names, count, why);
 }
 
