@@ -2,11 +2,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <math.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -18,6 +20,7 @@
 enum { SLOW = 10, LAST_WORDS = 2, LAST_RESORT = 10 }; /* times as long; seconds for other nodes' sentences; to end the job */
 enum { PHASE_BITS = 8 };
 static const double TICK = 0.25; /* seconds between looks */
+static const double DEAD = 2;    /* seconds in which a launcher may itself end a job that has lost a rank */
 
 /* A cache line a rank: a step only writes to its own. */
 struct stall_slot {
@@ -25,7 +28,8 @@ struct stall_slot {
     _Atomic uint64_t step;
     _Atomic bool slow;
     int rank;
-    long process;
+    uint64_t space;       /* of process numbers, 0 if unknown: ranks in containers may have one each */
+    _Atomic long process; /* 0: not there yet, or no longer */
 };
 
 struct board {
@@ -131,10 +135,11 @@ static char run_state_of(long process)
 
 static void look(const struct stall_slot *slot, struct stall_view *view)
 {
+    long process = atomic_load(&slot->process);
     *view = (struct stall_view){
         .rank = slot->rank,
-        .process = slot->process,
-        .run_state = run_state_of(slot->process),
+        .process = process,
+        .run_state = run_state_of(process),
         .phase = atomic_load_explicit(&slot->phases, memory_order_relaxed) & ((1u << PHASE_BITS) - 1),
         .step = atomic_load_explicit(&slot->step, memory_order_relaxed),
     };
@@ -174,6 +179,21 @@ static void end_job(const struct stall *stall, double seconds)
 
 /* ---- the watch ---- */
 
+static uint64_t process_space(void)
+{
+    struct stat found;
+    return stat("/proc/self/ns/pid", &found) ? 0 : found.st_ino;
+}
+
+/* The next rank of the node, so that each is watched by another. srun, for one, lets the others wait for a dead rank half a
+ * minute (KillWait). */
+static bool next_is_dead(const struct stall_state *state, const struct stall_slot *slot)
+{
+    const struct stall_slot *slots = state->board->slots, *next = slot + 1 < slots + state->seats ? slot + 1 : slots;
+    long process = atomic_load(&next->process);
+    return process && slot->space && next->space == slot->space && kill((pid_t)process, 0) && errno == ESRCH;
+}
+
 /* Until the time, or the end of the watch: then true. */
 static bool wait_until(struct stall_state *state, double time)
 {
@@ -194,16 +214,17 @@ static void *watch(void *of)
     struct stall_state *state = stall->state;
     struct stall_slot *slot = stall->slot;
     uint64_t seen = 0;
-    double still = 0, before = clock_seconds();
+    double still = 0, dead = 0, before = clock_seconds();
     while (!wait_until(state, before + TICK)) {
-        double now = clock_seconds();
+        double now = clock_seconds(), passed = fmin(now - before, 2 * TICK);
         uint64_t phases = atomic_load_explicit(&slot->phases, memory_order_relaxed);
         bool slow = atomic_load_explicit(&slot->slow, memory_order_relaxed);
-        still = phases != seen ? 0 : still + (now - before < 2 * TICK ? now - before : 2 * TICK);
+        still = phases != seen ? 0 : still + passed;
+        dead = next_is_dead(state, slot) ? dead + passed : 0;
         seen = phases;
         before = now;
-        if (still >= (slow ? SLOW : 1) * state->seconds)
-            end_job(stall, still);
+        if (still >= (slow ? SLOW : 1) * state->seconds || dead >= DEAD)
+            end_job(stall, fmax(still, dead));
     }
     return NULL;
 }
@@ -237,7 +258,8 @@ static int take_slot(struct stall *stall, struct error *why)
     state->seats = seats;
     stall->slot = &state->board->slots[stall->memory.shared ? world->node_rank : 0];
     stall->slot->rank = world->rank;
-    stall->slot->process = getpid();
+    stall->slot->space = process_space();
+    atomic_store(&stall->slot->process, getpid());
     return 0;
 }
 
@@ -268,6 +290,8 @@ void stall_close(struct stall *stall)
         pthread_cond_destroy(&state->ended);
         pthread_mutex_destroy(&state->lock);
     }
+    if (stall->slot)
+        atomic_store(&stall->slot->process, 0);
     if (state)
         free(state->views);
     free(state);
