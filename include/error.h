@@ -7,6 +7,7 @@
 #define ERROR_H
 
 #include <stddef.h>
+#include <stdio.h>
 
 struct error {
     char text[1024];
@@ -14,6 +15,9 @@ struct error {
 
 /* Control characters become '?': a name that a file brought along neither begins a line of its own nor steers a terminal. */
 void text_printable(char *text);
+
+/* Prints a line (printf's format, without the newline; made printable). */
+void line_print(FILE *stream, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Writes the sentence (printf's format; cut at the buffer's end; made printable) and returns -1, so that a
  * failing function ends in `return error_set(why, "...", ...)`. A later call replaces it. */

@@ -4,18 +4,23 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
+#include <sys/types.h>
 
 #include "error.h"
 
+struct report_file {
+    bool open;
+    int descriptor;
+    off_t half; /* where half a line begins that a full disk left; -1: nowhere */
+};
+
 struct report {
-    FILE *log;     /* DIR/train.log, appended; may be NULL */
-    FILE *metrics; /* DIR/metrics.csv; may be NULL */
+    struct report_file log, metrics; /* DIR/train.log and DIR/metrics.csv, appended */
     char directory[4096];
     int terminal; /* what standard error leads to where a person sees it, else 0: draw progress */
     bool shared;  /* standard output leads there too */
     bool drawn;   /* a progress line stands there now */
-    const char *torn; /* "train.log" or "metrics.csv" where lines of it could not be written, else NULL */
+    bool lost;    /* a line could not be written, which was told */
     double started, drawn_at; /* seconds, monotonic: of the first progress call, of the last drawing */
     uint64_t first_step;
     double examples_per_second; /* as last reported */
@@ -24,12 +29,12 @@ struct report {
 /* Rank 0 only. Opens DIR/train.log and DIR/metrics.csv to go on after `step`; rows of later steps, which will be done
  * again, are moved to train.log.undone and metrics.csv.undone. directory NULL: standard output only. */
 int report_open(struct report *report, const char *directory, uint64_t step, struct error *why);
-/* Also of a zeroed or closed report. -1 where lines of a file could not be written, at any time: that does not stop a
- * run, so it is told when it happens first, and at the end. */
-int report_close(struct report *report, struct error *why);
+/* Also of a zeroed or closed report. */
+void report_close(struct report *report);
 
 /* "2026-11-24 12:00:00.123456: " + the printf text + newline to standard output and the log file,
- * clearing a progress line first. */
+ * clearing a progress line first. A line that cannot be written is told of on standard error the first time, and does not stop a
+ * run; nothing of it stays in the file. */
 void report_line(struct report *report, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Means over the steps since the last row. */

@@ -63,6 +63,7 @@ static void print_options(const struct run *run)
     for (int i = 0; options_text(run->options, i, &name, value, sizeof value, &is_default); i++) {
         if (is_default)
             continue;
+        text_printable(value);
         printf("%s --%s %s", any ? "" : "  options       ", name, value);
         any = true;
     }
@@ -164,14 +165,14 @@ static void print_run(const struct run *run, const struct introduction *ranks)
            world->size == 1 ? "" : run->reducer.leaves.shared ? "; in shared memory" : "; by MPI");
     printf("  learning rate  %g, times %g every %g epochs (%.0f steps); EMA %g\n", o->learning_rate, o->lr_decay_factor,
            o->lr_decay_epochs, o->lr_decay_epochs * (double)run->dataset.count / run->global_batch, o->ema_decay);
-    printf("  data           %s: %s, %" PRId64 " training images of %dx%dx%d, %d classes, a copy %s\n", run->dataset.file,
-           run->dataset.name, run->dataset.count, run->dataset.height, run->dataset.width, run->dataset.channels,
-           run->dataset.classes, run->dataset.memory.shared ? "a node" : "a rank");
+    line_print(stdout, "  data           %s: %s, %" PRId64 " training images of %dx%dx%d, %d classes, a copy %s", run->dataset.file,
+               run->dataset.name, run->dataset.count, run->dataset.height, run->dataset.width, run->dataset.channels,
+               run->dataset.classes, run->dataset.memory.shared ? "a node" : "a rank");
     print_model(run);
     print_ways(run);
     print_device(run);
-    printf("  train-dir      %s: %s%s, step %" PRIu64 " of %" PRIu64 "\n", o->train_dir,
-           run->resumed_from[0] ? "continues " : "a new run", run->resumed_from, run->state.step, run->last_step);
+    line_print(stdout, "  train-dir      %s: %s%s, step %" PRIu64 " of %" PRIu64, o->train_dir,
+               run->resumed_from[0] ? "continues " : "a new run", run->resumed_from, run->state.step, run->last_step);
     print_options(run);
     fflush(stdout);
 }

@@ -125,7 +125,7 @@ static int print_checkpoint(struct h5 *h5, struct error *why)
 {
     if (checkpoint_verify(h5, why))
         return -1;
-    printf("%s: a checkpoint, complete, its digest is right\n", h5_path(h5));
+    line_print(stdout, "%s: a checkpoint, complete, its digest is right", h5_path(h5));
     if (print_attributes(h5, "/", why))
         return -1;
     printf("\n  made by\n");
@@ -160,7 +160,7 @@ static int print_packed(struct h5 *h5, struct error *why)
     int verified;
     if (data_verify(h5, &verified, why))
         return -1;
-    printf("%s: a packed data set, the digests of %d data sets are right\n", h5_path(h5), verified);
+    line_print(stdout, "%s: a packed data set, the digests of %d data sets are right", h5_path(h5), verified);
     return print_attributes(h5, "/", why) || print_data_sets(h5, false, why) ? -1 : 0;
 }
 

@@ -1,5 +1,6 @@
 /* cifar10_mpi predict: images → the classes that a checkpoint finds most probable. */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -87,7 +88,8 @@ static int read_bytes(const char *file, void **bytes, size_t *size, struct error
 {
     struct stat found;
     *bytes = NULL;
-    FILE *stream = fopen(file, "re");
+    int descriptor = open(file, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* a pipe that nobody writes to is not waited for */
+    FILE *stream = descriptor < 0 ? NULL : fdopen(descriptor, "r");
     if (!stream)
         return error_set(why, "%s: cannot be opened: %s", file, strerror(errno));
     int status = 0;
@@ -132,11 +134,14 @@ static void print_classes(const struct predictor *p, const char *file)
 {
     int classes = p->net.classes;
     double total = 0, largest = p->logits[0];
+    char shown[4096];
     for (int i = 1; i < classes; i++)
         largest = p->logits[i] > largest ? p->logits[i] : largest;
     for (int i = 0; i < classes; i++)
         total += exp(p->logits[i] - largest);
-    printf("%s:", file);
+    snprintf(shown, sizeof shown, "%s", file);
+    text_printable(shown);
+    printf("%s:", shown);
     for (int rank = 0; rank < SHOWN && rank < classes; rank++) {
         int best = 0;
         for (int i = 1; i < classes; i++)
@@ -168,8 +173,8 @@ static int predict_image(struct predictor *p, const char *file, struct error *wh
 static int predict_images(struct predictor *p, struct error *why)
 {
     bool failed = false;
-    printf("checkpoint %s: model %s, step %" PRIu64 ", %s parameters\n", p->file, p->net.model->name,
-           p->checkpoint.step, p->options->no_ema ? "raw" : "EMA");
+    line_print(stdout, "checkpoint %s: model %s, step %" PRIu64 ", %s parameters", p->file, p->net.model->name,
+               p->checkpoint.step, p->options->no_ema ? "raw" : "EMA");
     for (int i = 0; i < p->options->file_count; i++) {
         struct error reason;
         if (predict_image(p, p->options->files[i], &reason) == 0)

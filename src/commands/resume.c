@@ -35,7 +35,7 @@ static int check_differences(const struct run *run, const struct checkpoint *fou
         return 0;
     if (!run->options->force)
         return error_set(why, "%s was trained with %s: give what it had, or --force to go on all the same", file, list.text);
-    fprintf(stderr, "cifar10_mpi: going on by --force: %s was trained with %s\n", file, list.text);
+    line_print(stderr, "cifar10_mpi: going on by --force: %s was trained with %s", file, list.text);
     return 0;
 }
 

@@ -190,7 +190,6 @@ int run_open(struct run *run, const struct options *options, const struct world 
 
 void run_close(struct run *run)
 {
-    struct error ignored; /* a run that failed has said why already */
     stall_close(&run->stall);
     run_save_close(run);
     loader_free(&run->loader);
@@ -199,7 +198,7 @@ void run_close(struct run *run)
     if (run->shadows)
         run->backend->memory_free(run->shadows);
     tower_free(&run->tower);
-    report_close(&run->report, &ignored);
+    report_close(&run->report);
     free(run->state.parameters);
     free(run->state.shadows);
     lock_free(&run->lock);

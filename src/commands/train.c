@@ -259,10 +259,8 @@ static int finish(struct run *run, bool stopped, struct error *why)
     int status = run->world->rank == 0 ? run_save_last(run, why) : 0;
     if (stopped)
         stop_tell(&run->stop, run->world, cause);
-    if (run->world->rank == 0 && !status) {
+    if (run->world->rank == 0 && !status)
         tell_end(run, cause);
-        status = report_close(&run->report, why);
-    }
     return world_agree(run->world, status, why);
 }
 

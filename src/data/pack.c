@@ -155,10 +155,10 @@ static void tell(const struct packing *packing, double seconds)
     if (packing->source.resized)
         fprintf(stderr, "Resized to %dx%d, being of other sizes: %lld\n", side, side,
                 (long long)packing->source.resized);
-    printf("Packed %s: %lld training and %lld test images of %dx%dx%d, %d classes, into %s (%.1f MB, %.1f s)\n",
-           survey->folders ? source_name(packing) : "CIFAR-10", (long long)packing->counts[TRAIN],
-           (long long)packing->counts[TEST], side, side, IMAGE_CHANNELS, survey->class_count, packing->request->output,
-           (double)packing->bytes / 1e6, seconds);
+    line_print(stdout, "Packed %s: %lld training and %lld test images of %dx%dx%d, %d classes, into %s (%.1f MB, %.1f s)",
+               survey->folders ? source_name(packing) : "CIFAR-10", (long long)packing->counts[TRAIN],
+               (long long)packing->counts[TEST], side, side, IMAGE_CHANNELS, survey->class_count, packing->request->output,
+               (double)packing->bytes / 1e6, seconds);
 }
 
 static int pack(struct packing *packing, struct error *why)

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "pack.h"
+#include "writing.h"
 
 /* Give up when nobody answers, and when an answer dries up. */
 enum { CONNECT_MS = 7000, STALL_BYTES = 1000, STALL_SECONDS = 15, REDIRECTS_MAX = 5 };
@@ -30,13 +31,9 @@ static size_t take_bytes(char *bytes, size_t size, size_t count, void *data)
     transfer->bytes += (int64_t)(size * count);
     if (transfer->bytes > transfer->download->bytes_max)
         return 0; /* not what was given: libcurl gives up */
-    for (size_t done = 0; done < size * count;) {
-        ssize_t written = write(transfer->file, bytes + done, size * count - done);
-        if (written < 0 && errno != EINTR) {
-            transfer->write_errno = errno;
-            return 0;
-        }
-        done += written > 0 ? (size_t)written : 0;
+    if (writing_all(transfer->file, bytes, size * count)) {
+        transfer->write_errno = errno;
+        return 0;
     }
     return size * count;
 }
@@ -116,9 +113,9 @@ static int fetch(const struct download *download, bool *resumed, bool *restart, 
     const char *part = download->part;
     struct progress bar = {.shown = download->progress, .what = "downloading", .unit = "MB", .scale = 1e6};
     struct transfer transfer = {.download = download, .progress = bar};
-    transfer.file = open(part, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+    transfer.file = writing_open_private(part, O_WRONLY, why);
     if (transfer.file < 0)
-        return error_set(why, "%s: cannot be written: %s", part, strerror(errno));
+        return -1;
     if (flock(transfer.file, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK) {
         close(transfer.file);
         return error_set(why, "%s: another process is downloading into it", part);
@@ -133,6 +130,16 @@ static int fetch(const struct download *download, bool *resumed, bool *restart, 
     if (status && ((!stat(part, &left) && left.st_size == 0) || transfer.bytes > download->bytes_max))
         unlink(part); /* nothing to go on from */
     return status;
+}
+
+/* Whether an earlier transfer has brought all of it. */
+static bool is_complete(const struct download *download)
+{
+    struct stat found;
+    char digest[DIGEST_TEXT];
+    struct error ignored;
+    return download->md5[0] && !lstat(download->part, &found) && S_ISREG(found.st_mode) && found.st_size <= download->bytes_max &&
+           !digest_file(download->part, "md5", digest, &ignored) && !strcasecmp(digest, download->md5);
 }
 
 /* A file with another digest is no use to anybody: removed. */
@@ -151,24 +158,37 @@ static int verify(const struct download *download, struct error *why)
                      "(--md5 gives the digest of another file)", url, found, md5);
 }
 
-static int check_request(const char *url, const char *md5, struct error *why)
+/* Of this machine's own files regular ones only: a device or pipe has no end, and libcurl waits for it. */
+static int check_file(const char *url, int64_t bytes_max, struct error *why)
 {
+    struct stat found;
+    const char *path = strchr(url + strlen("file://"), '/');
+    int length = path ? (int)strcspn(path, "?#") : 0;
+    char *plain = length ? curl_easy_unescape(NULL, path, length, NULL) : NULL;
+    int status = !plain || stat(plain, &found) ? 0 /* libcurl has the words */
+               : !S_ISREG(found.st_mode)       ? error_set(why, "%s: is no regular file", url)
+               : found.st_size > bytes_max ? error_set(why, "%s: has %lld bytes, more than the %lld that are expected: it is another "
+                                                       "file", url, (long long)found.st_size, (long long)bytes_max) : 0;
+    curl_free(plain);
+    return status;
+}
+
+static int check_request(const struct download *download, struct error *why)
+{
+    const char *url = download->url, *md5 = download->md5;
     if (strncasecmp(url, "http://", 7) && strncasecmp(url, "https://", 8) && strncasecmp(url, "file://", 7))
         return error_set(why, "--url '%s' begins with none of https://, http:// and file://", url);
     if (md5[0] && (strlen(md5) != 32 || strspn(md5, "0123456789abcdefABCDEF") != 32))
         return error_set(why, "--md5 '%s' is not a digest of 32 hexadecimal digits, nor 'none'", md5);
-    return 0;
+    return strncasecmp(url, "file://", 7) ? 0 : check_file(url, download->bytes_max, why);
 }
 
 int download_fetch(const struct download *download, struct error *why)
 {
-    const char *md5 = download->md5, *part = download->part;
-    char found[DIGEST_TEXT];
-    struct error ignored;
-    if (check_request(download->url, md5, why))
+    if (check_request(download, why))
         return -1;
-    if (md5[0] && !access(part, F_OK) && !digest_file(part, "md5", found, &ignored) && !strcasecmp(found, md5))
-        return 0; /* complete from an earlier time */
+    if (is_complete(download))
+        return 0;
     if (curl_global_init(CURL_GLOBAL_DEFAULT))
         return error_set(why, "libcurl does not start");
     int status = -1;
@@ -180,7 +200,7 @@ int download_fetch(const struct download *download, struct error *why)
             status = verify(download, why);
             restart = true; /* of no use if this was the beginning */
         } else if (restart)
-            unlink(part);
+            unlink(download->part);
     }
     curl_global_cleanup();
     return status;

@@ -1,6 +1,7 @@
 #include "report.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -11,21 +12,75 @@
 
 #include "progress.h"
 #include "rows.h"
+#include "writing.h"
 
+enum { NAME_SIZE = sizeof ((struct report *)0)->directory + 16 };
 static const char metrics_header[] = "step,epoch,total_loss,cross_entropy,precision,last_loss,average_loss,"
                                      "learning_rate,examples_per_second,seconds_per_batch,data_wait_seconds,"
                                      "reduce_wait_seconds\n";
 
-/* Both files go by line, so that what was reported is there when the run is cut. */
-static FILE *append(const char *file, struct error *why)
+/* ---- files ---- */
+
+/* All of a line or nothing of it: a half one, as a full disk leaves it, is cut off, now or before the next. */
+static int append(struct report_file *file, const char *line)
 {
-    FILE *stream = fopen(file, "ae");
-    if (!stream) {
-        error_set(why, "%s: cannot be written: %s", file, strerror(errno));
-        return NULL;
+    if (file->half >= 0 && ftruncate(file->descriptor, file->half))
+        return -1;
+    file->half = lseek(file->descriptor, 0, SEEK_END);
+    int status = file->half < 0 ? -1 : writing_all(file->descriptor, line, strlen(line)), code = errno;
+    if (!status || (file->half >= 0 && !ftruncate(file->descriptor, file->half)))
+        file->half = -1;
+    errno = code;
+    return status;
+}
+
+/* Once a run: what is lost of a report does not stop it. */
+static void tell_lost(struct report *report, const char *name, int code)
+{
+    report_clear(report);
+    if (!report->lost)
+        line_print(stderr, "cifar10_mpi: %s: a line cannot be written: %s; training goes on", name, strerror(code));
+    report->lost = true;
+}
+
+static void file_name(const struct report *report, const struct report_file *file, char *name, size_t size)
+{
+    snprintf(name, size, "%s/%s", report->directory, file == &report->log ? "train.log" : "metrics.csv");
+}
+
+static void add(struct report *report, struct report_file *file, const char *line)
+{
+    char name[NAME_SIZE];
+    if (!file->open || !append(file, line))
+        return;
+    int code = errno;
+    file_name(report, file, name, sizeof name);
+    tell_lost(report, name, code);
+}
+
+static int open_file(struct report *report, struct report_file *file, enum rows rows, uint64_t step, struct error *why)
+{
+    char name[NAME_SIZE];
+    file_name(report, file, name, sizeof name);
+    if (rows_keep(name, rows, step, why))
+        return -1;
+    file->descriptor = writing_open(name, O_WRONLY | O_APPEND | O_CREAT, 0666, why);
+    file->open = file->descriptor >= 0;
+    file->half = -1;
+    return file->open ? 0 : -1;
+}
+
+static void close_file(struct report *report, struct report_file *file)
+{
+    char name[NAME_SIZE];
+    if (!file->open || !close(file->descriptor)) {
+        file->open = false;
+        return;
     }
-    setvbuf(stream, NULL, _IOLBF, BUFSIZ);
-    return stream;
+    int code = errno; /* of what a network file system has kept back */
+    file->open = false;
+    file_name(report, file, name, sizeof name);
+    tell_lost(report, name, code);
 }
 
 int report_open(struct report *report, const char *directory, uint64_t step, struct error *why)
@@ -34,45 +89,23 @@ int report_open(struct report *report, const char *directory, uint64_t step, str
     terminal_find(report);
     if (!directory)
         return 0;
-    char log[sizeof report->directory + 16], metrics[sizeof report->directory + 16];
     if (snprintf(report->directory, sizeof report->directory, "%s", directory) >= (int)sizeof report->directory)
         return error_set(why, "the name of the directory %.60s... is too long", directory);
-    snprintf(log, sizeof log, "%s/train.log", directory);
-    snprintf(metrics, sizeof metrics, "%s/metrics.csv", directory);
-    if (rows_keep(log, ROWS_LOG, step, why) || rows_keep(metrics, ROWS_METRICS, step, why) ||
-        !(report->log = append(log, why)) || !(report->metrics = append(metrics, why)))
+    if (open_file(report, &report->log, ROWS_LOG, step, why) || open_file(report, &report->metrics, ROWS_METRICS, step, why))
         return -1;
-    if (fseek(report->metrics, 0, SEEK_END) == 0 && ftell(report->metrics) == 0)
-        fputs(metrics_header, report->metrics);
+    if (lseek(report->metrics.descriptor, 0, SEEK_END) == 0)
+        add(report, &report->metrics, metrics_header);
     return 0;
 }
 
-/* A full disk may have room again for the next line. */
-static void check_written(struct report *report, FILE *file, const char *name)
+void report_close(struct report *report)
 {
-    if (!file || !ferror(file))
-        return;
-    clearerr(file);
     report_clear(report);
-    if (!report->torn)
-        fprintf(stderr, "cifar10_mpi: %s/%s: a line cannot be written: %s; training goes on\n", report->directory, name,
-                strerror(errno));
-    report->torn = name;
+    close_file(report, &report->log);
+    close_file(report, &report->metrics);
 }
 
-int report_close(struct report *report, struct error *why)
-{
-    report_clear(report);
-    if (report->log && fclose(report->log))
-        report->torn = "train.log";
-    if (report->metrics && fclose(report->metrics))
-        report->torn = "metrics.csv";
-    report->log = report->metrics = NULL;
-    if (!report->torn)
-        return 0;
-    return error_set(why, "%s/%s is not complete: lines could not be written (is the disk full?)", report->directory,
-                     report->torn);
-}
+/* ---- lines ---- */
 
 static void stamp(char *text, size_t size)
 {
@@ -85,32 +118,45 @@ static void stamp(char *text, size_t size)
     snprintf(text, size, "%s.%06ld", seconds, (long)now.tv_usec);
 }
 
+/* A run's log is in a file too; for others it is the result, and main() sees to it. A pipe that nobody reads stops a run, which
+ * says so itself. */
+static void flush_output(struct report *report)
+{
+    bool failed = fflush(stdout);
+    int code = failed ? errno : EIO;
+    if (!report->log.open || (!failed && !ferror(stdout)))
+        return;
+    clearerr(stdout);
+    if (code != EPIPE)
+        tell_lost(report, "standard output", code);
+}
+
 void report_line(struct report *report, const char *format, ...)
 {
-    char time[48], text[2048];
+    char time[48], text[2048], line[sizeof time + sizeof text + 4];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
+    text_printable(text);
     stamp(time, sizeof time);
+    snprintf(line, sizeof line, "%s: %s\n", time, text);
     if (report->shared) /* error and output may overtake each other on their way through mpirun */
         report->drawn = false;
     report_clear(report);
-    printf("%s%s: %s\n", report->shared ? TERMINAL_CLEAR : "", time, text);
-    fflush(stdout);
-    if (report->log)
-        fprintf(report->log, "%s: %s\n", time, text);
-    check_written(report, report->log, "train.log");
+    printf("%s%s", report->shared ? TERMINAL_CLEAR : "", line);
+    flush_output(report);
+    add(report, &report->log, line);
 }
 
 void report_step(struct report *report, const struct interval *i)
 {
+    char row[512];
     report->examples_per_second = i->examples_per_second;
     report_line(report, "step %" PRIu64 ", loss = %.2f (%.1f examples/sec; %.3f sec/batch)", i->step, i->last_loss,
                 i->examples_per_second, i->seconds_per_batch);
-    if (report->metrics)
-        fprintf(report->metrics, "%" PRIu64 ",%.6g,%.9g,%.9g,%.9g,%.9g,%.9g,%.6g,%.6g,%.6g,%.6g,%.6g\n", i->step,
-                i->epoch, i->total_loss, i->cross_entropy, i->precision, i->last_loss, i->average_loss,
-                (double)i->rate, i->examples_per_second, i->seconds_per_batch, i->data_wait, i->reduce_wait);
-    check_written(report, report->metrics, "metrics.csv");
+    snprintf(row, sizeof row, "%" PRIu64 ",%.6g,%.9g,%.9g,%.9g,%.9g,%.9g,%.6g,%.6g,%.6g,%.6g,%.6g\n", i->step, i->epoch,
+             i->total_loss, i->cross_entropy, i->precision, i->last_loss, i->average_loss, (double)i->rate,
+             i->examples_per_second, i->seconds_per_batch, i->data_wait, i->reduce_wait);
+    add(report, &report->metrics, row);
 }

@@ -1,5 +1,6 @@
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,9 +34,25 @@ static int newest_first(const void *left, const void *right)
     return l < r ? 1 : l > r ? -1 : 0;
 }
 
-/* The steps of all regular files with such names, newest first. */
-static int steps_list(const char *directory, const char *prefix, const char *suffix, uint64_t **steps, int *count,
-                      struct error *why)
+/* Checkpoints may be links to files. One that was removed since it was listed counts: who opens it will look again. */
+static bool is_checkpoint(int directory, const char *name)
+{
+    struct stat found;
+    if (!fstatat(directory, name, &found, 0))
+        return S_ISREG(found.st_mode);
+    return fstatat(directory, name, &found, AT_SYMLINK_NOFOLLOW) && errno == ENOENT;
+}
+
+/* Whatever can be removed: nothing but a killed writer's file should be there, but a link or pipe may be. */
+static bool is_leftover(int directory, const char *name)
+{
+    struct stat found;
+    return !fstatat(directory, name, &found, AT_SYMLINK_NOFOLLOW) && !S_ISDIR(found.st_mode);
+}
+
+/* The steps of all files with such names that are meant, newest first. */
+static int steps_list(const char *directory, const char *prefix, const char *suffix, bool (*is_meant)(int, const char *),
+                      uint64_t **steps, int *count, struct error *why)
 {
     *steps = NULL;
     *count = 0;
@@ -43,12 +60,10 @@ static int steps_list(const char *directory, const char *prefix, const char *suf
     if (!open)
         return errno == ENOENT ? 0 : error_set(why, "%s: cannot be read: %s", directory, strerror(errno));
     int room = 0, status = 0;
-    struct stat kind;
     const struct dirent *entry;
     uint64_t step;
     while (!status && (errno = 0, entry = readdir(open))) {
-        if (!name_parse(entry->d_name, prefix, suffix, &step) || fstatat(dirfd(open), entry->d_name, &kind, 0) ||
-            !S_ISREG(kind.st_mode))
+        if (!name_parse(entry->d_name, prefix, suffix, &step) || !is_meant(dirfd(open), entry->d_name))
             continue;
         if (*count == room) {
             room = room ? 2 * room : 16;
@@ -73,7 +88,7 @@ static int steps_list(const char *directory, const char *prefix, const char *suf
 
 int checkpoint_list(const char *directory, uint64_t **steps, int *count, struct error *why)
 {
-    return steps_list(directory, "", "", steps, count, why);
+    return steps_list(directory, "", "", is_checkpoint, steps, count, why);
 }
 
 int checkpoint_newest(const char *directory, char *file, size_t size, struct error *passed, struct error *why)
@@ -132,7 +147,7 @@ int leftovers_remove(const char *directory, struct error *why)
 {
     uint64_t *steps;
     int count, status = 0;
-    if (steps_list(directory, ".", ".tmp", &steps, &count, why))
+    if (steps_list(directory, ".", ".tmp", is_leftover, &steps, &count, why))
         return -1;
     for (int i = 0; i < count && !status; i++) {
         char file[4096], temporary[4096];

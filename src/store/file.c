@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "writing.h"
+
 /* Length of the directory part of `file`, its last slash included; 0 where there is none. */
 static int directory_length(const char *file)
 {
@@ -62,17 +64,11 @@ int file_new_beside(const char *file, char *temporary, size_t size, struct error
 
 int file_write(const char *file, const void *data, size_t bytes, struct error *why)
 {
-    int descriptor = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    int descriptor = writing_open(file, O_WRONLY | O_CREAT, 0666, why), status = 0;
     if (descriptor < 0)
-        return error_set(why, "%s: cannot be created: %s", file, strerror(errno));
-    int status = 0;
-    for (size_t done = 0; !status && done < bytes;) {
-        ssize_t written = write(descriptor, (const char *)data + done, bytes - done);
-        if (written >= 0)
-            done += (size_t)written;
-        else if (errno != EINTR)
-            status = error_set(why, "%s: cannot be written: %s", file, strerror(errno));
-    }
+        return -1;
+    if (ftruncate(descriptor, 0) || writing_all(descriptor, data, bytes))
+        status = error_set(why, "%s: cannot be written: %s", file, strerror(errno));
     if (close(descriptor) && !status)
         status = error_set(why, "%s: cannot be written: %s", file, strerror(errno));
     return status;

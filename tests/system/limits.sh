@@ -76,18 +76,24 @@ wait $job
 check "and ends with an error" test $? -eq 1
 check "that it tells once" test "$(grep -c '^cifar10_mpi: .*No such file' "$tmp/ranks/output")" -eq 1
 
-# A disk of 2 MB, which has room for the log only, and gets more under way.
+# A disk of 2 MB, which has room for the log only, then not even for that, and gets more under way.
 mkdir "$tmp/disk"
 if mount -t tmpfs -o size=2m none "$tmp/disk" 2> /dev/null; then
     mounted=$tmp/disk
-    ranks_start 2 "$tmp/ranks" $(arguments disk/run --max-steps 100000 --checkpoint-secs 1 --log-frequency 50)
+    ranks_start 2 "$tmp/ranks" $(arguments disk/run --max-steps 100000 --checkpoint-secs 1 --log-frequency 5)
     check "a disk of 2 MB: no checkpoint" wait_for 30 "no checkpoint at step [0-9]+: .*No space left" "$tmp/ranks/output"
     check "nothing half-made stays" test "$(ls -A "$tmp/disk/run" | xargs)" = "lock metrics.csv train.log"
+    head -c 3M /dev/zero > "$tmp/disk/filler" 2> /dev/null
+    check "a row of the log is lost" wait_for 60 "(train.log|metrics.csv): a line cannot be written: No space left.*; training goes on" "$tmp/ranks/output"
+    sleep 1
     mount -o remount,size=40m "$tmp/disk"
     check "with more room one is saved" wait_for 30 "checkpoint of step [0-9]+ saved" "$tmp/ranks/output"
     kill "$(cat "$tmp/ranks/pid.0")"
     wait $job
     check "and the run ends as it should" test $? -eq 75
+    check "that a row was lost is told once" test "$(grep -c 'a line cannot be written: No space left' "$tmp/ranks/output")" -eq 1
+    check "every row is whole" eval '! tail -n +2 "$tmp/disk/run/metrics.csv" | grep -vE "^[0-9]+(,[0-9.e+-]+){11}$"'
+    check "and so is every line of the log" eval '! grep -vE "^[-0-9 :.]{26}: [a-z]" "$tmp/disk/run/train.log"'
 else
     skip "a disk of 2 MB" "mounting is not permitted here"
 fi
