@@ -6,6 +6,11 @@
 
 #include "store.h"
 
+#if !H5_VERSION_GE(1, 12, 0) /* has both under other names */
+#define H5O_info2_t H5O_info_t
+#define H5Ovisit3 H5Ovisit2
+#endif
+
 struct h5 {
     hid_t file;
     char path[4096];

@@ -6,11 +6,6 @@
 #include "digest.h"
 #include "h5.h"
 
-#if !H5_VERSION_GE(1, 12, 0) /* has both under other names */
-#define H5O_info2_t H5O_info_t
-#define H5Ovisit3 H5Ovisit2
-#endif
-
 enum { NAMES_MAX = 1 << 16, BLOCK_BYTES = 4 << 20 };
 
 struct names {

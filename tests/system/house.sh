@@ -46,7 +46,7 @@ check "MPI_Finalize in one file, for the way out that is no error" test "$(final
 # Not the tests' own, and not what nvcc makes: its stubs keep handles.
 rooms_objects() {
     find build -name '*.o' ! -path 'build/?san/*' ! -path 'build/fuzz/*' ! -path 'build/commands/*' ! -path build/main.o \
-        ! -path 'build/fakecuda/*' ! -path build/module/kernels.o
+        ! -path 'build/fakecuda/*' ! -path 'build/arm64/*' ! -path build/module/kernels.o
 }
 mutable_state() { # in .data, .bss and their like; constants with addresses are in .data.rel.ro
     for object in $(rooms_objects); do
