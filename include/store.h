@@ -106,12 +106,15 @@ int file_commit(const char *temporary, const char *file, struct error *why);
 struct lock {
     char file[4096]; /* DIR/lock: "process 123 on node1" */
     int descriptor;
-    bool held;
+    bool held, unlockable;   /* unlockable: the file system has no locks, and the file is touched all the while */
+    struct toucher *toucher; /* the thread that does so */
 };
 
-/* Takes it for this process, until lock_free or the process's end; that of a process that is no more is taken over. The sentence
- * names the process and host that have it. */
+/* Takes it for this process, until lock_free or the process's end; that of a process that is no more is taken over, where the
+ * file system has no locks after half a minute without a touch. The sentence names the process and host that have it. */
 int lock_take(struct lock *lock, const char *directory, struct error *why);
+/* 0 while the directory has this lock, or is not there; -1 where the file was removed or is another run's. */
+int lock_check(const struct lock *lock, const char *directory, struct error *why);
 /* Gives it back, and removes the file. Also of a zeroed one. */
 void lock_free(struct lock *lock);
 
@@ -181,6 +184,7 @@ int checkpoint_newest(const char *directory, char *file, size_t size, struct err
 struct saver_request {
     const struct net *net;
     const char *directory;
+    const struct lock *lock; /* the directory's, checked before each snapshot is written; NULL: none */
     int keep; /* checkpoint_prune's */
     const struct provenance *provenance;
     int provenance_count;
@@ -192,10 +196,13 @@ struct saver {
 };
 
 /* What came of a snapshot. */
-enum { SAVED_NOT_FINITE = 1 };
+enum {
+    SAVED_NOT_FINITE = 1, /* parameters that no run could go on with are not saved */
+    SAVED_NOT_OURS        /* the directory may be another run's by now (lock_check): nothing was written */
+};
 struct saved {
     uint64_t step;
-    int status;       /* of checkpoint_save; or SAVED_NOT_FINITE: parameters that no run could go on with are not saved */
+    int status;       /* of checkpoint_save, or one of these */
     struct error why; /* "", or why it failed, or, where it did not, why an old one stays */
     double seconds;   /* that it took */
 };

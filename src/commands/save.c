@@ -62,7 +62,7 @@ int run_save_open(struct run *run, struct error *why)
     provenance_collect(run->provenance, run);
     run->save_seconds = (double)(2 * run->net.parameters * sizeof(float)) / SLOW_DISK;
     struct saver_request request = {.net = &run->net, .directory = run->options->train_dir,
-                                    .keep = (int)run->options->keep, .provenance = run->provenance->list,
+                                    .lock = &run->lock, .keep = (int)run->options->keep, .provenance = run->provenance->list,
                                     .provenance_count = run->provenance->count};
     return saver_init(&run->saver, &request, why);
 }
@@ -90,9 +90,16 @@ static int collect(struct run *run, struct error *why)
                    run->backend->memory_download(shadows, run->shadows, run->net.parameters, why) ? -1 : 0;
 }
 
-/* Found by the saver, so that training does not wait for it. */
-static int not_finite(const struct run *run, const struct saved *saved, struct error *why)
+/* What no later checkpoint can mend; found by the saver, so that training does not wait for it. */
+static bool is_final(const struct saved *saved)
 {
+    return saved->status == SAVED_NOT_FINITE || saved->status == SAVED_NOT_OURS;
+}
+
+static int tell_final(const struct run *run, const struct saved *saved, struct error *why)
+{
+    if (saved->status == SAVED_NOT_OURS)
+        return error_set(why, "%s", saved->why.text);
     return error_set(why, "step %" PRIu64 ": the parameters are not finite numbers: the model has diverged; nothing was "
                      "saved since step %" PRIu64 "; try a lower --learning-rate", saved->step, run->saved_step);
 }
@@ -102,8 +109,8 @@ static int not_finite(const struct run *run, const struct saved *saved, struct e
 /* A write that failed does not stop a run: the next one is tried when it is due. */
 static int tell(struct run *run, const struct saved *saved, struct error *why)
 {
-    if (saved->status == SAVED_NOT_FINITE)
-        return not_finite(run, saved, why);
+    if (is_final(saved))
+        return tell_final(run, saved, why);
     if (saved->status) {
         report_line(&run->report, "no checkpoint at step %" PRIu64 ": %s; training goes on", saved->step,
                     saved->why.text);
@@ -164,8 +171,8 @@ int run_save_last(struct run *run, struct error *why)
     if (collect(run, why))
         return -1;
     saver_write(&run->saver, &saved);
-    if (saved.status == SAVED_NOT_FINITE)
-        return not_finite(run, &saved, why);
+    if (is_final(&saved))
+        return tell_final(run, &saved, why);
     if (saved.status)
         return error_set(why, "%s", saved.why.text);
     run->saved_step = saved.step;

@@ -1,16 +1,24 @@
 /* One run at a time in a directory: the file `lock` there, which tells who has it. The system's lock on it ends with the process,
- * however that ends; what a file says that nobody holds is of no account. Only where a file system has no locks (some NFS and
- * Lustre mounts) must it be believed. */
+ * however that ends; what a file says that nobody holds is of no account. Where a file system has no locks (some NFS and Lustre
+ * mounts), the run touches its file every few seconds, and a file that is not touched any more is one that nobody holds. */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "store.h"
+#include "thread.h"
+#include "writing.h"
+
+enum { TOUCH = 5, GONE = 30 }; /* seconds: between touches; without one, of a file that is left behind */
+
+/* ---- who ---- */
 
 struct owner {
     char host[64];
@@ -33,6 +41,13 @@ static void owner_read(int descriptor, struct owner *owner)
         *owner = (struct owner){.process = 0};
 }
 
+static bool owner_is_self(const struct owner *owner)
+{
+    struct owner self;
+    owner_self(&self);
+    return owner->process == self.process && !strcmp(owner->host, self.host);
+}
+
 static int owner_write(const struct lock *lock, struct error *why)
 {
     struct owner self;
@@ -40,36 +55,117 @@ static int owner_write(const struct lock *lock, struct error *why)
     owner_self(&self);
     int length = snprintf(text, sizeof text, "process %ld on %s\n", self.process, self.host);
     errno = ENOSPC; /* what a short write means */
-    if (ftruncate(lock->descriptor, 0) || pwrite(lock->descriptor, text, (size_t)length, 0) != length)
+    if (ftruncate(lock->descriptor, 0) || pwrite(lock->descriptor, text, (size_t)length, 0) != length ||
+        (lock->unlockable && fsync(lock->descriptor))) /* other hosts will believe it */
         return error_set(why, "%s: cannot be written: %s", lock->file, strerror(errno));
     return 0;
 }
 
-/* Of another host's processes nothing is known. */
-static bool owner_may_live(const struct owner *owner)
+/* ---- a file system without locks ---- */
+
+struct toucher {
+    pthread_t thread;
+    int descriptor, end[2]; /* a pipe: closed, it ends the thread */
+};
+
+static void *touch(void *of)
+{
+    const struct toucher *toucher = of;
+    struct pollfd end = {.fd = toucher->end[0]};
+    while (poll(&end, 1, 1000 * TOUCH) <= 0) {
+        int touched = futimens(toucher->descriptor, NULL);
+        (void)touched; /* the next may be */
+    }
+    return NULL;
+}
+
+static void touch_end(struct lock *lock)
+{
+    struct toucher *toucher = lock->toucher;
+    if (!toucher)
+        return;
+    close(toucher->end[1]);
+    pthread_join(toucher->thread, NULL);
+    close(toucher->end[0]);
+    free(toucher);
+    lock->toucher = NULL;
+}
+
+static int touch_begin(struct lock *lock, struct error *why)
+{
+    struct toucher *toucher = memory_new(1, sizeof *toucher, "the lock", why);
+    if (!toucher)
+        return -1;
+    toucher->descriptor = lock->descriptor;
+    int code = pipe2(toucher->end, O_CLOEXEC) ? errno : 0;
+    if (!code && (code = thread_start(&toucher->thread, touch, toucher))) {
+        close(toucher->end[0]);
+        close(toucher->end[1]);
+    }
+    if (code) {
+        free(toucher);
+        return error_set(why, "a thread that keeps %s: %s", lock->file, strerror(code));
+    }
+    lock->toucher = toucher;
+    return 0;
+}
+
+/* When the file was last written to or touched; opened anew, since a network file system tells the truth only then. */
+static int last_touch(const char *file, struct timespec *last)
+{
+    struct stat found;
+    int descriptor = open(file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    int status = descriptor < 0 ? -1 : fstat(descriptor, &found);
+    int code = errno;
+    if (descriptor >= 0)
+        close(descriptor);
+    if (!status)
+        *last = found.st_mtim;
+    errno = code;
+    return status;
+}
+
+/* Watches for as long as it takes to be sure. No clocks are compared: hosts do not agree on the time. */
+static bool owner_touches(const struct lock *lock)
+{
+    struct timespec first, now;
+    int status = last_touch(lock->file, &first);
+    for (int second = 0; !status && second < GONE; second++) {
+        poll(NULL, 0, 1000);
+        status = last_touch(lock->file, &now);
+        if (!status && (now.tv_sec != first.tv_sec || now.tv_nsec != first.tv_nsec))
+            return true;
+    }
+    return status && errno != ENOENT; /* its run has ended, and removed it */
+}
+
+static bool owner_lives(const struct lock *lock, const struct owner *owner)
 {
     struct owner self;
     owner_self(&self);
-    if (!owner->process || (owner->process == self.process && !strcmp(owner->host, self.host)))
+    if (!owner->process || owner_is_self(owner))
         return false;
-    return strcmp(owner->host, self.host) || !kill((pid_t)owner->process, 0) || errno == EPERM;
+    bool gone = !strcmp(owner->host, self.host) && kill((pid_t)owner->process, 0) && errno == ESRCH;
+    return !gone && owner_touches(lock);
 }
 
-/* Takes the system's lock, or where there is none the file's word. */
-static int lock_try(const struct lock *lock, const char *directory, struct error *why)
+/* ---- taking it ---- */
+
+/* The system's lock, or where there is none a file that nobody touches. */
+static int lock_try(struct lock *lock, const char *directory, struct error *why)
 {
     struct owner owner;
     if (!flock(lock->descriptor, LOCK_EX | LOCK_NB))
         return 0;
-    bool held = errno == EWOULDBLOCK;
+    lock->unlockable = errno != EWOULDBLOCK;
     owner_read(lock->descriptor, &owner);
-    if (!held && !owner_may_live(&owner))
+    if (lock->unlockable && !owner_lives(lock, &owner))
         return 0;
     if (!owner.process)
         return error_set(why, "%s: is in use by another run, which has only begun: let it end, or take another directory",
                          directory);
-    return error_set(why, "%s: is in use by process %ld on %s: let it end, or take another directory%s%s", directory,
-                     owner.process, owner.host, held ? "" : "; if that process is no more, remove ", held ? "" : lock->file);
+    return error_set(why, "%s: is in use by process %ld on %s: let it end, or take another directory", directory, owner.process,
+                     owner.host);
 }
 
 /* Whether the open file is the one that the directory has: the run before may have removed it since. */
@@ -86,12 +182,12 @@ int lock_take(struct lock *lock, const char *directory, struct error *why)
     if (snprintf(lock->file, sizeof lock->file, "%s/lock", directory) >= (int)sizeof lock->file)
         return error_set(why, "%.64s...: the directory's name is too long", directory);
     for (;;) {
-        lock->descriptor = open(lock->file, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+        lock->descriptor = writing_open_private(lock->file, O_RDWR, why);
         if (lock->descriptor < 0)
-            return error_set(why, "%s: no file can be made there: %s", directory, strerror(errno));
+            return -1;
         int status = lock_try(lock, directory, why);
         lock->held = !status && is_there(lock);
-        if (lock->held && !owner_write(lock, why))
+        if (lock->held && !owner_write(lock, why) && (!lock->unlockable || !touch_begin(lock, why)))
             return 0;
         if (lock->held)
             break;
@@ -103,12 +199,42 @@ int lock_take(struct lock *lock, const char *directory, struct error *why)
     return -1;
 }
 
+/* ---- keeping it ---- */
+
+/* Whom the directory's file names, opened anew; -1 where there is none, or none that can be read. */
+static int owner_there(const struct lock *lock, struct owner *owner)
+{
+    int descriptor = open(lock->file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (descriptor < 0)
+        return -1;
+    owner_read(descriptor, owner);
+    close(descriptor);
+    return 0;
+}
+
+int lock_check(const struct lock *lock, const char *directory, struct error *why)
+{
+    struct owner owner;
+    bool found = !owner_there(lock, &owner);
+    if (!found && ((errno != ENOENT && errno != ELOOP) || access(directory, F_OK)))
+        return 0; /* nobody can tell */
+    if (found && owner.process && !owner_is_self(&owner))
+        return error_set(why, "%s: was this run's, and is that of process %ld on %s now: this one ends, and saves nothing more",
+                         lock->file, owner.process, owner.host);
+    if (found && is_there(lock))
+        return 0;
+    return error_set(why, "%s: was removed while this run had it, and another one may train there: this one ends, and saves "
+                     "nothing more", lock->file);
+}
+
 void lock_free(struct lock *lock)
 {
+    struct owner owner;
     if (!lock->held)
         return;
-    if (is_there(lock)) /* not that of a run in a directory which was made anew */
-        unlink(lock->file);
+    touch_end(lock);
+    if (is_there(lock) && !owner_there(lock, &owner) && (!owner.process || owner_is_self(&owner)))
+        unlink(lock->file); /* not that of a run which has taken it over, or is in a directory that was made anew */
     close(lock->descriptor);
     lock->held = false;
 }

@@ -27,7 +27,9 @@ void saver_write(struct saver *saver, struct saved *saved)
     const struct checkpoint *snapshot = &saver->snapshot;
     double before = clock_seconds();
     *saved = (struct saved){.step = snapshot->step, .status = SAVED_NOT_FINITE};
-    if (floats_finite(snapshot->parameters, r->net->parameters) && floats_finite(snapshot->shadows, r->net->parameters))
+    if (r->lock && lock_check(r->lock, r->directory, &saved->why))
+        saved->status = SAVED_NOT_OURS;
+    else if (floats_finite(snapshot->parameters, r->net->parameters) && floats_finite(snapshot->shadows, r->net->parameters))
         saved->status = checkpoint_save(snapshot, r->net, r->directory, r->provenance, r->provenance_count,
                                         &saved->why);
     if (!saved->status && !checkpoint_prune(r->directory, saved->step, r->keep, &saved->why))

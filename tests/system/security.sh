@@ -58,6 +58,38 @@ refused "groups in groups in groups" "nested.h5: holds a name that is too long" 
 coloured() { ./cifar10_mpi inspect "$tmp/coloured.h5" > "$tmp/said" && grep -q 'name  *?\[31mred?' "$tmp/said" && ! grep -q $'\033' "$tmp/said"; }
 check "an attribute that would steer the terminal is shown harmless" coloured
 
+# ---- a train-dir where others have put something: nothing is written where it leads, and no pipe is waited for
+data=$(small_data) || not_ok "a packed data set" "$data"
+into() { timeout -k 1 10 ./cifar10_mpi train --data "$data" --batch-size 4 --max-steps 2 --train-dir "$@"; }
+mkdir "$tmp/planted"
+echo precious > "$tmp/victim"
+for name in lock train.log metrics.csv; do
+    ln -s "$tmp/victim" "$tmp/planted/$name"
+    refused "$name is a link" "planted/$name: is a symbolic link, which is not followed" into "$tmp/planted"
+    ln -sf "$tmp/nobody" "$tmp/planted/$name"
+    refused "and leads nowhere" "planted/$name: is a symbolic link, which is not followed" into "$tmp/planted"
+    ln -f "$tmp/victim" "$tmp/planted/$name"
+    refused "is the name of another file too" "planted/$name: has a second name" into "$tmp/planted"
+    rm "$tmp/planted/$name"
+    mkfifo "$tmp/planted/$name"
+    refused "is a pipe" "planted/$name: is no regular file" into "$tmp/planted"
+    rm "$tmp/planted/$name"
+done
+ln -s "$tmp/victim" "$tmp/planted/.checkpoint-00000002.h5.tmp"
+ln -s "$tmp/nobody" "$tmp/planted/.checkpoint-00000001.h5.tmp"
+mkfifo "$tmp/planted/.checkpoint-00000004.h5.tmp"
+check "links and a pipe with the names of checkpoints are replaced" into "$tmp/planted" --checkpoint-steps 1
+check "and what they led to is as it was" test "$(cat "$tmp/victim")$(ls "$tmp/nobody" 2>&1 | grep -c 'No such file')" = precious1
+check "the run is whole" ./cifar10_mpi inspect "$tmp/planted/checkpoint-00000002.h5"
+odd=$tmp/odd$'\n2026-11-24 12:00:00.123456: done at step 2\033[31m'
+check "a run in a directory whose name would begin a line and colour it" into "$odd"
+plain() { ! grep -q $'\033' "$@" && ! grep -q '^2026-11-24 12:00' "$@"; }
+prints_plainly() { "$@" > "$tmp/said" 2>&1; plain "$tmp/said"; }
+check "logs it harmless" plain "$odd/train.log"
+check "says it harmless" prints_plainly into "$odd" --force --seed 2
+check "and is evaluated so" prints_plainly ./cifar10_mpi eval --data "$data" --checkpoint-dir "$odd" --run-once
+check "and inspected" prints_plainly ./cifar10_mpi inspect "$odd/checkpoint-00000002.h5"
+
 # ---- downloads
 serve() { # KIND FILE: an HTTP server of that kind; its port is in FILE
     /usr/bin/python3 tests/system/security_server.py "$1" "$tmp" > "$2" 2> /dev/null &
@@ -71,6 +103,29 @@ serve endless "$tmp/port"
 refused "a server that sends more than was published" "sends more than the 170052171 bytes" \
     fetch "http://localhost:$(cat "$tmp/port")/x"
 check "of which nothing stays" eval '! ls "$tmp" | grep -q "down.h5"'
+# Not even what is on this machine: a device or pipe has no end.
+mkfifo "$tmp/pipe.tar"
+truncate -s 17G "$tmp/sparse.bin"
+endless() { timeout -k 1 5 ./cifar10_mpi pack --download --md5 none --url "file://$1" "$tmp/down.h5" 2>&1 | grep -v "not verified" >&2; return "${PIPESTATUS[0]}"; }
+refused "a device" "file:///dev/%7Aero: is no regular file" endless /dev/%7Aero
+refused "a device with a query" "is no regular file" endless "/dev/zero?x"
+refused "a pipe" "pipe.tar: is no regular file" endless "$tmp/pipe.tar"
+refused "a file that is too large" "sparse.bin: has 18253611008 bytes, more than the" endless "$tmp/sparse.bin"
+rm "$tmp/sparse.bin"
+verified() { timeout -k 1 5 ./cifar10_mpi pack --download --md5 c32a1d4ab5d03f1284b67883e8d87530 --url "file://$tmp/good.h5" "$tmp/down.h5"; }
+ln -s /dev/zero "$tmp/down.h5.part"
+refused "a link where the download is to go" "down.h5.part: is a symbolic link" verified
+ln -sf "$tmp/made" "$tmp/down.h5.part"
+refused "one that leads nowhere" "down.h5.part: is a symbolic link" verified
+check "where nothing is made" test ! -e "$tmp/made"
+rm "$tmp/down.h5.part"
+ln "$tmp/good.h5" "$tmp/down.h5.part"
+refused "a file that has this name and another" "down.h5.part: has a second name" verified
+check "which is as it was" ./cifar10_mpi inspect "$tmp/good.h5"
+rm "$tmp/down.h5.part"
+mkfifo "$tmp/down.h5.part"
+refused "a pipe there" "down.h5.part: is no regular file" verified
+rm "$tmp/down.h5.part"
 openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=localhost -addext subjectAltName=DNS:localhost \
     -keyout "$tmp/key.pem" -out "$tmp/cert.pem" 2> /dev/null
 serve plain "$tmp/plain"

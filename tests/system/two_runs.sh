@@ -18,6 +18,21 @@ check "the first is killed" test -e "$tmp/run/lock"
 check "another one goes on" second --max-steps 3
 check "and leaves no lock" test ! -e "$tmp/run/lock"
 
+# The lock is removed by hand: the first run notices that when it saves, and leaves the directory to the second.
+rm -r "$tmp/run"
+ranks_start 2 "$tmp/ranks" $arguments --max-steps 100000 --checkpoint-steps 100
+check "a run that saves" wait_for 60 "checkpoint of step [0-9]+ saved" "$tmp/ranks/output"
+kill -STOP "$(cat "$tmp/ranks/pid.0")"
+rm "$tmp/run/lock"
+newest=$(ls "$tmp/run" | grep '^checkpoint' | tail -n 1 | grep -oE '[0-9]{8}')
+check "its lock is removed, and a second one goes on from step $((10#$newest))" second --max-steps $((10#$newest + 5))
+saved=$(sha256sum "$tmp"/run/*.h5)
+kill -CONT "$(cat "$tmp/ranks/pid.0")"
+wait $job
+check "the first one then ends with an error" test $? -eq 1
+check "that it tells once" test "$(grep -c '/run/lock: was removed while this run had it, and another one may train there' "$tmp/ranks/output")" = 1
+check "and touches no checkpoint" test "$(sha256sum "$tmp"/run/*.h5)" = "$saved"
+
 # Both at once, in a directory that is not there yet.
 rm -r "$tmp/run"
 for i in 1 2; do

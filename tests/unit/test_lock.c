@@ -6,6 +6,8 @@
 
 #include <cmocka.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,6 +38,21 @@ static void assert_refused(struct lock *lock, const char *words)
 }
 
 /* ---- a file system that has no locks, and one whose lock is taken late ---- */
+
+static int watched; /* seconds that somebody has watched a file, which here are none */
+static void (*each_second)(void);
+
+/* Waiting alone; and what a thread does that waits for its end is done a hundred times a second. */
+int poll(struct pollfd *of, nfds_t count, int milliseconds)
+{
+    (void)milliseconds;
+    if (of)
+        return ppoll(of, count, &(struct timespec){.tv_nsec = 10000000}, NULL);
+    watched++;
+    if (each_second)
+        each_second();
+    return 0;
+}
 
 static int fail_with;      /* errno of all calls, 0: they go to the system */
 static int removed_before; /* so often another run removes its file between open and flock */
@@ -119,31 +136,150 @@ static void test_killed(void **state)
     lock_free(&lock);
 }
 
+static void touch_in_the_third(void)
+{
+    if (watched == 3)
+        assert_int_equal(utimensat(AT_FDCWD, file, NULL, 0), 0);
+}
+
+static void end_in_the_third(void)
+{
+    if (watched == 3)
+        assert_int_equal(unlink(file), 0);
+}
+
+static void assert_taken_after(int seconds, long process, const char *on)
+{
+    struct error why;
+    struct lock lock;
+    write_file("process %ld on %s\n", process, on);
+    watched = 0;
+    assert_fine(lock_take(&lock, directory, &why));
+    assert_int_equal(watched, seconds);
+    lock_free(&lock);
+    assert_int_equal(access(file, F_OK), -1);
+}
+
 static void test_without_locks(void **state)
 {
     (void)state;
     struct error why;
     struct lock lock;
-    char words[4400];
     pid_t gone = fork();
     if (!gone)
         _exit(0);
     assert_int_equal(waitpid(gone, NULL, 0), gone);
     fail_with = ENOLCK;
-    write_file("process %ld on %s\n", getppid(), host);
-    assert_refused(&lock, "is in use by process");
-    write_file("process %ld on %s\n", gone, "elsewhere");
-    snprintf(words, sizeof words, "process %d on elsewhere: let it end, or take another directory; if that process is no more, "
-             "remove %s", gone, file);
-    assert_refused(&lock, words);
-    write_file("process %ld on %s\n", gone, host);
-    assert_fine(lock_take(&lock, directory, &why));
-    lock_free(&lock);
+    assert_taken_after(0, gone, host);
     write_file("%ld %s, which says nothing\n", -3, "a text");
     assert_fine(lock_take(&lock, directory, &why));
     lock_free(&lock);
-    assert_int_equal(access(file, F_OK), -1);
+    assert_taken_after(30, gone, "elsewhere");
+    assert_taken_after(30, getppid(), host); /* a number that another process may have by now */
+    each_second = end_in_the_third;
+    assert_taken_after(3, gone, "elsewhere");
+    each_second = touch_in_the_third;
+    watched = 0;
+    write_file("process %ld on %s\n", 7, "elsewhere");
+    assert_refused(&lock, "is in use by process 7 on elsewhere: let it end, or take another directory");
+    assert_int_equal(watched, 3);
+    each_second = NULL;
+    assert_int_equal(unlink(file), 0);
     fail_with = 0;
+}
+
+/* Who has it without locks touches it, and so keeps it. */
+static void test_touched(void **state)
+{
+    (void)state;
+    struct error why;
+    struct lock lock;
+    struct stat before, now;
+    fail_with = ENOLCK;
+    assert_fine(lock_take(&lock, directory, &why));
+    assert_int_equal(stat(file, &before), 0);
+    for (int i = 0; i < 200; i++) {
+        usleep(10000);
+        assert_int_equal(stat(file, &now), 0);
+        if (now.st_mtim.tv_sec != before.st_mtim.tv_sec || now.st_mtim.tv_nsec != before.st_mtim.tv_nsec)
+            i = 200;
+    }
+    assert_true(now.st_mtim.tv_sec != before.st_mtim.tv_sec || now.st_mtim.tv_nsec != before.st_mtim.tv_nsec);
+    write_file("process %ld on %s\n", 7, "elsewhere"); /* has taken it over: this process was stopped for long, say */
+    assert_int_equal(lock_check(&lock, directory, &why), -1);
+    lock_free(&lock);
+    assert_int_equal(unlink(file), 0); /* it was left alone */
+    fail_with = 0;
+}
+
+/* ---- removed, replaced, or never what it should be ---- */
+
+static void test_checked(void **state)
+{
+    (void)state;
+    struct error why;
+    struct lock lock;
+    char away[4200];
+    snprintf(away, sizeof away, "%s.away", directory);
+    assert_fine(lock_take(&lock, directory, &why));
+    assert_fine(lock_check(&lock, directory, &why));
+    assert_int_equal(rename(directory, away), 0);
+    assert_fine(lock_check(&lock, directory, &why)); /* it may come back */
+    assert_int_equal(rename(away, directory), 0);
+    assert_int_equal(truncate(file, 0), 0);
+    assert_fine(lock_check(&lock, directory, &why));
+    assert_int_equal(unlink(file), 0);
+    assert_int_equal(lock_check(&lock, directory, &why), -1);
+    assert_non_null(strstr(why.text, "lock: was removed while this run had it"));
+    write_file("process %ld on %s\n", 7, "\033[31melsewhere");
+    assert_int_equal(lock_check(&lock, directory, &why), -1);
+    assert_non_null(strstr(why.text, "lock: was this run's, and is that of process 7 on ?[31melsewhere now"));
+    lock_free(&lock);
+    assert_int_equal(unlink(file), 0);
+}
+
+/* Nothing is written where a link leads, and nobody is waited for. */
+static void test_planted(void **state)
+{
+    (void)state;
+    struct lock lock;
+    char victim[4200];
+    struct stat found;
+    snprintf(victim, sizeof victim, "%s/victim", directory);
+    assert_int_equal(symlink(victim, file), 0);
+    assert_refused(&lock, "lock: is a symbolic link, which is not followed");
+    assert_int_equal(access(victim, F_OK), -1);
+    assert_int_equal(unlink(file), 0);
+    write_file("%ld %s", 1, "precious");
+    assert_int_equal(link(file, victim), 0);
+    assert_refused(&lock, "lock: has a second name (a hard link)");
+    assert_int_equal(stat(victim, &found), 0);
+    assert_int_equal(found.st_size, strlen("1 precious"));
+    assert_int_equal(unlink(victim), 0);
+    assert_int_equal(unlink(file), 0);
+    assert_int_equal(mkfifo(file, 0666), 0);
+    assert_refused(&lock, "lock: is no regular file");
+    assert_int_equal(unlink(file), 0);
+}
+
+/* Who cannot open the file can hold no lock on it. */
+static void test_private(void **state)
+{
+    (void)state;
+    struct error why;
+    struct lock lock;
+    struct stat found;
+    static const mode_t masks[][2] = {{022, 0600}, {002, 0660}, {000, 0666}};
+    for (size_t i = 0; i < sizeof masks / sizeof *masks; i++) {
+        mode_t before = umask(masks[i][0]);
+        write_file("%ld %s", 1, "left by another version");
+        assert_int_equal(chmod(file, 0644), 0);
+        assert_fine(lock_take(&lock, directory, &why));
+        assert_int_equal(stat(file, &found), 0);
+        assert_int_equal(found.st_mode & 0777, masks[i][1]);
+        lock_free(&lock);
+        umask(before);
+    }
 }
 
 /* The run before removes its file when this one has just opened it: a lock on that would keep nobody out. */
@@ -184,7 +320,7 @@ static void test_no_directory(void **state)
     struct error why;
     struct lock lock;
     assert_int_equal(lock_take(&lock, "/no/such/directory", &why), -1);
-    assert_non_null(strstr(why.text, "/no/such/directory: no file can be made there: No such file"));
+    assert_non_null(strstr(why.text, "/no/such/directory/lock: cannot be written: No such file"));
     lock_free(&lock);
 }
 
@@ -213,6 +349,8 @@ int main(void)
         cmocka_unit_test(test_held),          cmocka_unit_test(test_killed),
         cmocka_unit_test(test_without_locks), cmocka_unit_test(test_removed_meanwhile),
         cmocka_unit_test(test_another_directory), cmocka_unit_test(test_no_directory),
+        cmocka_unit_test(test_touched),       cmocka_unit_test(test_checked),
+        cmocka_unit_test(test_planted),       cmocka_unit_test(test_private),
     };
     return cmocka_run_group_tests(tests, make_directory, remove_directory);
 }

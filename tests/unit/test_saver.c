@@ -152,6 +152,31 @@ static void test_not_finite(void **state)
     saver_free(&saver);
 }
 
+/* A lock that was removed: what another run may have saved since stays as it is. */
+static void test_not_ours(void **state)
+{
+    struct fixture *f = *state;
+    struct saver saver;
+    struct saved saved;
+    struct lock lock;
+    struct error why;
+    struct saver_request request = {.net = &f->net, .directory = f->directory, .lock = &lock, .keep = 1};
+    assert_fine(lock_take(&lock, f->directory, &why));
+    assert_fine(saver_init(&saver, &request, &why));
+    snapshot_fill(f, &saver, 1);
+    saver_write(&saver, &saved);
+    assert_int_equal(saved.status, 0);
+    assert_int_equal(unlink(lock.file), 0);
+    snapshot_fill(f, &saver, 2);
+    saver_start(&saver);
+    assert_true(saver_take(&saver, true, &saved));
+    assert_int_equal(saved.status, SAVED_NOT_OURS);
+    assert_non_null(strstr(saved.why.text, "/lock: was removed while this run had it"));
+    load_step(f, 1);
+    saver_free(&saver);
+    lock_free(&lock);
+}
+
 /* Signals reach the thread that called, whatever the saver does. */
 static volatile sig_atomic_t caught;
 static void catch(int number)
@@ -184,6 +209,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_one_after_another), TEST(test_leaving),    TEST(test_asking),
         TEST(test_failing),           TEST(test_not_finite), TEST(test_signals),
+        TEST(test_not_ours),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
