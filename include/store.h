@@ -173,6 +173,8 @@ int checkpoint_check(const char *file, struct error *why);
 /* Checkpoints of a directory, newest first. *steps: a new array freed by the caller. No directory is no checkpoint. */
 int checkpoint_list(const char *directory, uint64_t **steps, int *count, struct error *why);
 void checkpoint_name(const char *directory, uint64_t step, char *file, size_t size);
+/* A run that trains there may remove a checkpoint which somebody has found and not yet read: then it has a newer one. */
+bool checkpoint_is_gone(const char *file);
 /* The file of the newest whole one, "" where there is none at all. Damaged ones and files that are none are passed by, and
  * `passed` tells which ("" where there were none). CHECKPOINT_DAMAGED where all are, -1 where something else stands in the way. */
 int checkpoint_newest(const char *directory, char *file, size_t size, struct error *passed, struct error *why);

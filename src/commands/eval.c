@@ -66,6 +66,11 @@ static int find_file(struct evaluation *e, char *file, size_t size, struct error
     return 0;
 }
 
+static int no_checkpoint(const struct evaluation *e, struct error *why)
+{
+    return error_set(why, "there is no checkpoint in %s", e->options->checkpoint_dir);
+}
+
 static bool same_classes(const struct dataset *dataset, const struct checkpoint *checkpoint)
 {
     if (dataset->classes != checkpoint->classes)
@@ -93,6 +98,25 @@ static int peek(const struct evaluation *e, const char *file, struct found *foun
                      found->classes == e->dataset.classes && !same ? " of other names" : "", e->dataset.channels);
 }
 
+/* Rank 0: whether a run that trains there has removed the file since it was found, and so has a newer one. */
+static bool has_gone(const struct evaluation *e, const char *file)
+{
+    return !e->options->checkpoint[0] && file[0] && checkpoint_is_gone(file);
+}
+
+/* Rank 0: the file to evaluate, and what it is of. */
+static int find(struct evaluation *e, char *file, size_t size, struct found *found, struct error *why)
+{
+    int status;
+    do {
+        memset(found, 0, sizeof *found);
+        status = find_file(e, file, size, why);
+        if (!status && file[0])
+            status = peek(e, file, found, why);
+    } while (status && has_gone(e, file));
+    return status;
+}
+
 /* Once: the net that the checkpoint is of. */
 static int lay_out(struct evaluation *e, const struct found *found, struct error *why)
 {
@@ -117,7 +141,7 @@ static int lay_out(struct evaluation *e, const struct found *found, struct error
     return 0;
 }
 
-static int load(struct evaluation *e, const char *file, struct error *why)
+static int load_file(struct evaluation *e, const char *file, struct error *why)
 {
     struct checkpoint checkpoint = {.parameters = e->parameters, .shadows = e->shadows};
     if (checkpoint_load(&checkpoint, &e->net, file, why))
@@ -128,17 +152,24 @@ static int load(struct evaluation *e, const char *file, struct error *why)
     return 0;
 }
 
+/* Rank 0: its parameters, or those of the one that is the newest by now. */
+static int load(struct evaluation *e, char *file, size_t size, struct found *found, struct error *why)
+{
+    int status = load_file(e, file, why);
+    while (status && has_gone(e, file)) {
+        status = find(e, file, size, found, why);
+        if (!status)
+            status = found->any ? load_file(e, file, why) : no_checkpoint(e, why);
+    }
+    return status;
+}
+
 /* Collective. The newest checkpoint's parameters into every tower, where it is newer than `last`. */
 static int load_newest(struct evaluation *e, uint64_t last, struct found *found, struct error *why)
 {
     char file[4096] = "";
     memset(found, 0, sizeof *found);
-    int status = 0;
-    if (e->world->rank == 0) {
-        status = find_file(e, file, sizeof file, why);
-        if (!status && file[0])
-            status = peek(e, file, found, why);
-    }
+    int status = e->world->rank == 0 ? find(e, file, sizeof file, found, why) : 0;
     if (world_agree(e->world, status, why))
         return -1;
     if (world_broadcast(e->world, found, sizeof *found, why))
@@ -146,9 +177,10 @@ static int load_newest(struct evaluation *e, uint64_t last, struct found *found,
     if (!found->any || (last == found->step && e->ready))
         return 0;
     if (world_agree(e->world, e->ready ? 0 : lay_out(e, found, why), why) ||
-        world_agree(e->world, e->world->rank == 0 ? load(e, file, why) : 0, why))
+        world_agree(e->world, e->world->rank == 0 ? load(e, file, sizeof file, found, why) : 0, why))
         return -1;
-    if (world_broadcast(e->world, e->parameters, e->net.parameters * sizeof(float), why))
+    if (world_broadcast(e->world, found, sizeof *found, why) ||
+        world_broadcast(e->world, e->parameters, e->net.parameters * sizeof(float), why))
         world_abort(e->world, why->text);
     return world_agree(e->world, tower_set_parameters(&e->tower, e->parameters, why), why);
 }
@@ -215,7 +247,7 @@ static int evaluate_newest(struct evaluation *e, struct error *why)
         struct found found;
         int status = load_newest(e, last, &found, why);
         if (!status && !found.any)
-            status = error_set(why, "there is no checkpoint in %s", e->options->checkpoint_dir);
+            status = no_checkpoint(e, why);
         if (status && (e->options->run_once || e->options->checkpoint[0]))
             return -1;
         if (status && e->world->rank == 0 && strcmp(said, why->text))

@@ -41,11 +41,18 @@ static int find_checkpoint(struct predictor *p, struct error *why)
                                       o->checkpoint_dir);
 }
 
+/* A run that trains there may have removed it since, and so has a newer one. */
+static int find_again(struct predictor *p, struct error *why)
+{
+    return p->options->checkpoint[0] || !checkpoint_is_gone(p->file) ? -1 : find_checkpoint(p, why);
+}
+
 /* The net that the checkpoint is of. */
 static int lay_out(struct predictor *p, struct error *why)
 {
-    if (checkpoint_peek(&p->checkpoint, p->file, why))
-        return -1;
+    while (checkpoint_peek(&p->checkpoint, p->file, why))
+        if (find_again(p, why))
+            return -1;
     const struct model *model = model_find(p->checkpoint.model, why);
     if (!model)
         return error_in(why, "%s", p->file);
@@ -78,8 +85,11 @@ static int load(struct predictor *p, struct error *why)
     c->class_names = NULL;
     c->parameters = memory_new(p->net.parameters, sizeof(float), "the parameters", why);
     c->shadows = memory_new(p->net.parameters, sizeof(float), "the shadows", why);
-    if (!c->parameters || !c->shadows || checkpoint_load(c, &p->net, p->file, why))
+    if (!c->parameters || !c->shadows)
         return -1;
+    while (checkpoint_load(c, &p->net, p->file, why))
+        if (find_again(p, why))
+            return -1;
     return tower_set_parameters(&p->tower, p->options->no_ema ? c->parameters : c->shadows, why);
 }
 

@@ -91,7 +91,13 @@ int checkpoint_list(const char *directory, uint64_t **steps, int *count, struct 
     return steps_list(directory, "", "", is_checkpoint, steps, count, why);
 }
 
-int checkpoint_newest(const char *directory, char *file, size_t size, struct error *passed, struct error *why)
+bool checkpoint_is_gone(const char *file)
+{
+    struct stat found;
+    return lstat(file, &found) && errno == ENOENT;
+}
+
+static int newest_listed(const char *directory, char *file, size_t size, struct error *passed, struct error *why)
 {
     uint64_t *steps;
     int count, status = 0;
@@ -111,6 +117,15 @@ int checkpoint_newest(const char *directory, char *file, size_t size, struct err
     free(steps);
     if (status == CHECKPOINT_DAMAGED)
         error_set(why, "%s: no checkpoint there is whole: %s", directory, passed->text);
+    return status;
+}
+
+int checkpoint_newest(const char *directory, char *file, size_t size, struct error *passed, struct error *why)
+{
+    int status;
+    do
+        status = newest_listed(directory, file, size, passed, why);
+    while (status == -1 && file[0] && checkpoint_is_gone(file));
     return status;
 }
 

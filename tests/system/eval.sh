@@ -39,6 +39,25 @@ refused "more examples than there are" "--num-examples 201: the test split of .*
 head -c 3000000 "$checkpoint" > "$tmp/torn.h5"
 refused "a half-written checkpoint is named" "torn.h5: .*truncated" eval_on 3 --checkpoint "$tmp/torn.h5"
 
+# Beside a run that keeps one checkpoint: what was found may be gone when it is opened.
+mkdir "$tmp/moving"
+cp "$checkpoint" "$tmp/moving/checkpoint-00000040.h5"
+/usr/bin/python3 -c '
+import os, sys, time
+for step in range(40, 10000):
+    time.sleep(0.25)
+    os.rename(f"{sys.argv[1]}/checkpoint-{step:08}.h5", f"{sys.argv[1]}/checkpoint-{step + 1:08}.h5")' "$tmp/moving" &
+moving=$!
+cleanup() { kill $moving 2> /dev/null; }
+for ranks in 1 2 2; do
+    check "a checkpoint that is replaced meanwhile, $ranks ranks" eval_on $ranks --checkpoint-dir "$tmp/moving"
+done
+tar -xf tests/data/cifar10-sample.tar.xz -C "$tmp" --wildcards 'test/cat/0000.jpg'
+for image in 1 2; do
+    check "so does predict" timeout 60 ./cifar10_mpi predict --checkpoint-dir "$tmp/moving" "$tmp/test/cat/0000.jpg"
+done
+kill $moving
+
 # Periodic mode: waits for a missing checkpoint, then a half-written one, then evaluates each new one once.
 mkdir "$tmp/watched"
 ./cifar10_mpi eval --data "$data" --checkpoint-dir "$tmp/watched" --eval-interval-secs 1 > "$tmp/watch.log" 2>&1 &

@@ -5,6 +5,8 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <dirent.h>
+#include <dlfcn.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -92,6 +94,38 @@ static void test_stuck_files(void **state)
     assert_int_equal(files_in(f->directory), 1);
 }
 
+/* ---- removed by its run when it has just been listed ---- */
+
+static struct fixture *saves; /* when a directory has been read */
+
+struct dirent *readdir(DIR *directory)
+{
+    struct dirent *(*real)(DIR *) = (struct dirent *(*)(DIR *))dlsym(RTLD_NEXT, "readdir");
+    struct dirent *entry = real(directory);
+    struct fixture *f = saves;
+    if (f && entry && strstr(entry->d_name, "checkpoint-")) {
+        char file[4200];
+        saves = NULL;
+        checkpoint_name(f->directory, f->saved.step, file, sizeof file);
+        save(f, f->saved.step + 1);
+        assert_int_equal(unlink(file), 0);
+    }
+    return entry;
+}
+
+static void test_listed_and_gone(void **state)
+{
+    struct fixture *f = *state;
+    struct error why, passed;
+    char file[4200], newest[4200];
+    save(f, 1);
+    checkpoint_name(f->directory, 2, newest, sizeof newest);
+    saves = f;
+    assert_fine(checkpoint_newest(f->directory, file, sizeof file, &passed, &why));
+    assert_string_equal(file, newest);
+    assert_string_equal(passed.text, "");
+}
+
 /* ---- killed while saving ---- */
 
 static void save_on_and_on(struct fixture *f, uint64_t step)
@@ -140,6 +174,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_full_disk, setup, teardown),
         cmocka_unit_test_setup_teardown(test_file_size_limit, setup, teardown),
         cmocka_unit_test_setup_teardown(test_stuck_files, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_listed_and_gone, setup, teardown),
         cmocka_unit_test_setup_teardown(test_killed, setup, teardown),
         cmocka_unit_test(test_all_is_closed),
     };
