@@ -162,13 +162,16 @@ static int verify(const struct download *download, struct error *why)
 static int check_file(const char *url, int64_t bytes_max, struct error *why)
 {
     struct stat found;
+    int status = 0;
     const char *path = strchr(url + strlen("file://"), '/');
     int length = path ? (int)strcspn(path, "?#") : 0;
     char *plain = length ? curl_easy_unescape(NULL, path, length, NULL) : NULL;
-    int status = !plain || stat(plain, &found) ? 0 /* libcurl has the words */
-               : !S_ISREG(found.st_mode)       ? error_set(why, "%s: is no regular file", url)
-               : found.st_size > bytes_max ? error_set(why, "%s: has %lld bytes, more than the %lld that are expected: it is another "
-                                                       "file", url, (long long)found.st_size, (long long)bytes_max) : 0;
+    bool known = plain && !stat(plain, &found); /* else libcurl has the words */
+    if (known && !S_ISREG(found.st_mode))
+        status = error_set(why, "%s: is no regular file", url);
+    else if (known && found.st_size > bytes_max)
+        status = error_set(why, "%s: has %lld bytes, more than the %lld that are expected: it is another file", url,
+                           (long long)found.st_size, (long long)bytes_max);
     curl_free(plain);
     return status;
 }

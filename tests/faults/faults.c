@@ -107,14 +107,20 @@ static bool path_fails(const char *call, const char *path)
     return is(call) && strstr(path, fault.path) && fails();
 }
 
+static void path_of(int descriptor, char *path, size_t size)
+{
+    char link[32];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", descriptor);
+    ssize_t length = readlink(link, path, size - 1);
+    path[length > 0 ? length : 0] = '\0';
+}
+
 static bool descriptor_fails(const char *call, int descriptor)
 {
-    char link[32], path[4096];
+    char path[4096];
     if (!is(call))
         return false;
-    snprintf(link, sizeof link, "/proc/self/fd/%d", descriptor);
-    ssize_t length = readlink(link, path, sizeof path - 1);
-    path[length > 0 ? length : 0] = '\0';
+    path_of(descriptor, path, sizeof path);
     return path_fails(call, path);
 }
 
@@ -257,14 +263,31 @@ static int stream_close(void *cookie)
     return close((int)(intptr_t)cookie);
 }
 
+static bool is_meant(const char *path)
+{
+    return fault.call && fault.path[0] && strstr(path, fault.path);
+}
+
+static FILE *stream_of(int descriptor, const char *mode)
+{
+    cookie_io_functions_t calls = {stream_read, stream_write, stream_seek, stream_close};
+    return fopencookie((void *)(intptr_t)descriptor, mode, calls);
+}
+
 FILE *fopen(const char *path, const char *mode)
 {
-    if (!fault.call || !fault.path[0] || !strstr(path, fault.path))
+    if (!is_meant(path))
         return REAL(fopen)(path, mode);
     int flags = mode[0] == 'r' ? O_RDONLY : O_WRONLY | O_CREAT | (mode[0] == 'a' ? O_APPEND : O_TRUNC);
     int descriptor = open(path, flags | O_CLOEXEC, 0666);
-    cookie_io_functions_t calls = {stream_read, stream_write, stream_seek, stream_close};
-    return descriptor < 0 ? NULL : fopencookie((void *)(intptr_t)descriptor, mode, calls);
+    return descriptor < 0 ? NULL : stream_of(descriptor, mode);
+}
+
+FILE *fdopen(int descriptor, const char *mode)
+{
+    char path[4096];
+    path_of(descriptor, path, sizeof path);
+    return is_meant(path) ? stream_of(descriptor, mode) : REAL(fdopen)(descriptor, mode);
 }
 
 /* ---- memory ---- */

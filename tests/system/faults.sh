@@ -105,7 +105,7 @@ of_files write SHORT "No space left"
 of_files fsync 5 "Input/output error"
 of_files rename 5 "Input/output error"
 of_files open 24 "Too many open files"
-of_files close 5 "Input/output error|is not complete"
+of_files close 5 "Input/output error"
 of_files truncate 5 "Input/output error"
 of_files unlink 5 "Input/output error"
 of_files read 5 "" # HDF5 does not always tell why

@@ -62,6 +62,9 @@ refused "a text is no image" "text.png" predict "$tmp/text.png"
 refused "a torn image" "torn.jpg" predict "$tmp/torn.jpg"
 refused "a missing image" "none.png" predict "$tmp/none.png"
 refused "a directory" "is not a file" predict "$tmp"
+refused "a device without end" "/dev/zero is not a file" timeout 20 ./cifar10_mpi predict --checkpoint "$checkpoint" /dev/zero
+mkfifo "$tmp/pipe.png"
+refused "a pipe" "pipe.png is not a file" timeout 20 ./cifar10_mpi predict --checkpoint "$checkpoint" "$tmp/pipe.png"
 refused "a missing checkpoint" "none.h5" ./cifar10_mpi predict --checkpoint "$tmp/none.h5" "$tmp/text.png"
 refused "a directory without checkpoints" "no checkpoint in $tmp/empty" \
     ./cifar10_mpi predict --checkpoint-dir "$tmp/empty" "$tmp/text.png"
