@@ -40,7 +40,7 @@ static bool has_process_manager(void)
 {
     extern char **environ;
     for (char **variable = environ; *variable; variable++)
-        if (!strncmp(*variable, "PMI", 3)) /* PMI_RANK, PMIX_RANK, ... */
+        if (!strncmp(*variable, "PMI", 3) && strncmp(*variable, "PMIX_MCA_", 9)) /* PMI_RANK, PMIX_RANK; not a user's settings */
             return true;
     return false;
 }

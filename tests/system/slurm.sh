@@ -55,6 +55,8 @@ MpiDefault=none
 NodeName=$node NodeAddr=127.0.0.1 CPUs=2 State=UNKNOWN
 PartitionName=test Nodes=$node Default=YES MaxTime=INFINITE State=UP
 END
+    # Newer versions would not start without control groups; older ones do not know this.
+    if [[ $(slurmd -V) =~ \ (2[4-9]|[3-9][0-9])\. ]]; then echo CgroupPlugin=disabled > "$dir/cgroup.conf"; fi
 }
 
 start() {
