@@ -49,8 +49,9 @@ openblas_found := $(call try,cblas.h,openblas_set_num_threads,$(openblas_flags) 
 openblas_why   := needs OpenBLAS: cblas.h and libopenblas (Debian: libopenblas-dev)
 onednn_flags   := -fopenmp
 onednn_libs    := -ldnnl -fopenmp
-onednn_found   := $(call try,dnnl.h,dnnl_primitive_attr_set_scratchpad_mode,$(onednn_flags) $(onednn_libs))
-onednn_why     := needs oneDNN 2 or 3: dnnl.h and libdnnl (Debian: libdnnl-dev)
+onednn_found   := $(call try,omp.h>\n$(HASH)include <dnnl.h,dnnl_primitive_attr_set_scratchpad_mode,$(onednn_flags) $(onednn_libs))
+onednn_why      = needs $(if $(call try,omp.h,omp_get_max_threads,$(onednn_flags)),oneDNN 2 or 3: dnnl.h and libdnnl (Debian: libdnnl-dev),a \
+  compiler with OpenMP (Debian: gcc, or libomp-dev for clang))
 # Within onednn: libxsmm makes its small products faster; without it oneDNN's own sgemm computes them.
 libxsmm_libs   := -lxsmm -lxsmmnoblas -lpthread -lrt -ldl -lm
 libxsmm_found  := $(if $(onednn_found),$(call try,libxsmm.h,libxsmm_smmdispatch,$(libxsmm_libs)))

@@ -5,7 +5,7 @@
  * Some libraries cannot help it, and are held to a number of times: oneDNN makes the list of arguments and the
  * context of every execution anew (through libstdc++'s operator new), and takes the workspace of each dnnl_sgemm
  * (3.7 without AVX-512 that of every few rows of its result); libgomp (GCC 12) takes a team's memory for every parallel
- * region on one thread; OpenBLAS its list of jobs for every product on several. */
+ * region on one thread, and clang's libomp some for every region; OpenBLAS its list of jobs for every product on several. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <malloc.h>
@@ -30,7 +30,7 @@ extern void *__libc_memalign(size_t alignment, size_t size);
 
 static bool is_excused(const void *caller)
 {
-    static const char *const libraries[] = {"/libdnnl.", "/libstdc++.", "/libgomp.", "/libopenblas."};
+    static const char *const libraries[] = {"/libdnnl.", "/libstdc++.", "/libgomp.", "/libomp.", "/libopenblas."};
     Dl_info info;
     if (!dladdr(caller, &info) || !info.dli_fname)
         return false;

@@ -64,6 +64,8 @@ header() { mkdir -p "$fakes/$1" "$(dirname "$fakes/$1/$2")"; echo "$3" > "$fakes
 header dnnl dnnl.h 'typedef struct dnnl_engine *dnnl_engine_t;'
 check "another oneDNN is told in a sentence" says 'onednn: not built in: needs oneDNN 2 or 3: ' build info CFLAGS="-I$fakes/dnnl"
 check "and the rest builds" build BUILD=build/dnnl CFLAGS="-I$fakes/dnnl"
+header omp omp.h '#error there is none'
+check "a compiler without OpenMP is told" says 'onednn: not built in: needs a compiler with OpenMP' build info CFLAGS="-I$fakes/omp"
 header random Random123/philox.h '#error there is none'
 check "without Random123 make says what it needs" fails 'Random123/philox.h is missing \(Debian: librandom123-dev\)' small CFLAGS="-I$fakes/random"
 check "make info says so too" says '^Random123 +Random123/philox.h is missing' build info CFLAGS="-I$fakes/random"
