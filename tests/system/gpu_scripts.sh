@@ -9,7 +9,7 @@ says() { # PATTERN COMMAND...
     grep -qE -- "$pattern" <<< "$output" || { echo "$output"; return 1; }
 }
 
-scripts=$(ls scripts/*.sh scripts/gpu-check/*.sh jobs/*.sbatch)
+scripts=$(ls scripts/*.sh scripts/gpu-check/*.sh jobs/*)
 for script in $scripts; do check "$script is read by bash" bash -n "$script"; done
 parts=$(ls scripts/gpu-check/ | sed -n 's/\.sh$//p' | grep -vxE 'lib|cuda' | sort)
 told() { scripts/gpu-check.sh --help | sed -n 's/^  \([a-z]*\) *[^ ].* ([0-9]* s)$/\1/p' | sort; }

@@ -95,22 +95,58 @@ check "and ends at step 10" test -f "$RUN/checkpoint-00000010.h5"
 check "sbatch jobs/eval.sbatch ends well" submit eval jobs/eval.sbatch
 check "it prints the precision" said 'precision @ 1 = 0\.[0-9]+' eval
 
-# Told that its time is over, it saves and queues itself again; the file `stop` ends it for good.
+# Told that its time is over, at whatever time, it saves and queues itself again; the file `stop` ends it for good.
 begin() { job=$(STEPS=1000000 RUN=$tmp/$1 sbatch --parsable --time=5 --ntasks=2 --output="$tmp/$1.log" jobs/train-cpu.sbatch); }
 shows() { scontrol show job "$job" | grep -E -- "$1"; }
-told() { eventually 15 grep -qE "stopped at step [0-9]+: $1; " "$tmp/$2.log" && eventually 15 shows "$3"; }
+stopped() { eventually 30 grep -qE "stopped at step [0-9]+: the file stop" "$tmp/$1.log" && eventually 15 shows "$2"; }
 for launch in "" mpirun; do
-    LAUNCH=$launch begin told$launch
-    check "a job to be told by its launcher, ${launch:-srun}" wait_for 30 'step 20, loss' "$tmp/told$launch.log"
-    check "the signal that Slurm sends to the script" scancel --batch --signal=USR1 "$job"
-    check "reaches the ranks, and the job is queued again" told "SIGUSR1 on 2 of 2 ranks" told$launch "Requeue=1 Restarts=1"
+    LAUNCH=$launch begin late$launch
+    check "a job to be told late, under ${launch:-srun}" wait_for 60 'step 20, loss' "$tmp/late$launch.log"
+    check "by the signal that Slurm sends to the script" scancel --batch --signal=USR1 "$job"
+    check "it saves, and is queued again" stopped late$launch "Requeue=1 Restarts=1"
     check "until it is cancelled" scancel "$job"
+    LAUNCH=$launch begin early$launch
+    check "a job to be told as it begins" eventually 30 shows JobState=RUNNING
+    sleep 0.1
+    check "by that signal" scancel --batch --signal=USR1 "$job"
+    check "it saves, and is queued again, too" stopped early$launch "Requeue=1 Restarts=1"
+    check "and its file is gone" test ! -e "$tmp/early$launch/stop"
+    scancel "$job"
 done
 begin ended
 check "a job to be ended by a file" wait_for 30 'step 20, loss' "$tmp/ended.log"
 touch "$tmp/ended/stop"
-check "is not queued again" told "the file stop.*" ended "JobState=FAILED"
+check "is not queued again" stopped ended "JobState=FAILED"
 check "its exit code is 75" shows "ExitCode=75:0"
+
+# A launcher that ends well without having started anything, as srun may after a node has failed.
+ends_badly() { ! submit "$@"; }
+LAUNCH=true check "a job that did not train is no success" ends_badly idle jobs/train-cpu.sbatch
+check "and says so" said "^true ended with exit code 0, but .*/train.log does not end with 'done at step'" idle
+LAUNCH=true check "nor one that did not evaluate" ends_badly unread jobs/eval.sbatch
+check "which says so, too" said '^true ended with exit code 0, but no precision was printed' unread
+
+# A rank that is killed: srun by itself lets the others wait for it until Slurm's KillWait is over, half a minute.
+srun --mpi=pmix --kill-on-bad-exit=1 -n 2 bash -c 'echo $$ > "$0.$SLURM_PROCID" && exec ./cifar10_mpi "$@"' "$tmp/pid" \
+    train --data "$DATA" --train-dir "$tmp/killed" --batch-size 8 --log-frequency 5 > "$tmp/killed.log" 2>&1 < /dev/null &
+run=$!
+check "a job that loses a rank" wait_for 60 'step 20, loss' "$tmp/killed.log"
+kill -KILL "$(cat "$tmp/pid.1")"
+start=$EPOCHREALTIME
+wait $run
+check "ends with an error" test $? -ne 0
+check "within some seconds" awk "BEGIN { exit !($EPOCHREALTIME - $start < 12) }"
+check "and names the rank" said "rank 1 on .* \(process $(cat "$tmp/pid.1"), dead\)" killed
+
+# An mpirun that does not end, as one that waits for a node that is cut off.
+mkdir "$tmp/bin"
+printf '#!/bin/bash\n"$@"\nexec sleep 1000\n' > "$tmp/bin/mpirun"
+chmod +x "$tmp/bin/mpirun"
+hanging() {
+    PATH=$tmp/bin:$PATH LAUNCH=mpirun PATIENCE=1 RUN=$tmp/hanging STEPS=1000000 OPTIONS="--max-seconds 6" timeout 60 bash jobs/train-cpu.sbatch
+    [ $? -eq 143 ] # the launcher's
+}
+check "an mpirun that stays without ranks is ended" hanging
 
 # Copies that do not know of each other, and a shell that srun started: --pty gives one to the first task only.
 alone="train --data $DATA --train-dir $tmp/alone --batch-size 16 --max-steps 2"
