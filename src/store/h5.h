@@ -2,6 +2,7 @@
 #ifndef STORE_H5_H
 #define STORE_H5_H
 
+#define H5_USE_110_API 1 /* H5O_info_t and what takes it: as in HDF5 1.10, which later versions know too */
 #include <hdf5.h>
 
 #include "store.h"

@@ -34,7 +34,7 @@ static int names_add(struct names *names, const char *prefix, const char *name)
     return 0;
 }
 
-static herr_t object_visit(hid_t object, const char *name, const H5O_info2_t *info, void *data)
+static herr_t object_visit(hid_t object, const char *name, const H5O_info_t *info, void *data)
 {
     struct names *names = data;
     (void)object;
@@ -73,7 +73,7 @@ static int names_take(struct h5 *h5, herr_t visited, struct names *found, char (
 int h5_list(struct h5 *h5, char (**names)[H5_NAME], int *count, struct error *why)
 {
     struct names found = {0};
-    herr_t visited = H5Ovisit3(h5->file, H5_INDEX_NAME, H5_ITER_INC, object_visit, &found, H5O_INFO_BASIC);
+    herr_t visited = H5Ovisit2(h5->file, H5_INDEX_NAME, H5_ITER_INC, object_visit, &found, H5O_INFO_BASIC);
     return names_take(h5, visited, &found, names, count, why);
 }
 

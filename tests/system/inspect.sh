@@ -77,6 +77,28 @@ EOF
     check "h5py: parameters by name, TensorFlow's shapes" $python "$tmp/read.py" "$checkpoint" shapes
     check "h5py: the values that inspect sums up" $python "$tmp/read.py" "$checkpoint" values "$tmp/table"
     check "h5py: the digest by its recipe" $python "$tmp/read.py" "$checkpoint" digest
+    cat > "$tmp/anew.py" <<'EOF'
+import h5py, sys
+
+def labels(old, new):
+    for name in old.attrs:
+        if name != "DIMENSION_LABELS": # which are of variable length
+            new.attrs.create(name, old.attrs[name], dtype=old.attrs.get_id(name).dtype)
+
+def write(name, item):
+    if isinstance(item, h5py.Dataset): g.create_dataset(name, data=item[()], chunks=item.chunks, maxshape=item.maxshape, fletcher32=True)
+    labels(item, g.require_group(name) if isinstance(item, h5py.Group) else g[name])
+
+with h5py.File(sys.argv[1]) as f, h5py.File(sys.argv[2], "w", libver=("v110", "v110")) as g:
+    labels(f, g)
+    f.visititems(write)
+EOF
+    for file in "$checkpoint" "$data"; do
+        check "h5py writes $(basename "$file") anew" $python "$tmp/anew.py" "$file" "$tmp/anew-$(basename "$file")"
+    done
+    check "the checkpoint's digest is still right" says 'a checkpoint, complete, its digest is right$' \
+        ./cifar10_mpi inspect "$tmp/anew-$(basename "$checkpoint")"
+    check "and those of the packed file" says 'the digests of 4 data sets are right$' ./cifar10_mpi inspect "$tmp/anew-$(basename "$data")"
     cp "$checkpoint" "$tmp/changed.h5"
     $python -c 'import h5py, sys; h5py.File(sys.argv[1], "r+")["params/conv1/biases"][7] = 0.5' "$tmp/changed.h5"
     refused "a parameter that was changed" "changed.h5: is damaged: its digest" ./cifar10_mpi inspect "$tmp/changed.h5"

@@ -17,6 +17,20 @@ check "and blames no library" says 'backend +openblas: not built in: no-mpicc is
 without_mpicc() { ! build MPICC=no-mpicc; }
 check "so does make" says 'no-mpicc is missing' without_mpicc
 
+# An HDF5 of one's own beside the system's.
+own=$tmp/own
+mkdir "$own"
+printf '%s\n' "Name: own" "Description: own" "Version: 9.9" "Cflags: -I$own" "Libs: -L$own -lhdf5" | tee "$own/hdf5.pc" > "$own/hdf5-own.pc"
+printf '#!/bin/sh\necho gcc -I%s -L%s -lhdf5\n' "$own/cc" "$own/cc" > "$own/h5cc"
+chmod +x "$own/h5cc"
+own_path() { PKG_CONFIG_PATH=/none:$own build "$@"; }
+check "an HDF5 in PKG_CONFIG_PATH goes before the system's" says '^HDF5 +hdf5 9.9$' own_path info
+check "in make's too" says '^HDF5 +hdf5 9.9$' build info PKG_CONFIG_PATH="$own"
+check "its library is found when the program starts" says "^LIBS := .*-L$own -lhdf5 +-Wl,-rpath,$own " own_path -pn help
+check "HDF5_PC names another" says '^HDF5 +hdf5-own 9.9$' own_path info HDF5_PC=hdf5-own
+check "one that is not there is told" says '^HDF5 +hdf5-none is missing$' build info HDF5_PC=hdf5-none
+check "H5CC names a compiler wrapper" says "^HDF5 +by $own/h5cc: -I$own/cc -L$own/cc$" build info H5CC="$own/h5cc"
+
 # A pkg-config that does not know HDF5.
 printf '#!/bin/sh\ncase "$*" in *hdf5*) exit 1;; esac\nexec %s "$@"\n' "$(command -v pkg-config)" > "$tmp/bin/pkg-config"
 chmod +x "$tmp/bin/pkg-config"
