@@ -1,6 +1,6 @@
-/* One run at a time in a directory: the file `lock` there, which tells who has it. The system's lock on it ends with the process,
- * however that ends; what a file says that nobody holds is of no account. Where a file system has no locks (some NFS and Lustre
- * mounts), the run touches its file every few seconds, and a file that is not touched any more is one that nobody holds. */
+/* One run at a time in a directory: it holds flock's lock on the file `lock` there, which names its process. The lock ends with the
+ * process, however that ends, and a file without a lock is ignored. Where a file system has no locks (some NFS and Lustre mounts),
+ * the run touches its file every few seconds, and a file that is no longer touched is ignored. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
