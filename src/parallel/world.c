@@ -62,7 +62,7 @@ int world_refuse_copies(const struct world *world, struct error *why)
         sleep(FIRST_WORDS);
     error_set(why,
               "%d processes were started together, but this one believes to be the only MPI rank: start them with the mpirun of "
-              "%s, also in a shell that srun started, or with 'srun --mpi=pmix' (see 'srun --mpi=list')",
+              "%s, also in a shell that srun started, or with 'srun --mpi=pmix' (MPICH: --mpi=pmi2; see 'srun --mpi=list')",
               world->copies, world->library);
     if (world->copy > 0)
         why->text[0] = '\0';
@@ -100,6 +100,8 @@ static void name_library(struct world *world)
     if (MPI_Get_library_version(text, &length) != MPI_SUCCESS)
         return;
     text[strcspn(text, ",\n")] = 0;
+    for (char *tab = strchr(text, '\t'); tab; tab = strchr(tab, '\t')) /* MPICH's */
+        *tab = ' ';
     snprintf(world->library, sizeof world->library, "%.*s", (int)sizeof world->library - 1, text);
 }
 
