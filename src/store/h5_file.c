@@ -123,14 +123,14 @@ static bool keep_in_memory(hid_t access, struct h5 *h5)
     return H5Pset_fapl_core(access, GROW_BYTES, false) >= 0 && H5Pset_file_image_callbacks(access, &callbacks) >= 0;
 }
 
-/* Access without a lock (network file systems have none; ours are written under another name and
- * renamed); new files in the format whose object headers carry checksums. */
+/* Access as to a plain file, whatever HDF5_DRIVER says; without a lock (network file systems have none; ours are written under
+ * another name and renamed); new files in the format whose object headers carry checksums. */
 static hid_t access_list(void)
 {
     hid_t list = H5Pcreate(H5P_FILE_ACCESS);
     if (list < 0)
         return list;
-    if (H5Pset_file_locking(list, false, true) >= 0 &&
+    if (H5Pset_fapl_sec2(list) >= 0 && H5Pset_file_locking(list, false, true) >= 0 &&
         H5Pset_libver_bounds(list, H5F_LIBVER_V110, H5F_LIBVER_V110) >= 0)
         return list;
     H5Pclose(list);

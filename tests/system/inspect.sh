@@ -18,6 +18,7 @@ check "its options are told" says '^  batch-size +8$' ./cifar10_mpi inspect "$ch
 check "its parameters are told" says '^  /params/local3/weights +float32 +2304x384 ' ./cifar10_mpi inspect "$checkpoint"
 check "a packed file's digests are right" says 'a packed data set, the digests of 4 data sets are right$' \
     ./cifar10_mpi inspect "$data"
+check "HDF5_DRIVER changes nothing" env HDF5_DRIVER=family ./cifar10_mpi inspect "$data"
 check "its images are told" says '^  /train/images +uint8 +1000x32x32x3$' ./cifar10_mpi inspect "$data"
 check "its classes are told" says '^  class_names +airplane, automobile, bird, ' ./cifar10_mpi inspect "$data"
 check "several ranks tell it once" says '^1$' \
