@@ -13,7 +13,7 @@
 /* Pixels at a time: what one loop writes to scratch has reached the cache when the next one reads it elsewhere. */
 enum { STRIP = 8 };
 
-#define SCALE_MAX 0x1p126f /* 1 / s is no denormal number */
+#define SUM_MAX 0x1.fp127f /* a little less than the largest float */
 
 struct norm {
     float *scratch; /* (batch, scratch_size): of an image's thread */
@@ -24,6 +24,7 @@ struct strip {
     float *squares, *terms; /* (STRIP, pitch), from radius on: x^2; dy x s^(-beta - 1) */
     float *powers;          /* (STRIP, channels): s^-beta */
     size_t channels, pitch;
+    float square_max; /* a window of such squares has a finite sum, also times alpha */
 };
 
 static size_t pitch_of(const struct net_layer *l)
@@ -40,7 +41,8 @@ static struct strip strip_in(float *scratch, const struct net_layer *l)
 {
     size_t pitch = pitch_of(l);
     float *terms = scratch + STRIP * pitch;
-    return (struct strip){scratch, terms, terms + STRIP * pitch, (size_t)l->in.channels, pitch};
+    float square_max = SUM_MAX / ((float)(2 * l->layer.radius + 1) * fmaxf(1, l->layer.alpha));
+    return (struct strip){scratch, terms, terms + STRIP * pitch, (size_t)l->in.channels, pitch, square_max};
 }
 
 static int norm_init(struct operation *o, struct error *why)
@@ -88,20 +90,16 @@ static inline __attribute__((always_inline)) float window_sum(const float *padde
     return sum;
 }
 
-/* s, at most SCALE_MAX: a sum of squares may overflow, and y is next to 0 then instead of NaN. NaN stays NaN. */
-static inline __attribute__((always_inline)) float scale_of(const struct layer *l, const float *squares, int radius)
-{
-    float s = l->k + l->alpha * window_sum(squares, radius);
-    return s > SCALE_MAX ? SCALE_MAX : s;
-}
-
+/* Held so small that their sum is finite; an infinite one would make NaN of s^(-1/4). NaN stays NaN. */
 static inline __attribute__((always_inline)) void put_squares(struct strip s, size_t pixels, int radius,
                                                               const float *restrict x)
 {
     for (size_t p = 0; p < pixels; p++, x += s.channels) {
         float *restrict squares = s.squares + p * s.pitch + radius;
-        for (size_t c = 0; c < s.channels; c++)
-            squares[c] = x[c] * x[c];
+        for (size_t c = 0; c < s.channels; c++) {
+            float square = x[c] * x[c];
+            squares[c] = square > s.square_max ? s.square_max : square;
+        }
     }
 }
 
@@ -114,7 +112,7 @@ static inline __attribute__((always_inline)) void strip_forward(const struct lay
         const float *restrict squares = s.squares + p * s.pitch;
         for (size_t c = 0; c < s.channels; c++) {
             float power, next;
-            powers_of(scale_of(l, squares + c, radius), beta, &power, &next);
+            powers_of(l->k + l->alpha * window_sum(squares + c, radius), beta, &power, &next);
             y[c] = x[c] * power;
         }
     }
@@ -131,7 +129,7 @@ static inline __attribute__((always_inline)) void strip_backward(const struct la
         float *restrict terms = s.terms + p * s.pitch + radius, *restrict powers = s.powers + p * s.channels;
         for (size_t c = 0; c < s.channels; c++) {
             float next;
-            powers_of(scale_of(l, squares + c, radius), beta, &powers[c], &next);
+            powers_of(l->k + l->alpha * window_sum(squares + c, radius), beta, &powers[c], &next);
             terms[c] = dy[p * s.channels + c] * x[p * s.channels + c] * next;
         }
     }
