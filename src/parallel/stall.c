@@ -20,7 +20,7 @@
 enum { SLOW = 10, LAST_WORDS = 2, LAST_RESORT = 10 }; /* times as long; seconds for other nodes' sentences; to end the job */
 enum { PHASE_BITS = 8 };
 static const double TICK = 0.25; /* seconds between looks */
-static const double DEAD = 2;    /* seconds in which a launcher may itself end a job that has lost a rank */
+static const double DEAD = 3;    /* seconds in which a launcher may itself end a job that has lost a rank */
 
 /* A cache line a rank: a step only writes to its own. */
 struct stall_slot {
