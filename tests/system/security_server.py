@@ -15,11 +15,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.end_headers()
             return
         self.send_response(200)
-        self.end_headers()
         if kind == "endless":
+            self.end_headers()
             while True:
                 self.wfile.write(bytes(1 << 20))
-        self.wfile.write(open(f"{directory}/data.tar.gz", "rb").read())
+        data = open(f"{directory}/data.tar.gz", "rb").read()
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
 
     def log_message(self, *_):
         pass
