@@ -41,6 +41,10 @@ last() { # PATTERN FILE: what the pattern matches in the last line that has it, 
     grep -oE -- "$1" "$2" 2> /dev/null | tail -n 1 | grep . || echo -
 }
 
+rate() { # LOG: the median of the rates in it
+    sed -n 's,.*(\([0-9.]*\) examples/sec.*,\1,p' "$1" 2> /dev/null | sort -g | awk '{ x[NR] = $1 } END { printf "%.0f", x[int((NR + 1) / 2)] }'
+}
+
 try_release() { # RELEASE: a row of the table
     local release=$1 root=$tmp/$1 log=$logs/$1 target
     say "$release: a bare system"
@@ -55,7 +59,7 @@ try_release() { # RELEASE: a row of the table
     inside "$root" 'cd /root/cifar10_mpi && make info && dpkg-query -W -f "\${Version}\n" libdnnl-dev' > "$log.info.log" 2>&1
     echo "| Debian ${release} | $(last '\([0-9.]+\)' "$log.info.log" | tr -d '()') | $(last 'Open MPI\) [0-9.]+' "$log.info.log" | tr -d ')') |" \
         "$(sed -n 's/^HDF5 .* //p' "$log.info.log") | $(last '^[0-9.]+' "$log.info.log") |" \
-        "$(last '[0-9.]+ examples/sec' "$log.run.log"), $(last 'precision @ 1 = [0-9.]+' "$log.run.log") |" \
+        "$(rate "$log.run.log") examples/sec, $(last 'precision @ 1 = [0-9.]+' "$log.run.log") |" \
         "$(last '^[0-9]+ passed, .*' "$log.test.log") | $(date +%F) |"
 }
 
