@@ -1,5 +1,6 @@
 #!/bin/bash
 # Limits of the system, and a train-dir that comes and goes under way: a sentence, or the run goes on and tells; nothing is lost.
+# time limit: 240 s
 . tests/lib.sh
 data=$(small_data) || { not_ok "a packed data set" "$data"; finish; exit; }
 arguments() { echo train --data "$data" --train-dir "$tmp/$1" --batch-size 4 --log-frequency 1 "${@:2}"; } # RUN OPTION...
