@@ -1,7 +1,7 @@
 #include "optimize.h"
 
-/* Rounding may leave the quotient just below a whole number that it should be. The margin is less than a sample as long as
- * fewer than 1e12 were seen. */
+/* Rounding can leave the quotient just below the whole number it should be. The margin is less than one sample for the first
+ * 1e12 samples. */
 static double stairs_done(const struct schedule *schedule, uint64_t samples)
 {
     const double margin = 1e-12;

@@ -48,14 +48,19 @@ static void file_name(const struct report *report, const struct report_file *fil
     snprintf(name, size, "%s/%s", report->directory, file == &report->log ? "train.log" : "metrics.csv");
 }
 
-static void add(struct report *report, struct report_file *file, const char *line)
+/* errno says why. */
+static void file_lost(struct report *report, const struct report_file *file)
 {
     char name[NAME_SIZE];
-    if (!file->open || !append(file, line))
-        return;
     int code = errno;
     file_name(report, file, name, sizeof name);
     tell_lost(report, name, code);
+}
+
+static void add(struct report *report, struct report_file *file, const char *line)
+{
+    if (file->open && append(file, line))
+        file_lost(report, file);
 }
 
 static int open_file(struct report *report, struct report_file *file, enum rows rows, uint64_t step, struct error *why)
@@ -72,15 +77,10 @@ static int open_file(struct report *report, struct report_file *file, enum rows 
 
 static void close_file(struct report *report, struct report_file *file)
 {
-    char name[NAME_SIZE];
-    if (!file->open || !close(file->descriptor)) {
-        file->open = false;
-        return;
-    }
-    int code = errno; /* of what a network file system has kept back */
+    bool failed = file->open && close(file->descriptor); /* what a network file system had kept back */
     file->open = false;
-    file_name(report, file, name, sizeof name);
-    tell_lost(report, name, code);
+    if (failed)
+        file_lost(report, file);
 }
 
 int report_open(struct report *report, const char *directory, uint64_t step, struct error *why)

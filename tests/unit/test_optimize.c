@@ -58,7 +58,7 @@ static void test_learning_rate(void **state)
     reference_close(h5);
 }
 
-/* By whole numbers: `epochs` is a multiple of 1e-5, so that a stair is epochs_e5 * 50000 / 100000 samples. */
+/* The expected rate comes from whole numbers: epochs_e5 counts units of 1e-5 epochs, so a stair is epochs_e5 / 2 samples. */
 static void check_stairs(uint64_t epochs_e5, uint64_t batch)
 {
     struct schedule schedule = {.rate = 0.1, .factor = 0.1, .epochs = (double)epochs_e5 / 1e5, .epoch_samples = SAMPLES_AN_EPOCH};
@@ -73,7 +73,7 @@ static void check_stairs(uint64_t epochs_e5, uint64_t batch)
     }
 }
 
-/* The decay comes with the first step that has seen so many samples, also where a quotient of doubles falls just below. */
+/* The rate falls on the very step where the samples complete a stair, even if the quotient of doubles rounds to just below it. */
 static void test_decay_on_its_step(void **state)
 {
     (void)state;

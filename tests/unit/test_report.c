@@ -179,9 +179,8 @@ static void a_missing_directory_is_named(void **state)
 
 /* ---- lines that cannot be written ---- */
 
-/* The disk is full behind so many bytes; and does not give any back. */
-static size_t room = SIZE_MAX;
-static bool stuck;
+static size_t room = SIZE_MAX; /* bytes until the disk is full */
+static bool stuck;             /* ftruncate fails */
 
 ssize_t write(int descriptor, const void *data, size_t bytes)
 {
