@@ -30,7 +30,8 @@ int check_cublas(cublasStatus_t status, const char *call, const char *place, str
 /* ---- library.c: what one plan's work goes through ---- */
 
 struct library {
-    cudaStream_t stream, copies; /* the work; what is sent to the host beside it */
+    cudaStream_t stream, beside; /* the work; what runs beside it: library_fork, library_join */
+    cudaEvent_t forked, joined;
     cudnnHandle_t cudnn;
     cublasHandle_t cublas;
     cudnnBackendDescriptor_t properties; /* of a device that is not there: plans are made, and cannot run (tests). Else NULL */
@@ -44,6 +45,9 @@ struct library {
 
 int library_open(struct library *library, const struct plan_request *request, struct error *why);
 void library_close(struct library *library);
+/* What is enqueued on `beside` from now on waits for the work so far; and the work from now on waits for all of `beside`. */
+int library_fork(const struct library *library, struct error *why);
+int library_join(const struct library *library, struct error *why);
 /* Raises workspace_bytes, before the workspace is taken. */
 void library_wants(struct library *library, size_t bytes);
 int library_take_workspace(struct library *library, struct error *why);

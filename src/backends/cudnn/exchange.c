@@ -5,8 +5,7 @@ int exchange_init(struct plan *plan, struct error *why)
 {
     struct plan_state *s = state_of(plan);
     for (int i = 0; i < NET_LAYERS_MAX; i++)
-        if (CUDA(cudaEventCreateWithFlags(&s->computed[i], cudaEventDisableTiming), why) ||
-            CUDA(cudaEventCreateWithFlags(&s->sent[i], cudaEventDisableTiming), why))
+        if (CUDA(cudaEventCreateWithFlags(&s->sent[i], cudaEventDisableTiming), why))
             return -1;
     return CUDA(cudaEventCreateWithFlags(&s->received, cudaEventDisableTiming), why);
 }
@@ -14,12 +13,9 @@ int exchange_init(struct plan *plan, struct error *why)
 void exchange_free(struct plan *plan)
 {
     struct plan_state *s = state_of(plan);
-    for (int i = 0; i < NET_LAYERS_MAX; i++) {
-        if (s->computed[i])
-            cudaEventDestroy(s->computed[i]);
+    for (int i = 0; i < NET_LAYERS_MAX; i++)
         if (s->sent[i])
             cudaEventDestroy(s->sent[i]);
-    }
     if (s->received)
         cudaEventDestroy(s->received);
 }
@@ -38,28 +34,24 @@ int cudnn_unpin(void *memory, struct error *why)
 static int record_sent(struct plan_state *s, int ticket, struct error *why)
 {
     enum cudaStreamCaptureStatus status;
-    if (CUDA(cudaStreamIsCapturing(s->library.copies, &status), why))
+    if (CUDA(cudaStreamIsCapturing(s->library.beside, &status), why))
         return -1;
     unsigned flags = status == cudaStreamCaptureStatusActive ? cudaEventRecordExternal : cudaEventRecordDefault;
-    return CUDA(cudaEventRecordWithFlags(s->sent[ticket], s->library.copies, flags), why);
+    return CUDA(cudaEventRecordWithFlags(s->sent[ticket], s->library.beside, flags), why);
 }
 
 int cudnn_send(struct plan *plan, float *to, const float *from, size_t count, int ticket, struct error *why)
 {
     struct plan_state *s = state_of(plan);
-    if (CUDA(cudaEventRecord(s->computed[ticket], s->library.stream), why) ||
-        CUDA(cudaStreamWaitEvent(s->library.copies, s->computed[ticket], 0), why) ||
-        CUDA(cudaMemcpyAsync(to, from, count * sizeof *to, cudaMemcpyDeviceToHost, s->library.copies), why))
+    if (library_fork(&s->library, why) ||
+        CUDA(cudaMemcpyAsync(to, from, count * sizeof *to, cudaMemcpyDeviceToHost, s->library.beside), why))
         return -1;
     return record_sent(s, ticket, why);
 }
 
 int cudnn_send_end(struct plan *plan, struct error *why)
 {
-    struct plan_state *s = state_of(plan);
-    cudaEvent_t end = s->computed[NET_LAYERS_MAX - 1]; /* no ticket has it */
-    return CUDA(cudaEventRecord(end, s->library.copies), why) ||
-           CUDA(cudaStreamWaitEvent(s->library.stream, end, 0), why) ? -1 : 0;
+    return library_join(&state_of(plan)->library, why);
 }
 
 int cudnn_sent(struct plan *plan, int ticket, struct error *why)

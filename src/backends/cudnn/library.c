@@ -7,7 +7,21 @@ enum { WORKSPACE_DEFAULT = 32 << 20, CUBLAS_WORKSPACE = 32 << 20 }; /* bytes; th
 static int open_streams(struct library *library, struct error *why)
 {
     return CUDA(cudaStreamCreateWithFlags(&library->stream, cudaStreamNonBlocking), why) ||
-           CUDA(cudaStreamCreateWithFlags(&library->copies, cudaStreamNonBlocking), why) ? -1 : 0;
+           CUDA(cudaStreamCreateWithFlags(&library->beside, cudaStreamNonBlocking), why) ||
+           CUDA(cudaEventCreateWithFlags(&library->forked, cudaEventDisableTiming), why) ||
+           CUDA(cudaEventCreateWithFlags(&library->joined, cudaEventDisableTiming), why) ? -1 : 0;
+}
+
+int library_fork(const struct library *library, struct error *why)
+{
+    return CUDA(cudaEventRecord(library->forked, library->stream), why) ||
+           CUDA(cudaStreamWaitEvent(library->beside, library->forked, 0), why) ? -1 : 0;
+}
+
+int library_join(const struct library *library, struct error *why)
+{
+    return CUDA(cudaEventRecord(library->joined, library->beside), why) ||
+           CUDA(cudaStreamWaitEvent(library->stream, library->joined, 0), why) ? -1 : 0;
 }
 
 static int open_cudnn(struct library *library, struct error *why)
@@ -62,8 +76,12 @@ void library_close(struct library *library)
         cudnnDestroy(library->cudnn);
     if (library->stream)
         cudaStreamDestroy(library->stream);
-    if (library->copies)
-        cudaStreamDestroy(library->copies);
+    if (library->beside)
+        cudaStreamDestroy(library->beside);
+    if (library->forked)
+        cudaEventDestroy(library->forked);
+    if (library->joined)
+        cudaEventDestroy(library->joined);
     device_free(library->workspace);
     device_free(library->cublas_workspace);
     memset(library, 0, sizeof *library);

@@ -33,7 +33,7 @@ struct plan_state {
     int32_t *labels;   /* (batch) */
     float *tail;       /* of a loss that is asked for by itself */
     struct steps steps;
-    cudaEvent_t computed[NET_LAYERS_MAX], sent[NET_LAYERS_MAX], received;
+    cudaEvent_t sent[NET_LAYERS_MAX], received;
     cudaGraphExec_t graphs[DEVICE_PARTS];
     void *communicator; /* nccl.c's */
 };
