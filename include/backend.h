@@ -115,9 +115,10 @@ struct backend {
     int (*memory_upload)(float *to, const float *from, size_t count, struct error *why);
     int (*memory_download)(float *to, const float *from, size_t count, struct error *why);
 
-    /* The update where the parameters live; formulas in optimize.h. */
-    int (*sgd)(float *parameters, const float *gradients, size_t count, float rate, float scale, float decay,
-               double *penalty, struct error *why);
+    /* The update where the parameters live; formulas in optimize.h. plan: the tower's, whose memory this may use. Nothing is
+     * allocated. */
+    int (*sgd)(struct plan *plan, float *parameters, const float *gradients, size_t count, float rate, float scale,
+               float decay, double *penalty, struct error *why);
     int (*ema)(float *shadows, const float *parameters, size_t count, float decay, struct error *why);
 
     const struct device *device; /* what training on a device of its own needs; NULL: a CPU backend */
@@ -154,7 +155,7 @@ int host_loss(struct plan *plan, const int32_t *labels, int count, struct loss_s
 float *host_allocate(size_t count, const char *what, struct error *why);
 void host_free(float *memory);
 int host_copy(float *to, const float *from, size_t count, struct error *why);
-int host_sgd(float *parameters, const float *gradients, size_t count, float rate, float scale, float decay,
+int host_sgd(struct plan *plan, float *parameters, const float *gradients, size_t count, float rate, float scale, float decay,
              double *penalty, struct error *why);
 int host_ema(float *shadows, const float *parameters, size_t count, float decay, struct error *why);
 

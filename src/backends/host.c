@@ -23,10 +23,10 @@ int host_copy(float *to, const float *from, size_t count, struct error *why)
     return 0;
 }
 
-int host_sgd(float *parameters, const float *gradients, size_t count, float rate, float scale, float decay,
+int host_sgd(struct plan *plan, float *parameters, const float *gradients, size_t count, float rate, float scale, float decay,
              double *penalty, struct error *why)
 {
-    (void)why;
+    (void)plan, (void)why;
     *penalty = sgd_apply(parameters, gradients, count, rate, scale, decay);
     return 0;
 }

@@ -124,10 +124,10 @@ static int update_layers(struct tower *tower, const float *gradients, float scal
         double weights = 0, biases = 0;
         if (l->weight_count + l->bias_count == 0)
             continue;
-        if (tower->backend->sgd(tower->parameters + l->weights, gradients + l->weights, l->weight_count, rate, scale,
-                                l->layer.decay, &weights, why) ||
-            tower->backend->sgd(tower->parameters + l->biases, gradients + l->biases, l->bias_count, rate, scale, 0,
-                                &biases, why))
+        if (tower->backend->sgd(&tower->plan, tower->parameters + l->weights, gradients + l->weights, l->weight_count, rate,
+                                scale, l->layer.decay, &weights, why) ||
+            tower->backend->sgd(&tower->plan, tower->parameters + l->biases, gradients + l->biases, l->bias_count, rate,
+                                scale, 0, &biases, why))
             return error_in(why, "the update of layer %s", l->layer.name);
         *penalty += weights;
     }

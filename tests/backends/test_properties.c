@@ -332,6 +332,7 @@ static void test_update(void **state)
 {
     const struct subject *subject = *state;
     const struct backend *b = subject->backend;
+    struct rig rig; /* of any net */
     struct error why;
     uint64_t random = 3;
     float p[VALUES], g[VALUES], s[VALUES];
@@ -346,10 +347,11 @@ static void test_update(void **state)
     float *dp = b->memory_allocate(VALUES, "p", &why), *dg = b->memory_allocate(VALUES, "g", &why);
     float *ds = b->memory_allocate(VALUES, "s", &why);
     assert_true(dp && dg && ds);
+    rig_open(&rig, subject, &(struct layer){.name = "dense", .kind = LAYER_DENSE, .outputs = 2}, (struct shape){1, 1, 2}, 1);
     must(b->memory_upload(dp, p, VALUES, &why), &why);
     must(b->memory_upload(dg, g, VALUES, &why), &why);
     must(b->memory_upload(ds, s, VALUES, &why), &why);
-    must(b->sgd(dp, dg, VALUES, (float)rate, (float)scale, (float)decay, &penalty, &why), &why);
+    must(b->sgd(&rig.plan, dp, dg, VALUES, (float)rate, (float)scale, (float)decay, &penalty, &why), &why);
     must(b->ema(ds, dp, VALUES, (float)ema, &why), &why);
     must(b->memory_download(p, dp, VALUES, &why), &why);
     must(b->memory_download(s, ds, VALUES, &why), &why);
@@ -357,6 +359,7 @@ static void test_update(void **state)
     assert_close("shadows", s, shadowed, VALUES, 2e-7);
     assert_float_equal(penalty, 0.5 * decay * squares, 1e-6 * decay * squares);
     b->memory_free(dp), b->memory_free(dg), b->memory_free(ds);
+    rig_close(&rig);
 }
 
 /* A device may still be at it. */

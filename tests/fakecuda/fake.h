@@ -36,6 +36,8 @@
 
 /* Every exported function begins with this: counts the call; true where it is to fail (FAKECUDA_FAIL). name: a literal. */
 bool fake_call(const char *name);
+/* How often it was called until now, from the host. */
+long fake_calls(const char *name);
 
 /* A misuse: one sentence, exit code 87. */
 void fake_misuse(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));

@@ -1,8 +1,9 @@
 #!/bin/bash
-# What every backend keeps to, of the cudnn tower, by the referee, in 20 orders; and that it is found.
+# What every backend keeps to, of the cudnn tower, by the referee, in 20 orders; that it is found, and allocates nothing in a step.
 . tests/lib.sh
 . tests/referee.sh
 referee_or_skip "the cudnn tower's properties"
 check "test_properties, 20 orders" in_orders 1 20 build/tests/backends/test_properties
+check "test_allocations" on_referee 1 build/tests/backends/test_allocations 'cudnn: *'
 check "test_registry" on_referee 1 build/tests/backends/test_registry
 finish

@@ -177,7 +177,8 @@ static int allocate_between(struct plan *plan, const struct plan_request *reques
     }
     s->labels = device_new((size_t)plan->batch * sizeof *s->labels, "the labels", why);
     s->tail = s->labels ? cudnn_allocate(PARCEL_SLOTS, "the loss", why) : NULL;
-    return s->tail ? 0 : -1;
+    s->record = s->tail ? device_new(sizeof *s->record, "the penalty", why) : NULL;
+    return s->record ? 0 : -1;
 }
 
 /* ---- the plan ---- */
@@ -311,7 +312,7 @@ void cudnn_plan_free(struct plan *plan)
         device_free(s->gradients[i]);
     }
     void *const others[] = {plan->input, plan->output, plan->output_gradient, plan->input_gradient, s->images,
-                            s->image_gradients, s->logits, s->logit_gradients, s->labels, s->tail};
+                            s->image_gradients, s->logits, s->logit_gradients, s->labels, s->tail, s->record};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         device_free(others[i]);
     library_close(&s->library);

@@ -32,6 +32,7 @@ struct plan_state {
     bool copies_ready; /* the update made the parameters' copies: the next prepare need not */
     int32_t *labels;   /* (batch) */
     float *tail;       /* of a loss that is asked for by itself */
+    struct step_record *record; /* of an update that is asked for by itself */
     struct steps steps;
     cudaEvent_t sent[NET_LAYERS_MAX], received;
     cudaGraphExec_t graphs[DEVICE_PARTS];
@@ -57,7 +58,7 @@ void update_slices(struct update_arguments *update, const struct plan *plan);
 size_t update_blocks(size_t count);
 int update_copies(const struct plan *plan, const float *parameters, struct error *why);
 double record_penalty(const struct step_record *record);
-int cudnn_sgd(float *parameters, const float *gradients, size_t count, float rate, float scale, float decay,
+int cudnn_sgd(struct plan *plan, float *parameters, const float *gradients, size_t count, float rate, float scale, float decay,
               double *penalty, struct error *why);
 int cudnn_ema(float *shadows, const float *parameters, size_t count, float decay, struct error *why);
 

@@ -44,21 +44,19 @@ static int launch_update(const struct update_arguments *arguments, struct error 
            CUDA(cudaDeviceSynchronize(), why) ? -1 : 0;
 }
 
-int cudnn_sgd(float *parameters, const float *gradients, size_t count, float rate, float scale, float decay,
+int cudnn_sgd(struct plan *plan, float *parameters, const float *gradients, size_t count, float rate, float scale, float decay,
               double *penalty, struct error *why)
 {
-    struct step_record host, *record = device_new(sizeof *record, "the penalty", why);
+    struct step_record host, *record = state_of(plan)->record;
     uint32_t end = (uint32_t)count;
     struct update_arguments arguments = {
         .parameters = parameters, .gradients = gradients, .rate = rate, .scale = scale, .ring = record, .ring_length = 1,
         .count = count, .slice_count = 1, .slices = {{.biases = end, .end = end, .decay = decay}},
     };
-    int status = !record || launch_update(&arguments, why) ||
-                 CUDA(cudaMemcpy(&host, record, sizeof host, cudaMemcpyDeviceToHost), why) ? -1 : 0;
-    if (!status)
-        *penalty = record_penalty(&host);
-    device_free(record);
-    return status;
+    if (launch_update(&arguments, why) || CUDA(cudaMemcpy(&host, record, sizeof host, cudaMemcpyDeviceToHost), why))
+        return -1;
+    *penalty = record_penalty(&host);
+    return 0;
 }
 
 int cudnn_ema(float *shadows, const float *parameters, size_t count, float decay, struct error *why)
