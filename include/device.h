@@ -22,7 +22,8 @@ struct net;
 struct device_place {
     char about[160]; /* library and version; of a device also its name, memory, PCI id */
     char passed_by[512]; /* of `auto`: "no cudnn: why" for each backend that would have been better; "" */
-    char pci[32];    /* its place on the node's bus: the same for two ranks that share it; "": a CPU */
+    char uuid[40];   /* the same for two ranks that have one device; "": unknown, or a CPU */
+    char pci[32];    /* its place on the node's bus: MIG instances of one GPU have the same; "": a CPU */
 };
 
 /* The training images, in host memory that outlives the plan. */

@@ -145,7 +145,7 @@ static void print_device(const struct run *run)
     printf("  device         %s, %s; gradients meet %s (%s)\n", o->precision, o->no_graph ? "launched piece by piece" :
            "a step is a graph", exchange_name(run), run->exchange_why);
     printf("  images         %s\n", run->ahead.data);
-    if (run->shares)
+    if (run->sharing == SHARING_DEVICE)
         printf("  warning        ranks share a GPU: without NVIDIA's MPS (nvidia-cuda-mps-control -d) they take turns\n");
 }
 

@@ -7,28 +7,42 @@
 
 /* ---- which device ---- */
 
+/* A UUID is one in the world. Where there is none, a place on the bus is one on its node. */
 struct place {
-    char host[64], pci[32];
+    char host[64], uuid[40], pci[32];
+    int node;
 };
 
-/* Rank 0: the first pair of ranks that have one device, or false. */
-static bool find_shared(const struct place *places, int size, int *first, int *second)
+static enum sharing compare(const struct place *a, const struct place *b)
 {
-    for (*second = 1; *second < size; ++*second)
-        for (*first = 0; *first < *second; ++*first)
-            if (!memcmp(&places[*first], &places[*second], sizeof *places))
-                return true;
-    return false;
+    bool one_gpu = a->node == b->node && !strcmp(a->pci, b->pci), known = a->uuid[0] && b->uuid[0];
+    if (known ? !strcmp(a->uuid, b->uuid) : one_gpu)
+        return SHARING_DEVICE;
+    return one_gpu ? SHARING_GPU : SHARING_NONE;
+}
+
+/* Rank 0: the most that two ranks share, and the first that do. */
+static enum sharing find_shared(const struct place *places, int size, int *first, int *second)
+{
+    enum sharing most = SHARING_NONE;
+    for (int i = 1; i < size; i++)
+        for (int j = 0; j < i; j++) {
+            enum sharing found = compare(&places[j], &places[i]);
+            if (found > most)
+                most = found, *first = j, *second = i;
+        }
+    return most;
 }
 
 static int check_shared(struct run *run, const struct place *places, struct error *why)
 {
-    int first, second;
-    run->shares = find_shared(places, run->world->size, &first, &second);
-    if (!run->shares || run->options->share_devices)
+    int first = 0, second = 0;
+    run->sharing = find_shared(places, run->world->size, &first, &second);
+    if (run->sharing < SHARING_DEVICE || run->options->share_devices)
         return 0;
-    return error_set(why, "ranks %d and %d on %s both have GPU %s: start one rank a GPU, or let them share with --share-devices",
-                     first, second, places[first].host, places[first].pci);
+    const struct place *place = &places[first];
+    return error_set(why, "ranks %d and %d on %s both have GPU %s%s%s: start one rank a GPU, or let them share with --share-devices",
+                     first, second, place->host, place->pci, place->uuid[0] ? ", UUID " : "", place->uuid);
 }
 
 /* Collective. */
@@ -42,7 +56,7 @@ static int compare_places(struct run *run, const struct place *mine, struct erro
         world_abort(world, why->text);
     int status = world_agree(world, world->rank == 0 ? check_shared(run, all, why) : 0, why);
     free(all);
-    if (!status && world_broadcast(world, &run->shares, sizeof run->shares, why))
+    if (!status && world_broadcast(world, &run->sharing, sizeof run->sharing, why))
         world_abort(world, why->text);
     return status;
 }
@@ -61,13 +75,13 @@ static int check_alike(struct run *run, struct error *why)
 
 int run_check_devices(struct run *run, struct error *why)
 {
-    struct place mine;
+    struct place mine = {.node = run->world->node};
     if (check_alike(run, why))
         return -1;
     if (!run->backend->device)
         return 0;
-    memset(&mine, 0, sizeof mine); /* compared and sent as bytes */
     memcpy(mine.host, run->world->host, sizeof mine.host);
+    memcpy(mine.uuid, run->place.uuid, sizeof mine.uuid);
     memcpy(mine.pci, run->place.pci, sizeof mine.pci);
     return compare_places(run, &mine, why);
 }
@@ -96,7 +110,7 @@ static void take_best(struct run *run)
 {
     struct error unused;
     bool nccl = !run->backend->device->allreduce_probe(&unused), direct = mpi_knows_devices();
-    run->exchange = nccl && !run->shares ? EXCHANGE_NCCL : direct ? EXCHANGE_MPI : EXCHANGE_HOST;
+    run->exchange = nccl && run->sharing == SHARING_NONE ? EXCHANGE_NCCL : direct ? EXCHANGE_MPI : EXCHANGE_HOST;
     if (run->exchange == EXCHANGE_NCCL)
         run->exchange_why = "a GPU a rank";
     else if (direct)

@@ -13,6 +13,13 @@
 #include "store.h"
 #include "tower.h"
 
+/* The most that two ranks have in common. */
+enum sharing {
+    SHARING_NONE,
+    SHARING_GPU,    /* each has an instance of its own (MIG) of one GPU, which NCCL takes for one */
+    SHARING_DEVICE, /* they take turns on it */
+};
+
 struct run {
     const struct options *options;
     const struct world *world;
@@ -29,7 +36,7 @@ struct run {
     struct device_tower ahead; /* of a tower on a device */
     enum exchange exchange;
     const char *exchange_why; /* why that one was chosen */
-    bool shares;             /* several ranks have one device */
+    enum sharing sharing;
     struct schedule schedule;
     int global_batch;
     int slices; /* of this rank, a step */

@@ -39,6 +39,10 @@ const struct device_settings *devices(void)
     state.read = true;
     s->count = (int)number("FAKECUDA_DEVICES", 1);
     s->memory = (size_t)number("FAKECUDA_MEMORY", 2LL << 30);
+    s->instances = (int)number("FAKECUDA_MIG", 1);
+    s->node = (int)number("FAKECUDA_NODE", 0);
+    if (s->instances < 1)
+        fake_misuse("FAKECUDA_MIG=%d: at least 1", s->instances);
     if (s->count > DEVICES_MAX)
         fake_misuse("FAKECUDA_DEVICES=%d: at most %d", s->count, DEVICES_MAX);
     for (int i = 0; i < s->count; i++)
@@ -57,6 +61,17 @@ int device_current(void)
 int fake_device(void)
 {
     return devices()->count > 0 ? devices()->physical[state.current] : -1;
+}
+
+/* On its node. */
+static int gpu(int device)
+{
+    return devices()->physical[device] / devices()->instances;
+}
+
+int fake_gpu(void)
+{
+    return devices()->count > 0 ? devices()->node * DEVICES_MAX + gpu(state.current) : -1;
 }
 
 /* Leaves *count as it is where it fails, as the real one does. */
@@ -107,7 +122,7 @@ static struct cudaDeviceProp properties(int device)
                                .canMapHostMemory = 1,
                                .concurrentKernels = 1,
                                .ECCEnabled = 1,
-                               .pciBusID = 0x10 + devices()->physical[device],
+                               .pciBusID = 0x10 + gpu(device),
                                .asyncEngineCount = 3,
                                .unifiedAddressing = 1,
                                .memoryBusWidth = 5120,
@@ -117,7 +132,12 @@ static struct cudaDeviceProp properties(int device)
                                .regsPerMultiprocessor = 65536,
                                .sharedMemPerBlockOptin = 227 << 10,
                                .hostRegisterSupported = 1};
-    snprintf(p.name, sizeof p.name, "NVIDIA H100 (referee)");
+    snprintf(p.name, sizeof p.name, "NVIDIA H100 (referee)%s", devices()->instances > 1 ? " MIG" : "");
+    if (devices()->node >= 0) {
+        memset(p.uuid.bytes, 0xaa, sizeof p.uuid.bytes);
+        p.uuid.bytes[0] = (char)devices()->node;
+        p.uuid.bytes[15] = (char)devices()->physical[device];
+    }
     return p;
 }
 
@@ -139,6 +159,6 @@ cudaError_t cudaDeviceGetPCIBusId(char *id, int size, int device)
         return status;
     if (!id || size < 13 || !is_device(device))
         return call_end(id && size >= 13 ? cudaErrorInvalidDevice : cudaErrorInvalidValue);
-    snprintf(id, (size_t)size, "0000:%02X:00.0", (unsigned)(0x10 + devices()->physical[device]));
+    snprintf(id, (size_t)size, "0000:%02X:00.0", (unsigned)(0x10 + gpu(device)));
     return cudaSuccess;
 }

@@ -8,6 +8,8 @@
  *   FAKECUDA_SEED=N        of the order (default 1); also the order of blocks and threads within a kernel
  *   FAKECUDA_DEVICES=N     devices that there are (default 1; 0: none, cudaErrorNoDevice; -1: no driver); of them
  *                          CUDA_VISIBLE_DEVICES (indices) leaves those that it names
+ *   FAKECUDA_MIG=N         N of them are instances of one GPU (default 1): one PCI id, but each a UUID of its own
+ *   FAKECUDA_NODE=N        another node's devices have the same PCI ids, but other UUIDs (default 0; -1: none, all bytes are 0)
  *   FAKECUDA_MEMORY=BYTES  of a device (default 2 GiB)
  *   FAKECUDA_FAIL=NAME:K   the K-th call (1, 2, ...) of that function fails, with a status that it documents;
  *                  run:NAME:K: the K-th run of that work (a kernel's name, or the call that enqueued it) ends as a bad
@@ -57,6 +59,8 @@ cudaError_t fake_enqueue(cudaStream_t stream, const char *what, void (*run)(cons
 bool fake_is_capturing(cudaStream_t stream);
 /* The device that is current, as the node numbers it (before CUDA_VISIBLE_DEVICES); -1: there is none. */
 int fake_device(void);
+/* And the GPU that it is, or is an instance of, on whatever node. */
+int fake_gpu(void);
 
 /* Things that must be given back: kind is a literal ("cudnnHandle"). */
 void fake_taken(const char *kind, const void *object);

@@ -39,6 +39,8 @@ struct device_settings {
     int count;                /* visible; 0: none, -1: no driver */
     int physical[DEVICES_MAX]; /* their numbers on the node */
     size_t memory;
+    int instances; /* of a GPU */
+    int node;
 };
 const struct device_settings *devices(void);
 int device_current(void);

@@ -120,7 +120,7 @@ ncclResult_t ncclCommInitRank(ncclComm_t *comm, int ranks, ncclUniqueId id, int 
     struct meeting *m = attend(&id);
     if (!m)
         return ncclSystemError;
-    m->member[rank].device = fake_device();
+    m->member[rank].device = fake_gpu();
     m->member[rank].ranks = ranks;
     meet(m, ranks, "ncclCommInitRank");
     if (!agrees(m, ranks) || is_duplicate(m, ranks)) {

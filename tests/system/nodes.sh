@@ -3,6 +3,7 @@
 # two nodes, each a network namespace with a host name of its own, joined by a wire.
 # time limit: 200 s
 . tests/lib.sh
+. tests/referee.sh
 data=$(small_data) || { not_ok "a packed data set" "$data"; finish; exit; }
 
 train() { echo train --data "$data" --log-frequency 1 --train-dir "$tmp/$1" "${@:2}"; }
@@ -79,6 +80,19 @@ check "eval counts every image once" grep -qE ' of 200 test images right' \
     <(apart 1 eval --data "$data" --checkpoint-dir "$tmp/slices" --run-once)
 refused "one sentence, though on another node" "there is no tower 'abacus'|--tower 'abacus' is none of" \
     apart 1 $(train none --tower abacus)
+
+# Devices that tell no UUID (-1), in containers of one host name: the nodes tell them apart.
+namesakes() {
+    timeout 60 "$tmp/agent" "${hosts[0]}" exec mpirun -np 2 --host "${hosts[0]}:1,${hosts[1]}:1" --bind-to none unshare --uts sh -c \
+        "'hostname cifar && LD_LIBRARY_PATH=$fakes CIFAR10_MODULES=$PWD FAKECUDA_NODE=-1 exec ./cifar10_mpi \"\$@\"'" \
+        sh $(train namesakes --tower cudnn --allreduce mpi --batch-size 4 --max-steps 2) > "$tmp/block" 2>&1 || { cat "$tmp/block"; return 1; }
+}
+if [ -f cifar10_cudnn.so ] && [ -f "$fakes/libcudart.so.13" ]; then
+    check "GPUs of two containers of one name, in the same slot of two nodes, are two" namesakes
+    check "they had one name" test "$(grep -cE '^  rank [01] +on cifar: cudnn tower, .* PCI 0000:10:00\.0$' "$tmp/block")" -eq 2
+else
+    skip "GPUs of two containers of one name" "the cudnn backend was not built"
+fi
 
 # A rank that is killed takes the job with it, across nodes too.
 apart 1 $(train killed --batch-size 8 --max-steps 100000) > "$tmp/killed.log" 2>&1 &

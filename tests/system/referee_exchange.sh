@@ -26,4 +26,12 @@ check "by mpi-cuda" direct
 check "losses as the CPU's" agree cpu direct 1e-4
 refused "mpi-cuda where MPI cannot" "--allreduce mpi-cuda: .* cannot read a GPU's memory" train 1 2 none --allreduce mpi-cuda --batch-size 8 --max-steps 2
 check "auto with a device each" train 3 2 auto --batch-size 16 --max-steps 2
+
+# Two instances of one GPU (MIG) have one PCI id, but UUIDs of their own.
+short="--batch-size 4 --max-steps 2"
+instances() { train 3 2 mig $short > "$tmp/block" 2>&1 || { cat "$tmp/block"; return 1; }; }
+FAKECUDA_MIG=2 check "two instances of a GPU are two devices" instances
+check "but one to NCCL" grep -q 'gradients meet in host memory (ranks share a GPU' "$tmp/block"
+check "they do not take turns" test "$(grep -c 'take turns' "$tmp/block")" -eq 0
+FAKECUDA_DEVICES=1 FAKECUDA_NODE=-1 refused "where a GPU tells no UUID its PCI id counts" "both have GPU 0000:10:00\.0: start one rank a GPU" train 3 2 unknown $short
 finish

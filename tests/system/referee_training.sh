@@ -22,7 +22,7 @@ check "2 ranks that share a device" env FAKECUDA_DEVICES=1 bash -c "$(declare -f
     train 9 2 shared --slices 4 --batch-size 16 --max-steps 6 --share-devices > $tmp/shared.log 2>&1"
 same "a device each and one for both" slices1 shared 6
 check "which is warned of" says 'warning +ranks share a GPU: .*MPS' "$tmp/shared.log"
-FAKECUDA_DEVICES=1 refused "ranks that share a device unasked" "ranks 0 and 1 on .* both have GPU .*--share-devices" \
+FAKECUDA_DEVICES=1 refused "ranks that share a device unasked" "ranks 0 and 1 on .* both have GPU 0000:10:00\.0, UUID 00aaaaaa(-aaaa){3}-aaaaaaaaaa00: .*--share-devices" \
     train 1 2 unasked --batch-size 8 --max-steps 2
 
 refused "another workspace of a run with slices: it chooses other engines" "with --workspace-mib 32, not 16:" \

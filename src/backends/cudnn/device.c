@@ -21,6 +21,17 @@ static int count_devices(int *count, struct error *why)
     return check_cuda(status, "cudaGetDeviceCount", PLACE, why);
 }
 
+/* As nvidia-smi writes it; "" where all of it is 0. */
+static void tell_uuid(const cudaUUID_t *uuid, char *text, size_t size)
+{
+    static const cudaUUID_t unknown;
+    size_t length = 0;
+    *text = '\0';
+    for (size_t i = 0; memcmp(uuid, &unknown, sizeof unknown) && i < sizeof uuid->bytes; i++)
+        length += (size_t)snprintf(text + length, size - length, "%s%02x", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "",
+                                   (unsigned char)uuid->bytes[i]);
+}
+
 static int describe(int device, struct device_place *place, struct error *why)
 {
     struct cudaDeviceProp properties;
@@ -30,6 +41,7 @@ static int describe(int device, struct device_place *place, struct error *why)
     if (properties.major < OLDEST_MAJOR || (properties.major == OLDEST_MAJOR && properties.minor < OLDEST_MINOR))
         return error_set(why, "device %d, %s, has compute capability %d.%d: at least %d.%d is needed", device, properties.name,
                          properties.major, properties.minor, OLDEST_MAJOR, OLDEST_MINOR);
+    tell_uuid(&properties.uuid, place->uuid, sizeof place->uuid);
     size_t version = cudnnGetVersion();
     snprintf(place->about, sizeof place->about, "cuDNN %zu.%zu.%zu, CUDA %d.%d; %.60s, %.1f GiB, PCI %s", version / 10000,
              version / 100 % 100, version % 100, CUDART_VERSION / 1000, CUDART_VERSION % 1000 / 10, properties.name,
