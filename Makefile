@@ -122,6 +122,9 @@ PROGRAM := $(if $(filter build,$(BUILD)),cifar10_mpi,$(BUILD)/cifar10_mpi)
 MODULE  := $(if $(filter cudnn,$(BACKENDS)),$(if $(filter build,$(BUILD)),cifar10_cudnn.so,$(BUILD)/cifar10_cudnn.so))
 MODULE_SOURCES := $(filter-out %/nccl$(if $(nccl_libs),_none).c,$(wildcard src/backends/cudnn/*.c)) src/base/error.c src/base/memory.c src/model/net.c src/backends/plan.c
 MODULE_OBJECTS := $(MODULE_SOURCES:src/%.c=$(BUILD)/module/%.o) $(BUILD)/module/kernels.o
+# Program and module belong together where these are the same in both.
+ABI_HEADERS := include/backend.h include/device.h include/draws.h include/error.h include/model.h include/parallel.h src/backends/module.h
+abi_module  := -DMODULE_ABI=$(firstword $(shell { cat $(ABI_HEADERS) | cksum; } 2>/dev/null))u
 UNIT_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c tests/backends/test_*.c tests/mpi/test_*.c))
 
 .PHONY: all lib deps deps-test run bench gpu-check test soak unit tests-built sanitized-asan sanitized-tsan fuzz fuzz-built harnesses info clean install help FORCE
@@ -143,10 +146,10 @@ $(MODULE): $(MODULE_OBJECTS) $(BUILD)/parts
 
 $(BUILD)/module/%.o: src/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(call say,compile $@)$(CC) $(CFLAGS_ALL) $(cudnn_flags) -fPIC -fvisibility=hidden -Wno-strict-prototypes -MMD -MP -c -o $@ $<
+	$(call say,compile $@)$(CC) $(CFLAGS_ALL) $(cudnn_flags) $(abi_$(*F)) -fPIC -fvisibility=hidden -Wno-strict-prototypes -MMD -MP -c -o $@ $<
 
 # The same bits as on a CPU: no contraction to fused multiply-adds. No C++ library is needed.
-$(BUILD)/module/kernels.o: $(wildcard src/backends/cudnn/kernels.*) $(BUILD)/flags
+$(BUILD)/module/kernels.o: $(wildcard src/backends/cudnn/kernels.*) include/draws.h include/parallel.h $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call say,compile $@)$(NVCC) -O3 --fmad=false $(GENCODE) $(NVCC_FLAGS) -Iinclude $(cudnn_flags) \
 	  -Xcompiler -fPIC,-fvisibility=hidden,-fno-exceptions,-fno-threadsafe-statics,-fno-rtti -c -o $@ src/backends/cudnn/kernels.cu
@@ -163,13 +166,16 @@ $(BUILD)/flags: FORCE
 	$(if $(NO_MPICC),$(error $(NO_MPICC)))$(if $(missing),$(error $(foreach b,$(missing),backend $(b) was asked for, but it $(or $($(b)_why),is not known here))))
 	$(if $(random123_found),,$(error $(random123_why)))
 	$(call keep,$(CC) $(shell $(CC) -show 2>/dev/null) $(CFLAGS_ALL) $(NVCC) $(GENCODE) $(cudnn_flags) $(foreach f,$(sort $(filter flags_%,$(.VARIABLES))),$(f) $($(f))))
+$(BUILD)/abi: FORCE
+	$(call keep,$(abi_module))
+$(BUILD)/backends/module.o $(BUILD)/module/backends/cudnn/module.o: $(BUILD)/abi
 $(BUILD)/parts: FORCE
 	$(call keep,$(LDFLAGS_ALL) $(LIBS) $(OBJECTS) $(MODULE_OBJECTS) $(cudnn_libs) $(nccl_libs))
 FORCE:
 
 $(BUILD)/%.o: src/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(call say,compile $@)$(CC) $(CFLAGS_ALL) $(flags_$(*F)) -MMD -MP -c -o $@ $<
+	$(call say,compile $@)$(CC) $(CFLAGS_ALL) $(flags_$(*F)) $(abi_$(*F)) -MMD -MP -c -o $@ $<
 
 $(BUILD)/tests/%: tests/%.c $(LIBRARY)
 	@mkdir -p $(@D)

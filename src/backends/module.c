@@ -43,7 +43,8 @@ static const struct backend *take_backend(void *handle, const char *file, char *
     if (!module)
         error_set(why, "the module cannot be opened: %.600s has no cifar10_module", file);
     else if (module->abi != MODULE_ABI)
-        error_set(why, "%.600s is of another build: it speaks ABI %d, this program %d", file, module->abi, MODULE_ABI);
+        error_set(why, "%.600s was built with other headers than this program: build it again (make, where nvcc is), or remove it",
+                  file);
     else if (!module->backend.probe(about, size, why))
         return &module->backend;
     return NULL;

@@ -6,12 +6,10 @@
 
 #include "backend.h"
 
-/* Counts up whenever struct backend, struct device or a header that they need changes: a module of another build is refused. */
-enum { MODULE_ABI = 2 };
-
-/* The module exports it as `cifar10_module`. */
+/* The module exports it as `cifar10_module`. abi: MODULE_ABI, which the Makefile makes of the headers that both must have alike
+ * (ABI_HEADERS): a module that was built with others is refused. */
 struct backend_module {
-    int abi;
+    unsigned abi;
     struct backend backend;
 };
 extern const struct backend_module cifar10_module;

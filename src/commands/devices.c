@@ -41,8 +41,8 @@ static int check_shared(struct run *run, const struct place *places, struct erro
     if (run->sharing < SHARING_DEVICE || run->options->share_devices)
         return 0;
     const struct place *place = &places[first];
-    return error_set(why, "ranks %d and %d on %s both have GPU %s%s%s: start one rank a GPU, or let them share with --share-devices",
-                     first, second, place->host, place->pci, place->uuid[0] ? ", UUID " : "", place->uuid);
+    return error_set(why, "ranks %d and %d on %s both have GPU %s%s%s: start one rank a GPU, or let them share with "
+                     "--share-devices", first, second, place->host, place->pci, place->uuid[0] ? ", UUID " : "", place->uuid);
 }
 
 /* Collective. */

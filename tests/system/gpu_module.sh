@@ -20,7 +20,8 @@ refused "a file that is none" "--tower cudnn: the module cannot be opened: .*cif
 stub <<< 'int other;'
 refused "a module of something else" "the module cannot be opened: .*cifar10_module" wants_cudnn
 stub <<< 'const int cifar10_module[64] = {-1};'
-refused "a module of another build" "is of another build: it speaks ABI -1" wants_cudnn
+other="cifar10_cudnn.so was built with other headers than this program: build it again .*, or remove it"
+refused "a module of another build" "$other" wants_cudnn
 gcc -shared -fPIC -o "$tmp/libgone.so.9" -Wl,-soname,libgone.so.9 -x c - <<< 'int gone(void) { return 1; }'
 stub "$tmp/libgone.so.9" <<< 'int gone(void); const int cifar10_module[64] = {1}; int use(void) { return gone(); }'
 refused "a library that is missing" "the module cannot be opened: libgone.so.9: cannot open shared object file" wants_cudnn
@@ -39,6 +40,33 @@ if [ -f cifar10_cudnn.so ]; then
     check "the module exports one symbol" exports
     no_driver_linked() { ! readelf -d cifar10_cudnn.so | grep -E 'NEEDED.*libcuda\.so'; }
     check "the driver's library is not linked" no_driver_linked
+
+    # Built again with a header that differs in a comment (-o: not its other objects, which take long).
+    tree=$tmp/tree
+    mkdir -p "$tree/build"
+    tar -cf - Makefile include src | tar -xf - -C "$tree"
+    cp -a build/module build/flags "$tree/build/"
+    rebuilt() {
+        (unset MAKEFLAGS MAKELEVEL; make --no-print-directory -C "$tree" BUILD=build "$@" cifar10_cudnn.so) > "$tmp/made" 2>&1 ||
+            { cat "$tmp/made"; return 1; }
+    }
+    takes_it() { cp "$tree/cifar10_cudnn.so" "$module" && ! grep 'other headers' <(wants_cudnn 2>&1); }
+    check "the module is built in another place" rebuilt
+    check "and fits this program" takes_it
+    echo '/* changed */' >> "$tree/include/device.h"
+    check "it is built again, one file of it" rebuilt -o include/device.h
+    check "that one" grep -qx '  compile build/module/backends/cudnn/module.o' "$tmp/made"
+    cp "$tree/cifar10_cudnn.so" "$module"
+    refused "with a changed header it is refused" "$other" wants_cudnn
+    # kernels.cu has no list of what it includes.
+    declared() { sed -n 's/^ABI_HEADERS := //p' Makefile | tr ' ' '\n' | grep '^include/' | sort; }
+    included() {
+        {
+            grep -ohE '(^| )include/[a-z]+\.h' build/module/backends/cudnn/*.d | tr -d ' '
+            sed -nE 's,^#include "([a-z]+\.h)",include/\1,p' src/backends/cudnn/kernels.inc | grep -v kernels
+        } | sort -u
+    }
+    check "every header of include/ that the module reads is one that must be alike" diff <(declared) <(included)
 else
     skip "the module itself" "it was not built: $(make info 2> /dev/null | grep -o 'cudnn: not built in.*')"
 fi
