@@ -1,67 +1,82 @@
 #!/usr/bin/env python3
-"""What a training step of the tutorial's model launches on a GPU, the bytes that each launch moves, and how long it should take.
+"""How long a training step of the tutorial's model should take on an H100 at batch 128, launch by launch. Computed, not measured.
 
-    gpu_expect.py                       two Markdown tables at batch 128: our own kernels; the whole step on an H100
+    gpu_expect.py                       a Markdown table of all launches, the sums and the goals
+    gpu_expect.py csv PRECISION         the same launches for other scripts: a line each (fp32, tf32 or bf16)
+    gpu_expect.py made-up PRECISION     durations that nobody measured, in the form of ncu's csv: for dry runs and tests
     gpu_expect.py counted FEW MANY N    the same launches as the referee counted (FAKECUDA_COUNT) in two runs that are N steps
                                         apart? exit 1 where not
 
-Computed from shapes, not measured. A launch takes the longest of: its bytes at 3.0 TB/s; its operations at the rate that is
-assumed of the library; FLOOR, within a graph. Bytes are what must at least come from memory and go there; the libraries' own
-workspace is not counted, nor what the L2 cache (50 MB) keeps between two launches.
+A launch takes the longest of four times; these are the assumptions behind them:
+- instructions, of our own kernels: the warps' instructions on the path that is taken, at 60 % (ISSUE) of what 132 SMs with 4
+  schedulers each issue at 1.7 GHz. scripts/gpu_sass.py counts them in the machine code, `NAME STATIC DYNAMIC [THREADS]` a line;
+  where it cannot (no build/module/kernels.o, no cuobjdump), the table says so, and goes by bytes alone.
+- bytes: what must at least come from memory and go there, at 3.0 TB/s. The libraries' own workspace is left out, and so is
+  what the L2 cache (50 MB) keeps between two launches.
+- operations, of the libraries' products: at a share of the peak (RATES).
+- FLOOR: no kernel is shorter.
+A step is a graph. Between two launches of it GAP goes by, or PROGRAMMATIC where both are our own kernels and the second is
+launched before the first has ended. What runs on the second stream costs only what is longer than the main stream meanwhile.
 """
 import collections
+import os
+import subprocess
 import sys
 
-BATCH, BANDWIDTH, FLOOR = 128, 3.0e12, 2.0e-6
-RATES = {"fp32": 0.55 * 67e12, "tf32": 0.30 * 495e12, "bf16": 0.30 * 990e12}  # shares of the peaks that products may reach
-PARAMETERS, PENALTIES, TILE = 1068298, 512, 32  # TILE: pixels of 64 channels of norm_backward
+BATCH, BANDWIDTH, FLOOR, GAP, PROGRAMMATIC = 128, 3.0e12, 2.0e-6, 1.0e-6, 0.5e-6
+RATES = {"fp32": 0.55 * 67e12, "tf32": 0.30 * 495e12, "bf16": 0.30 * 990e12}  # shares of the peaks
+ISSUE = 132 * 4 * 1.7e9 * 0.6  # instructions of warps, a second
+GOALS = {"fp32": 520, "tf32": 190, "bf16": 130}  # µs a step
+PARAMETERS, PENALTIES, PIXELS = 1068298, 512, 32  # PIXELS: of 64 channels, a tile of the norms
+FINISH = 200  # tiles of `finish`, about
+OBJECT = "build/module/kernels.o"
 
-Launch = collections.namedtuple("Launch", "part name of bytes operations")
+Launch = collections.namedtuple("Launch", "name of bytes operations tiles beside")
 
 
 def step(precision):
-    """All launches of a step, in order: bytes and operations of the whole batch."""
+    """All launches of a step, in order: bytes and operations of the whole batch, tiles (how often a block runs through a kernel)."""
     e = 2 if precision == "bf16" else 4   # bytes of an activation
     images = 24 * 24 * (8 if e == 2 else 3)  # values of an input image: padded channels in bfloat16
     wide, middle, small = 24 * 24 * 64, 12 * 12 * 64, 6 * 6 * 64  # behind conv1; pool1 to norm2; pool2
     filter1, filter2 = 25 * images // 576 * 64, 25 * 64 * 64
-    sums = BATCH * 144 // TILE * 64 * 4
+    tiles = BATCH * 144 // PIXELS
+    sums = tiles * 64 * 4
     conv1, conv2 = 2 * filter1 * 576, 2 * filter2 * 144  # operations an image
     copies = (4800 + filter2) * e + (e == 2) * 2 * (64 + 64 + 2304 * 384 + 384 * 192)
 
-    def launch(part, name, of, image, fixed=0, operations=0):
-        return Launch(part, name, of, BATCH * image + fixed, BATCH * operations)
+    def own(name, of, image, fixed, tiles):
+        return Launch(name, of, BATCH * image + fixed, 0, tiles, False)
 
-    def product(part, of, moved, operations, image):
-        return launch(part, "cublasGemmEx", of, image, moved, operations)
+    def library(name, of, image, fixed, operations, beside=False):
+        return Launch(name, of, BATCH * image + fixed, BATCH * operations, 0, beside)
+
+    def product(of, image, fixed, operations, beside=False):
+        return library("cublasLtMatmul", of, image, fixed, operations, beside)
 
     three, four = 2304 * 384, 384 * 192
     return [
-        launch("forward", "distort", "24x24x3 out of uint8", 24 * 24 * 3 + images * e),
-        launch("forward", "cudnn forward", "conv1, bias, ReLU", (images + wide) * e, filter1 * e, conv1),
-        launch("forward", "norm_forward", "pool1, norm1", wide * e + middle * (2 * e + 1)),
-        launch("forward", "cudnn forward", "conv2, bias, ReLU", 2 * middle * e, filter2 * e, conv2),
-        launch("forward", "norm_pool_forward", "norm2, pool2", middle * e + small * (e + 1)),
-        product("forward", "local3", three * e, 2 * three, (2304 + 384) * e),
-        launch("forward", "bias_relu", "local3", 2 * 384 * e, 384 * 4),
-        product("forward", "local4", four * e, 2 * four, (384 + 192) * e),
-        launch("forward", "few_forward", "local4's bias, ReLU; softmax_linear", 2 * 192 * e + 10 * 4, 2122 * 4, 2 * 1930),
-        launch("forward", "loss", "softmax_linear", 84),
-        launch("backward", "few_backward", "softmax_linear; local4's ReLU, bias", 2 * 192 * e + 10 * 4, 2 * 2122 * 4, 4 * 1930),
-        product("backward", "local4, weights", four * 4, 2 * four, (384 + 192) * e),
-        product("backward", "local4, input", four * e, 2 * four, (384 + 192) * e),
-        launch("backward", "mask_bias", "local3", 3 * 384 * e, 384 * 4),
-        product("backward", "local3, weights", three * 4, 2 * three, (2304 + 384) * e),
-        product("backward", "local3, input", three * e, 2 * three, (2304 + 384) * e),
-        launch("backward", "norm_backward", "pool2, norm2; conv2's ReLU, bias", 2 * middle * e + small * (e + 1), sums),
-        launch("backward", "cudnn weights gradient", "conv2", 2 * middle * e, filter2 * e, conv2),
-        launch("backward", "weights_backward", "conv2", 0, filter2 * (e + 4) + sums),
-        launch("backward", "cudnn input gradient", "conv2", 2 * middle * e, filter2 * e, conv2),
-        launch("backward", "norm_backward", "norm1; conv1's ReLU, bias", 3 * middle * e, sums),
-        launch("backward", "pool_backward", "pool1", middle * (e + 1) + wide * e),
-        launch("backward", "cudnn weights gradient", "conv1", (images + wide) * e, filter1 * e, conv1),
-        launch("backward", "weights_backward", "conv1", 0, filter1 * e + 4800 * 4 + sums),
-        launch("update", "update", "all parameters, shadows, copies", 0, 5 * 4 * PARAMETERS + copies + PENALTIES * 8),
+        own("distort", "24x24x3 out of uint8", 24 * 24 * 3 + images * e, 0, BATCH),
+        library("cudnn forward", "conv1, bias, ReLU", (images + wide) * e, filter1 * e, conv1),
+        own("norm_forward", "pool1, norm1", wide * e + middle * (2 * e + 1), 0, tiles),
+        library("cudnn forward", "conv2, bias, ReLU", 2 * middle * e, filter2 * e, conv2),
+        own("norm_pool_forward", "norm2, pool2", middle * e + small * (e + 1), 0, BATCH * 6),
+        product("local3, bias, ReLU", (2304 + 384) * e + 48, three * e, 2 * three),
+        product("local4", (384 + 192) * e, four * e, 2 * four),
+        own("few_forward", "local4's bias, ReLU; softmax_linear, loss", 2 * 192 * e + 2 * 10 * 4, 2122 * 4, BATCH),
+        own("few_backward", "softmax_linear; local4's ReLU, bias", 2 * 192 * e + 10 * 4, 2 * 2122 * 4, 192 // 16 + 1),
+        product("local4, weights", (384 + 192) * e, four * 4, 2 * four, beside=True),
+        product("local4, input; local3's ReLU, bias", (384 + 192) * e + 48, four * e, 2 * four),
+        product("local3, weights", (2304 + 384) * e, three * 4, 2 * three, beside=True),
+        product("local3, input", (2304 + 384) * e, three * e, 2 * three),
+        own("norm_backward", "pool2, norm2; conv2's ReLU, bias", 2 * middle * e + small * (e + 1), sums, tiles),
+        library("cudnn weights gradient", "conv2", 2 * middle * e, filter2 * e, conv2),
+        library("cudnn input gradient", "conv2", 2 * middle * e, filter2 * e, conv2),
+        own("norm_pool_backward", "norm1, pool1; conv1's ReLU, bias", 2 * middle * e + middle + wide * e, sums, tiles),
+        library("cudnn weights gradient", "conv1", (images + wide) * e, filter1 * e, conv1),
+        own("finish", "filters, biases of convolutions; all gradients finite?", 0,
+            (filter1 + filter2) * (e + 4) + 2 * sums + 4 * PARAMETERS, FINISH),
+        own("update", "all parameters, shadows, copies", 0, 5 * 4 * PARAMETERS + copies + PENALTIES * 8, PARAMETERS // 1024 + 1),
     ]
 
 
@@ -69,32 +84,104 @@ def is_library(launch):
     return launch.name.startswith("cu")
 
 
-def seconds(launch, precision):
-    return max(launch.bytes / BANDWIDTH, launch.operations / RATES[precision], FLOOR)
+Count = collections.namedtuple("Count", "dynamic threads")
 
 
-def print_kernels():
-    print("| part | kernel | of | MB, fp32 | µs | MB, bf16 | µs |\n|---|---|---|---|---|---|---|")
-    sums = [0, 0]
-    for wide, half in zip(step("fp32"), step("bf16")):
-        if is_library(wide):
+def instruction_counts():
+    """By kernel; and, where there are none, why."""
+    script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "gpu_sass.py")
+    if not os.path.exists(OBJECT):
+        return {}, f"{OBJECT} is not built"
+    if not os.path.exists(script):
+        return {}, "scripts/gpu_sass.py is missing"
+    done = subprocess.run([sys.executable, script, OBJECT], stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
+    if done.returncode:
+        return {}, (done.stderr.strip() or "scripts/gpu_sass.py failed").splitlines()[-1]
+    counts = {}
+    for line in done.stdout.splitlines():
+        name, _, dynamic, *threads = line.split()
+        counts[name[7:] if name.startswith("kernel_") else name] = Count(float(dynamic), int(threads[0]) if threads else 256)
+    return counts, None
+
+
+Times = collections.namedtuple("Times", "instructions bytes operations expected")
+
+
+def times(launch, precision, counts):
+    """In seconds; instructions: None where they are not counted."""
+    count = counts.get(launch.name)
+    instructions = launch.tiles * count.threads / 32 * count.dynamic / ISSUE if count else None
+    moved, computed = launch.bytes / BANDWIDTH, launch.operations / RATES[precision]
+    return Times(instructions, moved, computed, max(instructions or 0, moved, computed, FLOOR))
+
+
+def critical_path(launches, expected):
+    """Seconds of a step, and those of the second stream alone."""
+    main = beside = since_fork = 0
+    before = None
+    for launch, seconds in zip(launches, expected):
+        if launch.beside:
+            beside += seconds + GAP
             continue
-        cells = [f"{x.bytes / 1e6:.2f} | {x.bytes / BANDWIDTH * 1e6:.2f}" for x in (wide, half)]
-        sums = [s + x.bytes for s, x in zip(sums, (wide, half))]
-        print(f"| {wide.part} | {wide.name} | {wide.of} | {cells[0]} | {cells[1]} |")
-    cells = [f"{s / 1e6:.0f} | {s / BANDWIDTH * 1e6:.0f}" for s in sums]
-    print(f"| all | | | {cells[0]} | {cells[1]} |")
+        programmatic = before and not is_library(before) and not is_library(launch)
+        seconds += PROGRAMMATIC if programmatic else GAP
+        main += seconds
+        since_fork += seconds if beside else 0
+        before = launch
+    return main + max(0, beside - since_fork), beside
+
+
+def micro(seconds):
+    return "" if seconds is None else f"{1e6 * seconds:.1f}"
 
 
 def print_step():
-    print("| launch | of | fp32, µs | tf32, µs | bf16, µs |\n|---|---|---|---|---|")
-    columns = [step(precision) for precision in RATES]
-    for row in zip(*columns):
-        cells = " | ".join(f"{1e6 * seconds(launch, precision):.1f}" for launch, precision in zip(row, RATES))
-        print(f"| {row[0].name} | {row[0].of} | {cells} |")
-    sums = [sum(seconds(launch, precision) for launch in column) for column, precision in zip(columns, RATES)]
-    print(f"| **all {len(columns[0])}** | | " + " | ".join(f"**{1e6 * s:.0f}**" for s in sums) + " |")
-    print("| images/s | | " + " | ".join(f"{BATCH / s / 1e3:.0f} k" for s in sums) + " |")
+    counts, why = instruction_counts()
+    if why:
+        print(f"Instructions are not counted ({why}): our own kernels go by their bytes alone, and take longer in truth.\n")
+    print("| launch | of | instructions, µs | MB, fp32 | MB, bf16 | fp32, µs | tf32, µs | bf16, µs |\n|---|---|---:|---:|---:|---:|---:|---:|")
+    columns = {precision: step(precision) for precision in RATES}
+    found = {precision: [times(x, precision, counts) for x in column] for precision, column in columns.items()}
+    for i, launch in enumerate(columns["fp32"]):
+        cells = [micro(found["bf16"][i].instructions)] + [f"{columns[p][i].bytes / 1e6:.2f}" for p in ("fp32", "bf16")]
+        cells += [micro(found[p][i].expected) for p in RATES]
+        print(f"| {launch.name} | {launch.of}{' (second stream)' if launch.beside else ''} | {' | '.join(cells)} |")
+    paths = {p: critical_path(columns[p], [t.expected for t in found[p]]) for p in RATES}
+    own = {p: sum(t.expected for x, t in zip(columns[p], found[p]) if not is_library(x)) for p in RATES}
+    for text, value in (("of it our own kernels", own), ("the second stream alone", {p: paths[p][1] for p in RATES}),
+                        ("**a step, with the gaps between launches**", {p: paths[p][0] for p in RATES})):
+        print(f"| {text} | | | | | " + " | ".join(f"{1e6 * value[p]:.0f}" for p in RATES) + " |")
+    print("| thousand images a second | | | | | " + " | ".join(f"{BATCH / paths[p][0] / 1e3:.0f}" for p in RATES) + " |")
+    print()
+    for precision, goal in GOALS.items():
+        expected = 1e6 * paths[precision][0]
+        print(f"- {precision}: the goal is at most {goal} µs a step, expected are {expected:.0f}"
+              f"{'' if expected <= goal else ': MISSED'}; {len(columns[precision])} launches")
+
+
+def print_csv(precision):
+    counts, _ = instruction_counts()
+    launches = step(precision)
+    found = [times(x, precision, counts) for x in launches]
+    print("launch,of,stream,instructions_us,bytes_us,operations_us,expected_us")
+    for x, t in zip(launches, found):
+        print(",".join([x.name, f'"{x.of}"', "second" if x.beside else "main"] + [micro(seconds) for seconds in t]))
+    print(f"step,expected,,,,,{micro(critical_path(launches, [t.expected for t in found])[0])}")
+    print(f"step,goal,,,,,{GOALS[precision]}")
+
+
+def print_made_up(precision):
+    """A graph of two steps: what our own kernels and the libraries' might be called, some of them two kernels."""
+    print('"ID","Process ID","Kernel Name","Context","Stream","Block Size","Grid Size","Metric Name","Metric Unit","Metric Value"')
+    number = 0
+    for _ in range(2):
+        for i, x in enumerate(step(precision)):
+            kernels = ["library_reorder", "library_main"] if x.name == "cudnn weights gradient" else ["library_main"]
+            for name in kernels if is_library(x) else ["kernel_" + x.name]:
+                nanoseconds = times(x, precision, {}).expected * 1e9 * (0.9 + 0.3 * (i % 3)) / len(kernels)
+                print(f'"{number}","1","{name}","1","7","(256, 1, 1)","({max(1, x.tiles)}, 1, 1)","gpu__time_duration.sum","ns",'
+                      f'"{nanoseconds:,.0f}"')
+                number += 1
 
 
 def counts_read(path):
@@ -103,7 +190,8 @@ def counts_read(path):
     for line in open(path):
         what, _, n = line.rpartition(" ")
         if what.startswith("run ") and not what.startswith("run cudaMem"):
-            counts[what.removeprefix("run ").removeprefix("kernel_")] = int(n)
+            name = what[4:]
+            counts[name[7:] if name.startswith("kernel_") else name] = int(n)
     return counts
 
 
@@ -117,8 +205,18 @@ def check_counted(few, many, steps):
     return all(counted[name] == expected[name] * steps for name in expected | counted)
 
 
-if len(sys.argv) == 5 and sys.argv[1] == "counted":
-    sys.exit(not check_counted(sys.argv[2], sys.argv[3], int(sys.argv[4])))
-print_kernels()
-print()
-print_step()
+def main(arguments):
+    if len(arguments) == 4 and arguments[0] == "counted":
+        return 0 if check_counted(arguments[1], arguments[2], int(arguments[3])) else 1
+    if len(arguments) == 2 and arguments[0] in ("csv", "made-up") and arguments[1] in RATES:
+        (print_csv if arguments[0] == "csv" else print_made_up)(arguments[1])
+        return 0
+    if arguments:
+        print(__doc__, file=sys.stderr)
+        return 2
+    print_step()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

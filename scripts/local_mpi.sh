@@ -3,6 +3,8 @@
 # Open MPI 4 reads OMPI_MCA_*. In Open MPI 5 the launcher, PRRTE, reads PRTE_MCA_* and PMIX_MCA_*. MPICH needs none of them.
 if [ "$(id -u)" -eq 0 ]; then export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1; fi
 export OMPI_MCA_rmaps_base_oversubscribe=1 PRTE_MCA_rmaps_default_mapping_policy=:oversubscribe
+# A rank may use all cores: mpirun would bind one or two ranks, with all their threads, to a core each.
+export OMPI_MCA_hwloc_base_binding_policy=none PRTE_MCA_hwloc_default_binding_policy=none
 # No network; no reading of another process's memory, which containers often forbid.
 export OMPI_MCA_btl=self,vader OMPI_MCA_btl_vader_single_copy_mechanism=none
 export OMPI_MCA_oob_tcp_if_include=lo PMIX_MCA_ptl_tcp_if_include=lo

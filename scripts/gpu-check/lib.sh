@@ -1,5 +1,6 @@
 # scripts/gpu-check/lib.sh: what the parts of gpu-check.sh share. gpu-check.sh starts each in the repository's root, as PART,
-# with the report's folder OUT, and DRY=1 where the referee stands for the GPU. A part prints what it does; source this first.
+# with the folder RESULTS for what goes into the archive, and DRY=1 where the referee stands for the GPU. A part prints what
+# it does, and may leave tables of figures (scripts/gpu-check/measured.py reads them). Source this first.
 #
 #   tell LINE...                   adds lines to its part of the report
 #   verify NAME COMMAND...         a row of the report: ok if the command succeeds; the part fails if it does not, and goes on
@@ -10,12 +11,13 @@
 #   find_data                      sets $data, packed
 #   train RANKS DIRECTORY OPTIONS...    trains on the device in $work/DIRECTORY, afresh
 #   same_bits DIRECTORY DIRECTORY  succeeds where the last checkpoints of two runs hold the same bits
+#   rate FILE BATCH PRECISION IMAGES OPTIONS...    trains on about so many images, and adds a line with examples/sec to FILE
 #   agree DIRECTORY DIRECTORY BAND prints the largest relative difference of cross-entropies at log lines; fails beyond the band
 #   $work                          a folder of the part's own, removed when it ends
 set -uo pipefail
 work=$(mktemp -d "${TMPDIR:-/tmp}/gpu-check.XXXXXX") || exit 1
 trap 'rm -rf "$work"' EXIT
-report=$OUT/$PART.md failed=0 rows=0
+report=$RESULTS/$PART.md failed=0 rows=0
 [ "$DRY" -eq 0 ] || export LD_LIBRARY_PATH=$PWD/build/fakecuda
 
 tell() { printf '%s\n' "$@" | tee -a "$report"; }
@@ -37,8 +39,8 @@ finish() {
 }
 
 find_data() {
-    data=$OUT/data.h5
-    if [ -n "${CIFAR10_DIR:-}" ]; then data=$OUT/cifar10.h5; run ./cifar10_mpi pack --from "$CIFAR10_DIR" "$data" || exit 1
+    data=build/gpu-check.h5
+    if [ -n "${CIFAR10_DIR:-}" ]; then data=build/gpu-check-cifar10.h5; run ./cifar10_mpi pack --from "$CIFAR10_DIR" "$data" || exit 1
     elif [ -f data/cifar10.h5 ]; then data=data/cifar10.h5
     elif [ ! -s "$data" ]; then run ./cifar10_mpi pack --from tests/data/cifar10-sample.tar.xz "$data" || exit 1; fi
 }
@@ -48,6 +50,34 @@ train() {
     shift 2
     rm -rf "${work:?}/$directory"
     run mpirun -np "$ranks" ./cifar10_mpi train --data "$data" --train-dir "$work/$directory" --tower cudnn "$@"
+}
+
+# Rates of ten windows, by the times of log lines: median, least, most. Two windows before them are left out, since engines are
+# chosen and the graph is captured there.
+window_rates() { # BATCH
+    sed -n 's/^[-0-9]* \([0-9:.]*\): step \([0-9]*\), .*/\1 \2/p' | awk -v batch="$1" '
+        { split($1, part, ":"); time[NR] = (part[1] * 60 + part[2]) * 60 + part[3]; step[NR] = $2 }
+        END {
+            for (window = 2; window < 12; window++) {
+                from = int(NR * window / 12); to = int(NR * (window + 1) / 12)
+                if (from < 1 || to <= from) continue
+                took = time[to] - time[from]
+                if (took < 0) took += 86400
+                if (took > 0) print batch * (step[to] - step[from]) / took
+            }
+        }' | sort -g | awk '{ x[NR] = $1 } END { if (!NR) exit 1; printf "%.0f,%.0f,%.0f\n", x[int((NR + 1) / 2)], x[1], x[NR] }'
+}
+
+rate() {
+    local file=$RESULTS/$1 batch=$2 precision=$3 steps=$(($4 / $2)) lines=() rates rc
+    shift 4
+    steps=$((steps < 24 ? 24 : steps))
+    [[ " $* " == *" --log-frequency "* ]] || lines=(--log-frequency $((steps / 24)))
+    [ -f "$file" ] || echo "batch,precision,options,rate,least,most" > "$file"
+    train 1 run --batch-size "$batch" --precision "$precision" --max-steps $steps --parity-steps 0 ${lines[@]+"${lines[@]}"} "$@" > "$work/log" 2>&1
+    rc=$?
+    awk '!/: step [0-9]+, / || ++lines <= 30' "$work/log"
+    [ $rc -eq 0 ] && rates=$(window_rates "$batch" < "$work/log") && echo "$batch,$precision,$*,$rates" | tee -a "$file"
 }
 
 last_checkpoint() { ls "$work/$1"/checkpoint-*.h5 | tail -n 1; }

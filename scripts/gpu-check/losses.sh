@@ -1,6 +1,6 @@
 #!/bin/bash
 # The first steps on the device come to the losses of the openblas tower
-# time limit: 300 s
+# time: 40 s, at most 120 s
 . scripts/gpu-check/lib.sh
 find_data
 steps="--batch-size $(size 128 16) --max-steps $(size 20 6) --log-frequency 1"

@@ -1,6 +1,6 @@
 #!/bin/bash
 # 1, 2 and 4 ranks that share the device, 4 slices of a batch, by MPI: the same bits
-# time limit: 300 s
+# time: 60 s, at most 150 s
 . scripts/gpu-check/lib.sh
 find_data
 batch=$(size 128 16)

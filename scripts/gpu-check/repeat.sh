@@ -1,6 +1,6 @@
 #!/bin/bash
 # Two runs with --deterministic come to the same bits
-# time limit: 240 s
+# time: 60 s, at most 240 s
 . scripts/gpu-check/lib.sh
 find_data
 steps="--batch-size $(size 128 8) --max-steps $(size 200 6)"

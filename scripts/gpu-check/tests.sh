@@ -1,6 +1,6 @@
 #!/bin/bash
 # Every test of a backend on the cudnn tower: TensorFlow's operations and steps, finite differences, the openblas tower
-# time limit: 480 s
+# time: 120 s, at most 300 s
 . scripts/gpu-check/lib.sh
 one() { # TEST: it prints TAP, and a pattern chooses the tower's own
     run "build/tests/backends/$1" 'cudnn: *' > "$work/tap" 2>&1

@@ -12,10 +12,16 @@ says() { # PATTERN COMMAND...
 scripts=$(ls scripts/*.sh scripts/gpu-check/*.sh jobs/*)
 for script in $scripts; do check "$script is read by bash" bash -n "$script"; done
 parts=$(ls scripts/gpu-check/ | sed -n 's/\.sh$//p' | grep -vxE 'lib|cuda' | sort)
-told() { scripts/gpu-check.sh --help | sed -n 's/^  \([a-z]*\) *[^ ].* ([0-9]* s)$/\1/p' | sort; }
+told() { scripts/gpu-check.sh --help | sed -n 's/^  \([a-z]*\) *[^ ].* ([0-9]* s, [0-9]* s)$/\1/p' | sort; }
 check "gpu-check.sh --help tells each part, what it does and for how long" test "$(told)" = "$parts"
+seconds() { scripts/gpu-check.sh --help | sed -n "/^  $1 /,/^  $2 /s/.* (\([0-9]*\) s, [0-9]* s)\$/\1/p" | paste -sd +; }
+check "the first group fits 9 minutes" test $(($(seconds build tests) + 10)) -le 540
+check "the second 4 more" test $(($(seconds workspace curve) + 10)) -le 240
 check "an unknown part is refused" says "no part 'dance': build " scripts/gpu-check.sh --dry-run dance
 if [ ! -e /dev/nvidiactl ]; then check "no GPU: said in one sentence" says '^gpu-check.sh: there is no NVIDIA driver here' scripts/gpu-check.sh; fi
+check "an unknown option is refused" says 'there is no option --dance' scripts/gpu-check.sh --dance
+check "minutes that are no number are refused" says "wants a number, not 'soon'" scripts/gpu-check.sh --dry-run --minutes soon
+check "an archive that is not there is refused" says 'there is no file .*/none.tar.gz' scripts/gpu-check.sh --dry-run --continue "$tmp/none.tar.gz"
 check "gpu-stage.sh wants a folder" says 'makes the folder DIR' scripts/gpu-stage.sh
 check "and not one that is there" says 'is there already' scripts/gpu-stage.sh "$tmp"
 
@@ -50,23 +56,118 @@ in_turn() { (job "$1"); }
 check "submitted again, it goes on and ends" in_turn $((steps + 2))
 check "and is not put into the queue" test "$(wc -l < "$tmp/asked")" -eq 1
 
-referee_or_skip "a dry run"
-export OUT=$tmp/gpu
-report=$OUT/report.md
-gpu_check() { scripts/gpu-check.sh --dry-run "$@" > "$tmp/said" 2>&1; }
-passes() { gpu_check "$@" || { cat "$tmp/said" "$OUT"/*.log; return 1; }; }
-check "a dry run of some parts" passes graph nccl sanitizer
-check "its last line counts them" says '^2 passed, 0 failed, 1 skipped$' tail -n 1 "$tmp/said"
-check "another adds to the report" passes properties
-for part in $parts; do check "the report has a row of $part" grep -qE "^\| \[$part\]\($part.log\) \| (passed|skipped|not run) \|" "$report"; done
-check "what was checked" grep -q '^| NCCL in a graph | ok | [0-9]* |$' "$report"
-check "what was skipped, and why" grep -q 'skipped .* it watches a GPU only' "$report"
-check "and the counts of all calls" grep -qx '3 passed, 0 failed, 1 skipped' "$report"
-check "commands are kept" grep -q '^+ compute-sanitizer --tool racecheck' "$OUT/sanitizer.log"
+# Instructions beside bytes: of norm_forward, 576 tiles of 256 threads, 5,000 instructions each at 132 * 4 * 1.7e9 * 0.6 a second.
+mkdir -p "$tmp/expect/build/module"
+cp scripts/gpu_expect.py "$tmp/expect"
+touch "$tmp/expect/build/module/kernels.o"
+echo 'print("norm_forward 600 5000")' > "$tmp/expect/gpu_sass.py"
+expects() { (cd "$tmp/expect" && says "$1" python3 gpu_expect.py "${@:2}"); }
+check "instructions count where they take longer than bytes" expects '^norm_forward,"pool1, norm1",main,42.8,5.1,0.0,42.8$' csv bf16
+check "a goal that is missed is said" expects '^- bf16: the goal is at most 130 µs a step, expected are [0-9]*: MISSED'
+rm "$tmp/expect/gpu_sass.py"
+check "no counts: said too" expects '^Instructions are not counted .scripts/gpu_sass.py is missing.'
 
-# A part that fails does not stop the others.
-fails() { FAKECUDA_FAIL=cudaMemcpyAsync:1 gpu_check graph properties; [ $? -eq 1 ]; }
+# What was measured, out of made-up results: an earlier step before the one that counts, remarks of ncu's, several units.
+figures=$tmp/figures
+mkdir "$figures"
+printf 'card,Card 100\ndriver,580.1\n' > "$figures/machine.csv"
+printf 'passed\t12\tabc\tCard 100\t\n' > "$figures/rates.result"
+printf 'batch,precision,options,rate,least,most\n128,bf16,,800000,790000,810000\n' > "$figures/rates.csv"
+printf 'batch,precision,way,rate\n128,bf16,graph,400000\n' > "$figures/torch.csv"
+cat > "$figures/expected-bf16.csv" << 'END'
+launch,of,stream,instructions_us,bytes_us,operations_us,expected_us
+distort,"images",main,1.0,0.5,0.0,2.0
+cudnn forward,"conv1",main,,3.5,6.4,6.4
+norm_forward,"norm1",main,10.0,5.1,0.0,10.0
+cublasLtMatmul,"local3",main,,1.0,1.0,3.0
+cublasLtMatmul,"local4",main,,1.0,1.0,2.0
+update,"all",main,1.0,7.0,0.0,7.0
+step,expected,,,,,128.0
+step,goal,,,,,130
+END
+cat > "$figures/ncu-bf16.csv" << 'END'
+==PROF== Connected to process 1
+"ID","Process ID","Kernel Name","Metric Name","Metric Unit","Metric Value"
+"0","1","kernel_distort(distort_arguments)","gpu__time_duration.sum","ns","99,000"
+"1","1","kernel_update(update_arguments)","gpu__time_duration.sum","ns","99,000"
+"2","1","kernel_distort(distort_arguments)","gpu__time_duration.sum","ns","1,900"
+"3","1","void cutlass::conv<int>(int)","gpu__time_duration.sum","usecond","6.5"
+"4","1","kernel_norm_forward_fixed(norm_forward_arguments)","gpu__time_duration.sum","us","25"
+"5","1","splitK","gpu__time_duration.sum","ns","2,000"
+"6","1","reduce","gpu__time_duration.sum","ns","1,000"
+"7","1","gemm","gpu__time_duration.sum","ns","2,500"
+"8","1","kernel_update(update_arguments)","gpu__time_duration.sum","ns","8,000"
+"9","1","later","gpu__time_duration.sum","ns","99,000"
+END
+measured() { scripts/gpu-check/measured.py "$@" > "$tmp/measured.md"; }
+row() { grep -qxF -- "$1" "$tmp/measured.md" || { cat "$tmp/measured.md"; return 1; }; }
+check "a document out of results" measured "$figures"
+for line in '- driver: 580.1' '| rates | passed | 12 | Card 100 |  |' \
+    '| 128 | bf16 |  | 800000 | 790000 | 810000 | 160 | 128 | 130 | 1.25 |' \
+    '| 3 | norm_forward | norm1 | 10.0 | 25.0 | 2.50 | +15.0 | **slow** |  |' \
+    '| 4-5 | cublasLtMatmul | local3; local4 | 5.0 | 5.5 | 1.10 | +0.5 |  | splitK 2.0 + reduce 1.0 + gemm 2.5 |' \
+    '| 2 | cudnn forward | conv1 | 6.4 | 6.5 | 1.02 | +0.1 |  | cutlass::conv |' \
+    '|  | **all** | 7 kernels | 30.4 | 46.9 | 1.54 | +16.5 |  |  |' \
+    '| 128 | bf16 | graph | 400000 | 800000 | 2.00 |'; do
+    check "it has $line" row "$line"
+done
+order() { sed -n 's/^| \([1-6]\)\(-[0-9]\)* | [a-z].*/\1/p' "$tmp/measured.md" | paste -sd ' '; }
+check "what costs most comes first" test "$(order)" = "3 6 4 2 1"
+check "tf32 is not measured" row '| not measured yet |  |  |  |  |  |  |  |  |'
+others() { sed -i s/kernel_norm_forward/kernel_other/ "$figures/ncu-bf16.csv"; ! measured --launches bf16 "$figures"; }
+check "other launches than expected are an error" others
+check "and listed" row '| kernel_other_fixed | 25.0 |'
+check "without results nothing is measured" measured
+check "MEASURED.md is what the script writes" diff "$tmp/measured.md" src/backends/cudnn/MEASURED.md
+
+referee_or_skip "a dry run"
+gpu_check() { # FOLDER ARGUMENTS...
+    out=$tmp/$1
+    scripts/gpu-check.sh --dry-run --out "$out" "${@:2}" > "$tmp/said" 2>&1
+}
+passes() { gpu_check "$@" || { cat "$tmp/said"; return 1; }; }
+has() { grep -qE -- "$1" "$tmp/said" || { cat "$tmp/said"; return 1; }; }
+reports() { grep -qE -- "$1" "$out/report.md" || { cat "$out/report.md"; return 1; }; }
+kept() { tar -xzOf "$out/gpu-check.tar.gz" "gpu-check/$1"; }
+# A check runs in a shell of its own: the folder is set here.
+out=$tmp/first
+check "45 seconds: what fits is run" passes first --minutes 0.75 properties ncu
+check "properties" has '^properties  passed, [0-9]+ s$'
+check "ncu does not fit" has '^ncu         not run: it takes about [0-9]+ s, and [0-9]+ s are left$'
+check "the report has it" reports '^\| ncu \| How long .* \| not run \| 0 \| .* \| it takes about '
+for part in $parts; do check "the report has a row of $part" reports "^\| $part \| .* \| (passed|not run) \|"; done
+check "there are two files" test "$(ls "$out" | xargs)" = "gpu-check.tar.gz report.md"
+
+# Elsewhere, with the archive alone, and a stage.
+stage=stage-of-test.$$
+cleanup() { rm -rf "build/stage/$stage"; }
+mkdir "$tmp/$stage"
+echo 'echo "staged in ${BASH_SOURCE[0]%/*}"' > "$tmp/$stage/env.sh"
+tar -czf "$tmp/stage.tar.gz" -C "$tmp" $stage
+out=$tmp/second
+check "a second call goes on" passes second --minutes 9 --continue "$tmp/first/gpu-check.tar.gz" --stage "$tmp/stage.tar.gz" properties ncu sanitizer
+check "with the stage" has "^staged in build/stage/$stage$"
+check "not again with what has passed" has '^properties  passed in an earlier call$'
+check "but with what was not run" has '^ncu         passed, [0-9]+ s$'
+check "what is skipped, and why" reports '\| skipped \| .* watches a GPU only'
+check "its last line counts all results" says '^2 passed, 0 failed, 1 skipped, 12 not run$' tail -n 1 "$tmp/said"
+check "every launch stands in the report" reports '^\| 20 \| update \|'
+check "the archive has commands" says '^\+ compute-sanitizer --tool racecheck' kept sanitizer.log
+check "and the report" says '^# cifar10_mpi on a GPU' kept report.md
+
+# A part that fails does not stop the others, and is run again; so is what has passed with other sources.
+fails() { FAKECUDA_FAIL=cudaMemcpyAsync:1 gpu_check second ncu properties; [ $? -eq 1 ]; }
 check "a failure is an exit code" fails
-check "and counted" says '^1 passed, 1 failed, 0 skipped$' tail -n 1 "$tmp/said"
-check "and in the report" grep -qE '^\| \[graph\]\(graph.log\) \| \*\*failed\*\* \|.* 3 checks failed' "$report"
+check "its log's end is shown" has '^    \| .*cudaMemcpyAsync'
+check "and it is in the report" reports '^\| ncu \| .* \| \*\*failed\*\* \| .* 2 checks failed'
+changed() {
+    mkdir "$tmp/changed" && tar -xzf "$out/gpu-check.tar.gz" -C "$tmp/changed" &&
+        sed -i 's/\t[0-9a-f]*\tthe referee/\tothers\tthe referee/' "$tmp/changed/gpu-check/properties.result" &&
+        tar -czf "$tmp/changed.tar.gz" -C "$tmp/changed" gpu-check
+}
+check "results of other sources" changed
+out=$tmp/third
+check "a third call" passes third --minutes 9 --continue "$tmp/changed.tar.gz" ncu properties
+check "runs what had failed" has '^ncu         passed, [0-9]+ s$'
+check "and what passed with other sources" has '^properties  passed, [0-9]+ s$'
 finish

@@ -1,0 +1,232 @@
+#!/usr/bin/env python3
+"""Tables out of what scripts/gpu-check.sh measured.
+
+    measured.py [RESULTS] > src/backends/cudnn/MEASURED.md   RESULTS: its archive gpu-check.tar.gz, or the folder unpacked from
+                                                             it; without it all tables are empty
+    measured.py --tables RESULTS                             the tables alone, for its report
+    measured.py --launches PRECISION RESULTS                 the table of a step's launches alone; exit 1 where ncu's are not
+                                                             those that scripts/gpu_expect.py lists
+"""
+import collections
+import csv
+import os
+import re
+import sys
+import tarfile
+
+SLOW = 1.5  # times what was expected: flagged
+NANOSECONDS = {"ns": 1, "nsecond": 1, "us": 1e3, "usecond": 1e3, "ms": 1e6, "msecond": 1e6, "s": 1e9, "second": 1e9}
+
+Kernel = collections.namedtuple("Kernel", "name own us")  # measured; own: the part of its name after kernel_, or None
+Row = collections.namedtuple("Row", "number name of expected measured kernels")  # kernels: those of one row, or of several launches
+
+
+# ---- reading: everything is a dictionary of a file's name and its text
+
+def read_results(path):
+    if path is None:
+        return {}
+    if os.path.isdir(path):
+        return {name: open(os.path.join(path, name), errors="replace").read() for name in os.listdir(path)}
+    with tarfile.open(path) as archive:
+        return {os.path.basename(m.name): archive.extractfile(m).read().decode(errors="replace") for m in archive if m.isfile()}
+
+
+def rows_of(results, name):
+    return list(csv.DictReader(results.get(name, "").splitlines()))
+
+
+def machine(results):
+    return dict(line.split(",", 1) for line in results.get("machine.csv", "").splitlines() if "," in line)
+
+
+def kernels_of(text):
+    """ncu's csv, which may have remarks before it, and thousands with commas."""
+    lines = [line for line in text.splitlines() if line.startswith('"')]
+    kernels = []
+    for row in csv.DictReader(lines):
+        unit = NANOSECONDS.get(row.get("Metric Unit", ""))
+        if row.get("Metric Name") != "gpu__time_duration.sum" or unit is None:
+            continue
+        own = re.search(r"\bkernel_(\w+)", row["Kernel Name"])
+        us = float(row["Metric Value"].replace(",", "")) * unit / 1e3
+        kernels.append(Kernel(re.sub(r"^void |[<(].*", "", row["Kernel Name"]), own and own.group(1), us))
+    return kernels
+
+
+def last_step(kernels):
+    """From the last kernel that begins a step to the one that ends it."""
+    first = max((i for i, k in enumerate(kernels) if k.own and k.own.startswith("distort")), default=None)
+    if first is None:
+        return []
+    last = max((i for i, k in enumerate(kernels) if k.own and k.own.startswith("update")), default=len(kernels) - 1)
+    return kernels[first:last + 1]
+
+
+# ---- launches that are expected beside kernels that ran
+
+def in_groups(items, own):
+    """Own kernels alone, and what the libraries launch between two of them together: [name or None, items]."""
+    groups = []
+    for item in items:
+        name = own(item)
+        if name is None and groups and groups[-1][0] is None:
+            groups[-1][1].append(item)
+        else:
+            groups.append((name, [item]))
+    return groups
+
+
+def is_same(expected, measured):
+    """A kernel may be compiled in several ways, whose names begin alike."""
+    if expected is None or measured is None:
+        return expected is measured
+    return measured == expected or measured.startswith(expected + "_")
+
+
+def side_by_side(expected, kernels):
+    """Rows in the order of the step; None where the launches are others. A library may launch several kernels for one call."""
+    wanted = in_groups(expected, lambda x: None if x["launch"].startswith("cu") else x["launch"])
+    found = in_groups(kernels, lambda k: k.own)
+    if len(wanted) != len(found) or not all(is_same(w[0], f[0]) for w, f in zip(wanted, found)):
+        return None
+    rows, number = [], 1
+    for (_, launches), (_, ran) in zip(wanted, found):
+        pairs = [([x], [k]) for x, k in zip(launches, ran)] if len(launches) == len(ran) else [(launches, ran)]
+        for some, some_ran in pairs:
+            rows.append(Row(f"{number}" if len(some) == 1 else f"{number}-{number + len(some) - 1}",
+                            " + ".join(dict.fromkeys(x["launch"] for x in some)), "; ".join(x["of"] for x in some),
+                            sum(float(x["expected_us"]) for x in some), sum(k.us for k in some_ran), some_ran))
+            number += len(some)
+    return rows
+
+
+def step_expected(results, precision):
+    """The launches, and microseconds of the whole step: expected, and the goal."""
+    rows = rows_of(results, f"expected-{precision}.csv")
+    whole = {x["of"]: float(x["expected_us"]) for x in rows if x["launch"] == "step"}
+    return [x for x in rows if x["launch"] != "step"], whole.get("expected"), whole.get("goal")
+
+
+# ---- tables
+
+def table(heads, rows):
+    """heads: a name each, with a colon behind those of numbers."""
+    print("| " + " | ".join(h.rstrip(":") for h in heads) + " |\n|" + "|".join("---:" if h.endswith(":") else "---" for h in heads) + "|")
+    for row in rows or [["not measured yet"] + [""] * (len(heads) - 1)]:
+        print("| " + " | ".join(str(cell).replace("|", "/") for cell in row) + " |")
+    print()
+
+
+def print_parts(results):
+    print("## What was checked\n")
+    rows = []
+    for name in sorted(results):
+        if name.endswith(".result"):
+            result, seconds, _, card, *why = results[name].rstrip("\n").split("\t")
+            rows.append([name[:-7], result.replace("-", " "), seconds, card, why[0] if why else ""])
+    table(["part", "result", "seconds:", "on", "why"], rows)
+
+
+def print_rates(results):
+    print("## Examples a second\n")
+    print("The whole training step on the device, data and update included: the median of ten windows, the slowest and the fastest"
+          " of them.\n")
+    rows = []
+    for x in rows_of(results, "rates.csv") + rows_of(results, "speed.csv"):
+        us, expected, goal = int(x["batch"]) / float(x["rate"]) * 1e6, None, None
+        if x["batch"] == "128" and not x["options"]:
+            _, expected, goal = step_expected(results, x["precision"])
+        rows.append([x["batch"], x["precision"], x["options"], x["rate"], x["least"], x["most"], f"{us:.0f}",
+                     f"{expected:.0f}" if expected else "", f"{goal:.0f}" if goal else "", f"{us / expected:.2f}" if expected else ""])
+    table(["batch:", "precision", "options", "examples/sec:", "least:", "most:", "µs a step:", "expected, µs:", "goal, µs:",
+           "measured / expected:"], rows)
+
+
+def launch_cells(row):
+    ratio = row.measured / row.expected if row.expected else 0
+    ran = ""
+    if row.kernels[0].own is None:
+        ran = " + ".join(f"{k.name[:60]} {k.us:.1f}" if len(row.kernels) > 1 else k.name[:60] for k in row.kernels)
+    return [row.number, row.name, row.of, f"{row.expected:.1f}", f"{row.measured:.1f}", f"{ratio:.2f}",
+            f"{row.measured - row.expected:+.1f}", "**slow**" if ratio > SLOW else "", ran]
+
+
+def print_launches(results, precision):
+    """False where the launches are others than expected."""
+    print(f"## Every launch of a step in {precision}, batch 128\n")
+    print("Each kernel alone, as ncu measured it in the last step of a run with `--no-graph`; what costs most beyond the expectation"
+          f" comes first; **slow**: more than {SLOW} times what was expected. `#`: the place in the step.\n")
+    heads = ["#:", "launch", "of", "expected, µs:", "measured, µs:", "ratio:", "more, µs:", "", "the library's kernels"]
+    kernels = last_step(kernels_of(results.get(f"ncu-{precision}.csv", "")))
+    expected, _, _ = step_expected(results, precision)
+    rows = side_by_side(expected, kernels) if kernels else []
+    if rows is None:
+        print("The launches are others than scripts/gpu_expect.py lists, so nothing stands beside them. In their order:\n")
+        table(["kernel", "measured, µs:"], [[k.name, f"{k.us:.1f}"] for k in kernels])
+        return False
+    cells = [launch_cells(row) for row in sorted(rows, key=lambda row: row.expected - row.measured)]
+    if rows:
+        whole = Row("", "**all**", f"{len(kernels)} kernels", sum(r.expected for r in rows), sum(r.measured for r in rows), kernels)
+        cells.append(launch_cells(whole)[:7] + ["", ""])
+    table(heads, cells)
+    if any(x["launch"] == "distort" and not x["instructions_us"] for x in expected):
+        print("Instructions were not counted there: our own kernels are expected by their bytes alone.\n")
+    return bool(rows)
+
+
+def print_workspace(results):
+    print("## Workspace of cuDNN\n")
+    rows = [[x["batch"], x["precision"], x["options"].replace("--workspace-mib ", "") or "default", x["rate"], x["least"], x["most"]]
+            for x in rows_of(results, "workspace.csv")]
+    table(["batch:", "precision", "MiB:", "examples/sec:", "least:", "most:"], rows)
+
+
+def print_torch(results):
+    print("## PyTorch, the same model on the same card\n")
+    ours = {(x["batch"], x["precision"]): float(x["rate"]) for x in rows_of(results, "rates.csv") if not x["options"]}
+    rows = []
+    for x in rows_of(results, "torch.csv"):
+        mine = ours.get((x["batch"], x["precision"]))
+        rows.append([x["batch"], x["precision"], x["way"], x["rate"], f"{mine:.0f}" if mine else "",
+                     f"{mine / float(x['rate']):.2f}" if mine else ""])
+    table(["batch:", "precision", "PyTorch's way", "its examples/sec:", "ours:", "ours / its:"], rows)
+
+
+def print_tables(results):
+    print_rates(results)
+    for precision in ("bf16", "tf32"):
+        print_launches(results, precision)
+    print_workspace(results)
+    print_torch(results)
+
+
+def print_document(results):
+    print("# The cudnn backend on a GPU: what was measured\n")
+    print("Written by a script, do not edit: `scripts/gpu-check/measured.py build/gpu/gpu-check.tar.gz > "
+          "src/backends/cudnn/MEASURED.md`\nputs in what `scripts/gpu-check.sh` found on a machine with a GPU.\n")
+    if results.get("machine.csv", "").startswith("card,the referee"):
+        print("**A dry run: no number here is a measurement.**\n")
+    for name, value in machine(results).items():
+        print(f"- {name}: {value}")
+    print("" if results else "Card, driver, date: not measured yet.\n")
+    print_parts(results)
+    print_tables(results)
+
+
+def main(arguments):
+    if len(arguments) == 3 and arguments[0] == "--launches":
+        return 0 if print_launches(read_results(arguments[2]), arguments[1]) else 1
+    if len(arguments) == 2 and arguments[0] == "--tables":
+        print()
+        print_tables(read_results(arguments[1]))
+        return 0
+    if len(arguments) > 1 or (arguments and arguments[0].startswith("-")):
+        print(__doc__, file=sys.stderr)
+        return 2
+    print_document(read_results(arguments[0] if arguments else None))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
