@@ -79,16 +79,22 @@ trap 'rm -rf "$RESULTS"' EXIT
 archive=$out/gpu-check.tar.gz
 from=${from:-$archive}
 if [ -f "$from" ]; then tar -xzf "$from" -C "$RESULTS" --strip-components=1 || exit 1; fi
+referee="the referee, no GPU"
+if [ -f "$RESULTS/machine.csv" ]; then
+    dry=$(grep -c "^card,$referee" "$RESULTS/machine.csv")
+    [ "$dry" -eq $DRY ] || refuse "$from is of $([ $DRY -eq 1 ] && echo "a GPU, and this is a dry run" || echo "a dry run")"
+fi
 
 sources() { find src include Makefile -type f | sort | xargs cat | sha256sum | cut -c 1-10; }
-card() { if [ $DRY -eq 1 ]; then echo "the referee, no GPU"; else nvidia-smi --query-gpu=name --format=csv,noheader | head -n 1; fi; }
+asked() { nvidia-smi --query-gpu="$1" --format=csv,noheader | head -n 1; }
+card() { if [ $DRY -eq 1 ]; then echo "$referee"; else asked name; fi; }
 sources=$(sources) card=$(card)
 
 describe() { # "NAME,VALUE" lines about this machine
     local name
     echo "card,$card"
     [ $DRY -eq 1 ] || for name in driver:driver_version memory:memory.total "clock:clocks.max.sm" "memory clock:clocks.max.memory"; do
-        echo "${name%:*},$(nvidia-smi --query-gpu="${name#*:}" --format=csv,noheader | head -n 1)"
+        echo "${name%:*},$(asked "${name#*:}")"
     done
     echo "compiler,$(nvcc_version)"
     echo "cores,$(env -u OMP_NUM_THREADS nproc)"

@@ -4,7 +4,7 @@
 #
 #   scripts/gpu-stage.sh DIR       makes the folder DIR and DIR.tar.gz
 #
-# There, wherever it is unpacked:   . DIR/env.sh && make gpu-check
+# There:   scripts/gpu-check.sh --stage DIR.tar.gz     or, wherever it is unpacked, . DIR/env.sh && make
 # Inside: Open MPI (mpi/, from PyPI), libraries and headers (lib/, usr/), and make, pkg-config and h5diff (bin/) for where they
 # are not. The machine has an x86-64 processor and a glibc at least as new as the one here. oneDNN stays at home.
 set -euo pipefail

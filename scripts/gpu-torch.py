@@ -132,7 +132,7 @@ def main():
     a = parser.parse_args()
     began, failed = time.perf_counter(), 0
     print("batch,precision,way,rate", flush=True)
-    for way, batch, precision in ((w, b, p) for w in a.ways for b in a.batches for p in a.precisions):
+    for batch, precision, way in ((b, p, w) for b in a.batches for p in a.precisions for w in a.ways):
         what = f"batch {batch}, {precision}, {way}"
         if time.perf_counter() - began > a.seconds:
             print(f"{what}: left out, {a.seconds:.0f} s are over", file=sys.stderr)

@@ -20,6 +20,7 @@ launched before the first has ended. What runs on the second stream costs only w
 """
 import collections
 import os
+import re
 import subprocess
 import sys
 
@@ -27,11 +28,21 @@ BATCH, BANDWIDTH, FLOOR, GAP, PROGRAMMATIC = 128, 3.0e12, 2.0e-6, 1.0e-6, 0.5e-6
 RATES = {"fp32": 0.55 * 67e12, "tf32": 0.30 * 495e12, "bf16": 0.30 * 990e12}  # shares of the peaks
 ISSUE = 132 * 4 * 1.7e9 * 0.6  # instructions of warps, a second
 GOALS = {"fp32": 520, "tf32": 190, "bf16": 130}  # µs a step
-PARAMETERS, PENALTIES, PIXELS = 1068298, 512, 32  # PIXELS: of 64 channels, a tile of the norms
-FINISH = 200  # tiles of `finish`, about
+PARAMETERS, CONVOLUTIONS, PENALTIES = 1068298, 4864 + 102464, 512  # parameters: all, and those of convolutions
+PIXELS = 32  # of 64 channels, a tile of the norms
 OBJECT = "build/module/kernels.o"
 
 Launch = collections.namedtuple("Launch", "name of bytes operations tiles beside")
+
+
+def groups(count, by):
+    return (count + by - 1) // by
+
+
+def finish_tiles(images):
+    """Squares of both filters and groups of their biases; then the gradients of other layers and all parameters, which are checked."""
+    squares = groups(25 * images // 576, 32) * 2 + groups(25 * 64, 32) * 2
+    return squares + 2 * groups(64, 8) + groups(PARAMETERS - CONVOLUTIONS, 8192) + groups(PARAMETERS, 8192)
 
 
 def step(precision):
@@ -41,7 +52,8 @@ def step(precision):
     wide, middle, small = 24 * 24 * 64, 12 * 12 * 64, 6 * 6 * 64  # behind conv1; pool1 to norm2; pool2
     filter1, filter2 = 25 * images // 576 * 64, 25 * 64 * 64
     tiles = BATCH * 144 // PIXELS
-    sums = tiles * 64 * 4
+    stripes = BATCH * 3  # tiles of pool_norm_backward: 4 rows of 12
+    sums = 64 * 4  # bytes a tile leaves for a bias
     conv1, conv2 = 2 * filter1 * 576, 2 * filter2 * 144  # operations an image
     copies = (4800 + filter2) * e + (e == 2) * 2 * (64 + 64 + 2304 * 384 + 384 * 192)
 
@@ -61,22 +73,22 @@ def step(precision):
         own("norm_forward", "pool1, norm1", wide * e + middle * (2 * e + 1), 0, tiles),
         library("cudnn forward", "conv2, bias, ReLU", 2 * middle * e, filter2 * e, conv2),
         own("norm_pool_forward", "norm2, pool2", middle * e + small * (e + 1), 0, BATCH * 6),
-        product("local3, bias, ReLU", (2304 + 384) * e + 48, three * e, 2 * three),
+        product("local3, bias, ReLU and its mask", (2304 + 384) * e + 384 // 8, (three + 384) * e, 2 * three),
         product("local4", (384 + 192) * e, four * e, 2 * four),
-        own("few_forward", "local4's bias, ReLU; softmax_linear, loss", 2 * 192 * e + 2 * 10 * 4, 2122 * 4, BATCH),
-        own("few_backward", "softmax_linear; local4's ReLU, bias", 2 * 192 * e + 10 * 4, 2 * 2122 * 4, 192 // 16 + 1),
+        own("few_forward", "local4's bias, ReLU; softmax_linear, loss", 2 * 192 * e + 2 * 10 * 4 + 16, 2122 * 4, BATCH),
+        own("few_backward", "softmax_linear; local4's ReLU, bias; loss", 2 * 192 * e + 10 * 4 + 16, 2 * 2122 * 4, groups(193, 16) + 1),
         product("local4, weights", (384 + 192) * e, four * 4, 2 * four, beside=True),
-        product("local4, input; local3's ReLU, bias", (384 + 192) * e + 48, four * e, 2 * four),
-        product("local3, weights", (2304 + 384) * e, three * 4, 2 * three, beside=True),
+        product("local4, input; local3's ReLU", (384 + 192) * e + 384 // 8, four * e, 2 * four),
+        product("local3, weights, bias", (2304 + 384) * e, (three + 384) * 4, 2 * three, beside=True),
         product("local3, input", (2304 + 384) * e, three * e, 2 * three),
-        own("norm_backward", "pool2, norm2; conv2's ReLU, bias", 2 * middle * e + small * (e + 1), sums, tiles),
+        own("norm_backward", "pool2, norm2; conv2's ReLU, bias", 2 * middle * e + small * (e + 1), tiles * sums, tiles),
         library("cudnn weights gradient", "conv2", 2 * middle * e, filter2 * e, conv2),
         library("cudnn input gradient", "conv2", 2 * middle * e, filter2 * e, conv2),
-        own("norm_pool_backward", "norm1, pool1; conv1's ReLU, bias", 2 * middle * e + middle + wide * e, sums, tiles),
+        own("pool_norm_backward", "norm1, pool1; conv1's ReLU, bias", 2 * middle * e + middle + wide * e, stripes * sums, stripes),
         library("cudnn weights gradient", "conv1", (images + wide) * e, filter1 * e, conv1),
-        own("finish", "filters, biases of convolutions; all gradients finite?", 0,
-            (filter1 + filter2) * (e + 4) + 2 * sums + 4 * PARAMETERS, FINISH),
-        own("update", "all parameters, shadows, copies", 0, 5 * 4 * PARAMETERS + copies + PENALTIES * 8, PARAMETERS // 1024 + 1),
+        own("finish", "both filters, their biases; all gradients, parameters checked", 0,
+            (filter1 + filter2) * e + (tiles + stripes) * sums + 2 * 4 * PARAMETERS, finish_tiles(images)),
+        own("update", "all parameters, shadows, copies", 0, 5 * 4 * PARAMETERS + copies + PENALTIES * 8, groups(PARAMETERS, 1024)),
     ]
 
 
@@ -107,9 +119,16 @@ def instruction_counts():
 Times = collections.namedtuple("Times", "instructions bytes operations expected")
 
 
+def instance(launch, precision, counts):
+    """The kernel's name: KERNEL_LAYER_TYPE where there is one for just that layer, as norm_forward_norm1_half."""
+    layer, kind = re.search(r"norm\d", launch.of), "half" if precision == "bf16" else "float"
+    special = layer and f"{launch.name}_{layer.group()}_{kind}"
+    return special if special in counts else launch.name
+
+
 def times(launch, precision, counts):
     """In seconds; instructions: None where they are not counted."""
-    count = counts.get(launch.name)
+    count = counts.get(instance(launch, precision, counts))
     instructions = launch.tiles * count.threads / 32 * count.dynamic / ISSUE if count else None
     moved, computed = launch.bytes / BANDWIDTH, launch.operations / RATES[precision]
     return Times(instructions, moved, computed, max(instructions or 0, moved, computed, FLOOR))
@@ -139,19 +158,19 @@ def print_step():
     counts, why = instruction_counts()
     if why:
         print(f"Instructions are not counted ({why}): our own kernels go by their bytes alone, and take longer in truth.\n")
-    print("| launch | of | instructions, µs | MB, fp32 | MB, bf16 | fp32, µs | tf32, µs | bf16, µs |\n|---|---|---:|---:|---:|---:|---:|---:|")
+    print("| launch | of | instructions, µs: fp32 | bf16 | MB: fp32 | bf16 | µs: fp32 | tf32 | bf16 |\n|---|---|" + 7 * "---:|")
     columns = {precision: step(precision) for precision in RATES}
     found = {precision: [times(x, precision, counts) for x in column] for precision, column in columns.items()}
     for i, launch in enumerate(columns["fp32"]):
-        cells = [micro(found["bf16"][i].instructions)] + [f"{columns[p][i].bytes / 1e6:.2f}" for p in ("fp32", "bf16")]
+        cells = [micro(found[p][i].instructions) for p in ("fp32", "bf16")] + [f"{columns[p][i].bytes / 1e6:.2f}" for p in ("fp32", "bf16")]
         cells += [micro(found[p][i].expected) for p in RATES]
         print(f"| {launch.name} | {launch.of}{' (second stream)' if launch.beside else ''} | {' | '.join(cells)} |")
     paths = {p: critical_path(columns[p], [t.expected for t in found[p]]) for p in RATES}
     own = {p: sum(t.expected for x, t in zip(columns[p], found[p]) if not is_library(x)) for p in RATES}
     for text, value in (("of it our own kernels", own), ("the second stream alone", {p: paths[p][1] for p in RATES}),
                         ("**a step, with the gaps between launches**", {p: paths[p][0] for p in RATES})):
-        print(f"| {text} | | | | | " + " | ".join(f"{1e6 * value[p]:.0f}" for p in RATES) + " |")
-    print("| thousand images a second | | | | | " + " | ".join(f"{BATCH / paths[p][0] / 1e3:.0f}" for p in RATES) + " |")
+        print(f"| {text} | | | | | | " + " | ".join(f"{1e6 * value[p]:.0f}" for p in RATES) + " |")
+    print("| thousand images a second | | | | | | " + " | ".join(f"{BATCH / paths[p][0] / 1e3:.0f}" for p in RATES) + " |")
     print()
     for precision, goal in GOALS.items():
         expected = 1e6 * paths[precision][0]
@@ -185,13 +204,12 @@ def print_made_up(precision):
 
 
 def counts_read(path):
-    """Launches and library calls by name, of all that was done."""
+    """Launches and library calls by name, of all that was done; a kernel for just one layer by that of its kind."""
     counts = collections.Counter()
     for line in open(path):
         what, _, n = line.rpartition(" ")
         if what.startswith("run ") and not what.startswith("run cudaMem"):
-            name = what[4:]
-            counts[name[7:] if name.startswith("kernel_") else name] = int(n)
+            counts[re.sub(r"^run (kernel_)?|_(norm|pool)\d_(float|half)$", "", what)] += int(n)
     return counts
 
 

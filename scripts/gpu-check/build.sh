@@ -1,6 +1,6 @@
 #!/bin/bash
 # The program, its module, the tests of backends; on the referee also that
-# time: 60 s, at most 240 s
+# time: 60 s, at most 300 s
 . scripts/gpu-check/lib.sh
 tests=$(printf '%s\n' tests/backends/test_*.c tests/gpu/*.c | sed 's,^,build/,; s,\.c$,,')
 own_make() { run env -u MAKEFLAGS -u MAKELEVEL make --no-print-directory -j"$(env -u OMP_NUM_THREADS nproc)" "$@"; } # also when started by make

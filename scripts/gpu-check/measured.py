@@ -40,6 +40,11 @@ def machine(results):
     return dict(line.split(",", 1) for line in results.get("machine.csv", "").splitlines() if "," in line)
 
 
+def result_of(results, part):
+    """Result, seconds, sources, card, why."""
+    return (results[f"{part}.result"].rstrip("\n").split("\t") + [""] * 5)[:5]
+
+
 def kernels_of(text):
     """ncu's csv, which may have remarks before it, and thousands with commas."""
     lines = [line for line in text.splitlines() if line.startswith('"')]
@@ -123,8 +128,8 @@ def print_parts(results):
     rows = []
     for name in sorted(results):
         if name.endswith(".result"):
-            result, seconds, _, card, *why = results[name].rstrip("\n").split("\t")
-            rows.append([name[:-7], result.replace("-", " "), seconds, card, why[0] if why else ""])
+            result, seconds, _, card, why = result_of(results, name[:-7])
+            rows.append([name[:-7], result.replace("-", " "), seconds, card, why])
     table(["part", "result", "seconds:", "on", "why"], rows)
 
 
@@ -185,6 +190,10 @@ def print_workspace(results):
 def print_torch(results):
     print("## PyTorch, the same model on the same card\n")
     ours = {(x["batch"], x["precision"]): float(x["rate"]) for x in rows_of(results, "rates.csv") if not x["options"]}
+    cards = [result_of(results, part)[3] for part in ("rates", "torch") if f"{part}.result" in results]
+    if len(set(cards)) > 1:
+        print(f"Ours were measured on another card ({cards[0]}) than PyTorch ({cards[1]}), and are left out here.\n")
+        ours = {}
     rows = []
     for x in rows_of(results, "torch.csv"):
         mine = ours.get((x["batch"], x["precision"]))
@@ -207,6 +216,8 @@ def print_document(results):
           "src/backends/cudnn/MEASURED.md`\nputs in what `scripts/gpu-check.sh` found on a machine with a GPU.\n")
     if results.get("machine.csv", "").startswith("card,the referee"):
         print("**A dry run: no number here is a measurement.**\n")
+    if results:
+        print("The last call of gpu-check.sh ran here:\n")
     for name, value in machine(results).items():
         print(f"- {name}: {value}")
     print("" if results else "Card, driver, date: not measured yet.\n")

@@ -60,9 +60,9 @@ check "and is not put into the queue" test "$(wc -l < "$tmp/asked")" -eq 1
 mkdir -p "$tmp/expect/build/module"
 cp scripts/gpu_expect.py "$tmp/expect"
 touch "$tmp/expect/build/module/kernels.o"
-echo 'print("norm_forward 600 5000")' > "$tmp/expect/gpu_sass.py"
+echo 'print("norm_forward 900 9000\nkernel_norm_forward_norm1_half 600 5000")' > "$tmp/expect/gpu_sass.py"
 expects() { (cd "$tmp/expect" && says "$1" python3 gpu_expect.py "${@:2}"); }
-check "instructions count where they take longer than bytes" expects '^norm_forward,"pool1, norm1",main,42.8,5.1,0.0,42.8$' csv bf16
+check "the instructions of the kernel for that layer count, where they take longer than bytes" expects '^norm_forward,"pool1, norm1",main,42.8,5.1,0.0,42.8$' csv bf16
 check "a goal that is missed is said" expects '^- bf16: the goal is at most 130 µs a step, expected are [0-9]*: MISSED'
 rm "$tmp/expect/gpu_sass.py"
 check "no counts: said too" expects '^Instructions are not counted .scripts/gpu_sass.py is missing.'
@@ -92,7 +92,7 @@ cat > "$figures/ncu-bf16.csv" << 'END'
 "1","1","kernel_update(update_arguments)","gpu__time_duration.sum","ns","99,000"
 "2","1","kernel_distort(distort_arguments)","gpu__time_duration.sum","ns","1,900"
 "3","1","void cutlass::conv<int>(int)","gpu__time_duration.sum","usecond","6.5"
-"4","1","kernel_norm_forward_fixed(norm_forward_arguments)","gpu__time_duration.sum","us","25"
+"4","1","kernel_norm_forward_norm1_half(norm_forward_arguments)","gpu__time_duration.sum","us","25"
 "5","1","splitK","gpu__time_duration.sum","ns","2,000"
 "6","1","reduce","gpu__time_duration.sum","ns","1,000"
 "7","1","gemm","gpu__time_duration.sum","ns","2,500"
@@ -116,7 +116,7 @@ check "what costs most comes first" test "$(order)" = "3 6 4 2 1"
 check "tf32 is not measured" row '| not measured yet |  |  |  |  |  |  |  |  |'
 others() { sed -i s/kernel_norm_forward/kernel_other/ "$figures/ncu-bf16.csv"; ! measured --launches bf16 "$figures"; }
 check "other launches than expected are an error" others
-check "and listed" row '| kernel_other_fixed | 25.0 |'
+check "and listed" row '| kernel_other_norm1_half | 25.0 |'
 check "without results nothing is measured" measured
 check "MEASURED.md is what the script writes" diff "$tmp/measured.md" src/backends/cudnn/MEASURED.md
 
