@@ -7,6 +7,11 @@
 #define DEVICE_INLINE static inline
 #define ALIASING(bytes) __attribute__((aligned(bytes), may_alias))
 #define UNROLL
+#define ROLLED
+#define HALVES(low, high) (half_by_bits(low) | half_by_bits(high) << 16)
+#define MULTIPLY_ADD(a, b, c) fmaf((a), (b), (c))
+#define ROOT(x) sqrtf(x)
+#define RECIPROCAL_ROOT(x) (1 / sqrtf(x))
 
 #include "../../src/backends/cudnn/kernels.inc"
 
@@ -24,32 +29,51 @@ static unsigned thread_of(const struct orders *o, unsigned i)
     return (unsigned)((start + i * stride) % THREADS);
 }
 
-#define TWIN(name, threads, phases)                                                                                    \
-    static void twin_##name(size_t block, size_t blocks, const void *arguments, struct orders *orders)                 \
+/* What an instance takes for granted is true of its arguments. */
+#define IS(a, value) do if ((a) != (value)) return 0; while (0)
+#define HOLDS(condition) do if (!(condition)) return 0; while (0)
+#include "../../src/backends/cudnn/kernels.instances.inc"
+
+#define TWIN_BLOCK(twin, name, text, threads, phases)                                                                  \
+    static void twin##_block(size_t block, size_t blocks, const void *arguments, struct orders *orders)                \
     {                                                                                                                  \
         const struct name##_arguments *a = arguments;                                                                  \
         struct name##_shared shared;                                                                                   \
-        struct place at = {block, name##_tiles(a, blocks), 0};                                                         \
+        struct place at = {block, text##_tiles(a, blocks), 0};                                                         \
         for (; at.tile < at.tiles; at.tile += blocks) {                                                                \
             memset(&shared, 0xFF, sizeof shared);                                                                      \
             for (int phase = 0; phase < phases; phase++, orders->next++)                                               \
                 for (unsigned i = 0; i < threads; i++) {                                                               \
                     at.thread = thread_of(orders, i);                                                                  \
-                    name##_phase(phase, at, a, &shared);                                                               \
+                    text##_phase(phase, at, a, &shared);                                                               \
                 }                                                                                                      \
         }                                                                                                              \
     }
+#define TWIN(name, threads, phases) TWIN_BLOCK(name, name, name, threads, phases)
 KERNELS(TWIN)
+
+#define TWIN_INSTANCE(name, text, layer, type, half)                                                                   \
+    static bool name##_##layer##_##type##_fits(const void *arguments)                                                  \
+    {                                                                                                                  \
+        struct name##_arguments a = *(const struct name##_arguments *)arguments;                                       \
+        return name##_at_##layer(&a, half);                                                                            \
+    }                                                                                                                  \
+    TWIN_BLOCK(name##_##layer##_##type, name, text, THREADS, PHASES_##name)
+INSTANCES(TWIN_INSTANCE)
 
 struct twin {
     const char *name;
+    bool (*fits)(const void *arguments); /* NULL: any */
     void (*run)(size_t block, size_t blocks, const void *arguments, struct orders *orders);
     size_t bytes;
     unsigned threads;
 };
 
-#define TWIN_ENTRY(name, threads, phases) {"kernel_" #name, twin_##name, sizeof(struct name##_arguments), threads},
-static const struct twin twins[] = {KERNELS(TWIN_ENTRY)};
+#define TWIN_ENTRY(name, threads, phases) {"kernel_" #name, NULL, name##_block, sizeof(struct name##_arguments), threads},
+#define INSTANCE_ENTRY(name, text, layer, type, half)                                                                  \
+    {"kernel_" #name "_" #layer "_" #type, name##_##layer##_##type##_fits, name##_##layer##_##type##_block,               \
+     sizeof(struct name##_arguments), THREADS},
+static const struct twin twins[] = {KERNELS(TWIN_ENTRY) INSTANCES(INSTANCE_ENTRY)};
 
 static const struct twin *twin_named(const char *name)
 {
@@ -64,6 +88,8 @@ bool twin_run(const char *name, dim3 grid, dim3 block, const void *arguments)
     const struct twin *twin = twin_named(name);
     struct orders orders = {.next = 0};
     if (!twin || block.x != twin->threads || block.y != 1 || block.z != 1 || grid.x < 1 || grid.y != 1 || grid.z != 1)
+        return false;
+    if (twin->fits && !twin->fits(arguments))
         return false;
     size_t *blocks = malloc(grid.x * sizeof *blocks);
     if (!blocks)

@@ -1,6 +1,6 @@
 /* Which neighbours are computed together, so that less is written and read again by fewer kernels:
  *
- *   a pool and the norm behind it   forward the norm takes the maxima while it loads
+ *   a pool and the norm behind it   forward the norm takes the maxima while it loads, and backward what lies between is not kept
  *   a norm and the pool behind it   what lies between is not kept
  *   a dense layer of few outputs    adds the bias of the dense layer before it, and applies its ReLU
  *

@@ -2,8 +2,57 @@
 #define DEVICE_INLINE static __device__ __forceinline__
 #define ALIASING(bytes) __attribute__((aligned(bytes)))
 #define UNROLL _Pragma("unroll")
+#define ROLLED _Pragma("unroll 1")
+
+/* Instructions of the device that are as good as rounded twice; the norms have use for no more. */
+#define MULTIPLY_ADD(a, b, c) __fmaf_rn((a), (b), (c))
+#define ROOT(x) fast_root(x)
+#define RECIPROCAL_ROOT(x) fast_reciprocal_root(x)
+
+DEVICE_INLINE float fast_root(float x)
+{
+    float y;
+    asm("sqrt.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+    return y;
+}
+
+DEVICE_INLINE float fast_reciprocal_root(float x)
+{
+    float y;
+    asm("rsqrt.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+    return y;
+}
+
+/* One instruction since A100. */
+#if __CUDA_ARCH__ >= 800
+#define HALVES(low, high) fast_halves((low), (high))
+DEVICE_INLINE unsigned fast_halves(float low, float high)
+{
+    unsigned both;
+    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(both) : "f"(high), "f"(low));
+    return both;
+}
+#else
+#define HALVES(low, high) (half_by_bits(low) | half_by_bits(high) << 16)
+#endif
 
 #include "kernels.inc"
+
+#define IS(a, value) (a) = (value)
+#define HOLDS(condition) __builtin_assume(condition)
+#include "kernels.instances.inc"
+
+/* What a block does, tile after tile. */
+#define BLOCK(text, phases, a, shared)                                                                                 \
+    struct place at = {blockIdx.x, text##_tiles((a), gridDim.x), threadIdx.x};                                         \
+    for (; at.tile < at.tiles; at.tile += gridDim.x) {                                                                 \
+        _Pragma("unroll")                                                                                              \
+        for (int phase = 0; phase < phases; phase++) {                                                                 \
+            text##_phase(phase, at, (a), (shared));                                                                    \
+            if (phases > 1)                                                                                            \
+                __syncthreads();                                                                                       \
+        }                                                                                                              \
+    }
 
 /* The arguments stay where they were passed (__grid_constant__), though they are used through a pointer. */
 #define DEVICE_KERNEL(name, threads, phases)                                                                           \
@@ -11,15 +60,17 @@
         kernel_##name(const __grid_constant__ struct name##_arguments a)                                               \
     {                                                                                                                  \
         __shared__ struct name##_shared shared;                                                                        \
-        struct place at = {blockIdx.x, name##_tiles(&a, gridDim.x), threadIdx.x};                                      \
-        for (; at.tile < at.tiles; at.tile += gridDim.x) {                                                             \
-            _Pragma("unroll")                                                                                          \
-            for (int phase = 0; phase < phases; phase++) {                                                             \
-                name##_phase(phase, at, &a, &shared);                                                                  \
-                if (phases > 1)                                                                                        \
-                    __syncthreads();                                                                                   \
-            }                                                                                                          \
-        }                                                                                                              \
+        BLOCK(name, phases, &a, &shared)                                                                               \
     }
-
 KERNELS(DEVICE_KERNEL)
+
+#define DEVICE_INSTANCE(name, text, layer, type, half)                                                                 \
+    extern "C" __global__ void __launch_bounds__(THREADS, 4)                                                              \
+        kernel_##name##_##layer##_##type(const __grid_constant__ struct name##_arguments given)                        \
+    {                                                                                                                  \
+        __shared__ struct name##_shared shared;                                                                        \
+        struct name##_arguments a = given;                                                                             \
+        name##_at_##layer(&a, half);                                                                                   \
+        BLOCK(text, PHASES_##name, &a, &shared)                                                                        \
+    }
+INSTANCES(DEVICE_INSTANCE)

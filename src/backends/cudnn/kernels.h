@@ -25,6 +25,7 @@
     KERNEL(pool_backward, 256, 1)                                                                                      \
     KERNEL(norm_forward, 256, 2)    /* NORM_TILE / channels pixels with all their channels */                          \
     KERNEL(norm_backward, 256, 4)                                                                                      \
+    KERNEL(pool_norm_backward, 256, 4) /* some rows of the pool's output */                                            \
     KERNEL(norm_pool_forward, 256, 3) /* some neighbours in a row of the pool's output */                              \
     KERNEL(mask_bias, 256, 2)       /* one part's rows of 64 channels: parts * ceil(channels / 64) tiles */            \
     KERNEL(weights_backward, 256, 2) /* a square of 32 outputs, 32 taps; 8 biases */                                   \
@@ -32,6 +33,10 @@
     KERNEL(few_backward, 256, 2)    /* 16 rows of weights */                                                           \
     KERNEL(loss, 256, 3)            /* one tile */                                                                     \
     KERNEL(update, 256, 3)          /* a tile a block */
+
+#define KERNEL_PHASES(name, threads, phases) PHASES_##name = phases,
+enum { KERNELS(KERNEL_PHASES) PHASES_NONE };
+#undef KERNEL_PHASES
 
 /* What a pass is about, on the device: written before each pass, read by the kernels (struct device_pass and what follows
  * from it). */
@@ -112,7 +117,7 @@ struct norm {
     int radius;
     float k, alpha, beta;
 };
-enum { NORM_CHANNELS_MAX = 1024, NORM_TILE = 2048, NORM_POOL_TILE = 3072 };
+enum { NORM_CHANNELS_MAX = 1024, NORM_TILE = 2048, NORM_POOL_TILE = 3072, POOL_NORM_TILE = 3840 };
 
 /* With places, a pool before it is computed too: x is the pool's input, and pooled, the norm's, is written for the way back. */
 struct norm_forward_arguments {
@@ -136,6 +141,20 @@ struct norm_backward_arguments {
     size_t pixels;
     struct norm norm;
     int masks, half;
+};
+
+/* Back through a norm and the pool before it: x is the norm's input, dx the gradient of the pool's input; what lies between is not
+ * kept. masks, sums as above, the sums of the gradient between. A tile is `rows` rows (at most) of the pool's output; with the
+ * (kernel - 1) / stride rows before them they have at most POOL_NORM_TILE values. */
+struct pool_norm_backward_arguments {
+    const void *x, *dy;
+    void *dx;
+    const uint8_t *places;
+    struct window window;
+    float *sums;
+    size_t batch;
+    struct norm norm;
+    int rows, masks, half;
 };
 
 /* A norm and the pool behind it: what lies between is not kept. A tile is `columns` neighbours (at most) in a row of y, and its

@@ -12,6 +12,40 @@ struct entry {
 #define KERNEL_ENTRY(name, threads, phases) {(const void *)kernel_##name, threads},
 static const struct entry entries[KERNEL_COUNT] = {KERNELS(KERNEL_ENTRY)};
 
+/* ---- instances, for arguments that are as they want them ---- */
+
+#define DEVICE_INLINE static inline
+#define IS(a, value) do if ((a) != (value)) return 0; while (0)
+#define HOLDS(condition) do if (!(condition)) return 0; while (0)
+#include "kernels.instances.inc"
+
+#define INSTANCE_STUB(name, text, layer, type, half)                                                                   \
+    void kernel_##name##_##layer##_##type(struct name##_arguments);                                                    \
+    static int name##_##layer##_##type##_fits(const void *arguments)                                                   \
+    {                                                                                                                  \
+        struct name##_arguments a = *(const struct name##_arguments *)arguments;                                       \
+        return name##_at_##layer(&a, half);                                                                            \
+    }
+INSTANCES(INSTANCE_STUB)
+
+struct instance {
+    enum kernel kernel;
+    const void *stub;
+    int (*fits)(const void *arguments);
+};
+
+#define INSTANCE_ENTRY(name, text, layer, type, half)                                                                  \
+    {KERNEL_##name, (const void *)kernel_##name##_##layer##_##type, name##_##layer##_##type##_fits},
+static const struct instance instances[] = {INSTANCES(INSTANCE_ENTRY)};
+
+static const void *stub_for(enum kernel kernel, const void *arguments)
+{
+    for (size_t i = 0; i < sizeof instances / sizeof *instances; i++)
+        if (instances[i].kernel == kernel && instances[i].fits(arguments))
+            return instances[i].stub;
+    return entries[kernel].stub;
+}
+
 /* A thread's share: four neighbouring values, one load. Enough blocks for the largest device, and few enough that their
  * penalties are soon added up. */
 enum { SHARE = 4, BLOCKS_MAX = 4096 };
@@ -25,10 +59,9 @@ size_t kernel_blocks(enum kernel kernel, size_t elements)
 int kernel_launch(const struct library *library, enum kernel kernel, size_t blocks, const void *arguments,
                   struct error *why)
 {
-    const struct entry *entry = &entries[kernel];
     void *pointers[] = {(void *)(uintptr_t)arguments}; /* only read */
-    dim3 grid = {(unsigned)blocks, 1, 1}, block = {entry->threads, 1, 1};
-    return CUDA(cudaLaunchKernel(entry->stub, grid, block, pointers, 0, library->stream), why);
+    dim3 grid = {(unsigned)blocks, 1, 1}, block = {entries[kernel].threads, 1, 1};
+    return CUDA(cudaLaunchKernel(stub_for(kernel, arguments), grid, block, pointers, 0, library->stream), why);
 }
 
 int kernel_convert_rows(const struct library *library, const void *x, int x_channels, bool x_half, void *y, int y_channels,

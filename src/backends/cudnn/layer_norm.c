@@ -18,6 +18,30 @@ static size_t tiles_of(const struct operation *o)
     return (pixels_of(o) + tile - 1) / tile;
 }
 
+/* Back through the norm and the pool before it at once: how many rows a tile takes, and how many tiles there are; 0: they are
+ * gone back through one after the other. */
+static int stripe_rows(const struct operation *o)
+{
+    const struct net_layer *pool = o->partner->layer;
+    int before = (pool->layer.kernel - 1) / pool->layer.stride, rows = pool->out.height;
+    int most = POOL_NORM_TILE / (pool->out.width * pool->out.channels) - before;
+    if (most < 1)
+        return 0;
+    int stripes = (rows + most - 1) / most;
+    return (rows + stripes - 1) / stripes; /* of one size */
+}
+
+static size_t stripes_of(const struct operation *o)
+{
+    int height = o->partner->layer->out.height, rows = stripe_rows(o);
+    return (size_t)o->batch * (size_t)((height + rows - 1) / rows);
+}
+
+static bool is_striped(const struct operation *o)
+{
+    return o->kind == &cudnn_norm_behind_pool && stripe_rows(o) > 0;
+}
+
 static int norm_init(struct operation *o, struct error *why)
 {
     size_t channels = (size_t)o->layer->in.channels;
@@ -26,8 +50,9 @@ static int norm_init(struct operation *o, struct error *why)
                          NORM_CHANNELS_MAX);
     if (!o->before || !o->dx)
         return 0;
-    o->before->parts = (int)tiles_of(o);
-    o->before->sums = device_new(tiles_of(o) * channels * sizeof(float), "the sums of a bias", why);
+    size_t parts = is_striped(o) ? stripes_of(o) : tiles_of(o);
+    o->before->parts = (int)parts;
+    o->before->sums = device_new(parts * channels * sizeof(float), "the sums of a bias", why);
     return o->before->sums ? 0 : -1;
 }
 
@@ -103,9 +128,26 @@ static int norm_pool_backward(struct operation *o, float *gradients, struct erro
     return launch_backward(o, &arguments, why);
 }
 
+/* The pool's part too. */
+static int pool_norm_backward(struct operation *o, float *gradients, struct error *why)
+{
+    struct operation *pool = o->partner;
+    const struct operation *before = o->before;
+    if (!pool->dx)
+        return 0;
+    if (!is_striped(o))
+        return norm_backward(o, gradients, why) ? -1 : cudnn_max_pool.backward(pool, gradients, why);
+    struct pool_norm_backward_arguments arguments = {
+        .x = o->x, .dy = o->dy, .dx = pool->dx, .places = pool->own, .window = pool_window(pool->layer),
+        .sums = before ? before->sums : NULL, .batch = (size_t)o->batch, .norm = norm_of(o->layer), .rows = stripe_rows(o),
+        .masks = before && before->layer->layer.relu, .half = o->x_half,
+    };
+    return kernel_launch(o->library, KERNEL_pool_norm_backward, stripes_of(o), &arguments, why);
+}
+
 const struct operation_kind cudnn_norm = {.init = norm_init, .forward = norm_forward, .backward = norm_backward};
 const struct operation_kind cudnn_norm_behind_pool = {
-    .init = norm_init, .forward = pool_norm_forward, .backward = norm_backward,
+    .init = norm_init, .forward = pool_norm_forward, .backward = pool_norm_backward,
 };
 const struct operation_kind cudnn_norm_before_pool = {
     .init = norm_init, .forward = norm_pool_forward, .backward = norm_pool_backward,

@@ -48,5 +48,5 @@ static void pool_free(struct operation *o)
 const struct operation_kind cudnn_max_pool = {
     .init = pool_init, .forward = pool_forward, .backward = pool_backward, .free = pool_free,
 };
-const struct operation_kind cudnn_pool_before_norm = {.init = pool_init, .backward = pool_backward, .free = pool_free};
+const struct operation_kind cudnn_pool_before_norm = {.init = pool_init, .free = pool_free};
 const struct operation_kind cudnn_pool_behind_norm = {.init = pool_init, .free = pool_free};
