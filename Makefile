@@ -70,10 +70,10 @@ CUDNN_LIB ?= $(CUDA_LIB)
 NCCL_LIB  ?= $(CUDA_LIB)
 shared = $(firstword $(wildcard $(addsuffix /lib$(1).so,$(2)) $(addsuffix /lib$(1).so.[0-9]*,$(2))))
 cudnn_flags := $(addprefix -isystem ,$(sort $(CUDA_INC) $(CUDNN_INC) $(NCCL_INC)))
-cudnn_libs  := $(call shared,cudart,$(CUDA_LIB)) $(call shared,cublas,$(CUBLAS_LIB)) $(call shared,cudnn,$(CUDNN_LIB))
+cudnn_libs  := $(call shared,cudart,$(CUDA_LIB)) $(call shared,cublasLt,$(CUBLAS_LIB)) $(call shared,cudnn,$(CUDNN_LIB))
 cudnn_old   := $(if $(wildcard $(addsuffix /cudnn_version.h,$(CUDNN_INC))),$(shell awk '/define CUDNN_MAJOR/ && $$3 < 9 {print "yes"}' $(firstword $(wildcard $(addsuffix /cudnn_version.h,$(CUDNN_INC))))),yes)
 cudnn_found := $(if $(cudnn_old),,$(if $(wildcard $(CUDA_INC)/cuda_runtime_api.h),$(if $(word 3,$(cudnn_libs)),$(shell command -v $(NVCC) 2>/dev/null))))
-cudnn_why   := needs nvcc, cuDNN 9 and cuBLAS (CUDA_HOME=$(CUDA_HOME); or CUDA_INC, CUDA_LIB, CUDNN_INC, CUDNN_LIB, ...)
+cudnn_why   := needs nvcc, cuDNN 9 and cublasLt (CUDA_HOME=$(CUDA_HOME); or CUDA_INC, CUDA_LIB, CUDNN_INC, CUDNN_LIB, ...)
 nccl_libs   := $(if $(wildcard $(addsuffix /nccl.h,$(NCCL_INC))),$(call shared,nccl,$(NCCL_LIB)))
 # PTX for any device, machine code for A100 and H100.
 GENCODE   ?= -gencode arch=compute_75,code=compute_75 -gencode arch=compute_80,code=sm_80 -gencode arch=compute_90,code=sm_90

@@ -14,9 +14,9 @@ offer() { # VARIABLE FILE FOLDER...: the first folder that has the file, whose n
 cuda_home=${CUDA_HOME:-/usr/local/cuda}
 nvcc_version() { "${NVCC:-$(command -v nvcc || echo "$cuda_home/bin/nvcc")}" --version 2> /dev/null | sed -n 's/.*release \([0-9.]*\).*/CUDA \1/p'; }
 mapfile -t pip < <(pip_folders)
-offer CUDA_INC cublas_v2.h "$cuda_home/include" "${pip[@]/%//cu13/include}"
+offer CUDA_INC cublasLt.h "$cuda_home/include" "${pip[@]/%//cu13/include}"
 offer CUDA_LIB 'libcudart.so*' "$cuda_home/lib64" "$cuda_home/lib" "${pip[@]/%//cu13/lib}"
-offer CUBLAS_LIB 'libcublas.so*' "$cuda_home/lib64" "$cuda_home/lib" "${pip[@]/%//cu13/lib}"
+offer CUBLAS_LIB 'libcublasLt.so*' "$cuda_home/lib64" "$cuda_home/lib" "${pip[@]/%//cu13/lib}"
 offer CUDNN_INC cudnn.h "$cuda_home/include" "${pip[@]/%//cudnn/include}"
 offer CUDNN_LIB 'libcudnn.so*' "$cuda_home/lib64" "$cuda_home/lib" "${pip[@]/%//cudnn/lib}"
 offer NCCL_INC nccl.h "$cuda_home/include" "${pip[@]/%//nccl/include}"

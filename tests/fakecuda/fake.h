@@ -1,5 +1,5 @@
-/* The referee: CUDA's runtime, cuBLAS, cuDNN and NCCL on a CPU, exactly the part of them that the cudnn backend uses, as
- * libraries of the same names (libcudart.so.13, libcublas.so.13, libcudnn.so.9, libnccl.so.2), compiled against NVIDIA's own
+/* The referee: CUDA's runtime, cublasLt, cuDNN and NCCL on a CPU, exactly the part of them that the cudnn backend uses, as
+ * libraries of the same names (libcudart.so.13, libcublasLt.so.13, libcudnn.so.9, libnccl.so.2), compiled against NVIDIA's own
  * headers. It is lazy and strict: what is enqueued runs only when something waits for it, in an order drawn from a seed among
  * those that streams and events allow; device memory faults when the host touches it; fresh memory is full of NaN.
  *
@@ -14,6 +14,7 @@
  *   FAKECUDA_FAIL=NAME:K   the K-th call (1, 2, ...) of that function fails, with a status that it documents;
  *                  run:NAME:K: the K-th run of that work (a kernel's name, or the call that enqueued it) ends as a bad
  *                          address does: the call that waits for it, and every call from then on, tells of it
+ *   FAKECUDA_NO_EPILOGUES="N M"  numbers of cublasLtEpilogue_t for which cublasLt offers no algorithm
  *   FAKECUDA_COUNT=FILE    at exit, appends "call NAME N" for every function and "run NAME N" for all work that was done
  *                          (by a graph, too)
  *   FAKECUDA_PATIENCE=S    how long ranks of NCCL wait for each other (default 60 s)

@@ -20,7 +20,7 @@ fake_objects = $(patsubst %,$(FAKE)/%.o,$(1))
 
 FAKE_CUDART := calls objects devices memory pinned queue streams events capture graph copies launch errors \
   $(if $(wildcard $(FAKE_DIR)/twins.c),twins)
-FAKE_LIBRARIES := libcudart.so.13 libcublas.so.13 libnccl.so.2 $(if $(wildcard $(FAKE_DIR)/cudnn.c),libcudnn.so.9)
+FAKE_LIBRARIES := libcudart.so.13 libcublasLt.so.13 libnccl.so.2 $(if $(wildcard $(FAKE_DIR)/cudnn.c),libcudnn.so.9)
 
 .PHONY: fakecuda
 fakecuda: $(addprefix $(FAKE)/,$(FAKE_LIBRARIES))
@@ -31,7 +31,7 @@ $(FAKE)/%.o: $(FAKE_DIR)/%.c $(FAKE_DIR)/fake.mk
 
 $(FAKE)/libcudart.so.13: $(call fake_objects,$(FAKE_CUDART))
 	$(call say,build $@)$(fake_link) -lm
-$(FAKE)/libcublas.so.13: $(call fake_objects,cublas) $(FAKE)/libcudart.so.13
+$(FAKE)/libcublasLt.so.13: $(call fake_objects,cublaslt) $(FAKE)/libcudart.so.13
 	$(call say,build $@)$(fake_link) -L$(FAKE) -l:libcudart.so.13 -lopenblas -lm
 $(FAKE)/libnccl.so.2: $(call fake_objects,nccl) $(FAKE)/libcudart.so.13
 	$(call say,build $@)$(fake_link) -L$(FAKE) -l:libcudart.so.13
@@ -45,10 +45,10 @@ $(FAKE)/mpi_cuda.so: $(FAKE_DIR)/mpi_cuda.c $(FAKE)/libcudart.so.13
 
 # The test's programs, with the fakes' folder in their run path.
 fake_program = $(FAKE_CC) $(fake_cflags) -MMD -MP -o $@ $(filter %.c %.o,$^) -L$(FAKE) -Wl,-rpath,'$$ORIGIN/../../fakecuda' \
-  -l:libcudart.so.13 -l:libcublas.so.13 -l:libnccl.so.2 -lcmocka -lm
+  -l:libcudart.so.13 -l:libcublasLt.so.13 -l:libnccl.so.2 -lcmocka -lm
 NVCC ?= $(wildcard $(CUDA_HOME)/bin/nvcc)
 FAKE_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard $(FAKE_DIR)/test_referee*.c))
-$(FAKE_TESTS): $(BUILD)/tests/fakecuda/%: $(FAKE_DIR)/%.c $(FAKE)/libcudart.so.13 $(FAKE)/libcublas.so.13 $(FAKE)/libnccl.so.2
+$(FAKE_TESTS): $(BUILD)/tests/fakecuda/%: $(FAKE_DIR)/%.c $(FAKE)/libcudart.so.13 $(FAKE)/libcublasLt.so.13 $(FAKE)/libnccl.so.2
 	@mkdir -p $(@D)
 	$(call say,build $@)$(fake_program)
 ifneq ($(NVCC),)

@@ -27,7 +27,7 @@ check "and not one that is there" says 'is there already' scripts/gpu-stage.sh "
 
 # What pip installs, in folders of its own.
 mkdir -p "$tmp"/pip/nvidia/{cudnn,nccl,cu13}/{include,lib}
-touch "$tmp"/pip/nvidia/{cudnn/include/cudnn.h,cudnn/lib/libcudnn.so.9,nccl/lib/libnccl.so.2,cu13/lib/libcublas.so.13}
+touch "$tmp"/pip/nvidia/{cudnn/include/cudnn.h,cudnn/lib/libcudnn.so.9,nccl/lib/libnccl.so.2,cu13/lib/libcublasLt.so.13}
 found() { PYTHONPATH=$tmp/pip CUDA_HOME=$tmp bash -c '. scripts/gpu-check/cuda.sh; echo "${!1:-}"' - "$1"; }
 for case in CUDNN_INC:cudnn/include CUDNN_LIB:cudnn/lib NCCL_LIB:nccl/lib CUBLAS_LIB:cu13/lib; do
     check "${case%:*} among pip's packages" test "$(found ${case%:*})" = "$tmp/pip/nvidia/${case#*:}"

@@ -41,7 +41,7 @@ all_fail() {
 check "the first call of each fails" all_fail
 later() {
     local function count
-    for function in cudaMalloc cudaMemcpy cudaMemcpyAsync cudaLaunchKernel cudaStreamSynchronize cudaEventRecord cudnnBackendExecute cublasGemmEx; do
+    for function in cudaMalloc cudaMemcpy cudaMemcpyAsync cudaLaunchKernel cudaStreamSynchronize cudaEventRecord cudnnBackendExecute cublasLtMatmul; do
         for count in 3 9; do
             [ "$(imports | grep -c "^${function}")" -gt 0 ] || continue
             fails "$(imports | grep -m1 "^${function}")" $count 4 auto || return 1

@@ -43,5 +43,5 @@ int check_cudnn(cudnnStatus_t status, const char *call, const char *place, struc
 
 int check_cublas(cublasStatus_t status, const char *call, const char *place, struct error *why)
 {
-    return status == CUBLAS_STATUS_SUCCESS ? 0 : check_failed("cuBLAS", call, place, cublasGetStatusString(status), "", why);
+    return status == CUBLAS_STATUS_SUCCESS ? 0 : check_failed("cuBLAS", call, place, cublasLtGetStatusString(status), "", why);
 }

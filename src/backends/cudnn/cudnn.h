@@ -1,10 +1,10 @@
 /* The cudnn backend: activations NHWC in the plan's precision, convolutions by cuDNN's graph API with filters (K,R,S,C), dense
- * layers by cuBLAS on the flat buffers, the rest by kernels of our own (kernels.h). All work is enqueued on the library's
+ * layers by cublasLt on the flat buffers, the rest by kernels of our own (kernels.h). All work is enqueued on the library's
  * stream. One shared module: it alone includes and links CUDA's libraries, and nothing of it is linked into the program. */
 #ifndef BACKENDS_CUDNN_H
 #define BACKENDS_CUDNN_H
 
-#include <cublas_v2.h>
+#include <cublasLt.h>
 #include <cuda_runtime_api.h>
 #include <cudnn.h>
 
@@ -32,22 +32,23 @@ int check_cublas(cublasStatus_t status, const char *call, const char *place, str
 struct library {
     cudaStream_t stream, beside; /* the work; what runs beside it: library_fork, library_join */
     cudaEvent_t forked, joined;
+    bool is_forked; /* since the last library_join */
     cudnnHandle_t cudnn;
-    cublasHandle_t cublas;
+    cublasLtHandle_t cublas;
     cudnnBackendDescriptor_t properties; /* of a device that is not there: plans are made, and cannot run (tests). Else NULL */
     enum precision precision;
     bool deterministic;
     size_t workspace_limit; /* bytes, of one operation */
     void *workspace;        /* workspace_bytes, shared by all operations: they run one after another */
     size_t workspace_bytes;
-    void *cublas_workspace;
 };
 
 int library_open(struct library *library, const struct plan_request *request, struct error *why);
 void library_close(struct library *library);
-/* What is enqueued on `beside` from now on waits for the work so far; and the work from now on waits for all of `beside`. */
-int library_fork(const struct library *library, struct error *why);
-int library_join(const struct library *library, struct error *why);
+/* What is enqueued on `beside` from now on waits for the work so far; and the work from now on waits for all of `beside`, where
+ * anything was forked. */
+int library_fork(struct library *library, struct error *why);
+int library_join(struct library *library, struct error *why);
 /* Raises workspace_bytes, before the workspace is taken. */
 void library_wants(struct library *library, size_t bytes);
 int library_take_workspace(struct library *library, struct error *why);
@@ -56,6 +57,8 @@ int library_take_workspace(struct library *library, struct error *why);
 size_t element_bytes(const struct library *library);
 
 /* ---- memory.c ---- */
+
+enum { DEVICE_ALIGNMENT = 256 }; /* bytes, of what cudaMalloc gives */
 
 /* Zeroed device memory; a failure says how much was asked for and how much is free. */
 void *device_new(size_t bytes, const char *what, struct error *why);

@@ -3,6 +3,7 @@
  *   a pool and the norm behind it   forward the norm takes the maxima while it loads, and backward what lies between is not kept
  *   a norm and the pool behind it   what lies between is not kept
  *   a dense layer of few outputs    adds the bias of the dense layer before it, and applies its ReLU
+ *   a dense layer                   masks the gradient behind the ReLU of the dense layer before it (where cublasLt offers that)
  *
  * And whoever makes the gradient behind a ReLU anyway, a norm or a dense layer of few outputs, masks it and sums it for the
  * bias. Behind a pool too: a maximum is above 0 where the value it was taken of is. */
@@ -40,7 +41,7 @@ static bool is_norm(const struct operation *o)
 static struct operation *before_of(struct operation *o, const struct operation *first)
 {
     int back = o->kind == &cudnn_norm_behind_pool ? 2 : 1;
-    const struct operation_kind *wanted = is_norm(o) ? &cudnn_convolution : o->kind == &cudnn_dense_few ? &cudnn_dense : NULL;
+    const struct operation_kind *wanted = is_norm(o) ? &cudnn_convolution : o->layer->layer.kind == LAYER_DENSE ? &cudnn_dense : NULL;
     return o - first >= back && wanted && o[-back].kind == wanted ? o - back : NULL;
 }
 

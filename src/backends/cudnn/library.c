@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-enum { WORKSPACE_DEFAULT = 32 << 20, CUBLAS_WORKSPACE = 32 << 20 }; /* bytes; the latter is what NVIDIA advises */
+enum { WORKSPACE_DEFAULT = 32 << 20 }; /* bytes */
 
 static int open_streams(struct library *library, struct error *why)
 {
@@ -12,14 +12,18 @@ static int open_streams(struct library *library, struct error *why)
            CUDA(cudaEventCreateWithFlags(&library->joined, cudaEventDisableTiming), why) ? -1 : 0;
 }
 
-int library_fork(const struct library *library, struct error *why)
+int library_fork(struct library *library, struct error *why)
 {
+    library->is_forked = true;
     return CUDA(cudaEventRecord(library->forked, library->stream), why) ||
            CUDA(cudaStreamWaitEvent(library->beside, library->forked, 0), why) ? -1 : 0;
 }
 
-int library_join(const struct library *library, struct error *why)
+int library_join(struct library *library, struct error *why)
 {
+    if (!library->is_forked) /* in a capture: `beside` is not part of it */
+        return 0;
+    library->is_forked = false;
     return CUDA(cudaEventRecord(library->joined, library->beside), why) ||
            CUDA(cudaStreamWaitEvent(library->stream, library->joined, 0), why) ? -1 : 0;
 }
@@ -29,25 +33,14 @@ static int open_cudnn(struct library *library, struct error *why)
     return CUDNN(cudnnCreate(&library->cudnn), why) || CUDNN(cudnnSetStream(library->cudnn, library->stream), why) ? -1 : 0;
 }
 
-/* A workspace of its own: without one cuBLAS would allocate inside a captured graph. */
-static int open_cublas(struct library *library, struct error *why)
-{
-    cublasMath_t math = library->precision == PRECISION_TF32 ? CUBLAS_TF32_TENSOR_OP_MATH : CUBLAS_DEFAULT_MATH;
-    library->cublas_workspace = device_new(CUBLAS_WORKSPACE, "cuBLAS's workspace", why);
-    if (!library->cublas_workspace)
-        return -1;
-    return CUBLAS(cublasCreate(&library->cublas), why) || CUBLAS(cublasSetStream(library->cublas, library->stream), why) ||
-           CUBLAS(cublasSetWorkspace(library->cublas, library->cublas_workspace, CUBLAS_WORKSPACE), why) ||
-           CUBLAS(cublasSetMathMode(library->cublas, math), why) ? -1 : 0;
-}
-
 int library_open(struct library *library, const struct plan_request *request, struct error *why)
 {
     memset(library, 0, sizeof *library);
     library->precision = request->precision;
     library->deterministic = request->deterministic;
     library->workspace_limit = request->workspace ? request->workspace : WORKSPACE_DEFAULT;
-    return open_streams(library, why) || open_cudnn(library, why) || open_cublas(library, why) ? -1 : 0;
+    return open_streams(library, why) || open_cudnn(library, why) ||
+           CUBLAS(cublasLtCreate(&library->cublas), why) ? -1 : 0;
 }
 
 void library_wants(struct library *library, size_t bytes)
@@ -71,7 +64,7 @@ size_t element_bytes(const struct library *library)
 void library_close(struct library *library)
 {
     if (library->cublas)
-        cublasDestroy(library->cublas);
+        cublasLtDestroy(library->cublas);
     if (library->cudnn)
         cudnnDestroy(library->cudnn);
     if (library->stream)
@@ -83,6 +76,5 @@ void library_close(struct library *library)
     if (library->joined)
         cudaEventDestroy(library->joined);
     device_free(library->workspace);
-    device_free(library->cublas_workspace);
     memset(library, 0, sizeof *library);
 }

@@ -18,8 +18,9 @@ struct operation {
     void *own;     /* of the kind of layer; host memory, but of a pool the places of its maxima */
     struct slice slice; /* its parameters, and the copies that it wants of them: the plan keeps those */
     struct operation *partner; /* the neighbour that it shares kernels and a stage with; NULL: none */
-    struct operation *before;  /* whose ReLU is gone back through here, and whose biases' gradients are summed; NULL: nobody's */
-    bool masked;               /* it is somebody's `before`: dy comes behind its ReLU */
+    struct operation *before;  /* whose ReLU is gone back through here, and whose biases' gradients are summed (but not by a
+                                * product of cublasLt); NULL: nobody's */
+    bool masked;               /* it is somebody's `before`: dy arrives already masked by its ReLU */
     float *sums;               /* of a convolution's biases' gradients: (parts, out), device memory */
     int parts;
 };

@@ -84,7 +84,11 @@ static int stage_backward(struct stage *stage, float *gradients, struct error *w
     for (int i = stage->last; i >= stage->first; i--)
         if (s->operations[i].kind->backward && s->operations[i].kind->backward(&s->operations[i], gradients, why))
             return -1;
-    if (stage->first > 0 || !s->image_gradients)
+    if (stage->first > 0)
+        return 0;
+    if (library_join(&s->library, why)) /* the dense layers' gradients */
+        return -1;
+    if (!s->image_gradients)
         return 0;
     return kernel_convert_rows(&s->library, s->image_gradients, o->x_channels, true, plan->input_gradient,
                                s->net->input.channels, false, input_rows(plan), why);
@@ -116,7 +120,7 @@ static double image_bytes(const struct plan_request *request)
 static int check_memory(const struct plan_request *request, struct error *why)
 {
     size_t unused, all;
-    double fixed = 128e6 + 16.0 * (double)request->net->parameters, image = image_bytes(request);
+    double fixed = 96e6 + 16.0 * (double)request->net->parameters, image = image_bytes(request);
     if (CUDA(cudaMemGetInfo(&unused, &all), why))
         return -1;
     if (fixed + image * request->batch <= (double)unused)

@@ -1,0 +1,55 @@
+/* A matrix product by cublasLt. It thinks in columns: our rows (batch, in) are its (in, batch), weights (in, out) its (out, in). */
+#ifndef BACKENDS_CUDNN_PRODUCT_H
+#define BACKENDS_CUDNN_PRODUCT_H
+
+#include "cudnn.h"
+
+/* Device memory. bias (m) in d's type, read or written; mask: a bit for each element of d in columns of product_mask_rows bits,
+ * in an order of cublasLt's own. */
+struct product_memory {
+    const void *a, *b;
+    void *d, *bias, *mask;
+};
+
+/* d (m, n) = a (m, k) b (k, n), then the epilogue:
+ *
+ *   DEFAULT              nothing
+ *   BIAS, RELU_BIAS      d += bias, and max(0, .)
+ *   RELU_AUX_BIAS        and the mask: which elements are above 0
+ *   DRELU                0 where the mask says so
+ *   BGRADA               bias = the sums of a over k
+ *
+ * The gradient of a bias comes from BGRADA and not from DRELU_BGRAD: d's type, which it has, is float there in any precision,
+ * and its sums do not go across the columns of d, which different blocks compute. Whether max(0, NaN) is NaN is written
+ * nowhere; a NaN in x makes the weights' gradient NaN in either case. */
+struct product_request {
+    cublasOperation_t a, b; /* CUBLAS_OP_T: it lies in memory the other way */
+    int m, n, k;
+    bool half, d_half;      /* a and b, d: bfloat16; else float */
+    cublasLtEpilogue_t epilogues[4]; /* the first that is offered is taken; 0 behind the last */
+    struct product_memory memory;    /* addresses aligned as those it will run with: nothing is read */
+};
+
+struct product {
+    const struct library *library;
+    cublasLtMatmulDesc_t operation;
+    cublasLtMatrixLayout_t layouts[3]; /* a, b, d */
+    cublasLtEpilogue_t epilogue;
+    cublasLtMatmulAlgo_t algorithm;
+    void *workspace; /* its own: products may run beside each other */
+    size_t workspace_bytes;
+};
+
+int product_init(struct product *product, const struct library *library, const struct product_request *request,
+                 struct error *why);
+/* What the epilogue does not use of the memory is ignored. */
+int product_run(const struct product *product, cudaStream_t stream, const struct product_memory *memory, struct error *why);
+void product_free(struct product *product);
+
+/* Bits of a column of the mask. */
+static inline int product_mask_rows(int m)
+{
+    return (m + 127) / 128 * 128;
+}
+
+#endif
