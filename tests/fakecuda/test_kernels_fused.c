@@ -1,9 +1,10 @@
 /* The kernels that do several layers' work, and instances of kernels for shapes that the compiler knows: to the bit what the single layers' kernels come to one after another (those are held
  * against the openblas backend, test_kernels.c), whichever way the work is cut; dense layers of few outputs against sums in
- * double precision. */
+ * double precision, their loss against the loss kernel. */
 #include "kernels_fixture.h"
 
 #include "model.h"
+#include "parallel.h"
 
 /* ---- a norm with a pool before or behind it ---- */
 
@@ -535,10 +536,45 @@ static void check_few_backward(struct few *f, uint64_t *random)
     free(s.weights), free(s.dx), free(s.bias);
 }
 
+/* The loss and its gradient, forward, and the tail, backward: to the bit what the loss kernel makes of the same outputs, which
+ * test_kernels_step.c compares with the host's. Some labels are none. */
+static void check_few_loss(const struct few *f, uint64_t *random)
+{
+    size_t values = (size_t)(f->batch * f->in), outputs = (size_t)(f->batch * f->outs), batch = (size_t)f->batch;
+    struct typed x = typed_of(f->x, values, f->x_half), y = typed_new(outputs, f->y_half), gradient = typed_new(outputs, f->y_half);
+    struct image_loss *losses = bytes_new(batch * sizeof *losses);
+    struct pass_control control = {.stop = 2};
+    float *logits = floats_new(outputs), *wanted = floats_new(outputs), tail[PARCEL_SLOTS], wanted_tail[PARCEL_SLOTS];
+    float *dweights = floats_new((size_t)((f->in + 1) * f->outs));
+    int32_t *labels = bytes_new(batch * sizeof *labels);
+    bool whole = random_below(random, 2);
+    for (size_t n = 0; n < batch; n++)
+        labels[n] = (int32_t)random_below(random, (size_t)f->outs + !whole);
+    struct few_forward_arguments forward = {.x = x.data, .y = y.data, .weights = f->weights, .labels = labels,
+                                            .gradient = gradient.data, .losses = losses, .batch = batch, .in = f->in,
+                                            .outs = f->outs, .x_half = f->x_half, .y_half = f->y_half};
+    RUN(few_forward, some_blocks(random), forward);
+    struct few_backward_arguments backward = {.x = x.data, .dy = gradient.data, .weights = f->weights, .dweights = dweights,
+                                              .losses = losses, .tail = tail, .control = &control, .batch = batch, .in = f->in,
+                                              .outs = f->outs, .x_half = f->x_half, .y_half = f->y_half};
+    RUN(few_backward, some_blocks(random), backward);
+    for (size_t i = 0; i < outputs; i++)
+        logits[i] = typed_at(&y, i);
+    struct loss_arguments loss = {.logits = logits, .labels = labels, .gradient = wanted, .tail = wanted_tail,
+                                  .control = &control, .batch = f->batch, .count = f->batch, .classes = f->outs};
+    RUN(loss, 1, loss);
+    assert_typed("gradient of the outputs", &gradient, wanted, outputs);
+    for (int i = 0; i < PARCEL_SLOTS; i++)
+        assert_true(bits_of_float(tail[i]) == bits_of_float(wanted_tail[i]));
+    assert_true(!whole || tail[PARCEL_FAULT] == 0);
+    free(x.data), free(y.data), free(gradient.data), free(losses), free(logits), free(wanted), free(dweights), free(labels);
+}
+
 static void test_few_outputs(void **state)
 {
     (void)state;
-    static const int sizes[][3] = {{128, 192, 10}, {3, 192, 16}, {1, 1, 1}, {17, 300, 2}, {40, 15, 7}, {5, 2304, 10}, {2, 16, 16}};
+    static const int sizes[][3] = {{128, 192, 10}, {3, 192, 16}, {1, 1, 1}, {17, 300, 2}, {40, 15, 7}, {5, 2304, 10}, {2, 16, 16},
+                                   {600, 9, 10}};
     uint64_t random = 2;
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
         for (int flags = 0; flags < 16; flags++) {
@@ -547,6 +583,7 @@ static void test_few_outputs(void **state)
             few_open(&f, &random);
             check_few_forward(&f, &random);
             check_few_backward(&f, &random);
+            check_few_loss(&f, &random);
             few_close(&f);
         }
 }

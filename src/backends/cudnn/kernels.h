@@ -29,8 +29,8 @@
     KERNEL(norm_pool_forward, 256, 3) /* some neighbours in a row of the pool's output */                              \
     KERNEL(mask_bias, 256, 2)       /* one part's rows of 64 channels: parts * ceil(channels / 64) tiles */            \
     KERNEL(weights_backward, 256, 2) /* a square of 32 outputs, 32 taps; 8 biases */                                   \
-    KERNEL(few_forward, 256, 3)     /* an image */                                                                     \
-    KERNEL(few_backward, 256, 2)    /* 16 rows of weights */                                                           \
+    KERNEL(few_forward, 256, 5)     /* an image */                                                                     \
+    KERNEL(few_backward, 256, 3)    /* 16 rows of weights; the loss */                                                 \
     KERNEL(loss, 256, 3)            /* one tile */                                                                     \
     KERNEL(update, 256, 3)          /* a tile a block */
 
@@ -193,19 +193,34 @@ struct weights_backward_arguments {
 /* A dense layer of at most FEW_OUTPUTS outputs: y (batch, outs) = x (batch, in) weights (in, outs) + the biases, which lie behind
  * the weights. With bias (in), x is still without it: x += bias, then max(0, .) where relu, stays there. */
 enum { FEW_OUTPUTS = 16, FEW_ROWS = 16 }; /* FEW_ROWS: of weights, a tile backward */
+
+/* correct: 1 or 0. */
+struct image_loss {
+    double loss, correct;
+};
+
+/* With labels (batch), y are logits: each image's loss, and the gradient of y (batch, outs), of y's type, as struct
+ * loss_arguments has them. */
 struct few_forward_arguments {
     void *x, *y;
     const float *bias, *weights;
+    const int32_t *labels; /* or NULL */
+    void *gradient;
+    struct image_loss *losses;
     size_t batch;
     int in, outs, relu, x_half, y_half;
 };
 
-/* dweights, and behind them the biases' gradients; dx (or NULL), where masks 0 where x is; dbias (in), the sums of dx, or NULL. */
+/* dweights, and behind them the biases' gradients; dx (or NULL), where masks 0 where x is; dbias (in), the sums of dx, or NULL.
+ * With a tail, the losses of all images are added up in it, to the bits of struct loss_arguments. */
 struct few_backward_arguments {
     const void *x, *dy;
     void *dx;
     const float *weights;
     float *dweights, *dbias;
+    const struct image_loss *losses;
+    float *tail; /* or NULL */
+    const struct pass_control *control; /* or NULL: no stop */
     size_t batch;
     int in, outs, masks, x_half, y_half;
 };

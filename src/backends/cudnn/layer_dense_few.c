@@ -1,5 +1,5 @@
 /* Dense layers of few outputs by kernels of our own, on the parameters as they are. They do what is left to do of a dense layer
- * before them: its bias and ReLU. */
+ * before them, its bias and ReLU; and the last layer does a training step's loss. */
 #include "operations.h"
 
 static int few_forward(struct operation *o, struct error *why)
@@ -12,6 +12,8 @@ static int few_forward(struct operation *o, struct error *why)
     };
     if (before)
         arguments.bias = o->parameters + before->layer->biases, arguments.relu = before->layer->layer.relu;
+    if (o->loss && o->loss->wanted)
+        arguments.labels = o->loss->labels, arguments.gradient = o->loss->gradient, arguments.losses = o->loss->images;
     return kernel_launch(o->library, KERNEL_few_forward, arguments.batch, &arguments, why);
 }
 
@@ -26,7 +28,11 @@ static int few_backward(struct operation *o, float *gradients, struct error *why
     };
     if (before)
         arguments.dbias = gradients + before->layer->biases, arguments.masks = before->layer->layer.relu;
-    return kernel_launch(o->library, KERNEL_few_backward, shape_size(l->in) / FEW_ROWS + 1, &arguments, why);
+    if (o->loss && o->loss->wanted) {
+        arguments.losses = o->loss->images, arguments.tail = o->loss->tail, arguments.control = o->loss->control;
+        o->loss->wanted = false;
+    }
+    return kernel_launch(o->library, KERNEL_few_backward, shape_size(l->in) / FEW_ROWS + 1 + !!arguments.tail, &arguments, why);
 }
 
 const struct operation_kind cudnn_dense_few = {.forward = few_forward, .backward = few_backward};

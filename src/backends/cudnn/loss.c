@@ -11,10 +11,24 @@ static int launch_loss(struct plan *plan, float *tail, const struct pass_control
     return kernel_launch(&s->library, KERNEL_loss, 1, &arguments, why);
 }
 
+int loss_init(struct plan *plan, struct error *why)
+{
+    struct plan_state *s = plan->state;
+    struct operation *last = &s->operations[s->net->layer_count - 1];
+    if (last->kind != &cudnn_dense_few)
+        return 0;
+    s->loss = (struct step_loss){.labels = s->labels, .gradient = plan->output_gradient};
+    s->loss.images = device_new((size_t)plan->batch * sizeof *s->loss.images, "the images' losses", why);
+    last->loss = &s->loss;
+    return s->loss.images ? 0 : -1;
+}
+
 int cudnn_step_loss(struct plan *plan, float *tail, struct error *why)
 {
-    const struct plan_state *s = plan->state;
-    return launch_loss(plan, tail, (const struct pass_control *)s->steps.told, plan->batch, why);
+    struct plan_state *s = plan->state;
+    const struct pass_control *control = (const struct pass_control *)s->steps.told;
+    s->loss.tail = tail, s->loss.control = control;
+    return s->loss.images ? 0 : launch_loss(plan, tail, control, plan->batch, why);
 }
 
 /* The device's sums are single floats: exact for the counts, and good to 7 digits for the loss. */

@@ -5,6 +5,17 @@
 
 #include "cudnn.h"
 
+/* loss.c: the loss of a training step, where the last layer, of few outputs, computes it: forward each image's and its gradient,
+ * backward the sums of all. */
+struct step_loss {
+    bool wanted; /* labels are the present pass's: from distort to the last layer's way back */
+    const int32_t *labels;
+    float *gradient;           /* the plan's output_gradient */
+    struct image_loss *images; /* (batch); NULL: the loss has a kernel of its own */
+    float *tail;
+    const struct pass_control *control;
+};
+
 /* The plan owns the activations. x, dx (batch, in) have x_channels channels; y, dy (batch, out). */
 struct operation {
     const struct operation_kind *kind;
@@ -21,6 +32,7 @@ struct operation {
     struct operation *before;  /* whose ReLU is gone back through here, and whose biases' gradients are summed (but not by a
                                 * product of cublasLt); NULL: nobody's */
     bool masked;               /* it is somebody's `before`: dy arrives already masked by its ReLU */
+    struct step_loss *loss;    /* the plan's, of its last layer; else NULL */
     float *sums;               /* of a convolution's biases' gradients: (parts, out), device memory */
     int parts;
 };

@@ -285,7 +285,7 @@ static int make_plan(struct plan *plan, const struct plan_request *request, stru
         plan_allocate_ends(plan, request, cudnn_allocate, why) || allocate_half_ends(plan, request, why) ||
         allocate_between(plan, request, why) || make_stages(plan, request, why) || choose(plan, why))
         return -1;
-    return request->training ? steps_init(plan, why) || exchange_init(plan, why) : 0;
+    return request->training ? loss_init(plan, why) || steps_init(plan, why) || exchange_init(plan, why) : 0;
 }
 
 int cudnn_plan(struct plan *plan, const struct plan_request *request, struct error *why)
@@ -316,7 +316,7 @@ void cudnn_plan_free(struct plan *plan)
         device_free(s->gradients[i]);
     }
     void *const others[] = {plan->input, plan->output, plan->output_gradient, plan->input_gradient, s->images,
-                            s->image_gradients, s->logits, s->logit_gradients, s->labels, s->tail, s->record};
+                            s->image_gradients, s->logits, s->logit_gradients, s->labels, s->loss.images, s->tail, s->record};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         device_free(others[i]);
     library_close(&s->library);

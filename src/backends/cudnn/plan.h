@@ -31,6 +31,7 @@ struct plan_state {
     bool images_ready; /* distort wrote them: plan->input is not looked at */
     bool copies_ready; /* the update made the parameters' copies: the next prepare need not */
     int32_t *labels;   /* (batch) */
+    struct step_loss loss;
     float *tail;       /* of a loss that is asked for by itself */
     struct step_record *record; /* of an update that is asked for by itself */
     struct steps steps;
@@ -48,7 +49,8 @@ static inline struct plan_state *state_of(const struct plan *plan)
 int cudnn_plan(struct plan *plan, const struct plan_request *request, struct error *why);
 void cudnn_plan_free(struct plan *plan);
 
-/* loss.c: struct backend's and struct device's. */
+/* loss.c: what training steps need; struct backend's and struct device's. */
+int loss_init(struct plan *plan, struct error *why);
 int cudnn_loss(struct plan *plan, const int32_t *labels, int count, struct loss_sums *sums, struct error *why);
 int cudnn_step_loss(struct plan *plan, float *tail, struct error *why);
 

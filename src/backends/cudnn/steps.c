@@ -159,7 +159,7 @@ int cudnn_distort(struct plan *plan, struct error *why)
         .crop_height = s->net->input.height, .crop_width = s->net->input.width, .y_channels = s->operations[0].x_channels,
         .half = s->operations[0].x_half, .y = s->operations[0].x, .labels_out = s->labels,
     };
-    s->images_ready = true;
+    s->images_ready = s->loss.wanted = true;
     return kernel_launch(&s->library, KERNEL_distort, (size_t)plan->batch, &arguments, why);
 }
 
