@@ -24,7 +24,8 @@
 struct stage {
     char name[48];   /* "conv1", or "conv1+pool1" where fused */
     char about[256]; /* how its library computes it, in words, where it chose among ways; else "" */
-    int first, last; /* layers of the net that it computes; its backward completes their slices of the gradient */
+    int first, last; /* layers of the net that it computes */
+    size_t complete; /* the flat gradient is complete from here to its end once backward is done: of a CPU where layer `first` begins */
 
     /* The parameters (flat, net->parameters long, unchanged until the next prepare) are new: once
      * after every update. May be NULL. */
@@ -32,8 +33,9 @@ struct stage {
     /* From the stage's input to its output, both known to the plan. */
     int (*forward)(struct stage *stage, struct error *why);
     /* From the gradient of its output to that of its input (except the first stage, unless the
-     * request asks for it), and to its slice of `gradients` (flat), which it overwrites with the
-     * sum over the batch. NULL in a plan for evaluation. */
+     * request asks for it), and to `gradients` (flat), which it overwrites up to `complete` with the
+     * sums over the batch: its own layers' slices at once, or that of a layer behind it in a later stage's.
+     * NULL in a plan for evaluation. */
     int (*backward)(struct stage *stage, float *gradients, struct error *why);
     void (*free)(struct stage *stage); /* also of a stage that was only half made */
     /* Arithmetic operations that a pass executes in convolutions and matrix products (a multiply-add is two), where they

@@ -47,7 +47,7 @@ struct device_pass {
 struct device_result {
     uint64_t step; /* steps done, this one included */
     float loss, correct, count; /* sums over the global batch */
-    float fault, stop; /* fault > 0: the loss or a gradient was not finite */
+    float fault, stop; /* fault > 0: there was no update, as the loss, a gradient or a parameter was not finite */
     double penalty;    /* the weight decay's part of the loss, before the update */
 };
 
@@ -74,10 +74,10 @@ struct device {
     int (*distort)(struct plan *plan, struct error *why);
     /* Loss of the plan's output and those labels: output_gradient, and the parcel's tail (parallel.h) at `tail`. */
     int (*loss)(struct plan *plan, float *tail, struct error *why);
-    /* p -= rate * (parcel / samples + decay * p), shadows (or NULL) after it, the result into the ring; nothing but the result
-     * where the parcel tells of a fault or its loss is not finite; where a gradient is not, its parameter stays, and the result
-     * tells of a fault. gradients: a parcel, parameters long and its tail. */
-    int (*update)(struct plan *plan, float *parameters, const float *gradients, float *shadows, struct error *why);
+    /* p -= rate * (parcel / samples + decay * p), shadows (or NULL) after it, the result into the ring. Nothing but the result, whose
+     * fault is then 1, where the parcel tells of a fault, or its loss, a gradient or a parameter is not finite. gradients: a parcel,
+     * parameters long and its tail. exchanged: its gradients were changed since the backward pass. */
+    int (*update)(struct plan *plan, float *parameters, const float *gradients, float *shadows, bool exchanged, struct error *why);
 
     /* ---- to other ranks ---- */
 
@@ -87,7 +87,7 @@ struct device {
     /* Enqueues a copy of `count` floats to pinned memory as soon as the work so far is done, beside the work that follows;
      * `ticket` (0, 1, ... < NET_LAYERS_MAX) names it. */
     int (*send)(struct plan *plan, float *to, const float *from, size_t count, int ticket, struct error *why);
-    /* The work that follows waits for all that is being sent. */
+    /* The work that follows waits for all that is being sent, or added up beside it. */
     int (*send_end)(struct plan *plan, struct error *why);
     /* Waits until that copy has arrived. */
     int (*sent)(struct plan *plan, int ticket, struct error *why);
@@ -99,7 +99,9 @@ struct device {
     int (*allreduce_probe)(struct error *why);
     int (*allreduce_identity)(void *identity, size_t bytes, struct error *why); /* bytes: DEVICE_IDENTITY */
     int (*allreduce_join)(struct plan *plan, const void *identity, int rank, int ranks, struct error *why);
-    int (*allreduce)(struct plan *plan, float *values, size_t count, struct error *why);
+    /* beside: as soon as the work so far is done, beside the work that follows, until send_end; the same calls in the same order
+     * on all ranks. */
+    int (*allreduce)(struct plan *plan, float *values, size_t count, bool beside, struct error *why);
 
     /* ---- graphs ---- */
 

@@ -43,7 +43,7 @@ int tower_set_parameters(struct tower *tower, const float *parameters, struct er
 int tower_get_parameters(struct tower *tower, float *parameters, struct error *why);
 
 /* Forward, loss and backward of one batch (batch->count <= the tower's batch). Gradient sums go to
- * `parcel` (reducer_begin; host memory) and each stage's slice is handed to the reducer the moment it is complete. */
+ * `parcel` (reducer_begin; host memory) and what of them is complete is handed to the reducer after each stage. */
 int tower_gradients(struct tower *tower, const struct batch *batch, struct reducer *reducer, float *parcel,
                     struct error *why);
 
@@ -92,9 +92,11 @@ struct device_tower {
     char data[128];                /* where the images are, in words */
 };
 
-/* Not collective, but with EXCHANGE_NCCL (identity: of rank 0, the same on all; else NULL). */
-int device_tower_init(struct device_tower *d, const struct device_request *request, const void *identity,
-                      struct error *why);
+/* Not collective. */
+int device_tower_init(struct device_tower *d, const struct device_request *request, struct error *why);
+/* Collective, with EXCHANGE_NCCL only, before the first step: no rank comes back before all have come, so all must have agreed that
+ * they will. identity: of rank 0, the same on all. */
+int device_tower_join(struct device_tower *d, const void *identity, struct error *why);
 void device_tower_free(struct device_tower *d);
 
 /* Collective. Gives the device one step. pass: position is that of the global batch; samples are found here. */

@@ -150,20 +150,27 @@ int run_choose_exchange(struct run *run, struct error *why)
 
 /* ---- the steps ---- */
 
-int run_start_device(struct run *run, struct error *why)
+/* What may fail on one rank alone has been agreed on before: the others would wait for it in the join. */
+static int join(struct run *run, struct error *why)
 {
     unsigned char identity[DEVICE_IDENTITY] = {0};
     const struct device *device = run->backend->device;
-    bool nccl = run->exchange == EXCHANGE_NCCL;
-    int status = nccl && run->world->rank == 0 ? device->allreduce_identity(identity, sizeof identity, why) : 0;
+    int status = run->world->rank == 0 ? device->allreduce_identity(identity, sizeof identity, why) : 0;
     if (world_agree(run->world, status, why))
         return -1;
     if (world_broadcast(run->world, identity, sizeof identity, why))
         world_abort(run->world, why->text);
+    return world_agree(run->world, device_tower_join(&run->ahead, identity, why), why);
+}
+
+int run_start_device(struct run *run, struct error *why)
+{
     struct device_request request = {
         .tower = &run->tower, .reducer = &run->reducer, .exchange = run->exchange, .dataset = &run->dataset,
         .seed = run->state.seed, .rank = run->world->rank, .ranks = run->world->size, .slices = run->slices,
         .shadows = run->shadows, .graph = !run->options->no_graph,
     };
-    return world_agree(run->world, device_tower_init(&run->ahead, &request, identity, why), why);
+    if (world_agree(run->world, device_tower_init(&run->ahead, &request, why), why))
+        return -1;
+    return run->exchange == EXCHANGE_NCCL ? join(run, why) : 0;
 }

@@ -55,7 +55,7 @@ static void find_source(struct run *run, uint64_t step, struct error *why)
 {
     struct error source;
     if (run->backend->device)
-        error_set(&source, "the loss or a gradient is not a finite number");
+        error_set(&source, "the loss, a gradient or a parameter is not a finite number");
     else if (!world_agree(run->world, check_own(run, &source), &source))
         error_set(&source, "the sum of all ranks' gradients is not a finite number, though each of them is");
     error_set(why, "step %" PRIu64 ": %s", step, source.text);
@@ -134,8 +134,7 @@ static int skip(struct run *run, bool in_a_row, struct error *why)
         return stop(run, why);
     }
     if (run->world->rank == 0)
-        report_line(&run->report, "%s: its update is left out%s", why->text,
-                    run->backend->device ? ", or that of the parameters whose gradient it is" : "");
+        report_line(&run->report, "%s: its update is left out", why->text);
     return 0;
 }
 

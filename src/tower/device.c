@@ -32,8 +32,7 @@ static int pin_reducer(struct device_tower *d, struct error *why)
     return 0;
 }
 
-int device_tower_init(struct device_tower *d, const struct device_request *request, const void *identity,
-                      struct error *why)
+int device_tower_init(struct device_tower *d, const struct device_request *request, struct error *why)
 {
     memset(d, 0, sizeof *d);
     d->request = *request;
@@ -46,9 +45,12 @@ int device_tower_init(struct device_tower *d, const struct device_request *reque
         !(d->samples = memory_new((size_t)plan_of(d)->batch, sizeof *d->samples, "a pass's samples", why)) ||
         d->device->data(plan_of(d), &data, d->data, sizeof d->data, why))
         return -1;
-    if (request->exchange == EXCHANGE_NCCL)
-        return d->device->allreduce_join(plan_of(d), identity, request->rank, request->ranks, why);
     return request->exchange == EXCHANGE_HOST ? pin_reducer(d, why) : 0;
+}
+
+int device_tower_join(struct device_tower *d, const void *identity, struct error *why)
+{
+    return d->device->allreduce_join(plan_of(d), identity, d->request.rank, d->request.ranks, why);
 }
 
 void device_tower_free(struct device_tower *d)
@@ -64,11 +66,11 @@ void device_tower_free(struct device_tower *d)
 
 /* ---- what is enqueued, or captured ---- */
 
-/* The parcel from the stage's slice to what was sent before, where that is a message's worth or the last. */
+/* To the host what is complete since it was sent last, where that is a message's worth or the last. */
 static int send_part(struct device_tower *d, const struct stage *stage, float *parcel, size_t *sent, struct error *why)
 {
-    size_t offset = d->request.tower->net->layers[stage->first].weights;
-    if (*sent - offset < d->request.reducer->bucket && stage->first > 0)
+    size_t offset = stage->complete;
+    if (offset == *sent || (*sent - offset < d->request.reducer->bucket && offset > 0))
         return 0;
     const float *from = d->request.tower->gradients + offset;
     if (d->device->send(plan_of(d), parcel + offset, from, *sent - offset, d->tickets, why))
@@ -78,7 +80,32 @@ static int send_part(struct device_tower *d, const struct stage *stage, float *p
     return 0;
 }
 
-/* Forward, loss and backward; to the host's parcel, where there is one. */
+/* By NCCL the parcel is added up in two parts: the second half of it or more, up to its end, beside the backward pass of the other
+ * stages; then the rest. The net alone decides where it is cut, so all ranks cut it there. */
+static int reduce_part(struct device_tower *d, const struct stage *stage, size_t *sent, struct error *why)
+{
+    size_t length = parcel_length(d), offset = stage->complete;
+    bool early = offset > 0 && *sent == length && length - offset >= length / 2;
+    if (!early && stage > plan_of(d)->stages)
+        return 0;
+    if (!early && d->device->send_end(plan_of(d), why)) /* one sum behind the other: ranks must not begin with different ones */
+        return -1;
+    float *values = d->request.tower->gradients + offset;
+    if (d->device->allreduce(plan_of(d), values, *sent - offset, early, why))
+        return -1;
+    *sent = offset;
+    return 0;
+}
+
+/* What a stage's backward pass completed, to those who add it up. */
+static int pass_on(struct device_tower *d, const struct stage *stage, float *parcel, size_t *sent, struct error *why)
+{
+    if (d->request.exchange == EXCHANGE_NCCL)
+        return reduce_part(d, stage, sent, why);
+    return parcel ? send_part(d, stage, parcel, sent, why) : 0;
+}
+
+/* Forward, loss and backward; the gradients to the host's parcel, where there is one, or added up by NCCL. */
 static int enqueue_pass(struct device_tower *d, float *parcel, struct error *why)
 {
     struct tower *tower = d->request.tower;
@@ -90,7 +117,7 @@ static int enqueue_pass(struct device_tower *d, float *parcel, struct error *why
         return -1;
     for (int i = plan->stage_count - 1; i >= 0; i--)
         if (walk_backward(tower, i, tower->gradients, why) ||
-            (parcel && send_part(d, &plan->stages[i], parcel, &sent, why)))
+            pass_on(d, &plan->stages[i], parcel, &sent, why))
             return -1;
     return parcel ? d->device->send_end(plan, why) : 0;
 }
@@ -98,7 +125,8 @@ static int enqueue_pass(struct device_tower *d, float *parcel, struct error *why
 static int enqueue_update(struct device_tower *d, struct error *why)
 {
     struct tower *tower = d->request.tower;
-    return d->device->update(plan_of(d), tower->parameters, tower->gradients, d->request.shadows, why) ||
+    bool exchanged = d->request.exchange != EXCHANGE_NONE;
+    return d->device->update(plan_of(d), tower->parameters, tower->gradients, d->request.shadows, exchanged, why) ||
            walk_prepare(tower, why) ? -1 : 0;
 }
 
@@ -110,12 +138,7 @@ static bool is_whole(const struct device_tower *d)
 
 static int enqueue_whole(struct device_tower *d, struct error *why)
 {
-    if (enqueue_pass(d, NULL, why))
-        return -1;
-    if (d->request.exchange == EXCHANGE_NCCL &&
-        d->device->allreduce(plan_of(d), d->request.tower->gradients, parcel_length(d), why))
-        return -1;
-    return enqueue_update(d, why);
+    return enqueue_pass(d, NULL, why) || enqueue_update(d, why) ? -1 : 0;
 }
 
 static int enqueue(struct device_tower *d, enum device_part part, float *parcel, struct error *why)

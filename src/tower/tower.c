@@ -69,12 +69,12 @@ static int forward(struct tower *tower, const struct batch *batch, struct loss_s
     return status;
 }
 
-/* A stage's slice of the gradient is complete; from a device it comes to the parcel first. */
-static int bring_slice(const struct tower *tower, const struct stage *stage, float *parcel, struct error *why)
+/* The gradient is complete from the stage's offset to `end`, where that of the stage behind it began; from a device it comes to
+ * the parcel first. */
+static int bring(const struct tower *tower, const struct stage *stage, float *parcel, size_t end, struct error *why)
 {
-    const struct net_layer *first = &tower->net->layers[stage->first], *last = &tower->net->layers[stage->last];
-    size_t from = first->weights, end = last->biases + last->bias_count;
-    if (!tower->gradients)
+    size_t from = stage->complete;
+    if (!tower->gradients || from == end)
         return 0;
     if (tower->backend->memory_download(parcel + from, tower->gradients + from, end - from, why))
         return error_in(why, "stage %s, backward", stage->name);
@@ -94,10 +94,11 @@ int tower_gradients(struct tower *tower, const struct batch *batch, struct reduc
     tail[PARCEL_CORRECT] = (float)sums.correct;
     tail[PARCEL_COUNT] = (float)sums.count;
     tail[PARCEL_FAULT] = !isfinite(sums.loss);
-    for (int i = plan->stage_count - 1; i >= 0; i--) {
+    size_t end = tower->net->parameters;
+    for (int i = plan->stage_count - 1; i >= 0; end = plan->stages[i--].complete) {
         const struct stage *stage = &plan->stages[i];
-        if (walk_backward(tower, i, gradients, why) || bring_slice(tower, stage, parcel, why) ||
-            reducer_ready(reducer, tower->net->layers[stage->first].weights, why))
+        if (walk_backward(tower, i, gradients, why) || bring(tower, stage, parcel, end, why) ||
+            reducer_ready(reducer, stage->complete, why))
             return -1;
     }
     return 0;

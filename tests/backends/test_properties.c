@@ -324,6 +324,34 @@ static void test_stages(void **state)
     rig_close(&rig);
 }
 
+/* What a stage says is complete behind it does not change any more, and nothing of the gradient is left out. */
+static void test_what_is_complete(void **state)
+{
+    const struct subject *subject = *state;
+    const struct backend *b = subject->backend;
+    struct rig rig;
+    struct error why;
+    open_tutorial(&rig, subject, STEP_BATCH, true);
+    rig_step(&rig, step_labels, STEP_BATCH);
+    size_t end = rig.net.parameters;
+    float *early = floats_new(end);
+    for (size_t i = 0; i < end; i++)
+        early[i] = NAN;
+    must(b->memory_upload(rig.device_gradients, early, end, &why), &why);
+    for (int i = rig.plan.stage_count - 1; i >= 0; i--) {
+        struct stage *stage = &rig.plan.stages[i];
+        must(stage->backward(stage, rig.device_gradients, &why), &why);
+        assert_true(stage->complete <= end);
+        must(b->memory_download(early + stage->complete, rig.device_gradients + stage->complete, end - stage->complete, &why),
+             &why);
+        end = stage->complete;
+    }
+    assert_int_equal(end, 0);
+    assert_memory_equal(early, rig.gradients, rig.net.parameters * sizeof *early);
+    free(early);
+    rig_close(&rig);
+}
+
 /* ---- the update, against double arithmetic ---- */
 
 enum { VALUES = 1003 };
@@ -439,7 +467,8 @@ static const struct backend_test tests[] = {
     {"two threads compute what one does", test_threads, NULL, true},
     {"padding images add nothing", test_padding_images, NULL, true},
     {"a plan for evaluation computes the same", test_evaluation, NULL, true},
-    {"stages cover layers and gradient in order", test_stages, NULL, false},
+    {"stages cover layers in order", test_stages, NULL, false},
+    {"what of the gradient a stage completes stays as it is", test_what_is_complete, NULL, true},
     {"the update against double arithmetic", test_update, NULL, false},
     {"a plan is given back while it computes", test_giving_back, NULL, true},
     {"memory is zeroed, and keeps what is uploaded", test_memory, NULL, false},

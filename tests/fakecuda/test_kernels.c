@@ -424,37 +424,179 @@ static void check_biases(const struct filter_case *f, const float *sums, const f
     free(expected);
 }
 
-static void check_weights_backward(const struct filter_case *f, int biases_only, uint64_t *random)
+/* A launch of finish: convolutions, a dense layer between them that is only checked, a bias that is only added up. */
+enum { FILTERS = 3, PLAIN = 20011, PARTS = FILTERS + 3 };
+
+struct finishing {
+    const struct filter_case *cases; /* the last: its biases only */
+    struct finish_arguments a;
+    float *weights[FILTERS], *gradients, *parameters, *plain;
+    struct typed filters[FILTERS];
+    float *sums[FILTERS + 1];
+    size_t count;
+};
+
+static size_t ceiling(size_t count, size_t by) { return (count + by - 1) / by; }
+
+static void part_add(struct finishing *f, struct finish_part part)
 {
-    size_t sum_count = (size_t)f->parts * (size_t)f->out;
-    float *weights = floats_new(weight_count(f)), *filter = floats_new(filter_count(f)), *sums = floats_new(sum_count);
-    float *found = bytes_new(weight_count(f) * sizeof *found), *biases = bytes_new((size_t)f->out * sizeof *biases);
-    fill_random(weights, weight_count(f), random);
-    fill_random(sums, sum_count, random);
-    turn(f, weights, filter);
-    struct typed typed = typed_of(filter, filter_count(f), f->half);
-    struct weights_backward_arguments a = {.filter = typed.data, .weights = biases_only ? NULL : found, .sums = sums,
-                                           .biases = biases, .kernel = f->kernel, .in = f->in, .out = f->out, .y_in = f->y_in,
-                                           .parts = f->parts, .half = f->half};
-    RUN(weights_backward, some_blocks(random), a);
-    for (size_t i = 0; !biases_only && i < weight_count(f); i++)
-        assert_true(found[i] == (f->half ? round_to_half(weights[i]) : weights[i]));
-    check_biases(f, sums, biases);
-    free(weights), free(filter), free(sums), free(found), free(biases), free(typed.data);
+    part.tile = f->a.tiles;
+    if (part.filter)
+        part.squares = (uint32_t)(ceiling((size_t)part.kernel * part.kernel * (size_t)part.y_in, 32) * ceiling((size_t)part.out, 32));
+    f->a.tiles += part.squares + (uint32_t)(part.sums ? ceiling((size_t)part.out, 8) : ceiling(part.end - part.weights, 8192));
+    f->a.parts[f->a.part_count++] = part;
 }
+
+/* Behind what was added before. */
+static void convolution_add(struct finishing *f, int i, uint64_t *random)
+{
+    const struct filter_case *c = &f->cases[i];
+    size_t weights = weight_count(c), sums = (size_t)c->parts * (size_t)c->out;
+    bool turned = i < FILTERS;
+    f->sums[i] = floats_new(sums);
+    fill_random(f->sums[i], sums, random);
+    struct finish_part part = {.sums = f->sums[i], .biases = (uint32_t)f->count, .out = c->out, .runs = c->parts};
+    if (turned) {
+        float *filter = floats_new(filter_count(c));
+        f->weights[i] = floats_new(weights);
+        fill_random(f->weights[i], weights, random);
+        turn(c, f->weights[i], filter);
+        f->filters[i] = typed_of(filter, filter_count(c), c->half);
+        free(filter);
+        part.filter = f->filters[i].data, part.kernel = (uint16_t)c->kernel, part.in = c->in, part.y_in = c->y_in;
+        part.half = (uint8_t)c->half, part.weights = (uint32_t)f->count, part.biases += (uint32_t)weights;
+    }
+    part_add(f, part);
+    f->count = part.biases + (size_t)c->out;
+}
+
+static void finishing_open(struct finishing *f, const struct filter_case *cases, uint64_t *random)
+{
+    *f = (struct finishing){.cases = cases};
+    convolution_add(f, 0, random);
+    size_t plain = f->count;
+    f->count += PLAIN;
+    part_add(f, (struct finish_part){.weights = (uint32_t)plain, .end = (uint32_t)f->count});
+    for (int i = 1; i <= FILTERS; i++)
+        convolution_add(f, i, random);
+    part_add(f, (struct finish_part){.end = (uint32_t)f->count, .of_parameters = 1});
+    assert_int_equal(f->a.part_count, PARTS);
+    f->a.gradients = f->gradients = bytes_new(f->count * sizeof(float));
+    f->a.parameters = f->parameters = floats_new(f->count);
+    f->a.faults = bytes_new(f->a.tiles * sizeof(uint32_t));
+    fill_random(f->parameters, f->count, random);
+    f->plain = f->gradients + plain;
+    fill_random(f->plain, PLAIN, random);
+}
+
+static void finishing_close(struct finishing *f)
+{
+    for (int i = 0; i <= FILTERS; i++) {
+        free(f->sums[i]);
+        if (i < FILTERS)
+            free(f->weights[i]), free(f->filters[i].data);
+    }
+    free(f->gradients), free(f->parameters), free(f->a.faults);
+}
+
+static void check_part(const struct finishing *f, int i)
+{
+    const struct filter_case *c = &f->cases[i];
+    const struct finish_part *p = &f->a.parts[i == 0 ? 0 : i + 1];
+    for (size_t k = 0; i < FILTERS && k < weight_count(c); k++)
+        assert_true(f->gradients[p->weights + k] == (c->half ? round_to_half(f->weights[i][k]) : f->weights[i][k]));
+    check_biases(c, f->sums[i], f->gradients + p->biases);
+}
+
+/* How many tiles met a number that is not finite. */
+static int faults_of(const struct finishing *f)
+{
+    int faults = 0;
+    for (size_t i = 0; i < f->a.tiles; i++) {
+        assert_true(f->a.faults[i] <= 1);
+        faults += (int)f->a.faults[i];
+    }
+    return faults;
+}
+
+static const struct filter_case filter_cases[][FILTERS + 1] = {
+    {{5, 3, 64, 8, 1, 256}, {5, 3, 64, 3, 0, 200}, {5, 64, 64, 64, 0, 5}, {1, 1, 384, 1, 0, 2}},
+    {{1, 7, 5, 7, 1, 1}, {3, 48, 130, 48, 1, 16}, {3, 33, 31, 33, 0, 17}, {3, 16, 1, 16, 0, 3}},
+};
+enum { FILTER_CASES = sizeof filter_cases / sizeof *filter_cases };
 
 static void test_filters_are_turned_back(void **state)
 {
     (void)state;
-    static const struct filter_case cases[] = {
-        {5, 3, 64, 8, 1, 256}, {5, 3, 64, 3, 0, 200}, {5, 64, 64, 64, 0, 5}, {1, 7, 5, 7, 1, 1},
-        {3, 48, 130, 48, 1, 16}, {3, 33, 31, 33, 0, 17}, {3, 16, 1, 16, 0, 3},
-    };
     uint64_t random = 8;
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        check_weights_backward(&cases[i], 0, &random);
-        check_weights_backward(&cases[i], 1, &random);
+    for (size_t turn = 0; turn < 4 * FILTER_CASES; turn++) {
+        struct finishing f;
+        finishing_open(&f, filter_cases[turn % FILTER_CASES], &random);
+        float *plain = memcpy(floats_new(PLAIN), f.plain, PLAIN * sizeof(float));
+        uint32_t *faults = f.a.faults;
+        f.a.faults = turn % 4 < 2 ? faults : NULL;
+        RUN(finish, some_blocks(&random), f.a);
+        f.a.faults = faults;
+        for (int i = 0; i <= FILTERS; i++)
+            check_part(&f, i);
+        assert_memory_equal(plain, f.plain, PLAIN * sizeof(float));
+        assert_true(turn % 4 >= 2 || faults_of(&f) == 0);
+        free(plain);
+        finishing_close(&f);
     }
+}
+
+static void spoil_filter(struct finishing *f, int i, float value, uint64_t *random)
+{
+    const struct filter_case *c = &f->cases[i];
+    struct typed *filter = &f->filters[i];
+    size_t at = filter_at(c, (int)random_below(random, (size_t)(c->kernel * c->kernel)), (int)random_below(random, (size_t)c->in),
+                          (int)random_below(random, (size_t)c->out));
+    if (filter->half)
+        ((uint16_t *)filter->data)[at] = (uint16_t)(bits_of_float(value) >> 16);
+    else
+        ((float *)filter->data)[at] = value;
+}
+
+/* One value of a filter, of a sum of biases (or the last of its sums), of a dense layer, of the parameters. */
+static void spoil(struct finishing *f, int what, float value, uint64_t *random)
+{
+    int i = (int)random_below(random, FILTERS), of = (int)random_below(random, FILTERS + 1);
+    size_t sums = (size_t)(f->cases[of].parts * f->cases[of].out);
+    if (what == 0)
+        spoil_filter(f, i, value, random);
+    else if (what == 1)
+        f->sums[of][random_below(random, sums)] = value;
+    else
+        (what == 2 ? f->plain : f->parameters)[random_below(random, what == 2 ? PLAIN : f->count)] = value;
+}
+
+static void test_a_tile_tells_of_its_faults(void **state)
+{
+    (void)state;
+    static const float values[] = {NAN, INFINITY, -INFINITY};
+    uint64_t random = 9;
+    for (int turn = 0; turn < 48; turn++) {
+        struct finishing f;
+        finishing_open(&f, filter_cases[turn % FILTER_CASES], &random);
+        spoil(&f, turn / 2 % 4, values[turn % 3], &random);
+        RUN(finish, some_blocks(&random), f.a);
+        assert_int_equal(faults_of(&f), 1);
+        finishing_close(&f);
+    }
+}
+
+/* Each part of a bias's gradient is finite, their sum is not. */
+static void test_a_sum_that_is_too_large(void **state)
+{
+    (void)state;
+    float sums[2] = {3e38f, 3e38f}, bias;
+    uint32_t fault = 7;
+    struct finish_arguments a = {.gradients = &bias, .faults = &fault, .tiles = 1, .part_count = 1,
+                                 .parts = {{.sums = sums, .out = 1, .runs = 2}}};
+    RUN(finish, 1, a);
+    assert_true(isinf(bias));
+    assert_int_equal(fault, 1);
 }
 
 int main(void)
@@ -471,6 +613,8 @@ int main(void)
         cmocka_unit_test(test_masks_and_sums),
         cmocka_unit_test(test_sums_alone),
         cmocka_unit_test(test_filters_are_turned_back),
+        cmocka_unit_test(test_a_tile_tells_of_its_faults),
+        cmocka_unit_test(test_a_sum_that_is_too_large),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -339,7 +339,7 @@ static void test_the_record_of_a_step(void **state)
     RUN(update, BLOCKS, u.a);
     const struct step_record *r = &ring[3];
     assert_true(r->step == (1ull << 40 | 131) && r->loss == 5 && r->correct == 6 && r->count == 7);
-    assert_true(r->fault == 8 && r->stop == 9 && r->parts == BLOCKS);
+    assert_true(r->fault == 1 && r->stop == 9 && r->parts == BLOCKS);
     for (int i = 0; i < RING; i++)
         assert_true(i == 3 || (ring[i].step == 0 && ring[i].parts == 0));
     free(ring), free(u.p), free(u.g), free(u.s), free(u.p_expected), free(u.s_expected);
@@ -407,30 +407,33 @@ static void test_copies_follow_the_parameters(void **state)
     }
 }
 
-/* Nothing is copied where nothing was changed. */
-/* Its parameter stays, the others follow theirs, and the record tells of it. */
-static void test_a_gradient_that_is_not_finite(void **state)
+/* One of the flags that finish left, wherever it is: neither parameters nor shadows change, and the record tells of it. */
+static void test_all_or_nothing(void **state)
 {
     (void)state;
-    enum { AT = 1234 };
-    static const float values[] = {NAN, INFINITY, -INFINITY};
+    enum { FLAGS = 700 };
     const float tail[PARCEL_SLOTS] = {[PARCEL_LOSS] = 5, [PARCEL_COUNT] = 96};
+    uint32_t flags[FLAGS] = {0};
     uint64_t random = 13;
-    for (int i = 0; i < 3; i++) {
+    for (int turn = 0; turn < 24; turn++) {
         struct update_case u;
+        struct step_record record;
+        size_t flag = random_below(&random, FLAGS);
         update_open(&u, &random);
-        float kept = u.p[AT];
-        update_expect(&u, 0.1f, 1.0f / 96, 0.9f);
-        u.s_expected[AT] = u.s[AT];
-        u.p_expected[AT] = kept;
-        ema_update(&u.s_expected[AT], &kept, 1, 0.9f);
-        u.g[AT] = values[i];
-        u.a.tail = tail;
-        u.penalty = NAN;
-        update_check(&u, 3);
+        if (turn % 4 == 3)
+            update_expect(&u, 0.1f, 1.0f / 96, 0.9f);
+        flags[flag] = turn % 4 < 3;
+        u.a.tail = tail, u.a.faults = flags, u.a.fault_count = FLAGS, u.a.ring = &record, u.a.ring_length = 1;
+        RUN(update, some_blocks(&random), u.a);
+        flags[flag] = 0;
+        assert_true(record.fault == (turn % 4 < 3));
+        assert_memory_equal(u.p, u.p_expected, LENGTH * sizeof(float));
+        assert_memory_equal(u.s, u.s_expected, LENGTH * sizeof(float));
+        free(u.p), free(u.g), free(u.s), free(u.p_expected), free(u.s_expected);
     }
 }
 
+/* Nothing is copied where nothing was changed. */
 static void test_a_fault_copies_nothing(void **state)
 {
     (void)state;
@@ -463,7 +466,7 @@ int main(void)
         cmocka_unit_test(test_updates_what_is_not_aligned),
         cmocka_unit_test(test_the_record_of_a_step),
         cmocka_unit_test(test_copies_follow_the_parameters),
-        cmocka_unit_test(test_a_gradient_that_is_not_finite),
+        cmocka_unit_test(test_all_or_nothing),
         cmocka_unit_test(test_a_fault_copies_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -28,11 +28,11 @@
     KERNEL(pool_norm_backward, 256, 4) /* some rows of the pool's output */                                            \
     KERNEL(norm_pool_forward, 256, 3) /* some neighbours in a row of the pool's output */                              \
     KERNEL(mask_bias, 256, 2)       /* one part's rows of 64 channels: parts * ceil(channels / 64) tiles */            \
-    KERNEL(weights_backward, 256, 2) /* a square of 32 outputs, 32 taps; 8 biases */                                   \
+    KERNEL(finish, 256, 4)          /* a square of a filter, some biases, or values to check */                        \
     KERNEL(few_forward, 256, 5)     /* an image */                                                                     \
     KERNEL(few_backward, 256, 3)    /* 16 rows of weights; the loss */                                                 \
     KERNEL(loss, 256, 3)            /* one tile */                                                                     \
-    KERNEL(update, 256, 3)          /* a tile a block */
+    KERNEL(update, 256, 5)          /* a tile a block */
 
 #define KERNEL_PHASES(name, threads, phases) PHASES_##name = phases,
 enum { KERNELS(KERNEL_PHASES) PHASES_NONE };
@@ -180,14 +180,30 @@ struct mask_bias_arguments {
     int channels, parts, dy_half, y_half, masked_half;
 };
 
-/* A convolution's gradients into the flat buffer: of the filter as weights HWIO, of biases (out) the sums over parts, in a
- * fixed order. */
-struct weights_backward_arguments {
-    const void *filter; /* (out, kernel, kernel, y_in) */
-    float *weights;     /* NULL: only biases (a dense layer) */
-    const float *sums;  /* (parts, out) */
-    float *biases;
-    int kernel, in, out, y_in, parts, half;
+/* The end of the backward pass, in one launch. A part is a layer's slice of the flat gradients:
+ *   with sums     the biases' gradients are the sums of `runs` rows (runs, out), in a fixed order; with a filter too, a
+ *                 convolution's weights' gradients HWIO are those of the filter, float or bfloat16
+ *   without sums  [weights, end) is only checked; of_parameters: of the parameters
+ * All values, those written too, are checked: each tile writes faults[tile], 1 where it met a number that is not finite, else 0.
+ * faults may be NULL. */
+enum { FINISH_SQUARE = 32, FINISH_BIASES = 8, FINISH_VALUES = 8192 }; /* a tile: outputs and taps; biases; values */
+struct finish_part {
+    const void *filter; /* (out, kernel, kernel, y_in), or NULL */
+    const float *sums;
+    uint32_t weights, biases, end;
+    uint32_t tile, squares; /* its first tile; of the tiles, those of the filter, which come first */
+    int in, out, y_in, runs;
+    uint16_t kernel;
+    uint8_t half, of_parameters;
+};
+enum { FINISH_PARTS_MAX = 65 };
+struct finish_arguments {
+    float *gradients;
+    const float *parameters;
+    uint32_t *faults;
+    uint32_t tiles; /* of all parts */
+    int part_count;
+    struct finish_part parts[FINISH_PARTS_MAX];
 };
 
 /* A dense layer of at most FEW_OUTPUTS outputs: y (batch, outs) = x (batch, in) weights (in, outs) + the biases, which lie behind
@@ -247,21 +263,22 @@ struct slice {
 };
 enum { SLICES_MAX = 64 };
 
-/* The update of optimize.h, to the bit, and the copies after it. With a tail (parallel.h), scale is 1 / its count, and nothing is
- * changed where it has a fault or a loss that is not finite. With a control, rate and ema_decay are the control's. Without
- * gradients the parameters stay, and only shadows and copies follow them. The result goes into ring[step % ring_length], the
- * first record without a control; each block's part of the penalty, decay / 2 * sum of p^2, before. No ring: no result. At most
- * PENALTIES_MAX blocks. */
+/* The update of optimize.h, to the bit, and the copies after it. With a tail (parallel.h), scale is 1 / its count. Nothing is
+ * changed, and the record's fault is 1, where the tail has a fault or a loss that is not finite, or one of `faults` (finish's) is
+ * not 0: the whole update or none of it. With a control, rate and ema_decay are the control's. Without gradients the parameters
+ * stay, and only shadows and copies follow them. The result goes into ring[step % ring_length], the first record without a
+ * control; each block's part of the penalty, decay / 2 * sum of p^2, before. No ring: no result. At most PENALTIES_MAX blocks. */
 struct update_arguments {
     float *parameters;
     const float *gradients; /* or NULL */
     float *shadows;         /* or NULL */
     const float *tail;      /* or NULL */
+    const uint32_t *faults; /* (fault_count) */
     const struct pass_control *control; /* or NULL */
     float rate, scale, ema_decay;
     struct step_record *ring;
     size_t count;
-    int ring_length, slice_count;
+    int ring_length, slice_count, fault_count;
     struct slice slices[SLICES_MAX];
 };
 

@@ -1,11 +1,10 @@
-/* A convolution layer: cuDNN's passes. Its filter is a copy of the weights in cuDNN's layout; its gradient is turned back. */
+/* A convolution layer: cuDNN's passes. Its filter is a copy of the weights in cuDNN's layout; finish.c turns its gradient back. */
 #include <stdlib.h>
 
 #include "operations.h"
 
 struct own {
     struct convolution convolution;
-    void *dfilter; /* (K,R,S,C) */
 };
 
 static size_t rows_of(const struct operation *o)
@@ -22,14 +21,15 @@ static size_t filter_count(const struct operation *o)
 static int convolution_memory_new(struct operation *o, struct error *why)
 {
     const struct net_layer *l = o->layer;
-    struct own *own = o->own;
+    const struct own *own = o->own;
     struct slice *slice = &o->slice;
     slice->kernel = l->layer.kernel, slice->in = l->in.channels, slice->out = l->out.channels;
     slice->y_in = o->x_channels, slice->half = o->x_half;
     if (!(slice->filter = device_new(filter_count(o) * element_bytes(o->library), "a filter", why)) ||
         (o->x_half && !(slice->bias = device_new(2 * l->bias_count, "a bias in bfloat16", why))))
         return -1;
-    if (o->dy && !(own->dfilter = device_new(filter_count(o) * sizeof(float), "a filter's gradient", why)))
+    o->dfilter_half = own->convolution.dfilter_half;
+    if (o->dy && !(o->dfilter = device_new(filter_count(o) * sizeof(float), "a filter's gradient", why)))
         return -1;
     if (!o->dy || o->masked)
         return 0;
@@ -52,9 +52,8 @@ static int layer_init(struct operation *o, struct error *why)
 
 static struct convolution_memory memory_of(const struct operation *o)
 {
-    const struct own *own = o->own;
     return (struct convolution_memory){
-        .x = o->x, .filter = o->slice.filter, .y = o->y, .dx = o->dx, .dfilter = own->dfilter, .dy = o->dy,
+        .x = o->x, .filter = o->slice.filter, .y = o->y, .dx = o->dx, .dfilter = o->dfilter, .dy = o->dy,
         .bias = o->slice.bias ? o->slice.bias : o->parameters + o->layer->biases,
     };
 }
@@ -78,26 +77,14 @@ static int layer_forward(struct operation *o, struct error *why)
     return convolution_run(&own->convolution, PASS_FORWARD, &memory, why);
 }
 
-/* Of the filter's gradient and the biases' parts, into the flat buffer. */
-static int finish_gradients(struct operation *o, float *gradients, struct error *why)
-{
-    const struct own *own = o->own;
-    const struct net_layer *l = o->layer;
-    struct weights_backward_arguments arguments = {
-        .filter = own->dfilter, .weights = gradients + l->weights, .sums = o->sums, .biases = gradients + l->biases,
-        .kernel = l->layer.kernel, .in = l->in.channels, .out = l->out.channels, .y_in = o->x_channels,
-        .parts = o->parts, .half = own->convolution.dfilter_half,
-    };
-    size_t blocks = kernel_blocks(KERNEL_weights_backward, l->weight_count);
-    return kernel_launch(o->library, KERNEL_weights_backward, blocks, &arguments, why);
-}
-
+/* The gradients of filter and biases: finish.c brings them into the flat buffer. */
 static int layer_backward(struct operation *o, float *gradients, struct error *why)
 {
     struct own *own = o->own;
+    (void)gradients;
     struct convolution_memory memory = memory_of(o);
     if ((!o->masked && bias_mask(o, rows_of(o), o->dy, o->y_half, o->sums, why)) ||
-        convolution_run(&own->convolution, PASS_WEIGHTS, &memory, why) || finish_gradients(o, gradients, why))
+        convolution_run(&own->convolution, PASS_WEIGHTS, &memory, why))
         return -1;
     return o->dx ? convolution_run(&own->convolution, PASS_INPUT, &memory, why) : 0;
 }
@@ -105,11 +92,10 @@ static int layer_backward(struct operation *o, float *gradients, struct error *w
 static void layer_free(struct operation *o)
 {
     struct own *own = o->own;
-    if (own) {
+    if (own)
         convolution_free(&own->convolution);
-        device_free(own->dfilter);
-    }
     free(own);
+    device_free(o->dfilter);
     device_free(o->sums);
     device_free(o->slice.filter);
     device_free(o->slice.bias);

@@ -209,11 +209,7 @@ static int sum_biases(struct operation *o, float *gradients, struct error *why)
         return -1;
     if (at_once)
         return 0;
-    struct weights_backward_arguments arguments = {
-        .sums = own->sums, .biases = gradients + l->biases, .out = outputs_of(o), .parts = bias_parts((size_t)o->batch),
-    };
-    size_t blocks = kernel_blocks(KERNEL_weights_backward, l->bias_count);
-    return kernel_launch(o->library, KERNEL_weights_backward, blocks, &arguments, why);
+    return finish_biases(o->library, own->sums, bias_parts((size_t)o->batch), outputs_of(o), gradients + l->biases, why);
 }
 
 /* The gradients of the weights are made beside the way back: nothing there waits for them, or writes what they read. */

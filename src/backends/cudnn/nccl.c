@@ -43,10 +43,13 @@ int cudnn_allreduce_join(struct plan *plan, const void *identity, int rank, int 
     return 0;
 }
 
-int cudnn_allreduce(struct plan *plan, float *values, size_t count, struct error *why)
+int cudnn_allreduce(struct plan *plan, float *values, size_t count, bool beside, struct error *why)
 {
     struct plan_state *s = plan->state;
-    return NCCL(ncclAllReduce(values, values, count, ncclFloat, ncclSum, s->communicator, s->library.stream), why);
+    cudaStream_t stream = beside ? s->library.beside : s->library.stream;
+    if (beside && library_fork(&s->library, why))
+        return -1;
+    return NCCL(ncclAllReduce(values, values, count, ncclFloat, ncclSum, s->communicator, stream), why);
 }
 
 void nccl_free(struct plan *plan)

@@ -17,9 +17,9 @@ int cudnn_allreduce_join(struct plan *plan, const void *identity, int rank, int 
     return error_set(why, "NCCL is not built in");
 }
 
-int cudnn_allreduce(struct plan *plan, float *values, size_t count, struct error *why)
+int cudnn_allreduce(struct plan *plan, float *values, size_t count, bool beside, struct error *why)
 {
-    (void)plan, (void)values, (void)count;
+    (void)plan, (void)values, (void)count, (void)beside;
     return error_set(why, "NCCL is not built in");
 }
 

@@ -33,6 +33,8 @@ struct operation {
                                 * product of cublasLt); NULL: nobody's */
     bool masked;               /* it is somebody's `before`: dy arrives already masked by its ReLU */
     struct step_loss *loss;    /* the plan's, of its last layer; else NULL */
+    void *dfilter;             /* of a convolution: its filter's gradient (out, kernel, kernel, x_channels), device memory */
+    bool dfilter_half;
     float *sums;               /* of a convolution's biases' gradients: (parts, out), device memory */
     int parts;
 };
@@ -53,6 +55,9 @@ extern const struct operation_kind cudnn_norm_behind_pool, cudnn_pool_before_nor
 
 /* fuse.c: which kinds they are, and who works for whom. After everything else of them is known. */
 void fuse(struct operation *operations, int count);
+
+/* finish.c: the sum of a bias's parts (parts, out), where it is wanted before the end of the backward pass. */
+int finish_biases(const struct library *library, const float *sums, int parts, int out, float *biases, struct error *why);
 
 /* mask_bias and the sum of its parts, of `rows` rows of dy: what a bias of a convolution or a dense layer needs. */
 enum { BIAS_PARTS_MAX = 256 };

@@ -86,7 +86,7 @@ static int stage_backward(struct stage *stage, float *gradients, struct error *w
             return -1;
     if (stage->first > 0)
         return 0;
-    if (library_join(&s->library, why)) /* the dense layers' gradients */
+    if (finish_backward(plan, gradients, why))
         return -1;
     if (!s->image_gradients)
         return 0;
@@ -225,6 +225,17 @@ static void make_operations(struct plan *plan, const struct plan_request *reques
     fuse(s->operations, request->net->layer_count);
 }
 
+/* From where on the gradient is complete behind the backward pass of the stage that begins with layer `first`: convolutions'
+ * slices are complete with the last stage's. */
+static size_t complete_behind(const struct net *net, int first)
+{
+    size_t complete = net->layers[first].weights;
+    for (int i = first; first > 0 && i < net->layer_count; i++)
+        if (net->layers[i].layer.kind == LAYER_CONVOLUTION)
+            complete = net->layers[i].biases + net->layers[i].bias_count;
+    return complete;
+}
+
 /* Of the operation and the one that shares its stage. */
 static struct stage *stage_add(struct plan *plan, bool training, int first)
 {
@@ -234,6 +245,7 @@ static struct stage *stage_add(struct plan *plan, bool training, int first)
     *stage = (struct stage){
         .first = first,
         .last = o->partner ? first + 1 : first,
+        .complete = complete_behind(s->net, first),
         .prepare = first == 0 ? prepare : NULL,
         .forward = stage_forward,
         .backward = training ? stage_backward : NULL,
@@ -285,7 +297,7 @@ static int make_plan(struct plan *plan, const struct plan_request *request, stru
         plan_allocate_ends(plan, request, cudnn_allocate, why) || allocate_half_ends(plan, request, why) ||
         allocate_between(plan, request, why) || make_stages(plan, request, why) || choose(plan, why))
         return -1;
-    return request->training ? loss_init(plan, why) || steps_init(plan, why) || exchange_init(plan, why) : 0;
+    return request->training ? loss_init(plan, why) || finish_init(plan, why) || steps_init(plan, why) || exchange_init(plan, why) : 0;
 }
 
 int cudnn_plan(struct plan *plan, const struct plan_request *request, struct error *why)
@@ -316,7 +328,8 @@ void cudnn_plan_free(struct plan *plan)
         device_free(s->gradients[i]);
     }
     void *const others[] = {plan->input, plan->output, plan->output_gradient, plan->input_gradient, s->images,
-                            s->image_gradients, s->logits, s->logit_gradients, s->labels, s->loss.images, s->tail, s->record};
+                            s->image_gradients, s->logits, s->logit_gradients, s->labels, s->loss.images, s->tail, s->record,
+                            s->faults};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         device_free(others[i]);
     library_close(&s->library);

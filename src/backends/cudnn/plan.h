@@ -34,6 +34,8 @@ struct plan_state {
     struct step_loss loss;
     float *tail;       /* of a loss that is asked for by itself */
     struct step_record *record; /* of an update that is asked for by itself */
+    uint32_t *faults;  /* finish.c's, in device memory: which of its tiles met a number that is not finite */
+    int fault_count;   /* of its last check */
     struct steps steps;
     cudaEvent_t sent[NET_LAYERS_MAX], received;
     cudaGraphExec_t graphs[DEVICE_PARTS];
@@ -64,13 +66,20 @@ int cudnn_sgd(struct plan *plan, float *parameters, const float *gradients, size
               double *penalty, struct error *why);
 int cudnn_ema(float *shadows, const float *parameters, size_t count, float decay, struct error *why);
 
+/* finish.c. backward: the flat gradients are complete, and with the parameters checked. sums: only checked, with the parameters;
+ * where gradients were added up after the backward pass. */
+int finish_init(struct plan *plan, struct error *why);
+int finish_backward(struct plan *plan, float *gradients, struct error *why);
+int finish_sums(struct plan *plan, const float *parameters, const float *sums, struct error *why);
+
 /* steps.c */
 int steps_init(struct plan *plan, struct error *why);
 void steps_free(struct plan *plan);
 int cudnn_data(struct plan *plan, const struct device_data *data, char *about, size_t size, struct error *why);
 int cudnn_begin(struct plan *plan, const struct device_pass *pass, struct error *why);
 int cudnn_distort(struct plan *plan, struct error *why);
-int cudnn_update(struct plan *plan, float *parameters, const float *gradients, float *shadows, struct error *why);
+int cudnn_update(struct plan *plan, float *parameters, const float *gradients, float *shadows, bool exchanged,
+                 struct error *why);
 int cudnn_results(struct plan *plan, uint64_t last, int count, struct device_result *results, struct error *why);
 
 /* exchange.c */
@@ -94,7 +103,7 @@ void graphs_free(struct plan *plan);
 int cudnn_allreduce_probe(struct error *why);
 int cudnn_allreduce_identity(void *identity, size_t bytes, struct error *why);
 int cudnn_allreduce_join(struct plan *plan, const void *identity, int rank, int ranks, struct error *why);
-int cudnn_allreduce(struct plan *plan, float *values, size_t count, struct error *why);
+int cudnn_allreduce(struct plan *plan, float *values, size_t count, bool beside, struct error *why);
 void nccl_free(struct plan *plan);
 
 /* device.c */

@@ -165,12 +165,16 @@ int cudnn_distort(struct plan *plan, struct error *why)
 
 /* ---- the update ---- */
 
-int cudnn_update(struct plan *plan, float *parameters, const float *gradients, float *shadows, struct error *why)
+int cudnn_update(struct plan *plan, float *parameters, const float *gradients, float *shadows, bool exchanged,
+                 struct error *why)
 {
     struct plan_state *s = plan->state;
     size_t count = s->net->parameters;
+    if (exchanged && finish_sums(plan, parameters, gradients, why))
+        return -1;
     struct update_arguments update = {
         .parameters = parameters, .gradients = gradients, .shadows = shadows, .tail = gradients + count,
+        .faults = s->faults, .fault_count = s->fault_count,
         .control = (const struct pass_control *)s->steps.told, .ring = s->steps.ring, .ring_length = DEVICE_AHEAD,
         .count = count,
     };
@@ -197,7 +201,7 @@ int cudnn_results(struct plan *plan, uint64_t last, int count, struct device_res
                              (unsigned long long)record->step, (unsigned long long)step);
         double penalty = record_penalty(record);
         results[i] = (struct device_result){.step = step, .loss = record->loss, .correct = record->correct,
-                                            .count = record->count, .fault = isfinite(penalty) ? record->fault : 1,
+                                            .count = record->count, .fault = record->fault,
                                             .stop = record->stop, .penalty = penalty};
     }
     return 0;

@@ -159,6 +159,7 @@ static int make_stage(struct plan *plan, const struct plan_request *request, int
     *stage = (struct stage){
         .first = i,
         .last = end,
+        .complete = request->net->layers[i].weights,
         .prepare = stage_prepare,
         .forward = stage_forward,
         .backward = request->training ? stage_backward : NULL,

@@ -103,6 +103,7 @@ static void connect_stage(struct plan *plan, const struct plan_request *request,
     plan->stages[i] = (struct stage){
         .first = i,
         .last = i,
+        .complete = request->net->layers[i].weights,
         .prepare = stage_prepare,
         .forward = kinds[l->layer.kind]->forward,
         .backward = request->training ? kinds[l->layer.kind]->backward : NULL,

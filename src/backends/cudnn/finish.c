@@ -1,0 +1,99 @@
+/* The end of the backward pass: what convolutions left in layouts of their own comes into the flat gradients, and all of them are
+ * checked, with the parameters: the update wants to know before it begins whether there is a number that is not finite. */
+#include "plan.h"
+
+static uint32_t groups(size_t count, size_t by)
+{
+    return (uint32_t)((count + by - 1) / by);
+}
+
+static void part_add(struct finish_arguments *a, struct finish_part part)
+{
+    size_t taps = (size_t)part.kernel * part.kernel * (size_t)part.y_in;
+    part.tile = a->tiles;
+    part.squares = part.filter ? groups(taps, FINISH_SQUARE) * groups((size_t)part.out, FINISH_SQUARE) : 0;
+    a->tiles += part.squares + (part.sums ? groups((size_t)part.out, FINISH_BIASES) : groups(part.end - part.weights, FINISH_VALUES));
+    a->parts[a->part_count++] = part;
+}
+
+static struct finish_part convolution_part(const struct operation *o)
+{
+    const struct net_layer *l = o->layer;
+    return (struct finish_part){
+        .filter = o->dfilter, .sums = o->sums, .weights = (uint32_t)l->weights, .biases = (uint32_t)l->biases,
+        .in = l->in.channels, .out = l->out.channels, .y_in = o->x_channels, .runs = o->parts,
+        .kernel = (uint16_t)l->layer.kernel, .half = o->dfilter_half,
+    };
+}
+
+static void check_add(struct finish_arguments *a, size_t first, size_t end, bool of_parameters)
+{
+    part_add(a, (struct finish_part){.weights = (uint32_t)first, .end = (uint32_t)end, .of_parameters = of_parameters});
+}
+
+static struct finish_arguments backward_arguments(const struct plan_state *s, bool check)
+{
+    struct finish_arguments a = {.faults = check ? s->faults : NULL};
+    for (const struct operation *o = s->operations; o < s->operations + s->net->layer_count; o++) {
+        const struct net_layer *l = o->layer;
+        if (o->dfilter)
+            part_add(&a, convolution_part(o));
+        else if (check && l->weight_count + l->bias_count > 0)
+            check_add(&a, l->weights, l->biases + l->bias_count, false);
+    }
+    if (check)
+        check_add(&a, 0, s->net->parameters, true);
+    return a;
+}
+
+static struct finish_arguments sums_arguments(const struct plan_state *s)
+{
+    struct finish_arguments a = {.faults = s->faults};
+    check_add(&a, 0, s->net->parameters, false);
+    check_add(&a, 0, s->net->parameters, true);
+    return a;
+}
+
+static int launch(struct plan_state *s, struct finish_arguments *a, struct error *why)
+{
+    if (a->faults)
+        s->fault_count = (int)a->tiles;
+    return a->tiles > 0 ? kernel_launch(&s->library, KERNEL_finish, a->tiles, a, why) : 0;
+}
+
+int finish_init(struct plan *plan, struct error *why)
+{
+    struct plan_state *s = state_of(plan);
+    uint32_t backward = backward_arguments(s, true).tiles, sums = sums_arguments(s).tiles;
+    s->faults = device_new((backward > sums ? backward : sums) * sizeof *s->faults, "the gradients' faults", why);
+    return s->faults ? 0 : -1;
+}
+
+/* Where NCCL adds up the gradients, some are on their way already: then their sums are checked, later. */
+int finish_backward(struct plan *plan, float *gradients, struct error *why)
+{
+    struct plan_state *s = state_of(plan);
+    bool check = !s->communicator;
+    struct finish_arguments a = backward_arguments(s, check);
+    a.gradients = gradients;
+    a.parameters = s->operations[0].parameters;
+    if (check && library_join(&s->library, why)) /* some gradients are made beside */
+        return -1;
+    return launch(s, &a, why);
+}
+
+int finish_sums(struct plan *plan, const float *parameters, const float *sums, struct error *why)
+{
+    struct plan_state *s = state_of(plan);
+    struct finish_arguments a = sums_arguments(s);
+    a.gradients = (float *)(uintptr_t)sums; /* only checked */
+    a.parameters = parameters;
+    return launch(s, &a, why);
+}
+
+int finish_biases(const struct library *library, const float *sums, int parts, int out, float *biases, struct error *why)
+{
+    struct finish_arguments a = {.gradients = biases};
+    part_add(&a, (struct finish_part){.sums = sums, .runs = parts, .out = out});
+    return kernel_launch(library, KERNEL_finish, a.tiles, &a, why);
+}
