@@ -61,7 +61,8 @@ fi
 # ---- the environment of all parts
 out=${out:-build/gpu$([ $DRY -eq 0 ] || echo -dry)}
 mkdir -p "$out" build || exit 1
-if [ -e /dev/nvidia0 ]; then exec 9< /dev/nvidia0; fi # the driver stays ready between two programs
+device=$(ls /dev/nvidia[0-9]* 2> /dev/null | head -n 1)
+if [ -r "$device" ]; then exec 9< "$device"; fi # the driver stays ready between two programs
 if [ -n "$stage" ]; then
     unpacked=build/stage/$(tar -tzf "$stage" | head -n 1 | cut -d / -f 1)
     if [ ! -f "$unpacked/env.sh" ]; then mkdir -p build/stage && tar -xzf "$stage" -C build/stage || exit 1; fi
@@ -111,7 +112,7 @@ has_passed() { [ "$(result "$1" 1)" = passed ] && [ "$(result "$1" 3)" = "$sourc
 left() { if [ -n "$minutes" ]; then awk "BEGIN { print int($minutes * 60 - $reserve - $SECONDS) }"; else echo 1000000; fi; }
 shorter() { echo $(($1 < $2 ? $1 : $2)); }
 
-room=8000 # characters of failing logs that are shown
+room=10000 # characters that are left for the ends of failing logs and for tables, so that the output can be read in one piece
 excerpt() { # PART
     local lines
     lines=$(tail -n 12 "$RESULTS/$1.log" | cut -c 1-150 | sed 's/^/    | /')
@@ -192,6 +193,8 @@ for part in "${wanted[@]}"; do
     fi
     keep
 done
+tables=$(python3 scripts/gpu-check/measured.py --tables "$RESULTS")
+if [ ${#tables} -gt 0 ] && [ ${#tables} -lt $room ]; then echo "$tables"; fi
 echo "report: $out/report.md; logs and figures: $archive"
 count "${parts[@]}"
 [[ $(count "${wanted[@]}") == *" 0 failed"* ]]

@@ -1,5 +1,5 @@
 #!/bin/bash
-# The program, its module, the tests of backends; on the referee also that
+# The program, its module and the tests of backends are built
 # time: 60 s, at most 300 s
 . scripts/gpu-check/lib.sh
 tests=$(printf '%s\n' tests/backends/test_*.c tests/gpu/*.c | sed 's,^,build/,; s,\.c$,,')

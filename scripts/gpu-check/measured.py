@@ -3,7 +3,7 @@
 
     measured.py [RESULTS] > src/backends/cudnn/MEASURED.md   RESULTS: its archive gpu-check.tar.gz, or the folder unpacked from
                                                              it; without it all tables are empty
-    measured.py --tables RESULTS                             the tables alone, for its report
+    measured.py --tables RESULTS                             the tables alone, where they are not empty
     measured.py --launches PRECISION RESULTS                 the table of a step's launches alone; exit 1 where ncu's are not
                                                              those that scripts/gpu_expect.py lists
 """
@@ -113,101 +113,99 @@ def step_expected(results, precision):
     return [x for x in rows if x["launch"] != "step"], whole.get("expected"), whole.get("goal")
 
 
-# ---- tables
+# ---- sections: what is above a table, its heads (with a colon behind those of numbers), its rows
 
-def table(heads, rows):
-    """heads: a name each, with a colon behind those of numbers."""
-    print("| " + " | ".join(h.rstrip(":") for h in heads) + " |\n|" + "|".join("---:" if h.endswith(":") else "---" for h in heads) + "|")
-    for row in rows or [["not measured yet"] + [""] * (len(heads) - 1)]:
-        print("| " + " | ".join(str(cell).replace("|", "/") for cell in row) + " |")
-    print()
+Section = collections.namedtuple("Section", "title about heads rows")
 
 
-def print_parts(results):
-    print("## What was checked\n")
+def parts_section(results):
     rows = []
     for name in sorted(results):
         if name.endswith(".result"):
             result, seconds, _, card, why = result_of(results, name[:-7])
             rows.append([name[:-7], result.replace("-", " "), seconds, card, why])
-    table(["part", "result", "seconds:", "on", "why"], rows)
+    return Section("What was checked", "", ["part", "result", "seconds:", "on", "why"], rows)
 
 
-def print_rates(results):
-    print("## Examples a second\n")
-    print("The whole training step on the device, data and update included: the median of ten windows, the slowest and the fastest"
-          " of them.\n")
+def rates_section(results):
     rows = []
     for x in rows_of(results, "rates.csv") + rows_of(results, "speed.csv"):
-        us, expected, goal = int(x["batch"]) / float(x["rate"]) * 1e6, None, None
+        us, cells = int(x["batch"]) / float(x["rate"]) * 1e6, ["", "", ""]
         if x["batch"] == "128" and not x["options"]:
             _, expected, goal = step_expected(results, x["precision"])
-        rows.append([x["batch"], x["precision"], x["options"], x["rate"], x["least"], x["most"], f"{us:.0f}",
-                     f"{expected:.0f}" if expected else "", f"{goal:.0f}" if goal else "", f"{us / expected:.2f}" if expected else ""])
-    table(["batch:", "precision", "options", "examples/sec:", "least:", "most:", "µs a step:", "expected, µs:", "goal, µs:",
-           "measured / expected:"], rows)
+            if expected and goal:
+                cells = [f"{expected:.0f}", f"{us / expected:.2f}", f"{goal:.0f}, {'met' if us <= goal else '**missed**'}"]
+        rows.append([x["batch"], x["precision"], x["options"], x["rate"], x["least"], x["most"], f"{us:.0f}"] + cells)
+    return Section("Examples a second", "The whole training step on the device, data and update included: the median of ten windows, the"
+                   " slowest and the fastest of them. What is expected comes from scripts/gpu_expect.py.",
+                   ["batch:", "precision", "options", "examples/sec:", "least:", "most:", "µs a step:", "expected, µs:", "ratio:",
+                    "goal, µs:"], rows)
 
 
 def launch_cells(row):
-    ratio = row.measured / row.expected if row.expected else 0
     ran = ""
     if row.kernels[0].own is None:
         ran = " + ".join(f"{k.name[:60]} {k.us:.1f}" if len(row.kernels) > 1 else k.name[:60] for k in row.kernels)
+    ratio = row.measured / row.expected if row.expected else 0
     return [row.number, row.name, row.of, f"{row.expected:.1f}", f"{row.measured:.1f}", f"{ratio:.2f}",
             f"{row.measured - row.expected:+.1f}", "**slow**" if ratio > SLOW else "", ran]
 
 
-def print_launches(results, precision):
-    """False where the launches are others than expected."""
-    print(f"## Every launch of a step in {precision}, batch 128\n")
-    print("Each kernel alone, as ncu measured it in the last step of a run with `--no-graph`; what costs most beyond the expectation"
-          f" comes first; **slow**: more than {SLOW} times what was expected. `#`: the place in the step.\n")
-    heads = ["#:", "launch", "of", "expected, µs:", "measured, µs:", "ratio:", "more, µs:", "", "the library's kernels"]
+def launches_section(results, precision):
+    """And whether its launches are those that are expected."""
+    title = f"Every launch of a step in {precision}, batch 128"
     kernels = last_step(kernels_of(results.get(f"ncu-{precision}.csv", "")))
     expected, _, _ = step_expected(results, precision)
     rows = side_by_side(expected, kernels) if kernels else []
     if rows is None:
-        print("The launches are others than scripts/gpu_expect.py lists, so nothing stands beside them. In their order:\n")
-        table(["kernel", "measured, µs:"], [[k.name, f"{k.us:.1f}"] for k in kernels])
-        return False
+        return Section(title, "The launches are others than scripts/gpu_expect.py lists, so nothing stands beside them. In their order:",
+                       ["kernel", "measured, µs:"], [[k.name, f"{k.us:.1f}"] for k in kernels]), False
     cells = [launch_cells(row) for row in sorted(rows, key=lambda row: row.expected - row.measured)]
     if rows:
         whole = Row("", "**all**", f"{len(kernels)} kernels", sum(r.expected for r in rows), sum(r.measured for r in rows), kernels)
         cells.append(launch_cells(whole)[:7] + ["", ""])
-    table(heads, cells)
+    about = ("Each kernel alone, as ncu measured it in the last step of a run with `--no-graph`. What costs most beyond the expectation"
+             f" comes first; slow: more than {SLOW} times what was expected; #: the place in the step.")
     if any(x["launch"] == "distort" and not x["instructions_us"] for x in expected):
-        print("Instructions were not counted there: our own kernels are expected by their bytes alone.\n")
-    return bool(rows)
+        about += " Instructions were not counted: our own kernels are expected by their bytes alone."
+    return Section(title, about, ["#:", "launch", "of", "expected, µs:", "measured, µs:", "ratio:", "more, µs:", "",
+                                  "the library's kernels"], cells), bool(rows)
 
 
-def print_workspace(results):
-    print("## Workspace of cuDNN\n")
+def workspace_section(results):
     rows = [[x["batch"], x["precision"], x["options"].replace("--workspace-mib ", "") or "default", x["rate"], x["least"], x["most"]]
             for x in rows_of(results, "workspace.csv")]
-    table(["batch:", "precision", "MiB:", "examples/sec:", "least:", "most:"], rows)
+    return Section("Workspace of cuDNN", "", ["batch:", "precision", "MiB:", "examples/sec:", "least:", "most:"], rows)
 
 
-def print_torch(results):
-    print("## PyTorch, the same model on the same card\n")
+def torch_section(results):
     ours = {(x["batch"], x["precision"]): float(x["rate"]) for x in rows_of(results, "rates.csv") if not x["options"]}
     cards = [result_of(results, part)[3] for part in ("rates", "torch") if f"{part}.result" in results]
+    about = ""
     if len(set(cards)) > 1:
-        print(f"Ours were measured on another card ({cards[0]}) than PyTorch ({cards[1]}), and are left out here.\n")
-        ours = {}
+        about, ours = f"Ours were measured on another card ({cards[0]}) than PyTorch ({cards[1]}), and are left out here.", {}
     rows = []
     for x in rows_of(results, "torch.csv"):
         mine = ours.get((x["batch"], x["precision"]))
-        rows.append([x["batch"], x["precision"], x["way"], x["rate"], f"{mine:.0f}" if mine else "",
-                     f"{mine / float(x['rate']):.2f}" if mine else ""])
-    table(["batch:", "precision", "PyTorch's way", "its examples/sec:", "ours:", "ours / its:"], rows)
+        rows.append([x["batch"], x["precision"], x["way"], x["rate"]] + ([f"{mine:.0f}", f"{mine / float(x['rate']):.2f}"] if mine
+                                                                         else ["", ""]))
+    return Section("PyTorch, the same model on the same card", about,
+                   ["batch:", "precision", "PyTorch's way", "its examples/sec:", "ours:", "ours / its:"], rows)
 
 
-def print_tables(results):
-    print_rates(results)
-    for precision in ("bf16", "tf32"):
-        print_launches(results, precision)
-    print_workspace(results)
-    print_torch(results)
+def figures(results):
+    launches = [launches_section(results, precision)[0] for precision in ("bf16", "tf32")]
+    return [rates_section(results)] + launches + [workspace_section(results), torch_section(results)]
+
+
+def print_section(section):
+    print(f"\n## {section.title}\n")
+    if section.about:
+        print(section.about + "\n")
+    print("| " + " | ".join(h.rstrip(":") for h in section.heads) + " |")
+    print("|" + "|".join("---:" if h.endswith(":") else "---" for h in section.heads) + "|")
+    for row in section.rows or [["not measured yet"] + [""] * (len(section.heads) - 1)]:
+        print("| " + " | ".join(str(cell).replace("|", "/") for cell in row) + " |")
 
 
 def print_document(results):
@@ -216,21 +214,22 @@ def print_document(results):
           "src/backends/cudnn/MEASURED.md`\nputs in what `scripts/gpu-check.sh` found on a machine with a GPU.\n")
     if results.get("machine.csv", "").startswith("card,the referee"):
         print("**A dry run: no number here is a measurement.**\n")
-    if results:
-        print("The last call of gpu-check.sh ran here:\n")
+    print("The last call of gpu-check.sh ran here:\n" if results else "Card, driver, date: not measured yet.")
     for name, value in machine(results).items():
         print(f"- {name}: {value}")
-    print("" if results else "Card, driver, date: not measured yet.\n")
-    print_parts(results)
-    print_tables(results)
+    for section in [parts_section(results)] + figures(results):
+        print_section(section)
 
 
 def main(arguments):
     if len(arguments) == 3 and arguments[0] == "--launches":
-        return 0 if print_launches(read_results(arguments[2]), arguments[1]) else 1
+        section, right = launches_section(read_results(arguments[2]), arguments[1])
+        print_section(section)
+        return 0 if right else 1
     if len(arguments) == 2 and arguments[0] == "--tables":
-        print()
-        print_tables(read_results(arguments[1]))
+        for section in figures(read_results(arguments[1])):
+            if section.rows:
+                print_section(section)
         return 0
     if len(arguments) > 1 or (arguments and arguments[0].startswith("-")):
         print(__doc__, file=sys.stderr)
