@@ -8,6 +8,7 @@ struct capture {
     struct CUstream_st *origin;
     enum cudaStreamCaptureMode mode;
     bool invalid;
+    cudaGraphNode_t *told; /* what cudaStreamGetCaptureInfo told last */
     struct capture *next;
 };
 
@@ -73,6 +74,11 @@ cudaError_t capture_record(struct CUstream_st *stream, cudaEvent_t event, bool e
     return cudaSuccess;
 }
 
+bool capture_is_behind(const struct CUstream_st *stream, void (*run)(const void *state))
+{
+    return stream->captured.count == 1 && stream->capture->graph->at[stream->captured.at[0]].work.run == run;
+}
+
 static cudaError_t wrong_wait(struct CUstream_st *stream, cudaError_t status)
 {
     if (stream->capture)
@@ -132,6 +138,7 @@ static void end(struct capture *capture)
             *at = capture->next;
             break;
         }
+    free(capture->told);
     free(capture);
 }
 
@@ -177,4 +184,39 @@ cudaError_t cudaStreamIsCapturing(cudaStream_t handle, enum cudaStreamCaptureSta
               : stream->capture->invalid ? cudaStreamCaptureStatusInvalidated
                                          : cudaStreamCaptureStatusActive;
     return cudaSuccess;
+}
+
+/* Its nodes are numbers here. */
+static void tell_nodes(const struct CUstream_st *stream, const cudaGraphNode_t **nodes, size_t *count)
+{
+    struct capture *c = stream->capture;
+    size_t n = (size_t)stream->captured.count;
+    c->told = need(realloc(c->told, (n + 1) * sizeof *c->told));
+    for (size_t i = 0; i < n; i++)
+        c->told[i] = (cudaGraphNode_t)(uintptr_t)(stream->captured.at[i] + 1);
+    *nodes = c->told, *count = n;
+}
+
+cudaError_t cudaStreamGetCaptureInfo(cudaStream_t handle, enum cudaStreamCaptureStatus *state, unsigned long long *number,
+                                     cudaGraph_t *graph, const cudaGraphNode_t **nodes, const cudaGraphEdgeData **edges,
+                                     size_t *count)
+{
+    struct CUstream_st *stream;
+    cudaError_t status = call_begin(__func__, cudaErrorInvalidValue);
+    if (status)
+        return status;
+    if (!(stream = stream_find(handle)) || !state || graph || edges || !nodes != !count)
+        return call_end(stream ? cudaErrorInvalidValue : cudaErrorInvalidResourceHandle);
+    if (stream->legacy && capture_forbids_legacy(stream->device))
+        return call_end(cudaErrorStreamCaptureImplicit);
+    *state = !stream->capture            ? cudaStreamCaptureStatusNone
+             : stream->capture->invalid ? cudaStreamCaptureStatusInvalidated
+                                        : cudaStreamCaptureStatusActive;
+    if (*state != cudaStreamCaptureStatusActive)
+        return call_end(cudaSuccess);
+    if (number)
+        *number = stream->capture->serial;
+    if (nodes)
+        tell_nodes(stream, nodes, count);
+    return call_end(cudaSuccess);
 }

@@ -16,7 +16,7 @@
  *                          address does: the call that waits for it, and every call from then on, tells of it
  *   FAKECUDA_NO_EPILOGUES="N M"  numbers of cublasLtEpilogue_t for which cublasLt offers no algorithm
  *   FAKECUDA_COUNT=FILE    at exit, appends "call NAME N" for every function and "run NAME N" for all work that was done
- *                          (by a graph, too)
+ *                          (by a graph, too); "call early launch N": of kernels that may start before those before them end
  *   FAKECUDA_PATIENCE=S    how long ranks of NCCL wait for each other (default 60 s)
  * At exit it does what is still queued, names on standard error what was not given back (memory, streams, events, graphs,
  * handles, descriptors) and ends the process with code 86; a misuse that CUDA would not report ends it at once with code 87

@@ -155,6 +155,8 @@ cudaError_t capture_add(struct CUstream_st *stream, const struct work *work);
 cudaError_t capture_record(struct CUstream_st *stream, cudaEvent_t event, bool external);
 /* The stream or the event is captured. */
 cudaError_t capture_wait(struct CUstream_st *stream, cudaEvent_t event);
+/* Whether the next work on a captured stream comes behind one piece of work only, which runs that. */
+bool capture_is_behind(const struct CUstream_st *stream, void (*run)(const void *state));
 void capture_invalidate(struct capture *capture);
 /* Whether an unsafe call must fail; the captures are invalid then. */
 bool capture_forbids(void);

@@ -110,19 +110,59 @@ static cudaError_t launch(const char *name, dim3 grid, dim3 block, const void *a
     return status;
 }
 
-cudaError_t cudaLaunchKernel(const void *function, dim3 grid, dim3 block, void **args, size_t shared, cudaStream_t stream)
+/* By either call; `name` is its name. */
+static cudaError_t call_launch(const char *name, const void *function, const cudaLaunchConfig_t *config, void **args)
 {
-    cudaError_t status = call_begin(__func__, cudaErrorLaunchOutOfResources);
+    cudaError_t status = call_begin(name, cudaErrorLaunchOutOfResources);
     if (status)
         return status;
     const struct CUkern_st *kernel = find(function);
     if (!kernel)
         return call_end(cudaErrorInvalidDeviceFunction);
-    if (!is_possible(grid, block))
+    if (!is_possible(config->gridDim, config->blockDim))
         return call_end(cudaErrorInvalidConfiguration);
-    if (!args || shared > DYNAMIC_SHARED_MAX)
+    if (!args || config->dynamicSmemBytes > DYNAMIC_SHARED_MAX)
         return call_end(cudaErrorInvalidValue);
-    return call_end(launch(kernel->name, grid, block, args[0], stream));
+    return call_end(launch(kernel->name, config->gridDim, config->blockDim, args[0], config->stream));
+}
+
+cudaError_t cudaLaunchKernel(const void *function, dim3 grid, dim3 block, void **args, size_t shared, cudaStream_t stream)
+{
+    cudaLaunchConfig_t config = {.gridDim = grid, .blockDim = block, .dynamicSmemBytes = shared, .stream = stream};
+    return call_launch(__func__, function, &config, args);
+}
+
+/* A kernel that may be started before what it comes behind has ended: that must be a kernel, which lets it, and nothing else. The
+ * device's kernels are looked at elsewhere (tests/system/nvcc.sh): they wait before they touch memory. */
+static void check_early(const cudaLaunchConfig_t *config)
+{
+    const struct CUstream_st *stream = stream_find(config->stream);
+    for (unsigned i = 0; i < config->numAttrs; i++)
+        if (config->attrs[i].id != cudaLaunchAttributeProgrammaticStreamSerialization)
+            fake_misuse("a launch has an attribute that the referee does not know: %d", (int)config->attrs[i].id);
+    if (config->numAttrs && fake_call("early launch"))
+        fake_misuse("an early launch has no failure of its own");
+    if (config->numAttrs && (!stream || !stream->capture || !capture_is_behind(stream, run_launch)))
+        fake_misuse("a launch may overlap with what it comes behind, which is not a kernel that was captured before it");
+}
+
+cudaError_t cudaLaunchKernelExC(const cudaLaunchConfig_t *config, const void *function, void **args)
+{
+    if (config)
+        check_early(config);
+    return config ? call_launch(__func__, function, config, args) : call_end(cudaErrorInvalidValue);
+}
+
+/* As code for an H100. */
+cudaError_t cudaFuncGetAttributes(struct cudaFuncAttributes *attributes, const void *function)
+{
+    cudaError_t status = call_begin(__func__, cudaErrorInvalidDeviceFunction);
+    if (status)
+        return status;
+    if (!find(function))
+        return call_end(cudaErrorInvalidDeviceFunction);
+    *attributes = (struct cudaFuncAttributes){.maxThreadsPerBlock = THREADS_MAX, .ptxVersion = 90, .binaryVersion = 90};
+    return call_end(cudaSuccess);
 }
 
 cudaError_t __cudaLaunchKernel(cudaKernel_t kernel, dim3 grid, dim3 block, void **args, size_t shared, cudaStream_t stream)

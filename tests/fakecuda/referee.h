@@ -65,7 +65,8 @@ bool twin_run(const char *name, dim3 grid, dim3 block, const void *arguments)
 void __cudaRegisterFunction(void **, const char *, char *, const char *, int, uint3 *, uint3 *, dim3 *, dim3 *, int *);
 static const char stub;
 
-static inline cudaError_t launch(cudaStream_t stream, enum operation operation, float *x, const float *y, int n)
+/* early: it may start before what it comes behind has ended. */
+static inline cudaError_t launch_as(bool early, cudaStream_t stream, enum operation operation, float *x, const float *y, int n)
 {
     static bool registered;
     if (!registered)
@@ -73,7 +74,18 @@ static inline cudaError_t launch(cudaStream_t stream, enum operation operation, 
     registered = true;
     struct test_arguments a = {x, y, n, (int)operation};
     void *args[] = {&a};
-    return cudaLaunchKernel(&stub, (dim3){1, 1, 1}, (dim3){32, 1, 1}, args, 0, stream);
+    if (!early)
+        return cudaLaunchKernel(&stub, (dim3){1, 1, 1}, (dim3){32, 1, 1}, args, 0, stream);
+    cudaLaunchAttribute attribute = {.id = cudaLaunchAttributeProgrammaticStreamSerialization,
+                                     .val = {.programmaticStreamSerializationAllowed = 1}};
+    cudaLaunchConfig_t config = {.gridDim = {1, 1, 1}, .blockDim = {32, 1, 1}, .stream = stream, .attrs = &attribute,
+                                 .numAttrs = 1};
+    return cudaLaunchKernelExC(&config, &stub, args);
+}
+
+static inline cudaError_t launch(cudaStream_t stream, enum operation operation, float *x, const float *y, int n)
+{
+    return launch_as(false, stream, operation, x, y, n);
 }
 
 static inline float *device_floats(int n)

@@ -327,10 +327,83 @@ static void test_leaks(void **state)
     expect_code(body_left, LEFT, "1 of kind graph\n", NULL);
 }
 
+/* ---- kernels that may start before what they come behind has ended ---- */
+
+static void body_early_launches(void)
+{
+    struct scene s = scene_new();
+    enum cudaStreamCaptureStatus status;
+    unsigned long long first, second;
+    const cudaGraphNode_t *nodes;
+    size_t count;
+    begin(s.a);
+    DO(cudaStreamGetCaptureInfo(s.a, &status, &first, NULL, &nodes, NULL, &count));
+    MUST(status == cudaStreamCaptureStatusActive && count == 0);
+    DO(launch(s.a, ADD_ONE, s.x, NULL, 4));
+    DO(launch_as(true, s.a, DOUBLE_ADD_ONE, s.x, NULL, 4));
+    DO(cudaStreamGetCaptureInfo(s.a, &status, &second, NULL, &nodes, NULL, &count));
+    MUST(first == second && count == 1);
+    cudaGraphExec_t exec = end(s.a);
+    DO(cudaStreamGetCaptureInfo(s.a, &status, NULL, NULL, NULL, NULL, NULL));
+    MUST(status == cudaStreamCaptureStatusNone);
+    DO(cudaGraphLaunch(exec, s.a));
+    DO(cudaStreamSynchronize(s.a));
+    MUST(device_first(s.x) == 5);
+    DO(cudaGraphExecDestroy(exec));
+    scene_end(&s);
+}
+
+static void body_early_outside(void)
+{
+    struct scene s = scene_new();
+    DO(launch(s.a, ADD_ONE, s.x, NULL, 4));
+    launch_as(true, s.a, ADD_ONE, s.x, NULL, 4);
+}
+
+static void body_early_first(void)
+{
+    struct scene s = scene_new();
+    begin(s.a);
+    launch_as(true, s.a, ADD_ONE, s.x, NULL, 4);
+}
+
+static void body_early_behind_a_copy(void)
+{
+    struct scene s = scene_new();
+    begin(s.a);
+    DO(launch(s.a, ADD_ONE, s.x, NULL, 4));
+    DO(cudaMemcpyAsync(s.y, s.x, 4 * sizeof *s.x, cudaMemcpyDeviceToDevice, s.a));
+    launch_as(true, s.a, ADD_ONE, s.x, NULL, 4);
+}
+
+static void body_early_behind_an_event(void)
+{
+    struct scene s = scene_new();
+    begin(s.a);
+    DO(cudaEventRecord(s.fork, s.a));
+    DO(cudaStreamWaitEvent(s.b, s.fork, 0));
+    DO(launch(s.a, ADD_ONE, s.x, NULL, 4));
+    DO(launch(s.b, ADD_ONE, s.y, NULL, 4));
+    DO(cudaEventRecord(s.join, s.b));
+    DO(cudaStreamWaitEvent(s.a, s.join, 0));
+    launch_as(true, s.a, ADD_ONE, s.x, NULL, 4);
+}
+
+static void test_early_launches(void **state)
+{
+    (void)state;
+    expect_fine(body_early_launches);
+    expect_misuse(body_early_outside, "may overlap with what it comes behind");
+    expect_misuse(body_early_first, "may overlap with what it comes behind");
+    expect_misuse(body_early_behind_a_copy, "may overlap with what it comes behind");
+    expect_misuse(body_early_behind_an_event, "may overlap with what it comes behind");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_replay),
+        cmocka_unit_test(test_early_launches),
         cmocka_unit_test(test_forks),
         cmocka_unit_test(test_illegal_captures),
         cmocka_unit_test(test_unsafe_calls_in_a_capture),

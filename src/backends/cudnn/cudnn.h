@@ -11,6 +11,15 @@
 #include "backend.h"
 #include "kernels.h"
 
+/* What a stream's capture has come to: its number, and the nodes that the next work comes behind. */
+#if CUDART_VERSION >= 13000
+#define CAPTURE_INFO(stream, status, number, nodes, count)                                                             \
+    cudaStreamGetCaptureInfo((stream), (status), (number), NULL, (nodes), NULL, (count))
+#else
+#define CAPTURE_INFO(stream, status, number, nodes, count)                                                             \
+    cudaStreamGetCaptureInfo_v2((stream), (status), (number), NULL, (nodes), (count))
+#endif
+
 /* ---- check.c: every status; -1 with "CUDA: <call> at <file>:<line>: <what it says>" and the device ---- */
 
 /* What the others end in: status in words, and what may help. */
@@ -29,6 +38,12 @@ int check_cublas(cublasStatus_t status, const char *call, const char *place, str
 
 /* ---- library.c: what one plan's work goes through ---- */
 
+/* The one piece of work that the next on a captured stream comes behind. */
+struct captured_last {
+    unsigned long long capture; /* its number; 0: none, or several */
+    cudaGraphNode_t node;
+};
+
 struct library {
     cudaStream_t stream, beside; /* the work; what runs beside it: library_fork, library_join */
     cudaEvent_t forked, joined;
@@ -41,6 +56,8 @@ struct library {
     size_t workspace_limit; /* bytes, of one operation */
     void *workspace;        /* workspace_bytes, shared by all operations: they run one after another */
     size_t workspace_bytes;
+    bool overlap;                  /* the kernels wait themselves for the one before them: it may still run when they are started */
+    struct captured_last launched; /* our own last kernel, in a capture */
 };
 
 int library_open(struct library *library, const struct plan_request *request, struct error *why);
@@ -75,11 +92,13 @@ int cudnn_download(float *to, const float *from, size_t count, struct error *why
 enum kernel { KERNELS(KERNEL_NUMBER) KERNEL_COUNT };
 #undef KERNEL_NUMBER
 
+/* Whether they wait themselves for the work before them, as the device's code was compiled. */
+int kernels_overlap(bool *overlap, struct error *why);
 /* Enqueues it in so many blocks. arguments: its struct <name>_arguments. */
-int kernel_launch(const struct library *library, enum kernel kernel, size_t blocks, const void *arguments,
+int kernel_launch(struct library *library, enum kernel kernel, size_t blocks, const void *arguments,
                   struct error *why);
 /* The convert kernel: rows of x, float or bfloat16, into rows of y. */
-int kernel_convert_rows(const struct library *library, const void *x, int x_channels, bool x_half, void *y, int y_channels,
+int kernel_convert_rows(struct library *library, const void *x, int x_channels, bool x_half, void *y, int y_channels,
                         bool y_half, size_t rows, struct error *why);
 /* The blocks of a grid-stride kernel over so many elements. */
 size_t kernel_blocks(enum kernel kernel, size_t elements);

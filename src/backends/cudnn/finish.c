@@ -91,7 +91,7 @@ int finish_sums(struct plan *plan, const float *parameters, const float *sums, s
     return launch(s, &a, why);
 }
 
-int finish_biases(const struct library *library, const float *sums, int parts, int out, float *biases, struct error *why)
+int finish_biases(struct library *library, const float *sums, int parts, int out, float *biases, struct error *why)
 {
     struct finish_arguments a = {.gradients = biases};
     part_add(&a, (struct finish_part){.sums = sums, .runs = parts, .out = out});

@@ -42,8 +42,19 @@ DEVICE_INLINE unsigned fast_halves(float low, float high)
 #define HOLDS(condition) __builtin_assume(condition)
 #include "kernels.instances.inc"
 
+/* On an H100 a kernel may be started before the one in front of it has ended (launch.c). So each waits for that before it touches
+ * memory; and lets the next one come, which waits for it in turn. */
+DEVICE_INLINE void wait_for_kernel_before(void)
+{
+#if __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.wait;" ::: "memory");
+    asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+#endif
+}
+
 /* What a block does, tile after tile. */
 #define BLOCK(text, phases, a, shared)                                                                                 \
+    wait_for_kernel_before();                                                                                          \
     struct place at = {blockIdx.x, text##_tiles((a), gridDim.x), threadIdx.x};                                         \
     for (; at.tile < at.tiles; at.tile += gridDim.x) {                                                                 \
         _Pragma("unroll")                                                                                              \

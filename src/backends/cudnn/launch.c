@@ -56,15 +56,60 @@ size_t kernel_blocks(enum kernel kernel, size_t elements)
     return blocks < 1 ? 1 : blocks > BLOCKS_MAX ? BLOCKS_MAX : blocks;
 }
 
-int kernel_launch(const struct library *library, enum kernel kernel, size_t blocks, const void *arguments,
-                  struct error *why)
+/* ---- launch ---- */
+
+/* Code for compute capability 9.0 does (kernels.cu); what a newer device makes of the intermediate code for older ones does not. */
+int kernels_overlap(bool *overlap, struct error *why)
 {
-    void *pointers[] = {(void *)(uintptr_t)arguments}; /* only read */
-    dim3 grid = {(unsigned)blocks, 1, 1}, block = {entries[kernel].threads, 1, 1};
-    return CUDA(cudaLaunchKernel(stub_for(kernel, arguments), grid, block, pointers, 0, library->stream), why);
+    struct cudaFuncAttributes attributes;
+    if (CUDA(cudaFuncGetAttributes(&attributes, entries[KERNEL_update].stub), why))
+        return -1;
+    *overlap = attributes.ptxVersion >= 90;
+    return 0;
 }
 
-int kernel_convert_rows(const struct library *library, const void *x, int x_channels, bool x_half, void *y, int y_channels,
+static int captured_last(cudaStream_t stream, struct captured_last *last, struct error *why)
+{
+    enum cudaStreamCaptureStatus status;
+    unsigned long long capture;
+    const cudaGraphNode_t *nodes;
+    size_t count = 0;
+    *last = (struct captured_last){0};
+    if (CUDA(CAPTURE_INFO(stream, &status, &capture, &nodes, &count), why))
+        return -1;
+    if (status == cudaStreamCaptureStatusActive && count == 1)
+        *last = (struct captured_last){capture, nodes[0]};
+    return 0;
+}
+
+/* In a graph, a kernel directly behind one of our own may be started before that has ended. Nothing else may lie between them:
+ * work of a library, a copy or an event that is waited for would be what the launch comes behind. */
+static int is_behind_own(const struct library *library, bool *behind, struct error *why)
+{
+    struct captured_last last = {0};
+    if (library->overlap && captured_last(library->stream, &last, why))
+        return -1;
+    *behind = last.capture != 0 && last.capture == library->launched.capture && last.node == library->launched.node;
+    return 0;
+}
+
+int kernel_launch(struct library *library, enum kernel kernel, size_t blocks, const void *arguments, struct error *why)
+{
+    void *pointers[] = {(void *)(uintptr_t)arguments}; /* only read */
+    cudaLaunchAttribute early = {.id = cudaLaunchAttributeProgrammaticStreamSerialization,
+                                 .val = {.programmaticStreamSerializationAllowed = 1}};
+    cudaLaunchConfig_t config = {.gridDim = {(unsigned)blocks, 1, 1}, .blockDim = {entries[kernel].threads, 1, 1},
+                                 .stream = library->stream, .attrs = &early};
+    bool behind_own;
+    if (is_behind_own(library, &behind_own, why))
+        return -1;
+    config.numAttrs = behind_own ? 1 : 0;
+    if (CUDA(cudaLaunchKernelExC(&config, stub_for(kernel, arguments), pointers), why))
+        return -1;
+    return library->overlap ? captured_last(library->stream, &library->launched, why) : 0;
+}
+
+int kernel_convert_rows(struct library *library, const void *x, int x_channels, bool x_half, void *y, int y_channels,
                         bool y_half, size_t rows, struct error *why)
 {
     struct convert_arguments arguments = {

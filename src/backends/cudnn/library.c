@@ -39,7 +39,7 @@ int library_open(struct library *library, const struct plan_request *request, st
     library->precision = request->precision;
     library->deterministic = request->deterministic;
     library->workspace_limit = request->workspace ? request->workspace : WORKSPACE_DEFAULT;
-    return open_streams(library, why) || open_cudnn(library, why) ||
+    return kernels_overlap(&library->overlap, why) || open_streams(library, why) || open_cudnn(library, why) ||
            CUBLAS(cublasLtCreate(&library->cublas), why) ? -1 : 0;
 }
 

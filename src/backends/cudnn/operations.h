@@ -57,7 +57,7 @@ extern const struct operation_kind cudnn_norm_behind_pool, cudnn_pool_before_nor
 void fuse(struct operation *operations, int count);
 
 /* finish.c: the sum of a bias's parts (parts, out), where it is wanted before the end of the backward pass. */
-int finish_biases(const struct library *library, const float *sums, int parts, int out, float *biases, struct error *why);
+int finish_biases(struct library *library, const float *sums, int parts, int out, float *biases, struct error *why);
 
 /* mask_bias and the sum of its parts, of `rows` rows of dy: what a bias of a convolution or a dense layer needs. */
 enum { BIAS_PARTS_MAX = 256 };

@@ -2,8 +2,6 @@
  * whoever does not train in whole steps. */
 #include "plan.h"
 
-static const struct library legacy; /* its stream is CUDA's own */
-
 size_t update_blocks(size_t count)
 {
     size_t blocks = kernel_blocks(KERNEL_update, count);
@@ -28,7 +26,7 @@ void update_slices(struct update_arguments *update, const struct plan *plan)
 
 int update_copies(const struct plan *plan, const float *parameters, struct error *why)
 {
-    const struct plan_state *s = plan->state;
+    struct plan_state *s = plan->state;
     struct update_arguments update = {
         .parameters = (float *)(uintptr_t)parameters, /* without gradients they stay */
         .count = s->net->parameters,
@@ -39,6 +37,7 @@ int update_copies(const struct plan *plan, const float *parameters, struct error
 
 static int launch_update(const struct update_arguments *arguments, struct error *why)
 {
+    struct library legacy = {0}; /* its stream is CUDA's own */
     return CUDA(cudaDeviceSynchronize(), why) ||
            kernel_launch(&legacy, KERNEL_update, update_blocks(arguments->count), arguments, why) ||
            CUDA(cudaDeviceSynchronize(), why) ? -1 : 0;
