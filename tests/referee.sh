@@ -6,6 +6,7 @@
 #   in_orders FROM TO PROGRAM   all of its tests of the cudnn tower, in the orders of those seeds, two seeds at a time
 #   train SEED RANKS DIRECTORY OPTION...   deterministic training on $data, below $tmp, with a log line every second step
 #   agree DIRECTORY DIRECTORY TOLERANCE    succeeds where the losses of all logged steps do, relative
+#   huge_checkpoint DIRECTORY   a checkpoint of step 2, of four images a step, whose next gradients have an infinite sum
 #   sanitized SEED PROGRAM      the same in one order, under the sanitizers: program, module and referee of build/asan
 
 fakes=$PWD/build/fakecuda
@@ -63,4 +64,21 @@ worst = max(abs(x - y) / abs(x) for x, y in zip(a, b))
 print(worst, a, b)
 sys.exit(len(a) != len(b) or not a or not worst <= float(sys.argv[3]))
 END_OF_PYTHON
+}
+
+# From it the loss and all gradients of two images are finite, but the sum of four is not, in one layer only:
+# local4 gives 1.2e38 to all of softmax_linear's inputs, whose weights are 0, and which is sure of the first class.
+huge_checkpoint() {
+    ./cifar10_mpi train --data "$data" --train-dir "$1" --tower openblas --batch-size 4 --max-steps 2 || return 1
+    /usr/bin/python3 - "$1/checkpoint-00000002.h5" << 'END'
+import re, subprocess, sys
+import h5py, numpy
+with h5py.File(sys.argv[1], "r+") as f:
+    f["params/local4/biases"][:] = 1.2e38
+    f["params/softmax_linear/weights"][:] = 0
+    f["params/softmax_linear/biases"][:] = [20] + 9 * [0]
+said = subprocess.run(["./cifar10_mpi", "inspect", sys.argv[1]], capture_output=True, text=True).stderr
+with h5py.File(sys.argv[1], "r+") as f:
+    f.attrs["digest"] = numpy.bytes_(re.search("its content's is ([0-9a-f]+)", said)[1])
+END
 }

@@ -21,6 +21,7 @@ struct meeting {
     atomic_int arrived, round;
     struct {
         int device, ranks;
+        long call; /* of its sums, the one that it is at: as its host enqueued or recorded them */
         size_t count;
     } member[RANKS_MAX];
     float values[RANKS_MAX][CHUNK];
@@ -29,6 +30,7 @@ struct meeting {
 struct ncclComm {
     struct meeting *meeting;
     int rank, ranks;
+    long calls;
     bool captured; /* a sum of its was */
 };
 
@@ -158,14 +160,21 @@ struct reduction {
     const float *from;
     float *to;
     size_t count;
+    long call;
 };
 
-static void check_counts(const struct ncclComm *c)
+/* All are at the same sum. Whether sums of one communicator on two streams wait for each other is left to the streams here. */
+static void check_alike(const struct ncclComm *c)
 {
-    for (int i = 0; i < c->ranks; i++)
-        if (c->meeting->member[i].count != c->meeting->member[c->rank].count)
-            fake_misuse("ncclAllReduce: rank %d sums %zu floats, rank %d %zu", c->rank, c->meeting->member[c->rank].count, i,
-                        c->meeting->member[i].count);
+    const struct meeting *m = c->meeting;
+    for (int i = 0; i < c->ranks; i++) {
+        if (m->member[i].call != m->member[c->rank].call)
+            fake_misuse("ncclAllReduce: rank %d is at call %ld, rank %d at call %ld", c->rank, m->member[c->rank].call, i,
+                        m->member[i].call);
+        if (m->member[i].count != m->member[c->rank].count)
+            fake_misuse("ncclAllReduce: rank %d sums %zu floats, rank %d %zu", c->rank, m->member[c->rank].count, i,
+                        m->member[i].count);
+    }
 }
 
 static void sum_chunk(const struct ncclComm *c, const float *from, float *to, size_t count)
@@ -173,7 +182,7 @@ static void sum_chunk(const struct ncclComm *c, const float *from, float *to, si
     struct meeting *m = c->meeting;
     memcpy(m->values[c->rank], from, count * sizeof *from);
     meet(m, c->ranks, "ncclAllReduce");
-    check_counts(c);
+    check_alike(c);
     for (size_t i = 0; i < count; i++) {
         float sum = m->values[0][i];
         for (int r = 1; r < c->ranks; r++)
@@ -196,6 +205,7 @@ static void run_reduction(const void *state)
         fake_misuse("ncclAllReduce: its communicator was destroyed before it ran");
     check_memory(r);
     r->comm->meeting->member[r->comm->rank].count = r->count;
+    r->comm->meeting->member[r->comm->rank].call = r->call;
     for (size_t at = 0; at < r->count; at += CHUNK)
         sum_chunk(r->comm, r->from + at, r->to + at, r->count - at < CHUNK ? r->count - at : CHUNK);
 }
@@ -209,7 +219,7 @@ ncclResult_t ncclAllReduce(const void *sendbuff, void *recvbuff, size_t count, n
         return ncclInvalidArgument;
     if (datatype != ncclFloat || op != ncclSum)
         fake_misuse("ncclAllReduce: only sums of floats are known here");
-    struct reduction r = {comm, sendbuff, recvbuff, count};
+    struct reduction r = {comm, sendbuff, recvbuff, count, ++comm->calls};
     check_memory(&r);
     if (r.from != r.to && r.from < r.to + count && r.to < r.from + count)
         fake_misuse("ncclAllReduce: the buffers overlap and are not the same");

@@ -586,6 +586,19 @@ static void rank_sums_less(int rank, const ncclUniqueId *id)
     DO(cudaDeviceSynchronize());
 }
 
+/* Two sums on streams that do not wait for each other, and one rank waits for the other one first. */
+static void rank_sums_in_another_order(int rank, const ncclUniqueId *id)
+{
+    ncclComm_t comm;
+    join(rank, rank, id, ncclSuccess, &comm);
+    cudaStream_t first = stream_new(), second = stream_new();
+    float *x = device_filled(10, 1), *y = device_filled(10, 1);
+    MUST(ncclAllReduce(x, x, 10, ncclFloat, ncclSum, comm, first) == ncclSuccess);
+    MUST(ncclAllReduce(y, y, 10, ncclFloat, ncclSum, comm, second) == ncclSuccess);
+    DO(cudaStreamSynchronize(rank == 1 ? second : first));
+    DO(cudaDeviceSynchronize());
+}
+
 static void rank_stays_away(int rank, const ncclUniqueId *id)
 {
     ncclComm_t comm;
@@ -602,6 +615,7 @@ static void rank_leaves_comm(int rank, const ncclUniqueId *id)
 static void body_sums(void) { each_rank(rank_sums); }
 static void body_shared(void) { each_rank(rank_shares_device); }
 static void body_less(void) { each_rank(rank_sums_less); }
+static void body_other_order(void) { each_rank(rank_sums_in_another_order); }
 static void body_away(void) { each_rank(rank_stays_away); }
 static void body_left_comm(void) { each_rank(rank_leaves_comm); }
 
@@ -621,6 +635,7 @@ static void test_sums_over_ranks(void **state)
     expect_code(body_sums, 0, "", SETTINGS("FAKECUDA_DEVICES", "3"));
     expect_code(body_shared, 0, "", SETTINGS("FAKECUDA_DEVICES", "3"));
     expect_code(body_less, MISUSE, "sums 9 floats", SETTINGS("FAKECUDA_DEVICES", "3"));
+    expect_code(body_other_order, MISUSE, "is at call 2", SETTINGS("FAKECUDA_DEVICES", "3"));
     expect_code(body_away, MISUSE, "ncclCommInitRank: 2 of 3 ranks came within 0.2 s",
                 SETTINGS("FAKECUDA_DEVICES", "3", "FAKECUDA_PATIENCE", "0.2"));
     expect_code(body_left_comm, LEFT, "1 of kind ncclComm", SETTINGS("FAKECUDA_DEVICES", "3"));
