@@ -29,7 +29,7 @@ static struct {
         bool run;
         long n;
     } failure;
-    cudaError_t last, broken;
+    cudaError_t last, left, broken; /* left: by a library */
 } calls;
 
 static void finish(void);
@@ -132,10 +132,20 @@ bool call_broken(void)
     return calls.broken != cudaSuccess;
 }
 
+void fake_leave(cudaError_t error)
+{
+    calls.left = call_end(error);
+}
+
+cudaError_t fake_left(void)
+{
+    return calls.left;
+}
+
 cudaError_t cudaGetLastError(void)
 {
     cudaError_t last = calls.broken ? calls.broken : calls.last;
-    calls.last = cudaSuccess;
+    calls.last = calls.left = cudaSuccess;
     return fake_call(__func__) ? cudaErrorUnknown : last;
 }
 

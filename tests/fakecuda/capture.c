@@ -146,7 +146,7 @@ cudaError_t cudaStreamEndCapture(cudaStream_t handle, cudaGraph_t *graph)
 {
     struct CUstream_st *stream;
     cudaError_t status = call_begin(__func__, cudaErrorStreamCaptureInvalidated);
-    if (status)
+    if (status && status != cudaErrorStreamCaptureInvalidated)
         return status;
     if (!(stream = stream_find(handle)) || !graph)
         return call_end(stream ? cudaErrorInvalidValue : cudaErrorInvalidResourceHandle);
@@ -157,8 +157,8 @@ cudaError_t cudaStreamEndCapture(cudaStream_t handle, cudaGraph_t *graph)
     if (c->origin != stream)
         return c->invalid = true, call_end(cudaErrorStreamCaptureUnmatched);
     if (c->invalid)
-        status = cudaErrorStreamCaptureInvalidated;
-    else if (!graph_is_joined(c->graph, &stream->captured))
+        status = cudaErrorStreamCaptureInvalidated; /* told to fail or not: the capture ends */
+    else if (!status && !graph_is_joined(c->graph, &stream->captured))
         status = cudaErrorStreamCaptureUnjoined;
     if (status) {
         graph_release(c->graph);

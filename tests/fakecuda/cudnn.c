@@ -338,8 +338,24 @@ static cudnnStatus_t work_fill(struct work *work, const struct descriptor *plan,
 /* A plan needs what it was made of as long as it runs. */
 static void check_parts(const struct descriptor *plan)
 {
-    if (!fake_is_taken(descriptors, plan->config) || !fake_is_taken(descriptors, plan->graph))
-        fake_misuse("cudnnBackendExecute: the plan's engine configuration or graph was destroyed");
+    if (!fake_is_taken(descriptors, plan->config) || !fake_is_taken(descriptors, plan->graph) ||
+        (plan->config->of && !fake_is_taken(descriptors, plan->config->of)))
+        fake_misuse("cudnnBackendExecute: the plan's engine, its configuration or graph was destroyed");
+}
+
+/* As far as it does not depend on the work. An error that was left is taken for the launch's own. */
+static cudnnStatus_t check_launch(cudnnHandle_t handle, const struct manner *manner)
+{
+    cudaError_t error = fake_left();
+    if (error != cudaSuccess)
+        return refuse(CUDNN_STATUS_EXECUTION_FAILED_CUDART, "an error of an earlier call: %s", cudaGetErrorString(error));
+    if (manner->fails) {
+        fake_leave(cudaErrorLaunchOutOfResources);
+        return refuse(CUDNN_STATUS_EXECUTION_FAILED, "the engine cannot be launched");
+    }
+    error = manner->waits ? fake_wait(handle->stream) : cudaSuccess;
+    return error == cudaSuccess ? CUDNN_STATUS_SUCCESS :
+                                  refuse(CUDNN_STATUS_EXECUTION_FAILED_CUDART, "%s", cudaGetErrorString(error));
 }
 
 EXPORT cudnnStatus_t cudnnBackendExecute(cudnnHandle_t handle, cudnnBackendDescriptor_t plan, cudnnBackendDescriptor_t pack)
@@ -358,6 +374,8 @@ EXPORT cudnnStatus_t cudnnBackendExecute(cudnnHandle_t handle, cudnnBackendDescr
         return refuse(CUDNN_STATUS_BAD_PARAM_NOT_FINALIZED, "cudnnBackendExecute: the plan or the variant pack is not finalised");
     check_parts(p);
     cudnnStatus_t status = work_fill(&work, p, v);
+    if (status == CUDNN_STATUS_SUCCESS)
+        status = check_launch(handle, &work.manner);
     if (status != CUDNN_STATUS_SUCCESS)
         return status;
     cudaError_t error = fake_enqueue(handle->stream, pass_names[p->convolution.pass], work_run, &work, sizeof work);

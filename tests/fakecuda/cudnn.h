@@ -34,7 +34,7 @@ struct descriptor {
     bool known;                      /* graphs and what is made of them: the convolution is one */
     struct convolution convolution;
     int engine;                      /* configurations, engines, plans: its place in the table */
-    struct descriptor *graph, *config; /* what it is made of, and needs as long as it is used */
+    struct descriptor *graph, *config, *of; /* what it is made of, and needs as long as it is used; of: an engine */
 };
 
 struct rule {
@@ -81,6 +81,8 @@ cudnnStatus_t graph_finalize(struct descriptor *d);
 
 /* cudnn_engines.c */
 cudnnStatus_t heuristic_finalize(struct descriptor *d);
+cudnnStatus_t engine_finalize(struct descriptor *d);
+cudnnStatus_t config_finalize(struct descriptor *d);
 cudnnStatus_t plan_finalize(struct descriptor *d);
 cudnnStatus_t pack_finalize(struct descriptor *d);
 cudnnStatus_t properties_finalize(struct descriptor *d);
@@ -94,6 +96,8 @@ struct manner {
     bool tensor_cores;  /* float factors rounded to TF32 */
     bool down_converts; /* factors rounded to bfloat16 */
     bool random_order;  /* of sums: not deterministic */
+    bool fails;         /* when it is run: it leaves an error of CUDA's */
+    bool waits;         /* for the stream: it cannot be captured */
 };
 const struct manner *engine_manner(int engine);
 

@@ -1,6 +1,7 @@
-/* The engines that the referee's cuDNN offers for a convolution: two plain ones, and such that somebody may not want. Which comes
- * first, and how much workspace each takes, depends on the seed; what the plain ones compute does not. */
+/* The engines that the referee's cuDNN has for a convolution: three plain ones, and those that somebody may not want. Which of the
+ * suggested ones comes first, and how much workspace each takes, depends on the seed; what the plain ones compute does not. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "cudnn.h"
 #include "fake.h"
@@ -11,6 +12,8 @@ struct engine_kind {
     int note_count;
     int64_t workspace; /* bytes; and some more by the seed */
     bool refuses;      /* only when a plan is made of it */
+    bool hidden;       /* no heuristic suggests it */
+    bool compiled;     /* when a plan is made of it */
 };
 
 static const struct engine_kind engines[] = {
@@ -23,6 +26,10 @@ static const struct engine_kind engines[] = {
      .notes = {CUDNN_NUMERICAL_NOTE_TENSOR_CORE, CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS}, .note_count = 2},
     {.workspace = 1 << 20},
     {.refuses = true},
+    {.hidden = true},
+    {.manner = {.fails = true}},
+    {.manner = {.waits = true}},
+    {.hidden = true, .compiled = true},
 };
 enum { ENGINES = sizeof engines / sizeof *engines };
 
@@ -30,6 +37,35 @@ static int64_t seed(void)
 {
     const char *text = getenv("FAKECUDA_SEED");
     return text ? atoll(text) & 0xffff : 1;
+}
+
+/* Those that there are; and whether somebody named them (FAKECUDA_ENGINES). */
+static int engines_list(int list[ENGINES], bool *named)
+{
+    const char *text = getenv("FAKECUDA_ENGINES");
+    int count = 0;
+    *named = text && *text;
+    for (int i = 0; !*named && i < ENGINES; i++)
+        list[count++] = i;
+    for (; *named && *text; text += strspn(text, ",")) {
+        char *end;
+        long number = strtol(text, &end, 10);
+        if (end == text || number < 0 || number >= ENGINES || count == ENGINES)
+            fake_misuse("FAKECUDA_ENGINES=%s: they are numbered from 0 to %d", getenv("FAKECUDA_ENGINES"), ENGINES - 1);
+        list[count++] = (int)number;
+        text = end;
+    }
+    return count;
+}
+
+static bool engine_exists(int64_t number)
+{
+    int list[ENGINES], count;
+    bool named, exists = false;
+    count = engines_list(list, &named);
+    for (int i = 0; i < count; i++)
+        exists = exists || list[i] == number;
+    return exists;
 }
 
 const struct manner *engine_manner(int engine)
@@ -53,6 +89,37 @@ cudnnStatus_t heuristic_finalize(struct descriptor *d)
         return refuse(CUDNN_STATUS_BAD_PARAM_NOT_FINALIZED, "a heuristic of a graph that is not finalised");
     d->graph = graph;
     d->known = graph->known && value_find(d, CUDNN_ATTR_ENGINEHEUR_MODE)->count && (!device || device->finalized);
+    return CUDNN_STATUS_SUCCESS;
+}
+
+/* As it was made. */
+static void become(struct descriptor *d, struct descriptor *graph, int engine)
+{
+    d->finalized = d->known = true;
+    d->graph = graph;
+    d->convolution = graph->convolution;
+    d->engine = engine;
+}
+
+cudnnStatus_t engine_finalize(struct descriptor *d)
+{
+    struct descriptor *graph = value_descriptor(d, CUDNN_ATTR_ENGINE_OPERATION_GRAPH);
+    int64_t number = value_number(d, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, -1);
+    if (graph->kind->type != CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR)
+        fake_misuse("an engine of a %s: cuDNN would crash", graph->kind->name);
+    if (!graph->known || !engine_exists(number))
+        return refuse(CUDNN_STATUS_NOT_SUPPORTED, "there is no engine %lld for that", (long long)number);
+    become(d, graph, (int)number);
+    return CUDNN_STATUS_SUCCESS;
+}
+
+cudnnStatus_t config_finalize(struct descriptor *d)
+{
+    struct descriptor *engine = value_descriptor(d, CUDNN_ATTR_ENGINECFG_ENGINE);
+    if (engine->kind->type != CUDNN_BACKEND_ENGINE_DESCRIPTOR)
+        fake_misuse("a configuration of a %s: cuDNN would crash", engine->kind->name);
+    become(d, engine->graph, engine->engine);
+    d->of = engine;
     return CUDNN_STATUS_SUCCESS;
 }
 
@@ -92,29 +159,33 @@ cudnnStatus_t properties_finalize(struct descriptor *d)
 
 /* ---- what can be asked ---- */
 
-/* All engines, or by the fallback the first, plain one. */
-static int64_t suggestions(const struct descriptor *heuristic)
+/* All engines but hidden ones; by the fallback only the first of them. */
+static int64_t suggestions(const struct descriptor *heuristic, int list[ENGINES])
 {
-    int mode = value_choice(heuristic, CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_HEUR_MODE_INSTANT);
-    return !heuristic->known ? 0 : mode == CUDNN_HEUR_MODE_FALLBACK ? 1 : ENGINES;
-}
-
-static void become(struct descriptor *d, const struct descriptor *of, int engine)
-{
-    d->finalized = d->known = true;
-    d->graph = of->graph;
-    d->convolution = of->graph->convolution;
-    d->engine = engine;
+    int mode = value_choice(heuristic, CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_HEUR_MODE_INSTANT), found[ENGINES], kept = 0;
+    bool named;
+    int count = engines_list(found, &named);
+    for (int i = 0; i < count; i++)
+        if (!engines[found[i]].hidden)
+            found[kept++] = found[i];
+    if (!heuristic->known)
+        return 0;
+    if (mode == CUDNN_HEUR_MODE_FALLBACK && kept > 1)
+        kept = 1;
+    for (int i = 0; i < kept; i++)
+        list[i] = found[named ? i : (i + seed()) % kept];
+    return kept;
 }
 
 static cudnnStatus_t results_get(const struct descriptor *heuristic, int64_t room, int64_t *count, struct descriptor **configs)
 {
-    int64_t all = suggestions(heuristic), given = room < all ? room : all;
+    int list[ENGINES];
+    int64_t all = suggestions(heuristic, list), given = room < all ? room : all;
     *count = room ? given : all;
     for (int64_t i = 0; i < given; i++) {
         if (configs[i]->kind->type != CUDNN_BACKEND_ENGINECFG_DESCRIPTOR || configs[i]->finalized)
             return refuse(CUDNN_STATUS_BAD_PARAM, "a suggestion needs a new engine configuration");
-        become(configs[i], heuristic, all > 1 ? (int)((i + seed()) % all) : 0);
+        become(configs[i], heuristic->graph, list[i]);
     }
     return CUDNN_STATUS_SUCCESS;
 }
@@ -125,6 +196,14 @@ static cudnnStatus_t notes_get(const struct descriptor *engine, int64_t room, in
     *count = kind->note_count;
     for (int i = 0; i < kind->note_count && i < room; i++)
         notes[i] = kind->notes[i];
+    return CUDNN_STATUS_SUCCESS;
+}
+
+static cudnnStatus_t behavior_get(const struct descriptor *engine, int64_t room, int64_t *count, cudnnBackendBehaviorNote_t *notes)
+{
+    *count = engines[engine->engine].compiled;
+    if (*count && room > 0)
+        *notes = CUDNN_BEHAVIOR_NOTE_RUNTIME_COMPILATION;
     return CUDNN_STATUS_SUCCESS;
 }
 
@@ -151,7 +230,7 @@ cudnnStatus_t attribute_get(struct descriptor *d, cudnnBackendAttributeName_t na
         return results_get(d, room, count, elements);
     if (is_asked(d, CUDNN_BACKEND_ENGINECFG_DESCRIPTOR) && name == CUDNN_ATTR_ENGINECFG_ENGINE &&
         type == CUDNN_TYPE_BACKEND_DESCRIPTOR && room == 1) {
-        become(*(struct descriptor **)elements, d, d->engine);
+        become(*(struct descriptor **)elements, d->graph, d->engine);
         *count = 1;
         return CUDNN_STATUS_SUCCESS;
     }
@@ -160,6 +239,11 @@ cudnnStatus_t attribute_get(struct descriptor *d, cudnnBackendAttributeName_t na
     if (is_asked(d, CUDNN_BACKEND_ENGINE_DESCRIPTOR) && name == CUDNN_ATTR_ENGINE_NUMERICAL_NOTE &&
         type == CUDNN_TYPE_NUMERICAL_NOTE)
         return notes_get(d, room, count, elements);
+    if (is_asked(d, CUDNN_BACKEND_ENGINE_DESCRIPTOR) && name == CUDNN_ATTR_ENGINE_BEHAVIOR_NOTE && type == CUDNN_TYPE_BEHAVIOR_NOTE)
+        return behavior_get(d, room, count, elements);
+    if (is_asked(d, CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR) && name == CUDNN_ATTR_OPERATIONGRAPH_ENGINE_GLOBAL_COUNT &&
+        type == CUDNN_TYPE_INT64)
+        return number_get(ENGINES, room, count, elements);
     if (is_asked(d, CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR) && name == CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE)
         return type == CUDNN_TYPE_INT64 ? number_get(plan_workspace(d), room, count, elements) :
                refuse(CUDNN_STATUS_BAD_PARAM_ATTRIBUTE_TYPE, "the workspace of a plan is of type INT64");

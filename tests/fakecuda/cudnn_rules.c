@@ -74,8 +74,14 @@ static const struct kind kinds[] = {
         {CUDNN_ATTR_ENGINEHEUR_MODE, ONE(HEUR_MODE), false},
         {CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, OF_DESCRIPTOR, false},
     }, heuristic_finalize, &of_heuristic},
-    {CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, "engine configuration", {{0}}, NULL, &usual}, /* only got from a heuristic */
-    {CUDNN_BACKEND_ENGINE_DESCRIPTOR, "engine", {{0}}, NULL, &usual},                  /* only got from a configuration */
+    {CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, "engine configuration", { /* made, or got from a heuristic */
+        {CUDNN_ATTR_ENGINECFG_ENGINE, OF_DESCRIPTOR, true},
+    }, config_finalize, &usual},
+    {CUDNN_BACKEND_ENGINE_DESCRIPTOR, "engine", { /* made, or got from a configuration */
+        {CUDNN_ATTR_ENGINE_OPERATION_GRAPH, OF_DESCRIPTOR, true},
+        {CUDNN_ATTR_ENGINE_GLOBAL_INDEX, ONE(INT64), true},
+        {CUDNN_ATTR_ENGINE_DEVICEPROP, OF_DESCRIPTOR, false},
+    }, engine_finalize, &usual},
     {CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR, "execution plan", {
         {CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, OF_DESCRIPTOR, false},
         {CUDNN_ATTR_EXECUTION_PLAN_HANDLE, ONE(HANDLE), false},

@@ -15,6 +15,8 @@
  *                  run:NAME:K: the K-th run of that work (a kernel's name, or the call that enqueued it) ends as a bad
  *                          address does: the call that waits for it, and every call from then on, tells of it
  *   FAKECUDA_NO_EPILOGUES="N M"  numbers of cublasLtEpilogue_t for which cublasLt offers no algorithm
+ *   FAKECUDA_ENGINES=N,N   cuDNN has only those of its engines (cudnn_engines.c), and suggests them in that order (default: all of
+ *                          them, in an order by the seed)
  *   FAKECUDA_COUNT=FILE    at exit, appends "call NAME N" for every function and "run NAME N" for all work that was done
  *                          (by a graph, too); "call early launch N": of kernels that may start before those before them end
  *   FAKECUDA_PATIENCE=S    how long ranks of NCCL wait for each other (default 60 s)
@@ -58,6 +60,12 @@ cudaError_t fake_enqueue(cudaStream_t stream, const char *what, void (*run)(cons
                          size_t bytes);
 /* Whether the stream is being captured (calls that are illegal then fail as documented). */
 bool fake_is_capturing(cudaStream_t stream);
+/* As cudaStreamSynchronize, which it does not count: illegal in a capture, which is invalid then. */
+cudaError_t fake_wait(cudaStream_t stream);
+/* A library leaves an error, as a kernel does that cannot be launched: cudaGetLastError tells it, and takes it away. */
+void fake_leave(cudaError_t error);
+/* What was left, and nobody has taken away. */
+cudaError_t fake_left(void);
 /* The device that is current, as the node numbers it (before CUDA_VISIBLE_DEVICES); -1: there is none. */
 int fake_device(void);
 /* And the GPU that it is, or is an instance of, on whatever node. */

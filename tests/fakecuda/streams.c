@@ -135,13 +135,10 @@ cudaError_t cudaStreamDestroy(cudaStream_t handle)
     return cudaSuccess;
 }
 
-cudaError_t cudaStreamSynchronize(cudaStream_t handle)
+cudaError_t fake_wait(cudaStream_t handle)
 {
-    struct CUstream_st *stream;
-    cudaError_t status = call_begin_unsafe(__func__, cudaErrorLaunchFailure);
-    if (status)
-        return status;
-    if (!(stream = stream_find(handle)))
+    struct CUstream_st *stream = stream_find(handle);
+    if (!stream)
         return call_end(cudaErrorInvalidResourceHandle);
     if (stream->capture) {
         capture_invalidate(stream->capture);
@@ -151,6 +148,12 @@ cudaError_t cudaStreamSynchronize(cudaStream_t handle)
         return call_end(cudaErrorStreamCaptureImplicit);
     stream_wait(stream);
     return call_end(cudaSuccess);
+}
+
+cudaError_t cudaStreamSynchronize(cudaStream_t handle)
+{
+    cudaError_t status = call_begin_unsafe(__func__, cudaErrorLaunchFailure);
+    return status ? status : fake_wait(handle);
 }
 
 cudaError_t cudaDeviceSynchronize(void)

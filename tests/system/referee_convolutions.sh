@@ -3,6 +3,33 @@
 . tests/lib.sh
 . tests/referee.sh
 referee_or_skip "the cudnn tower's convolutions"
-for test in convolutions convolution_ways; do check "test_$test, 20 orders" in_orders 1 20 build/tests/backends/test_$test; done
+for test in convolutions convolution_ways; do check "test_$test, 14 orders" in_orders 1 14 build/tests/backends/test_$test; done
 check "test_convolution_pool, 2 orders" in_orders 1 2 build/tests/backends/test_convolution_pool
+
+# Engines of the referee's cuDNN (cudnn_engines.c): 0, 5 and 7 compute, 7 is in no heuristic's list, 8 fails when it is run, 9 cannot be
+# captured, 3 wants 1 GiB, 10 is compiled when it is planned.
+data=$(small_data) || { not_ok "a packed data set" "$data"; finish; exit; }
+engines() { # LIST OPTION...: 4 steps with those; what the run says, in $tmp/engines
+    rm -rf "$tmp/run"
+    FAKECUDA_ENGINES=$1 on_referee 4 ./cifar10_mpi train --data "$data" --train-dir "$tmp/run" --tower cudnn --batch-size 4 --max-steps 4 \
+        "${@:2}" > "$tmp/engines" 2>&1
+}
+chosen() { # PATTERN LIST OPTION...: the run ends well, and says that of the first pass
+    engines "${@:2}" && grep -E "conv1: forward $1; weights" "$tmp/engines" || { cat "$tmp/engines"; return 1; }
+}
+refuses() { # PATTERN LIST OPTION...
+    ! engines "${@:2}" && grep -E "$1" "$tmp/engines" || { cat "$tmp/engines"; return 1; }
+}
+for way in "" --deterministic; do
+    time='\(' && [ -n "$way" ] || time='\([0-9.]+ ms, best of 1, '
+    check "an engine that fails is dropped, and its error with it $way" chosen "engine 0 ${time}1 failed\)" 8,0 $way
+    check "one that cannot be captured is dropped $way" chosen "engine 0 ${time}1 failed\)" 9,0 $way
+    check "one that no heuristic suggests is found $way" chosen "engine 7( ${time%, }\))?" 7 $way
+    check "none that works: the reason is told $way" \
+        refuses 'none of 1 engines works, and 2 want more than .* MiB of workspace: engine 8: .*cannot be launched' 8,3 $way
+done
+check "one that cannot be captured will do where no step is" chosen 'engine 9 \([0-9.]+ ms, best of 1\)' 9 --no-graph
+check "deterministic: the first of the list, the generic one last" chosen 'engine 5 \(1 failed\)' 0,8,5,9,7 --deterministic
+check "none is compiled unasked" refuses 'of 0 engines offered' 10
+check "engines that want too much are counted" refuses 'of 3 engines offered 0 compute otherwise, 3 need more workspace' 3
 finish

@@ -1,4 +1,4 @@
-/* What the two files of convolutions share: convolution.c and convolution_graph.c. */
+/* What the files of convolutions share: convolution.c, convolution_graph.c, convolution_engines.c and convolution_choose.c. */
 #ifndef BACKENDS_CUDNN_CONVOLUTION_H
 #define BACKENDS_CUDNN_CONVOLUTION_H
 
@@ -29,5 +29,23 @@ struct pass_graph {
 int pass_graph_init(struct pass_graph *graph, const struct convolution *c, enum convolution_pass pass,
                     struct error *why);
 void pass_graph_free(struct pass_graph *graph);
+
+/* What a convolution owns beside its engines. */
+struct passes {
+    struct pass_graph graphs[PASSES];
+    /* Where the tensors of a pass lie, as cuDNN takes it: made anew where one of them lies elsewhere than in the run before. */
+    cudnnBackendDescriptor_t packs[PASSES];
+    void *places[PASSES][TENSORS];
+};
+
+extern const char *const pass_texts[PASSES]; /* "gradient of the input" */
+
+/* convolution_engines.c: plans the engines that fit a pass into c->engines; -1 where there are none. */
+int engines_find(struct convolution *c, enum convolution_pass pass, struct error *why);
+void engine_free(struct engine *engine);
+
+/* convolution.c: the pass's pack for tensors that lie there; and one execution by engine i on that pack. */
+int pack_follow(struct convolution *c, enum convolution_pass pass, const struct convolution_memory *memory, struct error *why);
+int engine_run(const struct convolution *c, enum convolution_pass pass, int i, struct error *why);
 
 #endif

@@ -103,19 +103,26 @@ int kernel_convert_rows(struct library *library, const void *x, int x_channels, 
 /* The blocks of a grid-stride kernel over so many elements. */
 size_t kernel_blocks(enum kernel kernel, size_t elements);
 
-/* ---- convolution.c: cuDNN's graph API ---- */
+/* ---- convolution*.c: cuDNN's graph API ---- */
 
 enum convolution_pass { PASS_FORWARD, PASS_INPUT, PASS_WEIGHTS, PASSES };
 
 /* One of the plans that cuDNN offers for a pass. */
 struct engine {
-    cudnnBackendDescriptor_t config, plan; /* finalised */
+    cudnnBackendDescriptor_t engine, config, plan; /* finalised; engine: NULL where a heuristic gave the configuration */
+    int64_t number;
     size_t workspace;
     unsigned notes; /* a bit each, 1 << CUDNN_NUMERICAL_NOTE_* */
     char name[64];  /* "engine 44, tensor cores, not deterministic": for the log */
 };
 
-enum { ENGINES_MAX = 16 };
+enum { ENGINES_MAX = 40 };
+
+/* Engines of a pass; one that is offered with several knobs counts as several. */
+struct engine_counts {
+    int offered, unfit, too_large, refused; /* unfit: by precision or determinism; too_large: more workspace than the limit */
+    int failed; /* planned, but does not run */
+};
 
 /* A convolution of `batch` images, SAME padding as the layer has it. x (N,H,W,x_channels): the layer's channels, padded with
  * zero channels where that helps. The forward pass adds the bias (in the activations' type, aligned to 4 bytes) and applies the
@@ -126,6 +133,7 @@ struct convolution {
     int batch, x_channels;
     struct engine engines[PASSES][ENGINES_MAX]; /* those that fit precision, determinism and workspace, best guess first */
     int engine_count[PASSES], chosen[PASSES];
+    struct engine_counts counts[PASSES];
     float milliseconds[PASSES]; /* of the chosen one, where it was measured; else 0 */
     bool dfilter_half; /* the filter's gradient is bfloat16, as cuDNN 9 has it where x and dy are; else float */
     void *own;
@@ -140,9 +148,8 @@ struct convolution_request {
 /* Makes the plans. -1 also where cuDNN offers none, with what was asked for. */
 int convolution_init(struct convolution *c, const struct library *library, const struct convolution_request *request,
                      struct error *why);
-/* Chooses each pass's fastest engine by running them on the memory given (x, y... of the right sizes, contents no matter). After
- * the workspace was taken. Without it the first is taken, and with library->deterministic in any case: another run would choose
- * others, and come to other bits. */
+/* Chooses each pass's fastest engine by running them on the memory given (x, y... of the right sizes, contents no matter), after
+ * the workspace was taken. With library->deterministic the first that works is chosen. -1 where none of a pass works. */
 struct convolution_memory {
     void *x, *filter, *y, *dx, *dfilter, *dy;
     const void *bias;
@@ -152,7 +159,7 @@ int convolution_choose(struct convolution *c, const struct convolution_memory *m
 int convolution_run(struct convolution *c, enum convolution_pass pass, const struct convolution_memory *memory,
                     struct error *why);
 size_t convolution_workspace(const struct convolution *c); /* the largest of any engine */
-/* "forward engine 11 (0.042 ms, best of 6); weights engine 0 ..." */
+/* "forward engine 11 (0.042 ms, best of 6, 3 too large); weights engine 1 ..." */
 void convolution_about(const struct convolution *c, char *text, size_t size);
 void convolution_free(struct convolution *c);
 

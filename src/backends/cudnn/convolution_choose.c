@@ -1,0 +1,186 @@
+/* Which of a pass's engines is the fastest: measured as a step runs it, by replays of a captured graph. Launched one by one on an
+ * idle stream, short ones would be measured by what it takes to submit them. An engine that fails in any way is dropped. */
+#include "convolution.h"
+
+#include <float.h>
+
+enum { EXECUTIONS = 10, REPLAYS = 3 };
+
+/* Milliseconds of an execution beside which its submission does not count: one a graph will do. */
+#define LONG 0.5f
+/* Not measured on: an engine that takes so many times the best one's time by itself, or in its first replay. */
+#define HOPELESS 4
+#define WORSE 1.25f
+
+struct trial {
+    struct convolution *c;
+    enum convolution_pass pass;
+    int engine;
+    cudaEvent_t events[2];
+    bool graphs; /* only engines that can be captured: a step may be */
+    float best;  /* milliseconds, so far */
+};
+
+static cudaStream_t stream_of(const struct trial *t)
+{
+    return t->c->library->stream;
+}
+
+static int run(const struct trial *t, int executions, struct error *why)
+{
+    for (int i = 0; i < executions; i++)
+        if (engine_run(t->c, t->pass, t->engine, why))
+            return -1;
+    return 0;
+}
+
+/* The capture ends in any case: of two failures the first is told. */
+static int capture(const struct trial *t, int executions, cudaGraph_t *graph, struct error *why)
+{
+    struct error second;
+    if (CUDA(cudaStreamBeginCapture(stream_of(t), cudaStreamCaptureModeThreadLocal), why))
+        return -1;
+    int failed = run(t, executions, why);
+    int unended = CUDA(cudaStreamEndCapture(stream_of(t), graph), failed ? &second : why);
+    return failed || unended ? -1 : 0;
+}
+
+/* *exec: NULL after a failure. */
+static int graph_make(const struct trial *t, int executions, cudaGraphExec_t *exec, struct error *why)
+{
+    cudaGraph_t graph = NULL;
+    *exec = NULL;
+    int failed = capture(t, executions, &graph, why) || CUDA(cudaGraphInstantiate(exec, graph, 0), why);
+    cudaError_t destroyed = graph ? cudaGraphDestroy(graph) : cudaSuccess;
+    return failed || check_cuda(destroyed, "cudaGraphDestroy", PLACE, why) ? -1 : 0;
+}
+
+static void graph_free(cudaGraphExec_t exec)
+{
+    if (exec)
+        cudaGraphExecDestroy(exec);
+}
+
+/* exec: that many executions; NULL: one by one. */
+static int enqueue(const struct trial *t, cudaGraphExec_t exec, int executions, struct error *why)
+{
+    return exec ? CUDA(cudaGraphLaunch(exec, stream_of(t)), why) : run(t, executions, why);
+}
+
+/* Milliseconds of one execution. What runs first warms up, and while it runs the rest is submitted. */
+static int time_once(const struct trial *t, cudaGraphExec_t exec, int executions, float *milliseconds, struct error *why)
+{
+    if (enqueue(t, exec, executions, why) || CUDA(cudaEventRecord(t->events[0], stream_of(t)), why) ||
+        enqueue(t, exec, executions, why) || CUDA(cudaEventRecord(t->events[1], stream_of(t)), why) ||
+        CUDA(cudaEventSynchronize(t->events[1]), why) ||
+        CUDA(cudaEventElapsedTime(milliseconds, t->events[0], t->events[1]), why))
+        return -1;
+    *milliseconds /= (float)executions;
+    return 0;
+}
+
+/* The least of some replays. */
+static int time_replays(const struct trial *t, cudaGraphExec_t exec, int executions, float *least, struct error *why)
+{
+    float milliseconds;
+    *least = FLT_MAX;
+    for (int i = 0; i < REPLAYS && (i == 0 || *least < WORSE * t->best); i++) {
+        if (time_once(t, exec, executions, &milliseconds, why))
+            return -1;
+        if (milliseconds < *least)
+            *least = milliseconds;
+    }
+    return 0;
+}
+
+/* By itself first: its kernels are loaded then, which a capture may not allow. */
+static int engine_time(const struct trial *t, float *milliseconds, struct error *why)
+{
+    cudaGraphExec_t exec = NULL;
+    if (time_once(t, NULL, 1, milliseconds, why))
+        return -1;
+    if (*milliseconds > HOPELESS * t->best)
+        return 0;
+    int executions = *milliseconds < LONG ? EXECUTIONS : 1;
+    int failed = (t->graphs && graph_make(t, executions, &exec, why)) ||
+                 time_replays(t, exec, executions, milliseconds, why);
+    graph_free(exec);
+    return failed ? -1 : 0;
+}
+
+/* Whether it runs, and can be captured: nothing is measured. */
+static int engine_works(const struct trial *t, struct error *why)
+{
+    cudaGraphExec_t exec = NULL;
+    int failed = run(t, 1, why) || CUDA(cudaStreamSynchronize(stream_of(t)), why) ||
+                 (t->graphs && graph_make(t, 1, &exec, why));
+    graph_free(exec);
+    return failed ? -1 : 0;
+}
+
+/* A failed engine leaves nothing: its error would be told by a later call. Of all reasons the first is kept. */
+static void engine_drop(struct trial *t, struct error *reason, struct error *why)
+{
+    cudaGetLastError();
+    t->c->counts[t->pass].failed++;
+    error_in(reason, "%s", t->c->engines[t->pass][t->engine].name);
+    if (!*why->text)
+        *why = *reason;
+}
+
+/* Tries all; with `deterministic` only up to the first that works: other times in another run would lead to other bits. */
+static bool engines_try(struct trial *t, struct error *why)
+{
+    struct convolution *c = t->c;
+    bool deterministic = c->library->deterministic, found = false;
+    struct error reason;
+    c->counts[t->pass].failed = 0;
+    t->best = FLT_MAX;
+    for (t->engine = 0; t->engine < c->engine_count[t->pass] && !(deterministic && found); t->engine++) {
+        float milliseconds = 0;
+        if (deterministic ? engine_works(t, &reason) : engine_time(t, &milliseconds, &reason)) {
+            engine_drop(t, &reason, why);
+        } else if (!found || milliseconds < t->best) {
+            found = true;
+            t->best = c->milliseconds[t->pass] = milliseconds;
+            c->chosen[t->pass] = t->engine;
+        }
+    }
+    return found;
+}
+
+/* Where no engine can be captured, one that only runs will do, as long as no step is captured. */
+static int pass_choose(struct trial *t, struct error *why)
+{
+    why->text[0] = '\0';
+    t->graphs = true;
+    if (engines_try(t, why))
+        return 0;
+    t->graphs = false;
+    if (engines_try(t, why))
+        return 0;
+    return error_in(why, "%s, none of %d engines works, and %d want more than %.1f MiB of workspace", pass_texts[t->pass],
+                    t->c->engine_count[t->pass], t->c->counts[t->pass].too_large,
+                    (double)t->c->library->workspace_limit / (1 << 20));
+}
+
+static int passes_choose(struct trial *t, const struct convolution_memory *memory, struct error *why)
+{
+    for (int pass = 0; pass < PASSES; pass++) {
+        t->pass = (enum convolution_pass)pass;
+        if (t->c->engine_count[pass] > 0 && (pack_follow(t->c, t->pass, memory, why) || pass_choose(t, why)))
+            return -1;
+    }
+    return 0;
+}
+
+int convolution_choose(struct convolution *c, const struct convolution_memory *memory, struct error *why)
+{
+    struct trial t = {.c = c};
+    int failed = CUDA(cudaEventCreateWithFlags(&t.events[0], cudaEventDefault), why) ||
+                 CUDA(cudaEventCreateWithFlags(&t.events[1], cudaEventDefault), why) || passes_choose(&t, memory, why);
+    for (int i = 0; i < 2; i++)
+        if (t.events[i] && cudaEventDestroy(t.events[i]) != cudaSuccess && !failed)
+            failed = error_set(why, "an event cannot be given back");
+    return failed ? -1 : 0;
+}
