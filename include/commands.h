@@ -2,7 +2,8 @@
  *
  * Collective: every rank calls the same one, with the same options. Each returns the process's
  * exit code: 0, or 1 after a failure that all ranks agreed on and rank 0 printed once; train also 75,
- * stopped with work left. What breaks under way does not return (world_abort). */
+ * stopped and saved with work left, or 76, the same because of the file `stop`: it is not to be started again by itself. What
+ * breaks under way does not return (world_abort). */
 #ifndef COMMANDS_H
 #define COMMANDS_H
 

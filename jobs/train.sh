@@ -39,7 +39,9 @@ if [[ $LAUNCH == mpirun* ]]; then
     end_mpirun > /dev/null 2>&1 &
     watch=$!
 fi
-while kill -0 $run 2> /dev/null; do wait $run; done # a trap ends a wait
+# A signal that interrupts a `wait` may take the run's exit code with it: the wait comes when the run is over, and no signal any more.
+while kill -0 $run 2> /dev/null; do sleep 0.5; done
+trap '' USR1
 wait $run
 code=$?
 [ -z "$watch" ] || kill $watch 2> /dev/null
@@ -49,14 +51,15 @@ code=$?
 last=$(last_line)
 case $code in
     0) end=done ;;
-    75) end=stopped ;; # saved, with work left
+    75 | 76) end=stopped ;; # saved, with work left; 76: by the file
     *) exit $code ;;
 esac
 if [ "$last" = "$before" ] || [[ $last != *": $end at step "* ]]; then
     echo "$LAUNCH ended with exit code $code, but $RUN/train.log does not end with '$end at step': this job did not train" >&2
     exit 1
 fi
-if [ $code -eq 75 ] && { [ -n "$told" ] || [[ $last != *": the file stop"* ]]; }; then
+if [ $code -eq 76 ] && [ -n "$told" ]; then code=75; fi # the file was ours
+if [ $code -eq 75 ]; then
     scontrol requeue "${SLURM_ARRAY_JOB_ID:+${SLURM_ARRAY_JOB_ID}_}${SLURM_ARRAY_TASK_ID:-$SLURM_JOB_ID}"
 fi
 exit $code

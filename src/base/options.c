@@ -237,6 +237,8 @@ static void print_help(enum command command, bool all_commands)
         if (flag_known(&flags[i], command))
             print_flag(&flags[i]);
     printf("  %-25s %s\n  %-25s %s\n", "--help", "this text", "--version", "the program's version");
+    if (command == COMMAND_TRAIN)
+        printf("Exit codes: 0 done, 1 failed, 2 wrong usage, 75 stopped, 76 by the file `stop`\n");
 }
 
 /* ---- what is wrong with a word ---- */

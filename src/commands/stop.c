@@ -185,15 +185,17 @@ static void tell_file(const struct stop *stop, char text[STOP_TEXT])
         snprintf(text, STOP_TEXT, "the file stop, which is removed: the next run goes on");
 }
 
-void stop_tell(const struct stop *stop, const struct world *world, char text[STOP_TEXT])
+void stop_tell(struct stop *stop, const struct world *world, char text[STOP_TEXT])
 {
-    int64_t sums[SIGNALS + 1] = {0}; /* ranks that each signal came to; the sum of their numbers */
+    int64_t sums[SIGNALS + 2] = {0}; /* ranks that each signal came to; the sum of their numbers; whether it was the file */
     struct error why;
     for (int i = 0; i < SIGNALS; i++)
         sums[i] = noted == signals[i].number;
     sums[SIGNALS] = noted ? world->rank : 0;
-    if (world_sum(world, sums, SIGNALS + 1, &why))
+    sums[SIGNALS + 1] = stop->cause == STOP_FILE;
+    if (world_sum(world, sums, SIGNALS + 2, &why))
         world_abort(world, why.text);
+    stop->by_file = sums[SIGNALS + 1] > 0;
     if (stop->cause == STOP_FILE)
         tell_file(stop, text);
     else if (stop->cause == STOP_MAX_SECONDS)

@@ -21,6 +21,7 @@ struct stop {
     double ends_at;          /* clock_seconds by which the run must be over; INFINITY */
     enum stop_cause ends_by; /* whose end that is */
     enum stop_cause cause;   /* what this rank was stopped by */
+    bool by_file;            /* what the run was stopped by, the same on all ranks: somebody wants it to end (stop_tell) */
     double asked_at, looked_at; /* when stop_wanted was last called, when it last looked for the file */
     double pace;             /* seconds from call to call, the longest of late */
     void *stack;             /* the signal handler's */
@@ -41,6 +42,6 @@ bool stop_wanted(struct stop *stop, double saving);
 /* Collective, once the run has stopped and is saved: what it was, into rank 0's text ("SIGUSR1 on rank 1", ...). Removes the
  * file `stop` where that was it, so that the next run goes on. */
 enum { STOP_TEXT = 512 };
-void stop_tell(const struct stop *stop, const struct world *world, char text[STOP_TEXT]);
+void stop_tell(struct stop *stop, const struct world *world, char text[STOP_TEXT]);
 
 #endif

@@ -10,7 +10,9 @@
 #include "finite.h"
 #include "train.h"
 
-enum { EXIT_TRY_AGAIN = 75 }; /* EX_TEMPFAIL of sysexits.h: saved, with work left */
+/* Saved, with work left: EX_TEMPFAIL of sysexits.h; or so because of the file `stop`, which somebody made: it is not to be started
+ * again by itself. A signal may be a scheduler's, and says nothing of that. */
+enum { EXIT_TRY_AGAIN = 75, EXIT_ASKED = 76 };
 
 /* What one step told, the same on all ranks. */
 struct step {
@@ -282,5 +284,7 @@ int command_train(const struct options *options, const struct world *world)
     run_close(&run);
     if (status)
         return 1;
-    return stopped && run.state.step < run.last_step ? EXIT_TRY_AGAIN : 0;
+    if (!stopped || run.state.step == run.last_step)
+        return 0;
+    return run.stop.by_file ? EXIT_ASKED : EXIT_TRY_AGAIN;
 }

@@ -34,7 +34,7 @@ for case in CUDNN_INC:cudnn/include CUDNN_LIB:cudnn/lib NCCL_LIB:nccl/lib CUBLAS
 done
 check "what is not there is not named" test -z "$(found NCCL_INC)"
 
-# The job, without Slurm: the signal before its end stops all ranks, and puts it into the queue again.
+# The jobs, without Slurm: the signal before its end stops all ranks, and puts it into the queue again.
 data=$(small_data) || { not_ok "a packed data set" "$data"; finish; exit; }
 mkdir "$tmp/bin"
 printf '#!/bin/bash\necho "$*" >> "%s"\n' "$tmp/asked" > "$tmp/bin/scontrol"
@@ -55,6 +55,44 @@ steps=$(sed -n 's/.*stopped at step \([0-9]*\).*/\1/p' "$tmp/job.log")
 in_turn() { (job "$1"); }
 check "submitted again, it goes on and ends" in_turn $((steps + 2))
 check "and is not put into the queue" test "$(wc -l < "$tmp/asked")" -eq 1
+ended() { # by somebody's file
+    job 1000000 > "$tmp/job.log" 2>&1 &
+    wait_for 30 ': step [0-9]*5,' "$tmp/job.log"
+    touch "$tmp/run/stop"
+    wait $!
+    [ $? -eq 76 ] || { cat "$tmp/job.log"; return 1; }
+}
+check "a file \`stop\` ends it with an exit code of its own" ended
+check "nor is it put into the queue then" test "$(wc -l < "$tmp/asked")" -eq 1
+
+# Both scripts, with a launcher that starts no ranks, and a signal just before it ends, or just behind: eight at a time.
+cat > "$tmp/bin/launcher" << 'END'
+#!/bin/bash
+mkdir -p "$RUN" && echo "$$: $SAYS at step 5" >> "$RUN/train.log"
+(sleep 0.00$((SLURM_JOB_ID % 8)) && $TELL $PPID) 2> /dev/null &
+sleep 0.003
+exit $CODE
+END
+chmod +x "$tmp/bin/launcher"
+ends() { # KIND CODE QUEUED: the exit code of all, how many are put into the queue again; and none leaves a file `stop`
+    local jobs=() codes=() id
+    rm -rf "$tmp/asked" "$tmp"/fast.*
+    touch "$tmp/asked"
+    for id in {1..8}; do
+        PATH=$tmp/bin:$PATH LAUNCH=launcher SLURM_JOB_ID=$id DATA=none RUN=$tmp/fast.$id bash "jobs/train-$1.sbatch" > "$tmp/fast" 2>&1 &
+        jobs+=($!)
+    done
+    for id in "${jobs[@]}"; do wait "$id"; codes+=($?); done
+    echo "${codes[*]}; $(xargs < "$tmp/asked"); $(ls "$tmp"/fast.*)"
+    [[ ${codes[*]} =~ ^($2 ){7}$2$ ]] && [ "$(sort -u "$tmp/asked" | wc -l)" -eq "$3" ] && ! ls "$tmp"/fast.*/stop 2> /dev/null
+}
+for kind in cpu gpu; do
+    export SAYS=stopped CODE=75 TELL="kill -USR1"
+    check "a signal as the ranks of the $kind job end: it is queued again" ends $kind 75 8
+    CODE=76 check "so it is where they saw the script's file" ends $kind 75 8
+    SAYS=done CODE=0 check "but not where they were done" ends $kind 0 0
+    TELL=true CODE=76 check "nor where they saw somebody else's" ends $kind 76 0
+done
 
 # Instructions beside bytes: of norm_forward, 576 tiles of 256 threads, 5,000 instructions each at 132 * 4 * 1.7e9 * 0.6 a second.
 mkdir -p "$tmp/expect/build/module"

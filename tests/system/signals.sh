@@ -23,12 +23,13 @@ newest() { # RUN [COUNTED-FROM-END]: 0 where there is none
     step=$(ls -r "$tmp/$1" | sed -n 's/^checkpoint-0*\(.*\)\.h5$/\1/p' | sed -n "${2:-1}p")
     echo "${step:-0}"
 }
-# A run that ended: with 75, by that cause, saying so last, with one checkpoint more, of that step; the one before was whole.
+# A run that ended: with 75 (76: by the file `stop`), by that cause, saying so last, with one checkpoint more, of that step; the one before was whole.
 obeyed() { # RUN EXIT-CODE CAUSE STEP-BEFORE
-    local last step
+    local last step code=75
+    [[ $3 != "the file stop"* ]] || code=76
     last=$(tail -n 1 "$tmp/$1/train.log")
     step=$(sed -n "s/.*: stopped at step \([0-9]*\): $3; checkpoint in .*/\1/p" <<< "$last")
-    if [ "$2" -eq 75 ] && [ "${step:-0}" -gt "$4" ] && [ "$(newest "$1")" = "$step" ] && [ "$(newest "$1" 2)" = "$4" ] &&
+    if [ "$2" -eq $code ] && [ "${step:-0}" -gt "$4" ] && [ "$(newest "$1")" = "$step" ] && [ "$(newest "$1" 2)" = "$4" ] &&
         continued "$4"; then return; fi
     echo "exit code $2; $last; after step $4; $(ls "$tmp/$1" | xargs)"
     tail -n 5 "$tmp/ranks/output"

@@ -117,7 +117,7 @@ begin ended
 check "a job to be ended by a file" wait_for 30 'step 20, loss' "$tmp/ended.log"
 touch "$tmp/ended/stop"
 check "is not queued again" stopped ended "JobState=FAILED"
-check "its exit code is 75" shows "ExitCode=75:0"
+check "its exit code is 76" shows "ExitCode=76:0"
 
 # A launcher that ends well without having started anything, as srun may after a node has failed.
 ends_badly() { ! submit "$@"; }
