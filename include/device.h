@@ -3,7 +3,8 @@
  * The members of struct backend hold there too: stages only enqueue their work on the plan's stream, and what brings
  * something to the host (loss, memory_download) waits for it. Training goes faster by the members below: parameters,
  * gradients, shadows, activations and the training images stay on the device, steps are given to it ahead, captured once as
- * a graph and replayed, and what they told comes back later, through a ring. src/tower/device.c puts them together.
+ * a graph of several and replayed, and their results come back later, while the device works on. src/tower/device.c puts them
+ * together.
  *
  * Nothing here is collective; all of it is called by one thread. */
 #ifndef DEVICE_H
@@ -37,13 +38,13 @@ struct device_data {
 /* What one pass over a slice is about. */
 struct device_pass {
     uint64_t position; /* of its first sample in the stream */
-    const uint32_t *samples; /* which images they are (the plan's batch); NULL: of no images */
+    const uint32_t *samples; /* which images they are (the plan's batch) */
     uint64_t step;     /* steps done before this one */
     float stop;        /* for the parcel: > 0, this rank was asked to stop */
     float rate, ema_decay; /* of the update behind it */
 };
 
-/* What a step told, the same on all ranks. */
+/* What came of a step, the same on all ranks. */
 struct device_result {
     uint64_t step; /* steps done, this one included */
     float loss, correct, count; /* sums over the global batch */
@@ -51,26 +52,28 @@ struct device_result {
     double penalty;    /* the weight decay's part of the loss, before the update */
 };
 
-/* At most so many steps are given ahead before their results are asked for. */
-enum { DEVICE_AHEAD = 64 };
+/* Steps whose results are asked for together, at most; passes that `begin` takes, at most, and steps of one graph. */
+enum { DEVICE_AHEAD = 64, DEVICE_AT_ONCE = 8 };
 
-/* Parts of a step that are captured and replayed. */
-enum device_part { DEVICE_GRADIENTS, DEVICE_UPDATE, DEVICE_PARTS };
+/* What is captured and replayed: the two parts of a step that meets the host between them; a whole step; DEVICE_AT_ONCE of them. */
+enum device_part { DEVICE_GRADIENTS, DEVICE_UPDATE, DEVICE_STEP, DEVICE_STEPS, DEVICE_PARTS };
 
 struct device {
     /* Takes this process's device, before the first plan: of those that it may see, the one of its number among the ranks of
      * the node, round and round. */
     int (*choose)(int node_rank, struct device_place *place, struct error *why);
 
-    /* The plan's training images: all of them on the device, or where its memory is short only those of the next passes,
-     * which `begin` brings there. What was chosen, in words, in `about`. */
+    /* Before the first pass. The plan's training images: all of them on the device, or where its memory is short only those of the
+     * next passes, which `begin` brings there. What was chosen, in words, in `about`. */
     int (*data)(struct plan *plan, const struct device_data *data, char *about, size_t size, struct error *why);
 
     /* ---- one pass; all enqueued ---- */
 
-    /* Tells the device what pass comes; not captured. */
-    int (*begin)(struct plan *plan, const struct device_pass *pass, struct error *why);
-    /* The pass's images, distorted and standardised, into the plan's input; its labels. */
+    /* Brings to the device what the next passes (1 to DEVICE_AT_ONCE) are about, beside its work; not captured. It waits for
+     * earlier work only where the host is far ahead. */
+    int (*begin)(struct plan *plan, const struct device_pass *passes, int count, struct error *why);
+    /* The next pass begins: its images, distorted and standardised, into the plan's input; its labels. Loss and update are that
+     * pass's too. */
     int (*distort)(struct plan *plan, struct error *why);
     /* Loss of the plan's output and those labels: output_gradient, and the parcel's tail (parallel.h) at `tail`. */
     int (*loss)(struct plan *plan, float *tail, struct error *why);
@@ -91,7 +94,7 @@ struct device {
     int (*send_end)(struct plan *plan, struct error *why);
     /* Waits until that copy has arrived. */
     int (*sent)(struct plan *plan, int ticket, struct error *why);
-    /* Enqueues a copy from pinned memory; and waits until all such copies are done, and that memory may be written again. */
+    /* Enqueues a copy from pinned memory; and waits until all such copies are done: the host may write that memory again. */
     int (*receive)(struct plan *plan, float *to, const float *from, size_t count, struct error *why);
     int (*received)(struct plan *plan, struct error *why);
     /* The sum over all ranks by NCCL, enqueued; probe: 0 where it is built in. The identity (rank 0's, made by
@@ -110,8 +113,14 @@ struct device {
     int (*captured)(struct plan *plan, enum device_part part, struct error *why);
     int (*replay)(struct plan *plan, enum device_part part, struct error *why);
 
-    /* Waits for all that was enqueued; the results of the `count` (0 to DEVICE_AHEAD) steps that end with step `last`. */
-    int (*results)(struct plan *plan, uint64_t last, int count, struct device_result *results, struct error *why);
+    /* ---- what comes back ---- */
+
+    /* Enqueues that the results of the `count` (1 to DEVICE_AHEAD) steps that end with step `last`, the present one, come to the
+     * host, beside the work that follows; and waits for those that were asked for first. At most two may be asked for ahead. */
+    int (*results_begin)(struct plan *plan, uint64_t last, int count, struct error *why);
+    int (*results_end)(struct plan *plan, struct device_result *results, struct error *why);
+    /* Waits for all work that was enqueued. */
+    int (*wait)(struct plan *plan, struct error *why);
 };
 
 enum { DEVICE_IDENTITY = 128 };

@@ -161,7 +161,7 @@ int reducer_init(struct reducer *reducer, const struct world *world, enum reduce
 void reducer_free(struct reducer *reducer);
 
 /* Where slice `slice` (0, 1, ..., in order) of this step is to be written: parameters floats of
- * gradient sums and the tail, zeroed, behind them. */
+ * gradient sums and the tail behind them. Its memory is left as it is: a device may still read there. */
 float *reducer_begin(struct reducer *reducer, int slice);
 
 /* All of the current parcel from `offset` to its end is complete (the backward pass works from

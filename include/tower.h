@@ -83,7 +83,7 @@ struct device_tower {
     struct device_request request;
     const struct device *device;
     struct shuffle shuffle;
-    uint32_t *samples;             /* of a pass */
+    uint32_t *samples;             /* of DEVICE_AT_ONCE passes */
     int pinned;                    /* blocks of the reducer's memory */
     size_t offsets[NET_LAYERS_MAX]; /* of the parcel's parts, as they are sent */
     int tickets;
@@ -99,8 +99,12 @@ int device_tower_init(struct device_tower *d, const struct device_request *reque
 int device_tower_join(struct device_tower *d, const void *identity, struct error *why);
 void device_tower_free(struct device_tower *d);
 
-/* Collective. Gives the device one step. pass: position is that of the global batch; samples are found here. */
-int device_tower_step(struct device_tower *d, const struct device_pass *pass, struct error *why);
+/* Whether its steps meet no host, so that it is given them without waiting for any. Else all but the last update is done when
+ * device_tower_steps returns. */
+bool device_tower_runs_ahead(const struct device_tower *d);
+
+/* Collective. Gives the device `count` steps, a pass each: position is that of the global batch; samples are found here. */
+int device_tower_steps(struct device_tower *d, const struct device_pass *steps, int count, struct error *why);
 
 /* ---- which way to compute each convolution (convolutions.c) ---- */
 

@@ -137,20 +137,19 @@ uint64_t run_saved_step(struct run *run)
     return run->saved_step;
 }
 
-/* --checkpoint-steps means just those steps, and waits for the writer if it must; --checkpoint-secs does not. */
-static bool is_due(const struct run *run, bool *wait)
+bool run_save_is_due(const struct run *run)
 {
-    uint64_t every = (uint64_t)run->options->checkpoint_steps;
-    *wait = every && run->state.step % every == 0;
-    return *wait || clock_seconds() - run->saved_at >= (double)run->options->checkpoint_secs;
+    return clock_seconds() - run->saved_at >= (double)run->options->checkpoint_secs && !saver_busy(&run->saver);
 }
 
+/* --checkpoint-steps means just those steps, and waits for the writer if it must; --checkpoint-secs does not. */
 int run_save(struct run *run, struct error *why)
 {
-    bool wait, due = is_due(run, &wait);
-    if (take(run, wait, why))
+    uint64_t every = (uint64_t)run->options->checkpoint_steps;
+    bool asked = every && run->state.step % every == 0;
+    if (take(run, asked, why))
         return -1;
-    if (!due || saver_busy(&run->saver))
+    if (run->given > run->state.step || !(asked || run_save_is_due(run)))
         return 0;
     double before = clock_seconds();
     if (collect(run, why))

@@ -104,7 +104,7 @@ static void set_end(struct stop *stop)
  * as the run stops, the last one waits for it. */
 static bool time_is_up(const struct stop *stop, double now, double saving)
 {
-    return now + 2 * stop->pace + 2 * saving + ENDING >= stop->ends_at;
+    return now + (2 + stop->under_way) * stop->pace + 2 * saving + ENDING >= stop->ends_at;
 }
 
 /* ---- the output ---- */

@@ -24,6 +24,7 @@ struct stop {
     bool by_file;            /* what the run was stopped by, the same on all ranks: somebody wants it to end (stop_tell) */
     double asked_at, looked_at; /* when stop_wanted was last called, when it last looked for the file */
     double pace;             /* seconds from call to call, the longest of late */
+    int under_way;           /* the owner's: steps that are not done when stop_wanted is called for the next one */
     void *stack;             /* the signal handler's */
 };
 

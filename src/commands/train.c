@@ -14,7 +14,7 @@
  * again by itself. A signal may be a scheduler's, and says nothing of that. */
 enum { EXIT_TRY_AGAIN = 75, EXIT_ASKED = 76 };
 
-/* What one step told, the same on all ranks. */
+/* What came of a step, the same on all ranks. */
 struct step {
     double cross_entropy, penalty; /* of the loss, means over the global batch */
     double precision;
@@ -22,6 +22,13 @@ struct step {
     bool stop;
     bool left_out; /* its update: the loss or a gradient was not finite */
 };
+
+static bool is_multiple(uint64_t step, int64_t of)
+{
+    return of && step % (uint64_t)of == 0;
+}
+
+/* ---- a step of a CPU ---- */
 
 /* Gradient sums of all slices of all ranks. */
 static int step_gradients(struct run *run, const float **sums, struct error *why)
@@ -48,7 +55,7 @@ static void advance(struct run *run)
     run->state.position += (uint64_t)run->global_batch;
 }
 
-/* What the sums over the global batch tell of a step. */
+/* From the sums over the global batch. */
 static void note(struct step *step, float loss, float correct, float count, float stop)
 {
     step->cross_entropy = loss / count;
@@ -77,45 +84,100 @@ static int train_step(struct run *run, struct step *step, struct error *why)
     return run->backend->ema(run->shadows, run->tower.parameters, run->net.parameters, decay, why);
 }
 
-/* Steps that were given ahead came, behind a rollback, from parameters that are gone: they do not count either. */
-static int take_results(struct run *run, struct step *steps, const struct device_result *results, int count, struct error *why)
+/* ---- steps of a device: blocks of them ---- */
+
+static void at_most(uint64_t *number, uint64_t limit)
 {
-    bool rolls_back = !strcmp(run->options->on_nan, "rollback"), gone = false;
-    for (int i = 0; i < count; i++) {
-        const struct device_result *r = &results[i];
-        note(&steps[i], r->loss, r->correct, r->count, r->stop);
-        steps[i].penalty = r->penalty;
-        bool fault = r->fault > 0 || !isfinite(r->loss);
-        steps[i].left_out = gone || fault;
-        if (gone)
-            run->fault_step = r->step;
-        int status = fault && !gone ? run_fault(run, r->step, why) : 0;
-        if (status)
-            return status;
-        gone = gone || (fault && rolls_back);
-    }
-    return 0;
+    *number = *number < limit ? *number : limit;
 }
 
-/* `count` steps by a device, which is asked only then how they were. */
-static int train_ahead(struct run *run, struct step *steps, int count, struct error *why)
+/* Steps from `step` on to the next multiple of `every`; 0: there is none. */
+static void at_most_until(uint64_t *number, uint64_t step, int64_t every)
+{
+    if (every)
+        at_most(number, (uint64_t)every - step % (uint64_t)every);
+}
+
+/* The next block: up to what is logged, compared or saved. */
+static int block_length(const struct run *run)
+{
+    const struct options *o = run->options;
+    uint64_t step = run->given, steps = run->last_step - step;
+    at_most(&steps, DEVICE_AHEAD);
+    at_most_until(&steps, step, o->log_frequency);
+    at_most_until(&steps, step, o->parity_steps);
+    at_most_until(&steps, step, o->checkpoint_steps);
+    return (int)steps;
+}
+
+/* Gives the device the next block, and asks for its results. */
+static int give(struct run *run, struct error *why)
+{
+    struct device_pass passes[DEVICE_AHEAD];
+    int count = block_length(run);
+    bool stop = stop_wanted(&run->stop, run->save_seconds);
+    for (int i = 0; i < count; i++, run->given++) {
+        struct device_pass *pass = &passes[i];
+        *pass = (struct device_pass){.step = run->given, .stop = stop};
+        pass->position = run->state.position + (run->given - run->state.step) * (uint64_t)run->global_batch;
+        pass->rate = schedule_rate(&run->schedule, pass->position);
+        pass->ema_decay = ema_decay((float)run->options->ema_decay, pass->step + 1);
+    }
+    stall_enter(&run->stall, STALL_COMPUTE);
+    return device_tower_steps(&run->ahead, passes, count, why) ||
+           run->backend->device->results_begin(&run->tower.plan, run->given, count, why) ? -1 : 0;
+}
+
+/* Whether the next block is given before the last one's results are read, so that the device goes on meanwhile. Not where
+ * something is to see the state between them: the comparison of ranks, a checkpoint. The same on all ranks, though rank 0
+ * alone has the clock that says when a checkpoint is due. */
+static int goes_ahead(struct run *run, bool stopped, bool *ahead, struct error *why)
+{
+    const struct options *o = run->options;
+    *ahead = device_tower_runs_ahead(&run->ahead) && !stopped && run->given < run->last_step &&
+             !is_multiple(run->given, o->checkpoint_steps) && !(run->world->size > 1 && is_multiple(run->given, o->parity_steps));
+    if (!*ahead)
+        return 0;
+    *ahead = run->world->rank > 0 || !run_save_is_due(run);
+    if (run->world->size == 1)
+        return 0;
+    stall_enter(&run->stall, STALL_REDUCE);
+    return world_broadcast(run->world, ahead, sizeof *ahead, why);
+}
+
+/* Steps that were given before a rollback came from parameters that are gone: they do not count either. */
+static int take_result(struct run *run, struct step *step, const struct device_result *r, struct error *why)
+{
+    bool gone = r->step <= run->gone, fault = r->fault > 0 || !isfinite(r->loss);
+    note(step, r->loss, r->correct, r->count, r->stop);
+    step->penalty = r->penalty;
+    step->left_out = gone || fault;
+    if (gone)
+        run->fault_step = r->step;
+    if (gone || !fault)
+        return 0;
+    int status = run_fault(run, r->step, why);
+    if (!strcmp(run->options->on_nan, "rollback"))
+        run->gone = run->given;
+    return status;
+}
+
+/* Waits for the results of the block that was given first. */
+static int take(struct run *run, struct step *steps, int count, struct error *why)
 {
     struct device_result results[DEVICE_AHEAD];
-    uint64_t step = run->state.step;
-    for (int i = 0; i < count; i++) {
-        struct device_pass pass = {.step = step + (uint64_t)i};
-        pass.stop = stop_wanted(&run->stop, run->save_seconds);
-        pass.position = run->state.position + (uint64_t)i * (uint64_t)run->global_batch;
-        pass.rate = steps[i].rate = schedule_rate(&run->schedule, pass.position);
-        pass.ema_decay = ema_decay((float)run->options->ema_decay, pass.step + 1);
-        stall_enter(&run->stall, STALL_COMPUTE);
-        if (device_tower_step(&run->ahead, &pass, why))
-            return -1;
-    }
-    if (run->backend->device->results(&run->tower.plan, step + (uint64_t)count, count, results, why))
+    int status = 0;
+    stall_enter(&run->stall, STALL_COMPUTE);
+    if (run->backend->device->results_end(&run->tower.plan, results, why))
         return -1;
-    return take_results(run, steps, results, count, why);
+    for (int i = 0; i < count && !status; i++) {
+        steps[i].rate = schedule_rate(&run->schedule, run->state.position + (uint64_t)i * (uint64_t)run->global_batch);
+        status = take_result(run, &steps[i], &results[i], why);
+    }
+    return status;
 }
+
+/* ---- what follows on steps ---- */
 
 /* From the first loss on. The tutorial's starts at 0, and so shows a loss for its first dozens of steps that never was. */
 static double moving_average(double average, double value)
@@ -165,7 +227,7 @@ static void after_step(struct run *run, const struct step *step, struct tally *t
     tally->total_loss += total;
     tally->cross_entropy += step->cross_entropy;
     tally->precision += step->precision;
-    if (state->step % (uint64_t)run->options->log_frequency == 0)
+    if (is_multiple(state->step, run->options->log_frequency))
         report_interval(run, step, tally);
     report_progress(&run->report, state->step, run->last_step, (double)state->position / (double)run->dataset.count,
                     state->total_loss_average);
@@ -175,8 +237,7 @@ static void after_step(struct run *run, const struct step *step, struct tally *t
 static int check_parity(struct run *run, struct error *why)
 {
     uint64_t step = run->state.step;
-    bool due = run->options->parity_steps && step % (uint64_t)run->options->parity_steps == 0;
-    if (run->world->size == 1 || !(due || step == run->last_step))
+    if (run->world->size == 1 || !(is_multiple(step, run->options->parity_steps) || step == run->last_step))
         return 0;
     stall_enter(&run->stall, STALL_PARITY);
     if (tower_get_parameters(&run->tower, run->state.parameters, why))
@@ -186,61 +247,73 @@ static int check_parity(struct run *run, struct error *why)
     return status == PARITY_DIFFERS ? ALL_FAILED : status;
 }
 
-static void at_most(uint64_t *number, uint64_t limit)
-{
-    *number = *number < limit ? *number : limit;
-}
-
-/* Steps that are made before anybody looks at them: to a device they are given ahead, up to the next log line or parity
- * check. */
-static int steps_at_once(const struct run *run)
-{
-    uint64_t step = run->state.step, steps = run->last_step - step;
-    uint64_t log = (uint64_t)run->options->log_frequency, parity = (uint64_t)run->options->parity_steps;
-    uint64_t save = (uint64_t)run->options->checkpoint_steps;
-    at_most(&steps, run->backend->device ? DEVICE_AHEAD : 1);
-    at_most(&steps, log - step % log);
-    if (parity)
-        at_most(&steps, parity - step % parity);
-    if (save)
-        at_most(&steps, save - step % save);
-    return (int)steps;
-}
-
 /* Rank 0 saves. The others wait for it in the next step, and know when it may have to wait for a disk. */
 static int save(struct run *run, struct error *why)
 {
-    uint64_t step = run->state.step, every = (uint64_t)run->options->checkpoint_steps;
-    stall_step(&run->stall, step + 1, every && step % every == 0);
+    uint64_t step = run->state.step;
+    stall_step(&run->stall, step + 1, is_multiple(step, run->options->checkpoint_steps));
     if (run->world->rank > 0)
         return 0;
     stall_enter(&run->stall, STALL_SAVE);
     return run_save(run, why);
 }
 
+/* `count` steps are done: log, parity check, checkpoint. */
+static int look_at(struct run *run, const struct step *steps, int count, struct tally *tally, bool *stopped, struct error *why)
+{
+    for (int i = 0; i < count; i++) {
+        advance(run);
+        *stopped = *stopped || steps[i].stop;
+        if (run->world->rank == 0)
+            after_step(run, &steps[i], tally);
+    }
+    int status = check_parity(run, why);
+    return status ? status : save(run, why);
+}
+
+/* ---- a run ---- */
+
+/* On a CPU: a step, a look at it. */
+static int train_singly(struct run *run, struct tally *tally, bool *stopped, struct error *why)
+{
+    int status = 0;
+    while (!status && run->state.step < run->last_step && !*stopped) {
+        struct step step = {0};
+        status = train_step(run, &step, why);
+        if (!status)
+            status = look_at(run, &step, 1, tally, stopped, why);
+    }
+    return status;
+}
+
+/* On a device: while it works on one block, the host looks at the one before. What stops the run is found in that one, so the
+ * block behind it is the last. */
+static int train_blocks(struct run *run, struct tally *tally, bool *stopped, struct error *why)
+{
+    int status = 0;
+    run->stop.under_way = device_tower_runs_ahead(&run->ahead);
+    while (!status && (run->given > run->state.step || (run->state.step < run->last_step && !*stopped))) {
+        struct step steps[DEVICE_AHEAD];
+        bool ahead;
+        if (run->given == run->state.step && give(run, why))
+            return -1;
+        int count = (int)(run->given - run->state.step);
+        if (goes_ahead(run, *stopped, &ahead, why) || (ahead && give(run, why)))
+            return -1;
+        status = take(run, steps, count, why);
+        if (!status)
+            status = look_at(run, steps, count, tally, stopped, why);
+    }
+    return status;
+}
+
 static int train_steps(struct run *run, bool *stopped, struct error *why)
 {
     struct tally tally = {.started = clock_seconds()};
     *stopped = false;
+    run->given = run->state.step;
     stall_step(&run->stall, run->state.step + 1, true);
-    while (run->state.step < run->last_step && !*stopped) {
-        struct step steps[DEVICE_AHEAD];
-        int count = steps_at_once(run);
-        int status = run->backend->device ? train_ahead(run, steps, count, why) : train_step(run, steps, why);
-        for (int i = 0; !status && i < count; i++) {
-            advance(run);
-            *stopped = *stopped || steps[i].stop;
-            if (run->world->rank == 0)
-                after_step(run, &steps[i], &tally);
-        }
-        if (!status)
-            status = check_parity(run, why);
-        if (!status)
-            status = save(run, why);
-        if (status)
-            return status;
-    }
-    return 0;
+    return run->backend->device ? train_blocks(run, &tally, stopped, why) : train_singly(run, &tally, stopped, why);
 }
 
 static void tell_end(struct run *run, const char *cause)

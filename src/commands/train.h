@@ -45,6 +45,8 @@ struct run {
     struct lock lock;        /* rank 0: on the train-dir */
     struct checkpoint state; /* step, position, seed, averages; parameters and shadows as it began, then for any use */
     uint64_t last_step, saved_step;
+    uint64_t given; /* to a device, which may be ahead of the state: steps in all */
+    uint64_t gone;  /* steps up to this one were given before the last rollback */
     float *shadows;          /* rank 0: EMA, in the backend's memory */
     char resumed_from[4096]; /* the checkpoint, or "" */
     struct report report;    /* rank 0 */
@@ -79,9 +81,11 @@ int differences_find(const struct run *run, const struct checkpoint *found, cons
  * on every rank. */
 int run_save_open(struct run *run, struct error *why);
 void run_save_close(struct run *run);
-/* After each step: tells what became of the last checkpoint, begins another one where it is due. -1 only where what is
- * to be saved cannot be had, or was not finite. */
+/* After each step: tells what became of the last checkpoint, begins another one where it is due and the tower's parameters are
+ * those of that step. -1 only where what is to be saved cannot be had, or was not finite. */
 int run_save(struct run *run, struct error *why);
+/* Whether it is time for one, and none is being written (--checkpoint-secs). */
+bool run_save_is_due(const struct run *run);
 /* The end: waits for the last one, and saves the present step if that was not it; -1 also where that fails. */
 int run_save_last(struct run *run, struct error *why);
 /* Waits for the one under way, and tells which was saved last. */

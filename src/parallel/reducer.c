@@ -183,9 +183,7 @@ float *reducer_begin(struct reducer *reducer, int slice)
         s->stack[0].parcel = s->own + (size_t)(slice / s->group) * s->length;
     }
     s->stack[s->depth].height = 0;
-    float *parcel = s->stack[s->depth].parcel;
-    memset(parcel + reducer->parameters, 0, PARCEL_SLOTS * sizeof *parcel);
-    return parcel;
+    return s->stack[s->depth].parcel;
 }
 
 /* Starts the message [offset, sent). */

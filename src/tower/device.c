@@ -4,7 +4,7 @@
  *   exchange  the reducer's, MPI's or NCCL's
  *   update    and the stages' own layouts of the new parameters
  *
- * Without an exchange on the host all of it is one graph, else it is two. */
+ * Without an exchange on the host all of it is one graph, of one step or of DEVICE_AT_ONCE; else a step is two graphs. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,7 +42,7 @@ int device_tower_init(struct device_tower *d, const struct device_request *reque
                                .height = dataset->height, .width = dataset->width, .channels = dataset->channels,
                                .seed = request->seed};
     if (shuffle_init(&d->shuffle, request->seed, (uint32_t)dataset->count, why) ||
-        !(d->samples = memory_new((size_t)plan_of(d)->batch, sizeof *d->samples, "a pass's samples", why)) ||
+        !(d->samples = memory_new(DEVICE_AT_ONCE * (size_t)plan_of(d)->batch, sizeof *d->samples, "the passes' samples", why)) ||
         d->device->data(plan_of(d), &data, d->data, sizeof d->data, why))
         return -1;
     return request->exchange == EXCHANGE_HOST ? pin_reducer(d, why) : 0;
@@ -130,8 +130,7 @@ static int enqueue_update(struct device_tower *d, struct error *why)
            walk_prepare(tower, why) ? -1 : 0;
 }
 
-/* Whether a step meets no host, so that all of it is one part. */
-static bool is_whole(const struct device_tower *d)
+bool device_tower_runs_ahead(const struct device_tower *d)
 {
     return d->request.exchange == EXCHANGE_NONE || d->request.exchange == EXCHANGE_NCCL;
 }
@@ -143,9 +142,14 @@ static int enqueue_whole(struct device_tower *d, struct error *why)
 
 static int enqueue(struct device_tower *d, enum device_part part, float *parcel, struct error *why)
 {
+    int steps = part == DEVICE_STEPS ? DEVICE_AT_ONCE : 1, status = 0;
+    if (part == DEVICE_GRADIENTS)
+        return enqueue_pass(d, parcel, why);
     if (part == DEVICE_UPDATE)
         return enqueue_update(d, why);
-    return is_whole(d) ? enqueue_whole(d, why) : enqueue_pass(d, parcel, why);
+    for (int i = 0; i < steps && !status; i++)
+        status = enqueue_whole(d, why);
+    return status;
 }
 
 /* A graph once the first steps are done. */
@@ -156,25 +160,31 @@ static int run_part(struct device_tower *d, enum device_part part, float *parcel
     if (!d->captured[part]) {
         if (d->device->capture(plan_of(d), why) || enqueue(d, part, parcel, why) ||
             d->device->captured(plan_of(d), part, why))
-            return error_in(why, "capturing the step");
+            return error_in(why, "capturing %s", part == DEVICE_STEPS ? "several steps" : "the step");
         d->captured[part] = true;
     }
     return d->device->replay(plan_of(d), part, why);
 }
 
-/* ---- a step ---- */
+/* ---- a pass ---- */
 
-/* Slice `slice` of this rank's part of the global batch. */
-static int begin_slice(struct device_tower *d, const struct device_pass *step, int slice, struct error *why)
+/* Slice `slice` of this rank's part of each step's global batch, one step after another. */
+static int begin(struct device_tower *d, const struct device_pass *steps, int count, int slice, struct error *why)
 {
+    struct device_pass passes[DEVICE_AT_ONCE];
     int batch = plan_of(d)->batch;
-    struct device_pass pass = *step;
-    pass.position += (uint64_t)(d->request.rank * d->request.slices + slice) * (uint64_t)batch;
-    for (int i = 0; i < batch; i++)
-        d->samples[i] = shuffle_at(&d->shuffle, pass.position + (uint64_t)i);
-    pass.samples = d->samples;
-    return d->device->begin(plan_of(d), &pass, why);
+    uint32_t *samples = d->samples;
+    for (int i = 0; i < count; i++) {
+        passes[i] = steps[i];
+        passes[i].position += (uint64_t)(d->request.rank * d->request.slices + slice) * (uint64_t)batch;
+        passes[i].samples = samples;
+        for (int k = 0; k < batch; k++)
+            *samples++ = shuffle_at(&d->shuffle, passes[i].position + (uint64_t)k);
+    }
+    return d->device->begin(plan_of(d), passes, count, why);
 }
+
+/* ---- a step that meets the host ---- */
 
 /* Of several slices each is sent as a whole, where the reducer has room for it. */
 static int send_whole(struct device_tower *d, float *parcel, struct error *why)
@@ -185,44 +195,81 @@ static int send_whole(struct device_tower *d, float *parcel, struct error *why)
            d->device->send_end(plan_of(d), why) ? -1 : 0;
 }
 
-static int exchange_on_host(struct device_tower *d, const struct device_pass *step, struct error *why)
+/* The work is enqueued before the host waits for anything. The device writes the parcel when it has read the last sums. */
+static int enqueue_slice(struct device_tower *d, const struct device_pass *step, int slice, struct error *why)
+{
+    float *parcel = reducer_begin(d->request.reducer, slice);
+    bool parts = d->request.slices == 1;
+    return begin(d, step, 1, slice, why) || run_part(d, DEVICE_GRADIENTS, parts ? parcel : NULL, why) ||
+           (!parts && send_whole(d, parcel, why)) ? -1 : 0;
+}
+
+static int reduce_slice(struct device_tower *d, struct error *why)
 {
     struct reducer *reducer = d->request.reducer;
-    const float *sums;
-    if (d->device->received(plan_of(d), why)) /* the last sums were read: the reducer may write there again */
+    if (d->device->received(plan_of(d), why)) /* of the step before: the reducer may write there again */
         return -1;
-    for (int slice = 0; slice < d->request.slices; slice++) {
-        float *parcel = reducer_begin(reducer, slice);
-        bool parts = d->request.slices == 1;
-        if (begin_slice(d, step, slice, why) || run_part(d, DEVICE_GRADIENTS, parts ? parcel : NULL, why) ||
-            (!parts && send_whole(d, parcel, why)))
+    for (int ticket = 0; ticket < d->tickets; ticket++)
+        if (d->device->sent(plan_of(d), ticket, why) || reducer_ready(reducer, d->offsets[ticket], why))
             return -1;
-        for (int ticket = 0; ticket < d->tickets; ticket++)
-            if (d->device->sent(plan_of(d), ticket, why) || reducer_ready(reducer, d->offsets[ticket], why))
-                return -1;
-        if (reducer_end(reducer, why))
+    return reducer_end(reducer, why);
+}
+
+static int exchange_on_host(struct device_tower *d, const struct device_pass *step, struct error *why)
+{
+    const float *sums;
+    for (int slice = 0; slice < d->request.slices; slice++)
+        if (enqueue_slice(d, step, slice, why) || reduce_slice(d, why))
             return -1;
-    }
-    return reducer_finish(reducer, &sums, why) ||
+    return reducer_finish(d->request.reducer, &sums, why) ||
            d->device->receive(plan_of(d), d->request.tower->gradients, sums, parcel_length(d), why) ? -1 : 0;
 }
 
 /* The device's own memory is MPI's buffer. */
 static int exchange_in_place(struct device_tower *d, const struct device_pass *step, struct error *why)
 {
-    return begin_slice(d, step, 0, why) || run_part(d, DEVICE_GRADIENTS, NULL, why) ||
-           d->device->results(plan_of(d), 0, 0, NULL, why) ||
+    return begin(d, step, 1, 0, why) || run_part(d, DEVICE_GRADIENTS, NULL, why) || d->device->wait(plan_of(d), why) ||
            reducer_sum(d->request.reducer, d->request.tower->gradients, why) ? -1 : 0;
 }
 
-int device_tower_step(struct device_tower *d, const struct device_pass *pass, struct error *why)
+static int step_by_host(struct device_tower *d, const struct device_pass *step, struct error *why)
 {
-    int status;
-    if (is_whole(d))
-        status = begin_slice(d, pass, 0, why) || run_part(d, DEVICE_GRADIENTS, NULL, why);
-    else
-        status = (d->request.exchange == EXCHANGE_MPI ? exchange_in_place(d, pass, why) : exchange_on_host(d, pass, why)) ||
-                 run_part(d, DEVICE_UPDATE, NULL, why);
+    int status = d->request.exchange == EXCHANGE_MPI ? exchange_in_place(d, step, why) : exchange_on_host(d, step, why);
+    if (status || run_part(d, DEVICE_UPDATE, NULL, why))
+        return -1;
     d->given++;
-    return status ? -1 : 0;
+    return 0;
+}
+
+/* ---- steps ---- */
+
+/* By one graph where they are DEVICE_AT_ONCE, else one by one. */
+static int steps_ahead(struct device_tower *d, const struct device_pass *steps, int count, struct error *why)
+{
+    bool together = d->request.graph && count == DEVICE_AT_ONCE;
+    if (begin(d, steps, count, 0, why))
+        return -1;
+    for (int done = 0; done < count; done += together ? DEVICE_AT_ONCE : 1) {
+        if (run_part(d, together ? DEVICE_STEPS : DEVICE_STEP, NULL, why))
+            return -1;
+        d->given += together ? DEVICE_AT_ONCE : 1;
+    }
+    return 0;
+}
+
+/* Steps that begin together, of those that are left. */
+static int at_once(const struct device_tower *d, int left)
+{
+    int most = d->given < WARM_UP ? WARM_UP : DEVICE_AT_ONCE;
+    return left < most ? left : most;
+}
+
+int device_tower_steps(struct device_tower *d, const struct device_pass *steps, int count, struct error *why)
+{
+    for (int done = 0, n; done < count; done += n) {
+        n = device_tower_runs_ahead(d) ? at_once(d, count - done) : 1;
+        if (device_tower_runs_ahead(d) ? steps_ahead(d, steps + done, n, why) : step_by_host(d, steps + done, why))
+            return -1;
+    }
+    return 0;
 }

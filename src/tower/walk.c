@@ -5,7 +5,7 @@
 /* Adds the seconds since `before`. */
 static int take_time(struct tower *tower, double before, double *seconds, struct error *why)
 {
-    if (tower->waits && tower->backend->device->results(&tower->plan, 0, 0, NULL, why))
+    if (tower->waits && tower->backend->device->wait(&tower->plan, why))
         return -1;
     *seconds += clock_seconds() - before;
     return 0;

@@ -111,4 +111,33 @@ static inline void assert_typed(const char *what, const struct typed *found, con
     }
 }
 
+/* ---- a ring of passes, of which one is the next: the others have nothing that should be used ---- */
+
+enum { SLOTS = 4, SLOT_BYTES = 128 };
+
+struct ring {
+    uint64_t next;
+    struct pass_control present;
+    _Alignas(64) uint8_t slots[SLOTS * SLOT_BYTES];
+};
+
+static inline struct pass_ring ring_open(struct ring *r, uint64_t pass, uint64_t position, uint64_t seed, const uint32_t *samples,
+                                         int count)
+{
+    const struct pass_control control = {.pass = pass, .position = position, .step = 7, .seed = seed, .rate = 0.5f};
+    memset(r, 0xFF, sizeof *r);
+    r->next = pass;
+    memcpy(r->slots + pass % SLOTS * SLOT_BYTES, &control, sizeof control);
+    memcpy(r->slots + pass % SLOTS * SLOT_BYTES + sizeof control, samples, (size_t)count * sizeof *samples);
+    return (struct pass_ring){.slots = r->slots, .slot_bytes = SLOT_BYTES, .mask = SLOTS - 1, .next = &r->next,
+                              .present = &r->present};
+}
+
+/* Its control lies where the other kernels look; it is the next until its loss was taken. */
+static inline void ring_check(const struct ring *r, uint64_t position, uint64_t seed)
+{
+    assert_true(r->present.pass == r->next && r->present.position == position && r->present.seed == seed);
+    assert_true(r->present.step == 7 && r->present.rate == 0.5f);
+}
+
 #endif

@@ -219,6 +219,12 @@ static void execute(struct node *node)
     release(node);
 }
 
+/* Ranks of NCCL wait for each other in it, and another rank does its part when it has to wait for something. */
+static bool meets_others(const struct node *node)
+{
+    return strncmp(node->work.what, "nccl", 4) == 0;
+}
+
 /* One that can run now: needed ones only, or any. */
 static struct node *draw(bool needed)
 {
@@ -226,7 +232,7 @@ static struct node *draw(bool needed)
     size_t candidates = 0;
     for (int i = 0; i < queue.pending.count; i++) {
         struct node *node = queue.pending.at[i];
-        if (node->waits == 0 && (node->needed || !needed) && random_below(++candidates) == 0)
+        if (node->waits == 0 && (node->needed || !(needed || meets_others(node))) && random_below(++candidates) == 0)
             chosen = node;
     }
     return chosen;

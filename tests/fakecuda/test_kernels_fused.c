@@ -543,7 +543,8 @@ static void check_few_loss(const struct few *f, uint64_t *random)
     size_t values = (size_t)(f->batch * f->in), outputs = (size_t)(f->batch * f->outs), batch = (size_t)f->batch;
     struct typed x = typed_of(f->x, values, f->x_half), y = typed_new(outputs, f->y_half), gradient = typed_new(outputs, f->y_half);
     struct image_loss *losses = bytes_new(batch * sizeof *losses);
-    struct pass_control control = {.stop = 2};
+    struct pass_control control = {.pass = 7, .stop = 2};
+    uint64_t next = 0, wanted_next = 0;
     float *logits = floats_new(outputs), *wanted = floats_new(outputs), tail[PARCEL_SLOTS], wanted_tail[PARCEL_SLOTS];
     float *dweights = floats_new((size_t)((f->in + 1) * f->outs));
     int32_t *labels = bytes_new(batch * sizeof *labels);
@@ -555,17 +556,18 @@ static void check_few_loss(const struct few *f, uint64_t *random)
                                             .outs = f->outs, .x_half = f->x_half, .y_half = f->y_half};
     RUN(few_forward, some_blocks(random), forward);
     struct few_backward_arguments backward = {.x = x.data, .dy = gradient.data, .weights = f->weights, .dweights = dweights,
-                                              .losses = losses, .tail = tail, .control = &control, .batch = batch, .in = f->in,
+                                              .losses = losses, .tail = tail, .control = &control, .next = &next, .batch = batch, .in = f->in,
                                               .outs = f->outs, .x_half = f->x_half, .y_half = f->y_half};
     RUN(few_backward, some_blocks(random), backward);
     for (size_t i = 0; i < outputs; i++)
         logits[i] = typed_at(&y, i);
     struct loss_arguments loss = {.logits = logits, .labels = labels, .gradient = wanted, .tail = wanted_tail,
-                                  .control = &control, .batch = f->batch, .count = f->batch, .classes = f->outs};
+                                  .control = &control, .next = &wanted_next, .batch = f->batch, .count = f->batch, .classes = f->outs};
     RUN(loss, 1, loss);
     assert_typed("gradient of the outputs", &gradient, wanted, outputs);
     for (int i = 0; i < PARCEL_SLOTS; i++)
         assert_true(bits_of_float(tail[i]) == bits_of_float(wanted_tail[i]));
+    assert_true(next == 8 && wanted_next == 8);
     assert_true(!whole || tail[PARCEL_FAULT] == 0);
     free(x.data), free(y.data), free(gradient.data), free(losses), free(logits), free(wanted), free(dweights), free(labels);
 }

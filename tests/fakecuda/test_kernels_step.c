@@ -44,13 +44,14 @@ static void check_distort(const struct images *s, uint64_t seed, uint64_t positi
     int32_t found[BATCH];
     float *expected = floats_new(pixels * (size_t)s->channels);
     struct typed y = typed_new(BATCH * pixels * (size_t)s->y_channels, s->half);
-    struct pass_control control = {.position = position, .seed = seed};
+    struct ring r;
     fill_images(images, RECORDS * record, flat, random);
     struct distort_arguments a = {
-        .images = images, .labels = labels, .samples = samples, .control = &control, .batch = BATCH, .height = s->height,
-        .width = s->width, .channels = s->channels, .crop_height = s->crop_height, .crop_width = s->crop_width,
-        .y_channels = s->y_channels, .half = s->half, .y = y.data, .labels_out = found};
+        .ring = ring_open(&r, random_below(random, 1000), position, seed, samples, BATCH), .images = images, .labels = labels,
+        .batch = BATCH, .height = s->height, .width = s->width, .channels = s->channels, .crop_height = s->crop_height,
+        .crop_width = s->crop_width, .y_channels = s->y_channels, .half = s->half, .y = y.data, .labels_out = found};
     RUN(distort, some_blocks(random), a);
+    ring_check(&r, position, seed);
     for (int i = 0; i < BATCH; i++) {
         const uint8_t *image = images + samples[i] * record;
         int height = s->crop_height, width = s->crop_width;
@@ -102,9 +103,12 @@ static void losses_open(struct losses *l, int batch, int classes, float scale, u
 
 static void losses_run(struct losses *l, int count, const struct pass_control *control, float *gradient)
 {
+    uint64_t next = 0;
     struct loss_arguments a = {.logits = l->plan.output, .labels = l->labels, .gradient = gradient, .tail = l->tail,
-                               .control = control, .batch = l->plan.batch, .count = count, .classes = l->plan.classes};
+                               .control = control, .next = &next, .batch = l->plan.batch, .count = count,
+                               .classes = l->plan.classes};
     RUN(loss, 1, a);
+    assert_true(next == (control ? control->pass + 1 : 0));
 }
 
 static void losses_close(struct losses *l)
@@ -117,7 +121,7 @@ static void check_loss(int batch, int count, int classes, float scale, uint64_t 
     struct losses l;
     struct loss_sums sums;
     struct error why;
-    struct pass_control control = {.stop = 3};
+    struct pass_control control = {.pass = 40, .stop = 3};
     losses_open(&l, batch, classes, scale, random);
     l.plan.output[random_below(random, (size_t)(batch * classes))] = scale; /* perhaps the largest, or one of two */
     must(host_loss(&l.plan, l.labels, count, &sums, &why), &why);
@@ -345,6 +349,30 @@ static void test_the_record_of_a_step(void **state)
     free(ring), free(u.p), free(u.g), free(u.s), free(u.p_expected), free(u.s_expected);
 }
 
+/* Of steps that lie on both sides of the ring's end. */
+static void test_results_of_steps(void **state)
+{
+    (void)state;
+    enum { RING = 8, STEPS = 5, FIRST = 14, PARTS = 300 };
+    struct step_record *ring = bytes_new(RING * sizeof *ring);
+    struct step_result results[STEPS];
+    const struct results_arguments a = {.ring = ring, .results = results, .first = FIRST, .ring_length = RING, .count = STEPS};
+    for (int i = 0; i < STEPS; i++) {
+        struct step_record *r = &ring[(FIRST + i) % RING];
+        r->step = (uint64_t)(FIRST + i), r->parts = PARTS + (uint32_t)i;
+        r->loss = (float)i, r->correct = 2, r->count = 3, r->fault = 4, r->stop = 5;
+        for (uint32_t k = 0; k < r->parts; k++)
+            r->penalties[k] = k + 0.25;
+    }
+    RUN(results, 3, a);
+    for (int i = 0; i < STEPS; i++) {
+        const struct step_result *r = &results[i];
+        assert_true(r->step == (uint64_t)(FIRST + i) && r->loss == (float)i && r->correct == 2 && r->count == 3);
+        assert_true(r->fault == 4 && r->stop == 5 && r->penalty == (PARTS + i) * (PARTS + i - 1) / 2 + 0.25 * (PARTS + i));
+    }
+    free(ring);
+}
+
 /* ---- copies ---- */
 
 /* Of a convolution, of a dense layer whose weights begin where no vector may, of one without biases' copy, and of none. */
@@ -465,6 +493,7 @@ int main(void)
         cmocka_unit_test(test_only_parameters_or_only_shadows),
         cmocka_unit_test(test_updates_what_is_not_aligned),
         cmocka_unit_test(test_the_record_of_a_step),
+        cmocka_unit_test(test_results_of_steps),
         cmocka_unit_test(test_copies_follow_the_parameters),
         cmocka_unit_test(test_all_or_nothing),
         cmocka_unit_test(test_a_fault_copies_nothing),

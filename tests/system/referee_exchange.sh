@@ -18,6 +18,11 @@ for how in mpi nccl tree; do
     done
     same "$how with and without a graph" $how $how-eager 6
 done
+for graph in "" --no-graph; do # eight steps by one graph, and given before the last block's losses are read
+    check "11 steps by nccl${graph:+, without a graph}, then 9" train $((++seed)) 2 ahead$graph --allreduce nccl --batch-size 2 --max-steps 20 --log-frequency 11 $graph
+done
+same "nccl with and without a graph of eight steps" ahead ahead--no-graph 20
+
 direct() { # an MPI that reads a device's memory
     on_referee $((++seed)) mpirun -np 2 -x LD_PRELOAD="$fakes/mpi_cuda.so" ./cifar10_mpi train --data "$data" --train-dir "$tmp/direct" --tower cudnn --log-frequency 2 \
         --deterministic --allreduce mpi-cuda --batch-size 16 --max-steps 6

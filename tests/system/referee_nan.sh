@@ -15,8 +15,8 @@ refused "a rate that sends the model to infinity" "step [0-9]+: $bad: the model 
     too_fast 12
 refused "--on-nan skip, and it does not end" "$bad, as in the 3 steps before, which were skipped" too_fast 12 --on-nan skip
 check "--on-nan rollback" too_fast 12 --on-nan rollback
-once() { test "$(grep -c "$bad: back to the parameters of step 2" "$tmp/run/train.log")" -eq 1; }
-check "goes back once: what was given ahead came from the parameters that are gone" once
+once() { test "$(grep -c "$bad: back to the parameters of step 2" "$tmp/$1/train.log")" -eq 1; }
+check "goes back once: what was given ahead came from the parameters that are gone" once run
 check "and has those of the checkpoint" same_bits "$tmp/run/checkpoint-00000002.h5" "$tmp/run/checkpoint-00000012.h5"
 
 skips() { # NAME RANKS TOWER OPTION...: three steps
@@ -30,4 +30,9 @@ check "a checkpoint whose gradients' sum is infinite" huge_checkpoint "$tmp/huge
 check "--on-nan skip changes nothing on the CPU" skips cpu 2 openblas
 check "nor on a device" skips one 1 cudnn --deterministic
 for how in mpi nccl; do check "nor with two ranks by $how" skips $how 2 cudnn --deterministic --allreduce $how; done
+# The fault is found in one block of steps, when the next is given already.
+blocks() { run blocks --log-frequency 4 --learning-rate 1000 --on-nan rollback --max-steps "$@"; }
+check "two steps, then two blocks" eval "blocks 2 && blocks 8"
+check "goes back once: the block behind came from the parameters that are gone, too" once blocks
+check "and has those of the checkpoint" same_bits "$tmp/blocks/checkpoint-00000002.h5" "$tmp/blocks/checkpoint-00000008.h5"
 finish

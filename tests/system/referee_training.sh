@@ -55,38 +55,55 @@ check "losses as all on one" agree cpu mixed 1e-4
 check "evaluated on the device" on_referee 6 ./cifar10_mpi eval --data "$data" --checkpoint-dir "$tmp/mixed" --run-once --tower cudnn --batch-size 50
 
 # Memory: too little for the images, and for the batch.
-check "images brought step by step" env FAKECUDA_MEMORY=$((130 << 20)) bash -c "$(declare -f train on_referee); fakes=$fakes tmp=$tmp data=$data
-    train 9 1 window --batch-size 32 --max-steps 6 > $tmp/window.log 2>&1"
+turns() { train 9 1 "$1" --batch-size 4 --max-steps 22 --log-frequency 11; } # more than the ring of a window has slots
+check "images on the device" turns all
+check "images brought step by step" env FAKECUDA_MEMORY=$((144 << 20)) bash -c "$(declare -f turns train on_referee); fakes=$fakes tmp=$tmp data=$data
+    turns window > $tmp/window.log 2>&1"
 check "is said" says 'images +brought to the device step by step' "$tmp/window.log"
 check "the epilogues of dense layers are told" says 'local3: forward with bias, ReLU and its mask; weights with the bias.s gradient; input' "$tmp/window.log"
-same "images on the device or brought there" one window 6
+same "images on the device or brought there" all window 22
 FAKECUDA_MEMORY=$((300 << 20)) refused "a batch that does not fit" "a batch of 4096 images needs about .* a batch of [0-9]+ would fit" \
     train 1 1 large --batch-size 4096 --max-steps 2
 
-# What a step launches, replayed or not: kernels of our own, cuDNN's and cublasLt's calls, copies.
-counted() { # STEPS PRECISION: all launches of a run, into counts-PRECISION-STEPS
-    local counts=$tmp/counts-$2-$1
+# What a step launches: kernels of our own, cuDNN's and cuBLAS's calls; eight steps: a graph, a copy of what they are about; a log
+# line: one wait of the host, for a block of steps behind which the next one is enqueued already.
+counted() { # RUN PRECISION STEPS LOG-FREQUENCY: all calls of a run, and all that ran, into counts-RUN
     rm -rf "$tmp/counted"
-    on_referee 3 env FAKECUDA_COUNT="$counts" ./cifar10_mpi train --data "$data" --train-dir "$tmp/counted" --tower cudnn --deterministic \
-        --precision "$2" --batch-size 4 --max-steps "$1" --log-frequency 100 > /dev/null
+    on_referee 3 env FAKECUDA_COUNT="$tmp/counts-$1" ./cifar10_mpi train --data "$data" --train-dir "$tmp/counted" --tower cudnn --deterministic \
+        --precision "$2" --batch-size 4 --max-steps "$3" --log-frequency "$4" > /dev/null
 }
-sum() { awk '/^run / { sum += $NF } END { print sum }' "$1"; }
-per_step() { local few many; few=$(sum "$tmp/counts-$1-4") && many=$(sum "$tmp/counts-$1-14") && echo "$few $many" && [ $((many - few)) -eq $2 ]; }
-taken() { grep -E '^call cuda(Malloc|HostAlloc) ' "$tmp/counts-$1"; }
+count() { awk -v what="$2 $3" '$1 " " $2 == what { n = $3 } END { print n + 0 }' "$tmp/counts-$1"; } # RUN call|run NAME
+more() { # N RUN RUN call|run NAME...: the second run has so many more of each
+    local name
+    for name in "${@:5}"; do
+        echo "$name: $(count "$2" $4 $name), $(count "$3" $4 $name)"
+        [ $(($(count "$3" $4 $name) - $(count "$2" $4 $name))) -eq "$1" ] || return 1
+    done
+}
+sum() { awk '/^run / { sum += $NF } END { print sum }' "$tmp/counts-$1"; }
+launches() { echo "$(sum "$2") $(sum "$3")" && [ $(($(sum "$3") - $(sum "$2"))) -eq "$1" ]; }
+waits="cudaStreamSynchronize cudaDeviceSynchronize cudaMemcpy"
 # The model's own pools and norms go through the kernels that were made for it; in the graph, one of our own kernels behind another
 # may start before that has ended.
 instances() {
     local type=float
     [ "$1" = fp32 ] || type=half
-    awk -v type="_$type\$" '/^run kernel_(pool|norm)/ { print; n++; if ($2 !~ type || $3 != 14) bad = 1 } END { exit n != 4 || bad }' "$tmp/counts-$1-14"
+    awk -v type="_$type\$" '/^run kernel_(pool|norm)/ { print; n++; if ($2 !~ type || $3 != 18) bad = 1 } END { exit n != 4 || bad }' "$tmp/counts-$1-18"
 }
-early() { awk '/^call early launch/ { print; n = $NF } END { exit !(n > 0) }' "$tmp/counts-$1-14"; }
+early() { awk '/^call early launch/ { print; n = $NF } END { exit !(n > 0) }' "$tmp/counts-$1-18"; }
+taken() { grep -E '^call cuda(Malloc|HostAlloc) ' "$tmp/counts-$1"; }
 for precision in fp32 bf16; do
-    check "14 steps, counted, in $precision" eval "counted 4 $precision && counted 14 $precision"
-    check "20 launches and a copy a step" per_step $precision 210
-    check "and no memory taken" diff <(taken $precision-4) <(taken $precision-14)
+    check "10 and 18 steps, counted, in $precision" eval "counted $precision-10 $precision 10 10 && counted $precision-18 $precision 18 18"
+    check "20 launches a step, and a copy for all eight" launches $((8 * 20 + 1)) $precision-10 $precision-18
+    check "and no memory taken" diff <(taken $precision-10) <(taken $precision-18)
     check "instances of pools and norms" instances $precision
     check "early launches" early $precision
-    check "those that scripts/gpu_expect.py tells of" scripts/gpu_expect.py counted "$tmp/counts-$precision-4" "$tmp/counts-$precision-14" 10
+    check "those that scripts/gpu_expect.py tells of" scripts/gpu_expect.py counted "$tmp/counts-$precision-10" "$tmp/counts-$precision-18" 8
 done
+check "one graph more" more 1 fp32-10 fp32-18 call cudaGraphLaunch
+check "the host waits for nothing between two log lines" more 0 fp32-10 fp32-18 call $waits cudaEventSynchronize
+check "18 steps with a log line in the middle, counted" counted lines fp32 18 9
+check "for which the host waits once" more 1 fp32-18 lines call cudaEventSynchronize
+check "but not for all work, nor by a copy from pageable memory" more 0 fp32-18 lines call $waits
+check "its results are added up by one launch" more 1 fp32-18 lines run kernel_results
 finish

@@ -32,20 +32,32 @@
     KERNEL(few_forward, 256, 5)     /* an image */                                                                     \
     KERNEL(few_backward, 256, 3)    /* 16 rows of weights; the loss */                                                 \
     KERNEL(loss, 256, 3)            /* one tile */                                                                     \
-    KERNEL(update, 256, 5)          /* a tile a block */
+    KERNEL(update, 256, 5)          /* a tile a block */                                                               \
+    KERNEL(results, 256, 3)         /* a step */
 
 #define KERNEL_PHASES(name, threads, phases) PHASES_##name = phases,
 enum { KERNELS(KERNEL_PHASES) PHASES_NONE };
 #undef KERNEL_PHASES
 
-/* What a pass is about, on the device: written before each pass, read by the kernels (struct device_pass and what follows
- * from it). */
+/* What a pass is about: struct device_pass and what follows from it. */
 struct pass_control {
+    uint64_t pass; /* its number: 0, 1, ... */
     uint64_t position, step, seed;
     float stop, rate, ema_decay;
 };
 
-/* A step's result on the device: struct device_result. The penalty is the sum of its parts, one of each block of the update. */
+/* The passes that the host wrote ahead, on the device: pass p in slot p & mask. *next is the pass that comes: distort reads it, and
+ * leaves that pass's control in `present` for the kernels behind it; the loss moves it on. So no kernel reads what it writes, and
+ * the arguments are the same for all passes: a graph can hold several. */
+struct pass_ring {
+    const uint8_t *slots; /* slot_bytes each: struct pass_control, then samples (batch) */
+    size_t slot_bytes;
+    uint64_t mask; /* slots - 1: a power of two less 1 */
+    const uint64_t *next;
+    struct pass_control *present;
+};
+
+/* What the update leaves of a step. The penalty is the sum of its parts, one of each block. */
 enum { PENALTIES_MAX = 512 };
 struct step_record {
     uint64_t step;
@@ -54,13 +66,20 @@ struct step_record {
     double penalties[PENALTIES_MAX];
 };
 
-/* Image i of the batch is sample p = control->position + i of the stream: record samples[i] of the images. Draws and arithmetic
- * to the bit as src/data/distort.c. y (batch, crop_height, crop_width, y_channels): channels beyond the image's are 0.
- * labels_out (batch). */
+/* And what the host reads of it: struct device_result. */
+struct step_result {
+    uint64_t step;
+    double penalty;
+    float loss, correct, count, fault, stop;
+};
+
+/* Image i of the batch is sample p = position + i of the stream, where the next pass's control has the position: record
+ * samples[i] of the images. Draws and arithmetic to the bit as src/data/distort.c. y (batch, crop_height, crop_width,
+ * y_channels): channels beyond the image's are 0. labels_out (batch). */
 struct distort_arguments {
+    struct pass_ring ring;
     const uint8_t *images, *labels; /* (records, height, width, channels), (records) */
-    const uint32_t *samples;        /* (batch) */
-    const struct pass_control *control;
+    int window;                     /* the records lie in the slots: these are slot 0's */
     int batch, height, width, channels; /* 1 to 4 */
     int crop_height, crop_width, y_channels, half;
     void *y;
@@ -237,18 +256,21 @@ struct few_backward_arguments {
     const struct image_loss *losses;
     float *tail; /* or NULL */
     const struct pass_control *control; /* or NULL: no stop */
+    uint64_t *next; /* with a control it becomes the pass behind it (struct pass_ring) */
     size_t batch;
     int in, outs, masks, x_half, y_half;
 };
 
 /* Softmax cross-entropy as src/backends/host.c: gradient (batch, classes) = softmax - one-hot (0 beyond count); the tail of the
  * parcel: loss, correct, count, fault, stop (parallel.h). Exponentials are floats, sums double, in a fixed order. gradient,
- * control may be NULL (evaluation, no stop). A label that is none makes the loss NaN. */
+ * control may be NULL (evaluation, no stop). With a control, *next becomes the pass behind it (struct pass_ring). A label that is
+ * none makes the loss NaN. */
 struct loss_arguments {
     const float *logits; /* (batch, classes) */
     const int32_t *labels;
     float *gradient, *tail;
     const struct pass_control *control;
+    uint64_t *next;
     int batch, count, classes;
 };
 
@@ -280,6 +302,14 @@ struct update_arguments {
     size_t count;
     int ring_length, slice_count, fault_count;
     struct slice slices[SLICES_MAX];
+};
+
+/* Of the records of the steps first, first + 1, ..., each with its penalty, whose parts are added in a fixed order. */
+struct results_arguments {
+    const struct step_record *ring;
+    struct step_result *results; /* (count) */
+    uint64_t first;
+    int ring_length, count;
 };
 
 #endif

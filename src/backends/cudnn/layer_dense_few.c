@@ -29,7 +29,8 @@ static int few_backward(struct operation *o, float *gradients, struct error *why
     if (before)
         arguments.dbias = gradients + before->layer->biases, arguments.masks = before->layer->layer.relu;
     if (o->loss && o->loss->wanted) {
-        arguments.losses = o->loss->images, arguments.tail = o->loss->tail, arguments.control = o->loss->control;
+        arguments.losses = o->loss->images, arguments.tail = o->loss->tail, arguments.control = o->loss->control,
+        arguments.next = o->loss->next;
         o->loss->wanted = false;
     }
     return kernel_launch(o->library, KERNEL_few_backward, shape_size(l->in) / FEW_ROWS + 1 + !!arguments.tail, &arguments, why);

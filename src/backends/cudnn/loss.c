@@ -6,6 +6,7 @@ static int launch_loss(struct plan *plan, float *tail, const struct pass_control
     struct plan_state *s = plan->state;
     struct loss_arguments arguments = {
         .logits = plan->output, .labels = s->labels, .gradient = plan->output_gradient, .tail = tail, .control = control,
+        .next = s->steps.next,
         .batch = plan->batch, .count = count, .classes = plan->classes,
     };
     return kernel_launch(&s->library, KERNEL_loss, 1, &arguments, why);
@@ -26,9 +27,8 @@ int loss_init(struct plan *plan, struct error *why)
 int cudnn_step_loss(struct plan *plan, float *tail, struct error *why)
 {
     struct plan_state *s = plan->state;
-    const struct pass_control *control = (const struct pass_control *)s->steps.told;
-    s->loss.tail = tail, s->loss.control = control;
-    return s->loss.images ? 0 : launch_loss(plan, tail, control, plan->batch, why);
+    s->loss.tail = tail, s->loss.control = s->steps.present, s->loss.next = s->steps.next;
+    return s->loss.images ? 0 : launch_loss(plan, tail, s->steps.present, plan->batch, why);
 }
 
 /* The device's sums are single floats: exact for the counts, and good to 7 digits for the loss. */

@@ -14,6 +14,7 @@ struct step_loss {
     struct image_loss *images; /* (batch); NULL: the loss has a kernel of its own */
     float *tail;
     const struct pass_control *control;
+    uint64_t *next; /* pass (struct pass_ring) */
 };
 
 /* The plan owns the activations. x, dx (batch, in) have x_channels channels; y, dy (batch, out). */

@@ -4,21 +4,36 @@
 
 #include "operations.h"
 
-/* Passes that may be under way: each has a place in pinned memory for what the device is told of it. */
-enum { PASSES_AHEAD = 8 };
+/* Calls of `begin` whose passes may be under way, and of results_begin that were not read yet. Powers of two. */
+enum { TURNS = 32, WINDOW_TURNS = 2, REPORTS = 2 };
+
+struct report {
+    uint64_t first; /* step */
+    int count;
+    uint64_t begun; /* calls of begin before it: their passes are done when it is there */
+    cudaEvent_t arrived;
+};
 
 /* steps.c: what whole training steps need. Device memory, but where pinned is said. */
 struct steps {
     struct device_data data;
-    uint8_t *images, *labels;  /* all of the data's, or (PASSES_AHEAD, batch) of them where `window` */
+    uint8_t *images, *labels; /* all of the data's; NULL where `window`: then each pass's lie in its slot */
     bool window;
-    uint8_t *staged;           /* pinned: (PASSES_AHEAD, told) */
-    uint8_t *told;             /* the present pass's: struct pass_control, then its samples */
-    size_t told_bytes, record; /* of a pass; of an image */
-    cudaEvent_t taken[PASSES_AHEAD]; /* the place may be written again */
-    uint64_t begun;            /* passes */
-    struct step_record *ring;  /* (DEVICE_AHEAD) */
-    struct step_record *results; /* the same, on the host */
+    size_t record;            /* bytes of an image */
+    /* The ring of passes (struct pass_ring): turns * DEVICE_AT_ONCE slots. */
+    uint8_t *slots, *staged;  /* staged: pinned, what `slots` is to be */
+    size_t slot_bytes;
+    int turns;
+    uint64_t *next;
+    struct pass_control *present;
+    cudaStream_t loading;     /* slots come to the device on it, beside all else */
+    cudaEvent_t loaded, passed[TURNS]; /* passed: of each call of begin, its passes are done */
+    uint64_t passes, begun, finished;  /* passes; calls of begin; those whose passes are known to be done */
+    /* What comes back. */
+    struct step_record *records;       /* (DEVICE_AHEAD) */
+    struct step_result *results, *read; /* (REPORTS, DEVICE_AHEAD); read: pinned */
+    struct report reports[REPORTS];
+    uint64_t asked, answered;          /* reports */
 };
 
 struct plan_state {
@@ -57,11 +72,10 @@ int cudnn_loss(struct plan *plan, const int32_t *labels, int count, struct loss_
 int cudnn_step_loss(struct plan *plan, float *tail, struct error *why);
 
 /* update.c: all layers' slices into `update`; the blocks of an update of so many parameters; the copies that operations want of
- * parameters from elsewhere; the sum of a record's penalties. And struct backend's. */
+ * parameters from elsewhere. And struct backend's. */
 void update_slices(struct update_arguments *update, const struct plan *plan);
 size_t update_blocks(size_t count);
 int update_copies(const struct plan *plan, const float *parameters, struct error *why);
-double record_penalty(const struct step_record *record);
 int cudnn_sgd(struct plan *plan, float *parameters, const float *gradients, size_t count, float rate, float scale, float decay,
               double *penalty, struct error *why);
 int cudnn_ema(float *shadows, const float *parameters, size_t count, float decay, struct error *why);
@@ -76,11 +90,13 @@ int finish_sums(struct plan *plan, const float *parameters, const float *sums, s
 int steps_init(struct plan *plan, struct error *why);
 void steps_free(struct plan *plan);
 int cudnn_data(struct plan *plan, const struct device_data *data, char *about, size_t size, struct error *why);
-int cudnn_begin(struct plan *plan, const struct device_pass *pass, struct error *why);
+int cudnn_begin(struct plan *plan, const struct device_pass *passes, int count, struct error *why);
 int cudnn_distort(struct plan *plan, struct error *why);
 int cudnn_update(struct plan *plan, float *parameters, const float *gradients, float *shadows, bool exchanged,
                  struct error *why);
-int cudnn_results(struct plan *plan, uint64_t last, int count, struct device_result *results, struct error *why);
+int cudnn_results_begin(struct plan *plan, uint64_t last, int count, struct error *why);
+int cudnn_results_end(struct plan *plan, struct device_result *results, struct error *why);
+int cudnn_wait(struct plan *plan, struct error *why);
 
 /* exchange.c */
 int exchange_init(struct plan *plan, struct error *why);

@@ -1,7 +1,6 @@
-/* Whole training steps: the images, what the device is told of a pass, the update, and what comes back. */
+/* Whole training steps: the images, what the passes are about, the update, and what comes back. */
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "parallel.h"
@@ -22,30 +21,88 @@ static cudaStream_t stream_of(const struct plan *plan)
 int steps_init(struct plan *plan, struct error *why)
 {
     struct steps *t = steps_of(plan);
-    t->told_bytes = sizeof(struct pass_control) + (size_t)plan->batch * sizeof(uint32_t);
-    if (!(t->told = device_new(t->told_bytes, "what a pass is about", why)) ||
-        !(t->ring = device_new(DEVICE_AHEAD * sizeof *t->ring, "the steps' results", why)) ||
-        !(t->results = memory_new(DEVICE_AHEAD, sizeof *t->results, "the steps' results", why)) ||
-        CUDA(cudaHostAlloc((void **)&t->staged, PASSES_AHEAD * t->told_bytes, cudaHostAllocDefault), why))
+    if (!(t->next = device_new(sizeof *t->next, "the pass that comes", why)) ||
+        !(t->present = device_new(sizeof *t->present, "what a pass is about", why)) ||
+        !(t->records = device_new(DEVICE_AHEAD * sizeof *t->records, "the steps' records", why)) ||
+        !(t->results = device_new(REPORTS * DEVICE_AHEAD * sizeof *t->results, "the steps' results", why)) ||
+        CUDA(cudaHostAlloc((void **)&t->read, REPORTS * DEVICE_AHEAD * sizeof *t->read, cudaHostAllocDefault), why) ||
+        CUDA(cudaStreamCreateWithFlags(&t->loading, cudaStreamNonBlocking), why) ||
+        CUDA(cudaEventCreateWithFlags(&t->loaded, cudaEventDisableTiming), why))
         return -1;
-    for (int i = 0; i < PASSES_AHEAD; i++)
-        if (CUDA(cudaEventCreateWithFlags(&t->taken[i], cudaEventDisableTiming), why))
+    for (int i = 0; i < TURNS; i++)
+        if (CUDA(cudaEventCreateWithFlags(&t->passed[i], cudaEventDisableTiming), why))
+            return -1;
+    for (int i = 0; i < REPORTS; i++)
+        if (CUDA(cudaEventCreateWithFlags(&t->reports[i].arrived, cudaEventDisableTiming), why))
             return -1;
     return 0;
+}
+
+static void free_events(struct steps *t)
+{
+    for (int i = 0; i < TURNS; i++)
+        if (t->passed[i])
+            cudaEventDestroy(t->passed[i]);
+    for (int i = 0; i < REPORTS; i++)
+        if (t->reports[i].arrived)
+            cudaEventDestroy(t->reports[i].arrived);
+    if (t->loaded)
+        cudaEventDestroy(t->loaded);
 }
 
 void steps_free(struct plan *plan)
 {
     struct steps *t = steps_of(plan);
-    void *const device[] = {t->images, t->labels, t->told, t->ring};
+    void *const device[] = {t->images, t->labels, t->slots, t->next, t->present, t->records, t->results};
     for (size_t i = 0; i < sizeof device / sizeof *device; i++)
         device_free(device[i]);
-    free(t->results);
     if (t->staged)
         cudaFreeHost(t->staged);
-    for (int i = 0; i < PASSES_AHEAD; i++)
-        if (t->taken[i])
-            cudaEventDestroy(t->taken[i]);
+    if (t->read)
+        cudaFreeHost(t->read);
+    if (t->loading)
+        cudaStreamDestroy(t->loading);
+    free_events(t);
+}
+
+/* ---- a slot: control, samples; of a window also images and labels ---- */
+
+static size_t samples_at(void)
+{
+    return sizeof(struct pass_control);
+}
+
+static size_t images_at(const struct plan *plan)
+{
+    return samples_at() + (size_t)plan->batch * sizeof(uint32_t);
+}
+
+static size_t labels_at(const struct plan *plan)
+{
+    return images_at(plan) + (size_t)plan->batch * steps_of(plan)->record;
+}
+
+static void gather(const struct plan *plan, const uint32_t *samples, uint8_t *slot)
+{
+    const struct steps *t = steps_of(plan);
+    uint32_t *own = (uint32_t *)(slot + samples_at());
+    for (uint32_t i = 0; i < (uint32_t)plan->batch; i++) {
+        memcpy(slot + images_at(plan) + i * t->record, t->data.images + samples[i] * t->record, t->record);
+        slot[labels_at(plan) + i] = t->data.labels[samples[i]];
+        own[i] = i;
+    }
+}
+
+static void fill(const struct plan *plan, const struct device_pass *pass, uint64_t number, uint8_t *slot)
+{
+    const struct steps *t = steps_of(plan);
+    struct pass_control control = {.pass = number, .position = pass->position, .step = pass->step, .seed = t->data.seed,
+                                   .stop = pass->stop, .rate = pass->rate, .ema_decay = pass->ema_decay};
+    memcpy(slot, &control, sizeof control);
+    if (t->window)
+        gather(plan, pass->samples, slot);
+    else
+        memcpy(slot + samples_at(), pass->samples, (size_t)plan->batch * sizeof *pass->samples);
 }
 
 /* ---- the images ---- */
@@ -63,22 +120,14 @@ static int take_all(struct plan *plan, struct error *why)
            CUDA(cudaDeviceSynchronize(), why) ? -1 : 0;
 }
 
-/* Those of the next passes: behind what is told of a pass come its images and labels. */
-static int take_window(struct plan *plan, struct error *why)
+/* Room for what the passes of so many calls of `begin` are about, `bytes` each. */
+static int take_slots(struct steps *t, int turns, size_t bytes, struct error *why)
 {
-    struct steps *t = steps_of(plan);
-    size_t images = (size_t)plan->batch * (t->record + 1), told = (t->told_bytes + images + 63) / 64 * 64; /* all turns aligned */
-    device_free(t->told);
-    t->told = NULL;
-    if (CUDA(cudaFreeHost(t->staged), why))
-        return -1;
-    t->staged = NULL;
-    t->window = true;
-    if (!(t->told = device_new(told, "the images of a pass", why)) ||
-        CUDA(cudaHostAlloc((void **)&t->staged, PASSES_AHEAD * told, cudaHostAllocDefault), why))
-        return -1;
-    t->told_bytes = told;
-    return 0;
+    t->turns = turns;
+    t->slot_bytes = (bytes + 63) / 64 * 64; /* all slots aligned */
+    size_t all = (size_t)(turns * DEVICE_AT_ONCE) * t->slot_bytes;
+    t->slots = device_new(all, t->window ? "the images of the next passes" : "what the next passes are about", why);
+    return !t->slots || CUDA(cudaHostAlloc((void **)&t->staged, all, cudaHostAllocDefault), why) ? -1 : 0;
 }
 
 int cudnn_data(struct plan *plan, const struct device_data *data, char *about, size_t size, struct error *why)
@@ -91,59 +140,50 @@ int cudnn_data(struct plan *plan, const struct device_data *data, char *about, s
         return -1;
     if (wanted + SPARE <= unused) {
         snprintf(about, size, "on the device, %.0f MB", 1e-6 * (double)wanted);
-        return take_all(plan, why);
+        return take_all(plan, why) || take_slots(t, TURNS, images_at(plan), why) ? -1 : 0;
     }
     snprintf(about, size, "brought to the device step by step: %.0f MB of its memory are free, all need %.0f with room to work",
              1e-6 * (double)unused, 1e-6 * (double)(wanted + SPARE));
-    return take_window(plan, why);
+    t->window = true;
+    return take_slots(t, WINDOW_TURNS, labels_at(plan) + (size_t)plan->batch, why);
 }
 
-/* ---- a pass ---- */
+/* ---- passes ---- */
 
-static size_t samples_at(void)
+/* The slots of this call were used by one of `turns` calls ago: until its passes are done they stay as they are. No waiting where
+ * results told of it. */
+static int wait_for_slots(struct steps *t, cudaStream_t stream, struct error *why)
 {
-    return sizeof(struct pass_control);
+    uint64_t turns = (uint64_t)t->turns;
+    if (t->begun > 0 && CUDA(cudaEventRecord(t->passed[(t->begun - 1) % turns], stream), why))
+        return -1;
+    if (t->begun < turns || t->begun - turns < t->finished)
+        return 0;
+    return CUDA(cudaEventSynchronize(t->passed[t->begun % turns]), why);
 }
 
-/* Where a window's images lie in what is told. */
-static size_t images_at(const struct plan *plan)
+/* The slots from `first` on come to the device, beside the work there. */
+static int load(struct steps *t, size_t first, size_t count, struct error *why)
 {
-    return samples_at() + (size_t)plan->batch * sizeof(uint32_t);
+    size_t at = first * t->slot_bytes, bytes = count * t->slot_bytes;
+    return count ? CUDA(cudaMemcpyAsync(t->slots + at, t->staged + at, bytes, cudaMemcpyHostToDevice, t->loading), why) : 0;
 }
 
-static size_t labels_at(const struct plan *plan)
-{
-    return images_at(plan) + (size_t)plan->batch * steps_of(plan)->record;
-}
-
-static void gather(const struct plan *plan, const uint32_t *samples, uint8_t *place)
-{
-    const struct steps *t = steps_of(plan);
-    uint32_t *own = (uint32_t *)(place + samples_at());
-    for (uint32_t i = 0; i < (uint32_t)plan->batch; i++) {
-        memcpy(place + images_at(plan) + i * t->record, t->data.images + samples[i] * t->record, t->record);
-        place[labels_at(plan) + i] = t->data.labels[samples[i]];
-        own[i] = i;
-    }
-}
-
-int cudnn_begin(struct plan *plan, const struct device_pass *pass, struct error *why)
+int cudnn_begin(struct plan *plan, const struct device_pass *passes, int count, struct error *why)
 {
     struct steps *t = steps_of(plan);
-    uint64_t turn = t->begun % PASSES_AHEAD;
-    uint8_t *place = t->staged + turn * t->told_bytes;
-    if (t->begun >= PASSES_AHEAD && CUDA(cudaEventSynchronize(t->taken[turn]), why))
+    cudaStream_t stream = stream_of(plan);
+    size_t slots = (size_t)(t->turns * DEVICE_AT_ONCE), first = t->passes % slots;
+    size_t wanted = (size_t)count, straight = wanted < slots - first ? wanted : slots - first; /* before the ring's end */
+    if (count < 1 || count > DEVICE_AT_ONCE)
+        return error_set(why, "%d passes at once: the device takes 1 to %d", count, DEVICE_AT_ONCE);
+    if (wait_for_slots(t, stream, why))
         return -1;
-    struct pass_control control = {.position = pass->position, .step = pass->step, .seed = t->data.seed, .stop = pass->stop,
-                                   .rate = pass->rate, .ema_decay = pass->ema_decay};
-    memcpy(place, &control, sizeof control);
-    if (pass->samples && t->window)
-        gather(plan, pass->samples, place);
-    else if (pass->samples)
-        memcpy(place + samples_at(), pass->samples, (size_t)plan->batch * sizeof *pass->samples);
+    for (int i = 0; i < count; i++, t->passes++)
+        fill(plan, &passes[i], t->passes, t->staged + t->passes % slots * t->slot_bytes);
     t->begun++;
-    return CUDA(cudaMemcpyAsync(t->told, place, t->told_bytes, cudaMemcpyHostToDevice, stream_of(plan)), why) ||
-           CUDA(cudaEventRecord(t->taken[turn], stream_of(plan)), why) ? -1 : 0;
+    return load(t, first, straight, why) || load(t, 0, wanted - straight, why) ||
+           CUDA(cudaEventRecord(t->loaded, t->loading), why) || CUDA(cudaStreamWaitEvent(stream, t->loaded, 0), why) ? -1 : 0;
 }
 
 int cudnn_distort(struct plan *plan, struct error *why)
@@ -151,10 +191,11 @@ int cudnn_distort(struct plan *plan, struct error *why)
     struct plan_state *s = plan->state;
     const struct steps *t = &s->steps;
     struct distort_arguments arguments = {
-        .images = t->window ? t->told + images_at(plan) : t->images,
-        .labels = t->window ? t->told + labels_at(plan) : t->labels,
-        .samples = (const uint32_t *)(t->told + samples_at()),
-        .control = (const struct pass_control *)t->told,
+        .ring = {.slots = t->slots, .slot_bytes = t->slot_bytes, .mask = (uint64_t)(t->turns * DEVICE_AT_ONCE - 1),
+                 .next = t->next, .present = t->present},
+        .images = t->window ? t->slots + images_at(plan) : t->images,
+        .labels = t->window ? t->slots + labels_at(plan) : t->labels,
+        .window = t->window,
         .batch = plan->batch, .height = t->data.height, .width = t->data.width, .channels = t->data.channels,
         .crop_height = s->net->input.height, .crop_width = s->net->input.width, .y_channels = s->operations[0].x_channels,
         .half = s->operations[0].x_half, .y = s->operations[0].x, .labels_out = s->labels,
@@ -175,7 +216,7 @@ int cudnn_update(struct plan *plan, float *parameters, const float *gradients, f
     struct update_arguments update = {
         .parameters = parameters, .gradients = gradients, .shadows = shadows, .tail = gradients + count,
         .faults = s->faults, .fault_count = s->fault_count,
-        .control = (const struct pass_control *)s->steps.told, .ring = s->steps.ring, .ring_length = DEVICE_AHEAD,
+        .control = s->steps.present, .ring = s->steps.records, .ring_length = DEVICE_AHEAD,
         .count = count,
     };
     update_slices(&update, plan);
@@ -183,26 +224,52 @@ int cudnn_update(struct plan *plan, float *parameters, const float *gradients, f
     return kernel_launch(&s->library, KERNEL_update, update_blocks(count), &update, why);
 }
 
-int cudnn_results(struct plan *plan, uint64_t last, int count, struct device_result *results, struct error *why)
+/* ---- what comes back ---- */
+
+int cudnn_results_begin(struct plan *plan, uint64_t last, int count, struct error *why)
 {
-    const struct steps *t = steps_of(plan);
-    if (count < 0 || count > DEVICE_AHEAD || (uint64_t)count > last)
+    struct plan_state *s = plan->state;
+    struct steps *t = &s->steps;
+    uint64_t turn = t->asked % REPORTS;
+    size_t at = turn * DEVICE_AHEAD, bytes = (size_t)count * sizeof *t->results;
+    if (count < 1 || count > DEVICE_AHEAD || (uint64_t)count > last)
         return error_set(why, "the results of %d steps up to step %llu: %d are kept", count, (unsigned long long)last,
                          DEVICE_AHEAD);
-    if (CUDA(cudaStreamSynchronize(stream_of(plan)), why))
+    if (t->asked - t->answered == REPORTS)
+        return error_set(why, "results are asked for a third time before any was read");
+    struct report *report = &t->reports[turn];
+    *report = (struct report){.first = last - (uint64_t)count + 1, .count = count, .begun = t->begun, .arrived = report->arrived};
+    t->asked++;
+    struct results_arguments arguments = {.ring = t->records, .results = t->results + at, .first = report->first,
+                                          .ring_length = DEVICE_AHEAD, .count = count};
+    return kernel_launch(&s->library, KERNEL_results, (size_t)count, &arguments, why) || library_fork(&s->library, why) ||
+           CUDA(cudaMemcpyAsync(t->read + at, t->results + at, bytes, cudaMemcpyDeviceToHost, s->library.beside), why) ||
+           CUDA(cudaEventRecord(report->arrived, s->library.beside), why) ? -1 : 0;
+}
+
+int cudnn_results_end(struct plan *plan, struct device_result *results, struct error *why)
+{
+    struct steps *t = steps_of(plan);
+    uint64_t turn = t->answered % REPORTS;
+    const struct report *report = &t->reports[turn];
+    if (t->answered == t->asked)
+        return error_set(why, "no results were asked for");
+    if (CUDA(cudaEventSynchronize(report->arrived), why))
         return -1;
-    if (count > 0 && CUDA(cudaMemcpy(t->results, t->ring, DEVICE_AHEAD * sizeof *t->ring, cudaMemcpyDeviceToHost), why))
-        return -1;
-    for (int i = 0; i < count; i++) {
-        uint64_t step = last - (uint64_t)(count - 1 - i);
-        const struct step_record *record = &t->results[step % DEVICE_AHEAD];
-        if (record->step != step)
-            return error_set(why, "the device tells of step %llu where step %llu was expected",
-                             (unsigned long long)record->step, (unsigned long long)step);
-        double penalty = record_penalty(record);
-        results[i] = (struct device_result){.step = step, .loss = record->loss, .correct = record->correct,
-                                            .count = record->count, .fault = record->fault,
-                                            .stop = record->stop, .penalty = penalty};
+    t->answered++;
+    t->finished = report->begun;
+    for (int i = 0; i < report->count; i++) {
+        const struct step_result *r = &t->read[turn * DEVICE_AHEAD + (uint64_t)i];
+        if (r->step != report->first + (uint64_t)i)
+            return error_set(why, "the device tells of step %llu where step %llu was expected", (unsigned long long)r->step,
+                             (unsigned long long)report->first + (unsigned long long)i);
+        results[i] = (struct device_result){.step = r->step, .loss = r->loss, .correct = r->correct, .count = r->count,
+                                            .fault = r->fault, .stop = r->stop, .penalty = r->penalty};
     }
     return 0;
+}
+
+int cudnn_wait(struct plan *plan, struct error *why)
+{
+    return CUDA(cudaStreamSynchronize(stream_of(plan)), why);
 }

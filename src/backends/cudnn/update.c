@@ -8,7 +8,7 @@ size_t update_blocks(size_t count)
     return blocks < PENALTIES_MAX ? blocks : PENALTIES_MAX;
 }
 
-double record_penalty(const struct step_record *record)
+static double record_penalty(const struct step_record *record)
 {
     double sum = 0;
     for (uint32_t i = 0; i < record->parts && i < PENALTIES_MAX; i++)
