@@ -31,7 +31,7 @@ $(FAKE)/%.o: $(FAKE_DIR)/%.c $(FAKE_DIR)/fake.mk
 
 $(FAKE)/libcudart.so.13: $(call fake_objects,$(FAKE_CUDART))
 	$(call say,build $@)$(fake_link) -lm
-$(FAKE)/libcublasLt.so.13: $(call fake_objects,cublaslt) $(FAKE)/libcudart.so.13
+$(FAKE)/libcublasLt.so.13: $(call fake_objects,cublaslt cublaslt_compute) $(FAKE)/libcudart.so.13
 	$(call say,build $@)$(fake_link) -L$(FAKE) -l:libcudart.so.13 -lopenblas -lm
 $(FAKE)/libnccl.so.2: $(call fake_objects,nccl) $(FAKE)/libcudart.so.13
 	$(call say,build $@)$(fake_link) -L$(FAKE) -l:libcudart.so.13

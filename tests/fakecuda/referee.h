@@ -116,16 +116,24 @@ static inline cudaEvent_t event_new(void)
     return event;
 }
 
+/* A copy on the device, safely. */
+static inline float *upload(const void *host, size_t bytes)
+{
+    void *at;
+    DO(cudaMalloc(&at, bytes));
+    DO(cudaMemcpy(at, host, bytes, cudaMemcpyHostToDevice));
+    DO(cudaDeviceSynchronize());
+    return at;
+}
+
 /* n floats `value` on the device, safely. */
 static inline float *device_filled(int n, float value)
 {
-    float *at = device_floats(n), host[4096];
+    float host[4096];
     MUST(n <= 4096);
     for (int i = 0; i < n; i++)
         host[i] = value;
-    DO(cudaMemcpy(at, host, (size_t)n * sizeof *at, cudaMemcpyHostToDevice));
-    DO(cudaDeviceSynchronize());
-    return at;
+    return upload(host, (size_t)n * sizeof *host);
 }
 
 static inline float device_first(const float *at)

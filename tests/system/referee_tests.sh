@@ -1,5 +1,6 @@
 #!/bin/bash
 # TensorFlow's operations and its whole steps on the cudnn tower, by the referee, in 20 orders of what the device may do at once.
+# time limit: 300 s
 . tests/lib.sh
 . tests/referee.sh
 referee_or_skip "the cudnn tower's operations"

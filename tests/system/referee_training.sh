@@ -1,5 +1,6 @@
 #!/bin/bash
 # Training on the cudnn tower, by the referee: one trajectory on any ranks, resuming, little memory, launches.
+# time limit: 300 s
 . tests/lib.sh
 . tests/referee.sh
 referee_or_skip "training on the cudnn tower"

@@ -41,7 +41,8 @@ static bool is_norm(const struct operation *o)
 static struct operation *before_of(struct operation *o, const struct operation *first)
 {
     int back = o->kind == &cudnn_norm_behind_pool ? 2 : 1;
-    const struct operation_kind *wanted = is_norm(o) ? &cudnn_convolution : o->layer->layer.kind == LAYER_DENSE ? &cudnn_dense : NULL;
+    bool dense = o->layer->layer.kind == LAYER_DENSE;
+    const struct operation_kind *wanted = is_norm(o) ? &cudnn_convolution : dense ? &cudnn_dense : NULL;
     return o - first >= back && wanted && o[-back].kind == wanted ? o - back : NULL;
 }
 
