@@ -6,13 +6,14 @@ ncu=$(command -v ncu || ls /usr/local/cuda/bin/ncu /opt/nvidia/nsight-compute/*/
 [ "$DRY" -eq 1 ] || [ -n "$ncu" ] || skip "ncu is not here (CUDA's toolkit has it, as Nsight Compute)"
 find_data
 
-# In a dry run the program runs by itself, and the durations are made up.
+# ncu begins where the program says so (cudaProfilerStart): until then engines are timed, which it would disturb. In a dry run
+# the program runs by itself, and the durations are made up.
 profiled() { # FILE COMMAND...
     local file=$1
     shift
     if [ "$DRY" -eq 1 ]; then run "$@" && python3 scripts/gpu_expect.py made-up "$precision" > "$file"; return; fi
-    run "$ncu" --target-processes application-only --metrics gpu__time_duration.sum --cache-control none --clock-control none \
-        --print-units base --csv --log-file "$file" "$@"
+    run "$ncu" --target-processes application-only --profile-from-start off --metrics gpu__time_duration.sum --print-units base \
+        --cache-control none --clock-control none --csv --log-file "$file" "$@"
 }
 launches() { # PRECISION
     local precision=$1 csv=$RESULTS/ncu-$1.csv rc

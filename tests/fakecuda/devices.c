@@ -152,6 +152,13 @@ cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *prop, int device)
     return cudaSuccess;
 }
 
+/* There is no profiler. */
+__attribute__((visibility("default"))) cudaError_t CUDARTAPI cudaProfilerStart(void);
+cudaError_t cudaProfilerStart(void)
+{
+    return call_begin(__func__, cudaErrorNotSupported);
+}
+
 cudaError_t cudaDeviceGetPCIBusId(char *id, int size, int device)
 {
     cudaError_t status = call_begin(__func__, cudaErrorInvalidDevice);

@@ -159,6 +159,15 @@ check "without results nothing is measured" measured
 check "MEASURED.md is what the script writes" diff "$tmp/measured.md" src/backends/cudnn/MEASURED.md
 
 referee_or_skip "a dry run"
+begins() { # PATTERN: its line of the counts, which stand in the order of first calls
+    grep -nm1 -E "$1" "$tmp/counts" | cut -d : -f 1
+}
+profiled() {
+    on_referee 1 env FAKECUDA_COUNT="$tmp/counts" ./cifar10_mpi train --data "$data" --train-dir "$tmp/profiled" --tower cudnn --batch-size 8 \
+        --max-steps 2 --no-graph && [ "$(begins cudaEventElapsedTime)" -lt "$(begins cudaProfilerStart)" ] &&
+        [ "$(begins cudaProfilerStart)" -lt "$(begins 'run kernel_distort')" ]
+}
+check "a profiler begins when the engines are chosen" profiled
 gpu_check() { # FOLDER ARGUMENTS...
     out=$tmp/$1
     scripts/gpu-check.sh --dry-run --out "$out" "${@:2}" > "$tmp/said" 2>&1

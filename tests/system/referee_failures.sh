@@ -14,7 +14,7 @@ check "the referee has what the module calls, and nothing else" alike
 
 # Not those that only tell of an error, and those that give back: nothing follows from their failure.
 # Where a heuristic cannot be asked, another is. After a failed cudaDeviceSynchronize nothing is known of the device, nor what may be freed.
-silent='cudnnBackendGetAttribute|cudaDeviceSynchronize|Error|StatusString|Destroy|^cudaFree|^__cuda|Unregister|LastErrorString|^cudnnGetVersion|^ncclGetVersion|cudaStreamIsCapturing'
+silent='cudnnBackendGetAttribute|cudaDeviceSynchronize|Error|StatusString|Destroy|^cudaFree|^__cuda|Unregister|LastErrorString|^cudnnGetVersion|^ncclGetVersion|cudaStreamIsCapturing|cudaProfilerStart'
 fails() { # FUNCTION COUNT SLICES ALLREDUCE [must]: the COUNT-th call is made
     local said=$tmp/said rc
     on_referee 5 env FAKECUDA_FAIL="$1:$2" FAKECUDA_DEVICES=1 ./cifar10_mpi train --data "$data" --train-dir "$tmp/run" --tower cudnn \
