@@ -99,6 +99,8 @@ static int take_asked(struct run *run, const char *how, struct error *why)
         return error_set(why, "--allreduce %s adds in an order of its own: leave out --slices", how);
     if (nccl && device->allreduce_probe(why))
         return error_in(why, "--allreduce nccl");
+    if (nccl && run->shares)
+        return error_set(why, "--allreduce nccl: NCCL wants a GPU for each rank, and some share one: take mpi");
     if (direct && !mpi_knows_devices())
         return error_set(why, "--allreduce mpi-cuda: %s says that it cannot read a GPU's memory; take mpi",
                          run->world->library);
@@ -150,7 +152,8 @@ int run_choose_exchange(struct run *run, struct error *why)
 
 /* ---- the steps ---- */
 
-/* What may fail on one rank alone has been agreed on before: the others would wait for it in the join. */
+/* No rank comes back from the join before all have come. So what may fail on one rank was agreed on before; and one that fails
+ * there, where others may wait for it, ends the job. */
 static int join(struct run *run, struct error *why)
 {
     unsigned char identity[DEVICE_IDENTITY] = {0};
@@ -160,7 +163,9 @@ static int join(struct run *run, struct error *why)
         return -1;
     if (world_broadcast(run->world, identity, sizeof identity, why))
         world_abort(run->world, why->text);
-    return world_agree(run->world, device_tower_join(&run->ahead, identity, why), why);
+    if (device_tower_join(&run->ahead, identity, why))
+        world_abort(run->world, why->text);
+    return 0;
 }
 
 int run_start_device(struct run *run, struct error *why)

@@ -39,10 +39,14 @@ FAKECUDA_MIG=2 check "two instances of a GPU are two devices" instances
 check "but one to NCCL" grep -q 'gradients meet in host memory (ranks share a GPU' "$tmp/block"
 check "they do not take turns" test "$(grep -c 'take turns' "$tmp/block")" -eq 0
 FAKECUDA_DEVICES=1 FAKECUDA_NODE=-1 refused "where a GPU tells no UUID its PCI id counts" "both have GPU 0000:10:00\.0: start one rank a GPU" train 3 2 unknown $short
+FAKECUDA_DEVICES=1 refused "nccl where ranks share a GPU" "--allreduce nccl: NCCL wants a GPU for each rank" \
+    train 1 2 none --allreduce nccl --share-devices --batch-size 8 --max-steps 2
+
 # What fails on one rank alone: the other does not wait for it inside NCCL.
-alone() {
-    FAKECUDA_PATIENCE=20 on_referee 5 timeout 60 mpirun -np 1 ./cifar10_mpi $1 : -np 1 env FAKECUDA_FAIL=cudaMemGetInfo:2 ./cifar10_mpi $1
+alone() { # FAILURE
+    local train="train --data $data --train-dir $tmp/alone --tower cudnn --allreduce nccl --batch-size 8 --max-steps 2"
+    FAKECUDA_PATIENCE=20 on_referee 5 timeout 60 mpirun -np 1 ./cifar10_mpi $train : -np 1 env FAKECUDA_FAIL="$1" ./cifar10_mpi $train
 }
-refused "the training images of one rank, before it joins NCCL" "rank 1 on [^:]*: CUDA: cudaMemGetInfo" \
-    alone "train --data $data --train-dir $tmp/alone --tower cudnn --allreduce nccl --batch-size 8 --max-steps 2"
+refused "the images of one rank, before it joins NCCL" "rank 1 on [^:]*: CUDA: cudaMemGetInfo" alone cudaMemGetInfo:2
+refused "the join of one rank" "rank 1 on [^:]*: NCCL: ncclCommInitRank" alone ncclCommInitRank:1
 finish

@@ -14,8 +14,7 @@ static int check_nccl(ncclResult_t status, const char *call, const char *place, 
 {
     if (status == ncclSuccess)
         return 0;
-    const char *hint = status == ncclInvalidUsage ? " (two ranks on one device? then --allreduce mpi)" : "";
-    return check_failed("NCCL", call, place, ncclGetErrorString(status), hint, why);
+    return check_failed("NCCL", call, place, ncclGetErrorString(status), "", why);
 }
 
 #define NCCL(call, why) check_nccl((call), #call, PLACE, (why))
