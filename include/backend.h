@@ -66,7 +66,7 @@ struct plan_request {
     enum convolution_choice convolution;         /* of every layer, */
     const enum convolution_choice *convolutions; /* or by layer, where not NULL */
     enum precision precision;
-    size_t workspace;   /* bytes that a device's library may take for one operation; 0: what is usual */
+    size_t workspace;   /* bytes that a device's library may take for one operation; 0: by the batch */
     bool deterministic; /* only ways that give the same bits every time */
 };
 

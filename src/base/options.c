@@ -55,7 +55,7 @@ static const struct flag flags[] = {
      "convolves (onednn)", AT(conv)},
     {"precision", TRAIN | EVAL | PREDICT | BENCH, CHOICE, "HOW", "fp32", 0, 0, "fp32|tf32|bf16", "computes in (cudnn)",
      AT(precision)},
-    {"workspace-mib", TRAIN | BENCH, INTEGER, "N", "32", 0, 1 << 20, NULL, "MiB for one operation of cuDNN",
+    {"workspace-mib", TRAIN | BENCH, INTEGER, "N", "0", 0, 1 << 20, NULL, "MiB for one operation of cuDNN, 0 = by the batch",
      AT(workspace_mib)},
     {"deterministic", TRAIN | BENCH, SWITCH, NULL, "no", 0, 0, NULL, "the same bits every time (cudnn)",
      AT(deterministic)},

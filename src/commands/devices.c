@@ -99,7 +99,7 @@ static int take_asked(struct run *run, const char *how, struct error *why)
         return error_set(why, "--allreduce %s adds in an order of its own: leave out --slices", how);
     if (nccl && device->allreduce_probe(why))
         return error_in(why, "--allreduce nccl");
-    if (nccl && run->shares)
+    if (nccl && run->sharing > SHARING_NONE)
         return error_set(why, "--allreduce nccl: NCCL wants a GPU for each rank, and some share one: take mpi");
     if (direct && !mpi_knows_devices())
         return error_set(why, "--allreduce mpi-cuda: %s says that it cannot read a GPU's memory; take mpi",

@@ -1,21 +1,43 @@
 #!/bin/bash
-# The real cuDNN plans every convolution of every model for devices that are not there: fp32 without tensor cores, tf32, bf16,
-# deterministic or not, fused forward, within 32 MiB of workspace.
+# The real cuDNN plans every convolution of every model for devices that are not there, the tutorial's at three batches: fp32 without
+# tensor cores, tf32, bf16, deterministic or not, fused forward, within the default workspace.
+# With --table it prints the table of src/backends/cudnn/README.md instead.
 # time limit: 300 s
 . tests/lib.sh
-plans=build/tests/gpu/plans
+plans=build/tests/gpu/plans readme=src/backends/cudnn/README.md
 [ -x $plans ] || { skip "cuDNN's plans" "the cudnn backend was not built (make info tells why)"; finish; exit; }
 
-all_planned() { # DEVICE: each line a plan
+all_planned() { # DEVICE: each line a plan, no generic engine before another
     $plans tests/gpu/"$1"-device.json "$1" > "$tmp/$1" 2>&1 || { cat "$tmp/$1"; return 1; }
 }
-no_tensor_cores() { ! grep '| fp32 |.*tensor cores' "$tmp/$1"; }
-as_asked() { ! grep '| yes | .*not deterministic' "$tmp/$1"; }
+# The tutorial's, without the device; by layer, pass and precision, then by batch.
+table() {
+    grep -E '^\| device' "$tmp/h100" | cut -d '|' -f 1,4-
+    grep -m1 '^|---' "$tmp/h100" | cut -d '|' -f 1,4-
+    grep -E '^\| h100 \| no \| conv[12] ' "$tmp/h100" | cut -d '|' -f 1,4- | sort -s -t '|' -k 2,4
+}
+[ "${1:-}" != --table ] || { all_planned h100 && table; exit; }
+
+no_tensor_cores() { ! grep '| fp32 |.*tensor cores |' "$tmp/$1"; }
+on_tensor_cores() { # of those that are suggested first for bf16, and with tensor cores at hand
+    [ "$(grep -c '| bf16 |.*tensor cores |' "$tmp/$1")" -eq "$(grep -c '| bf16 |' "$tmp/$1")" ]
+}
+as_asked() { ! grep -E '^\| [a-z0-9]+ \| yes \|.*not deterministic' "$tmp/$1"; }
+# What a workspace of 32 MiB drops at these batches, and engines that no heuristic suggests: tf32's conv2 forward has 11, 7 on tensor cores.
+grows() { [ "$(grep -cE '\| conv2 \| forward \| tf32 \| (128|512|2048) \| [0-9]+ \| 11 \| 7 \| 1 \|' "$tmp/h100")" -eq 6 ]; }
+as_in_readme() { diff <(table) <(sed -n '/^| layer | pass/,/^$/p' $readme | grep '^|'); }
 for device in h100 a100; do
     check "all of them for an $device" all_planned $device
-    check "78 passes" test "$(grep -c '^| .* | [a-z]* | [a-z0-9]* | \(yes\|no\) |' "$tmp/$device")" -eq 78
+    check "138 passes" test "$(grep -cE "^\| $device \| (yes|no) \|" "$tmp/$device")" -eq 138
     check "true fp32 without tensor cores" no_tensor_cores $device
+    check "bf16 on them" on_tensor_cores $device
     check "deterministic ones where asked" as_asked $device
     sed 's/^/# /' "$tmp/$device"
 done
+if grep -q '^cuDNN 919' "$tmp/h100"; then
+    check "the same engines fit at every batch" grows
+    check "the table of $readme" as_in_readme
+else
+    skip "the table of $readme" "it is cuDNN 9.19's"
+fi
 finish

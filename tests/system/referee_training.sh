@@ -26,7 +26,7 @@ check "which is warned of" says 'warning +ranks share a GPU: .*MPS' "$tmp/shared
 FAKECUDA_DEVICES=1 refused "ranks that share a device unasked" "ranks 0 and 1 on .* both have GPU 0000:10:00\.0, UUID 00aaaaaa(-aaaa){3}-aaaaaaaaaa00: .*--share-devices" \
     train 1 2 unasked --batch-size 8 --max-steps 2
 
-refused "another workspace of a run with slices: it chooses other engines" "with --workspace-mib 32, not 16:" \
+refused "another workspace of a run with slices: it chooses other engines" "with --workspace-mib 0, not 16:" \
     train 1 1 slices1 --slices 4 --batch-size 32 --max-steps 8 --workspace-mib 16
 
 # As the CPU's.
@@ -65,6 +65,14 @@ check "the epilogues of dense layers are told" says 'local3: forward with bias, 
 same "images on the device or brought there" all window 22
 FAKECUDA_MEMORY=$((300 << 20)) refused "a batch that does not fit" "a batch of 4096 images needs about .* a batch of [0-9]+ would fit" \
     train 1 1 large --batch-size 4096 --max-steps 2
+would_fit() { # OPTION...: the batch that the refusal names
+    FAKECUDA_MEMORY=$((300 << 20)) train 1 1 large --batch-size 4096 --max-steps 2 "$@" 2>&1 | grep -oE 'a batch of [0-9]+ would' | tr -dc 0-9
+}
+workspace_counts() { # by default 3 * 24 * 24 * 64 floats an image
+    local grows fixed
+    grows=$(would_fit) && fixed=$(would_fit --workspace-mib 32) && echo "$grows $fixed" && [ "$grows" -gt 100 ] && [ "$fixed" -gt $((grows + 50)) ]
+}
+check "a workspace that grows with the batch is counted" workspace_counts
 
 # What a step launches: kernels of our own, cuDNN's and cuBLAS's calls; eight steps: a graph, a copy of what they are about; a log
 # line: one wait of the host, for a block of steps behind which the next one is enqueued already.

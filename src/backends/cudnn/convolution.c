@@ -116,7 +116,8 @@ static void choice_about(const struct convolution *c, int pass, char *text, size
     const struct engine_counts *counts = &c->counts[pass];
     const char *before = " (";
     if (c->milliseconds[pass] > 0) {
-        text_add(text, size, "%s%.3f ms, best of %d", before, (double)c->milliseconds[pass], c->engine_count[pass] - counts->failed);
+        text_add(text, size, "%s%.3f ms, best of %d", before, (double)c->milliseconds[pass],
+                 c->engine_count[pass] - counts->failed);
         before = ", ";
     }
     if (counts->too_large > 0) {

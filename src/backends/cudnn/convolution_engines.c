@@ -8,7 +8,7 @@
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
 /* Of a heuristic's list, and taken of it: most of a list is one engine with other knobs. The rest of ENGINES_MAX is for engines
- * that it leaves out: cuDNN 9.19 has at most 22 of them that fit. */
+ * that it leaves out: cuDNN 9.19 has at most 20 of them that fit. */
 enum { SUGGESTIONS_MAX = 64, SUGGESTED_MAX = 16 };
 
 /* The number of the kernel that computes any convolution, a value at a time. */

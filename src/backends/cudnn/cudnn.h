@@ -60,6 +60,13 @@ struct library {
     struct captured_last launched; /* our own last kernel, in a capture */
 };
 
+/* The workspace that an operation may have: so many bytes an image, but `least` at least. */
+struct workspace_need {
+    size_t least, image;
+};
+struct workspace_need workspace_need(const struct plan_request *request);
+size_t workspace_limit(const struct plan_request *request); /* for its batch */
+
 int library_open(struct library *library, const struct plan_request *request, struct error *why);
 void library_close(struct library *library);
 /* What is enqueued on `beside` from now on waits for the work so far; and the work from now on waits for all of `beside`, where

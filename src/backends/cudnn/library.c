@@ -2,7 +2,10 @@
 
 #include <string.h>
 
-enum { WORKSPACE_DEFAULT = 32 << 20 }; /* bytes */
+enum { WORKSPACE_LEAST = 32 << 20 }; /* bytes */
+
+/* An engine that wants another layout converts x and y: two activations. The third is for filters and parts of sums. */
+enum { WORKSPACE_ACTIVATIONS = 3 };
 
 static int open_streams(struct library *library, struct error *why)
 {
@@ -38,9 +41,33 @@ int library_open(struct library *library, const struct plan_request *request, st
     memset(library, 0, sizeof *library);
     library->precision = request->precision;
     library->deterministic = request->deterministic;
-    library->workspace_limit = request->workspace ? request->workspace : WORKSPACE_DEFAULT;
+    library->workspace_limit = workspace_limit(request);
     return kernels_overlap(&library->overlap, why) || open_streams(library, why) || open_cudnn(library, why) ||
            CUBLAS(cublasLtCreate(&library->cublas), why) ? -1 : 0;
+}
+
+static size_t largest_activation(const struct net *net)
+{
+    size_t largest = shape_size(net->input);
+    for (int i = 0; i < net->layer_count; i++)
+        if (shape_size(net->layers[i].out) > largest)
+            largest = shape_size(net->layers[i].out);
+    return largest;
+}
+
+struct workspace_need workspace_need(const struct plan_request *request)
+{
+    if (request->workspace)
+        return (struct workspace_need){request->workspace, 0};
+    size_t element = request->precision == PRECISION_BF16 ? 2 : sizeof(float);
+    return (struct workspace_need){WORKSPACE_LEAST, WORKSPACE_ACTIVATIONS * element * largest_activation(request->net)};
+}
+
+size_t workspace_limit(const struct plan_request *request)
+{
+    struct workspace_need need = workspace_need(request);
+    size_t grown = need.image * (size_t)request->batch;
+    return grown > need.least ? grown : need.least;
 }
 
 void library_wants(struct library *library, size_t bytes)

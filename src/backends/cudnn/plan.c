@@ -116,22 +116,24 @@ static double image_bytes(const struct plan_request *request)
     return bytes;
 }
 
-/* Before much is taken: whether the batch fits, and which would. */
+/* Before much is taken: whether the batch fits, and which would. The workspace is counted as large as it may become. */
 static int check_memory(const struct plan_request *request, struct error *why)
 {
     size_t unused, all;
-    double fixed = 96e6 + 16.0 * (double)request->net->parameters, image = image_bytes(request);
+    struct workspace_need workspace = workspace_need(request);
+    double fixed = 62e6 + 16.0 * (double)request->net->parameters, image = image_bytes(request);
+    double needed = fixed + image * request->batch + (double)workspace_limit(request);
     if (CUDA(cudaMemGetInfo(&unused, &all), why))
         return -1;
-    if (fixed + image * request->batch <= (double)unused)
+    if (needed <= (double)unused)
         return 0;
-    double fits = floor(((double)unused - fixed) / image);
+    double left = (double)unused - fixed;
+    double fits = floor(fmin((left - (double)workspace.least) / image, left / (image + (double)workspace.image)));
     char advice[64] = "not even one image fits";
     if (fits >= 1)
         snprintf(advice, sizeof advice, "a batch of %.0f would fit", fits);
     return error_set(why, "a batch of %d images needs about %.0f MB of the device's memory, and %.0f MB of its %.0f MB are "
-                     "free: %s", request->batch, 1e-6 * (fixed + image * request->batch), 1e-6 * (double)unused,
-                     1e-6 * (double)all, advice);
+                     "free: %s", request->batch, 1e-6 * needed, 1e-6 * (double)unused, 1e-6 * (double)all, advice);
 }
 
 static void *batch_new(const struct plan *plan, size_t values, bool half, const char *what, struct error *why)
