@@ -32,13 +32,23 @@ static void introduce(const struct run *run, struct introduction *mine)
 /* Threads that share a core wait for each other: the commonest way to a slow run. */
 static void warn_of_threads(const struct run *run, const struct introduction *rank)
 {
-    int64_t threads = run->options->threads, wanted = threads * rank->node_size;
-    if (wanted > rank->cores)
+    int64_t threads = run->options->threads, loaders = run->options->loader_threads;
+    int64_t wanted = threads > loaders ? threads : loaders;
+    if (threads * rank->node_size > rank->cores)
         printf("  warning        %d ranks x %" PRId64 " threads share the %d cores of %s\n", rank->node_size, threads,
                rank->cores, rank->host);
-    else if (threads > rank->allowed)
+    else if (wanted > rank->allowed && wanted * rank->node_size <= rank->cores)
         printf("  warning        a rank on %s may use %d core%s, not %" PRId64 ": start it with mpirun --map-by slot:PE=%"
-               PRId64 "\n", rank->host, rank->allowed, rank->allowed > 1 ? "s" : "", threads, threads);
+               PRId64 "\n", rank->host, rank->allowed, rank->allowed > 1 ? "s" : "", wanted, wanted);
+}
+
+/* Beside the thread that gives a device its steps others save, and serve NCCL and the driver. Open MPI's mpirun binds each of two
+ * ranks to one core. */
+static void warn_of_binding(const struct introduction *rank)
+{
+    if (rank->allowed == 1 && rank->cores > rank->node_size)
+        printf("  warning        a rank on %s may use 1 of %d cores, for saving and the GPU's own threads too: start it with "
+               "mpirun --bind-to none, or srun --cpus-per-task 2\n", rank->host, rank->cores);
 }
 
 /* "ranks 0-3   host: tower": a line for each run of ranks that are alike. */
@@ -51,7 +61,10 @@ static void print_ranks(const struct run *run, const struct introduction *ranks)
         char range[32];
         snprintf(range, sizeof range, next - first > 1 ? "%d-%d" : "%d", first, next - 1);
         printf("  rank %-9s on %s: %s tower, %s\n", range, ranks[first].host, ranks[first].tower, ranks[first].about);
-        warn_of_threads(run, &ranks[first]);
+        if (run->backend->device)
+            warn_of_binding(&ranks[first]);
+        else
+            warn_of_threads(run, &ranks[first]);
     }
 }
 

@@ -34,13 +34,19 @@ check "6 steps of the openblas tower" mpirun -np 2 ./cifar10_mpi train --data "$
     --max-steps 6 --log-frequency 2
 timed() { on_referee 3 ./cifar10_mpi bench --tower cudnn --batch-size 4 --bench-steps 2 | awk '/^#/ { next } { print } /^conv2 .*[0-9]/ { found = 1 } END { exit !found }'; }
 check "bench" timed
-engines() { # without --deterministic, two convolutions
-    on_referee 4 ./cifar10_mpi train --data "$data" --train-dir "$tmp/chosen" --tower cudnn --batch-size 4 --max-steps 2 > "$tmp/chosen.log"
+core=$(taskset -cp $$ | sed 's/.*: *\([0-9]*\).*/\1/')
+engines() { # without --deterministic, two convolutions; on one core
+    on_referee 4 taskset -c "$core" ./cifar10_mpi train --data "$data" --train-dir "$tmp/chosen" --tower cudnn --batch-size 4 --max-steps 2 > "$tmp/chosen.log"
     grep -E 'conv[12]: forward engine [0-9]+.* ms, best of [0-9]+, [0-9]+ too large, 2 failed\); .*weights engine' "$tmp/chosen.log" | wc -l | grep -x 2
 }
 check "the engines chosen are told, and their times" engines
-passed_by() { FAKECUDA_FAIL=cudnnBackendExecute:1 on_referee 4 ./cifar10_mpi train --data "$data" --train-dir "$tmp/passed" --tower cudnn --batch-size 4 --max-steps 2; }
+passed_by() { FAKECUDA_FAIL=cudnnBackendExecute:1 on_referee 4 ./cifar10_mpi train --data "$data" --train-dir "$tmp/passed" --tower cudnn --batch-size 4 --max-steps 2 > "$tmp/passed.log"; }
 check "an engine that was planned and cannot run is passed by" passed_by
+if [ "$(env -u OMP_NUM_THREADS nproc)" -lt 2 ]; then skip "a rank that is bound to one core" "there is no other"
+else
+    check "a rank that is bound to one core is warned of" says 'warning +a rank on .* may use 1 of [0-9]+ cores, .* mpirun --bind-to none' "$tmp/chosen.log"
+    check "one that is not bound is not" test "$(grep -c 'warning' "$tmp/passed.log")" -eq 0
+fi
 check "one rank" train 4 1 one --batch-size 32 --max-steps 6
 check "losses as the CPU's" agree cpu one 1e-4
 

@@ -22,6 +22,10 @@ small_disk() { # NAME OPTIONS: an empty file system of its own at $tmp/NAME
 # --resume FILE.
 check "a run" train --train-dir "$tmp/run" --max-steps 2
 check "whose start block shows the table of layers" grep -qE '^ +conv2 +12x12x64 +102464 +14745600$' <(train --train-dir "$tmp/run" --max-steps 2)
+core=$(taskset -cp $$ | sed 's/.*: *\([0-9]*\).*/\1/')
+bound() { taskset -c "$core" ./cifar10_mpi train --data "$data" --batch-size 16 --train-dir "$tmp/run" --max-steps 2 --loader-threads 2; }
+if [ "$(env -u OMP_NUM_THREADS nproc)" -lt 2 ]; then skip "loaders that share a core" "there is no other"
+else check "and warns of loaders that share a core" grep -qE '^  warning +a rank on .* may use 1 core, not 2: .*slot:PE=2$' <(bound); fi
 check "that goes on" train --train-dir "$tmp/run" --max-steps 4
 first=$tmp/run/checkpoint-00000002.h5 last=$tmp/run/checkpoint-00000004.h5
 before=$(state "$tmp/run")
