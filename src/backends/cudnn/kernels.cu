@@ -23,6 +23,21 @@ DEVICE_INLINE float fast_reciprocal_root(float x)
     return y;
 }
 
+/* Not left to the compiler, which takes some of them apart. */
+#define STORE_TWO(p, a, b) store_two((p), (a), (b))
+#define STORE_FOUR(p, a, b, c, d) store_four_words((p), (a), (b), (c), (d))
+
+DEVICE_INLINE void store_two(void *p, unsigned a, unsigned b)
+{
+    asm volatile("st.global.v2.u32 [%0], {%1, %2};" : : "l"(__cvta_generic_to_global(p)), "r"(a), "r"(b) : "memory");
+}
+
+DEVICE_INLINE void store_four_words(void *p, unsigned a, unsigned b, unsigned c, unsigned d)
+{
+    asm volatile("st.global.v4.u32 [%0], {%1, %2, %3, %4};"
+                 : : "l"(__cvta_generic_to_global(p)), "r"(a), "r"(b), "r"(c), "r"(d) : "memory");
+}
+
 /* One instruction since A100. */
 #if __CUDA_ARCH__ >= 800
 #define HALVES(low, high) fast_halves((low), (high))
