@@ -3,12 +3,13 @@
 
     gpu_sass.py [OBJECT [KERNEL]...]    default: build/module/kernels.o, all of its kernels
 
-Prints a line for each kernel: NAME STATIC DYNAMIC THREADS DIVISIONS LOCAL.
+Prints a line for each kernel: NAME STATIC DYNAMIC THREADS DIVISIONS LOCAL WAITS.
     STATIC      instructions in the code, without padding
     DYNAMIC     instructions that a thread executes, on average, in a step of the tutorial's model at batch 128
     THREADS     threads that the step launches it with
     DIVISIONS   instructions of integer divisions (conversions to float, reciprocals)
     LOCAL       loads and stores of spilled registers
+    WAITS       whether it waits for the kernel before it and touches no memory before: yes or no
 DYNAMIC and THREADS are `-` where they are not known: of all but the instances of kernels.instances.inc, whose arguments are in
 SHAPES. There the code is run: what it computes from thread, block and arguments, that is all branches, is followed; what it
 loads is not known. A predicated instruction counts in any case, since it takes its turn.
@@ -271,9 +272,14 @@ def executed(name, code):
     constants = {0x0: BLOCK, 0xc: blocks, ARGUMENTS + place: count}
     for pointer in range(0, 80, 8):
         constants.setdefault(ARGUMENTS + pointer, 0x1000 * (pointer + 16))
-    chosen = sorted({0, 1, 2, blocks // 2, blocks - 1})
-    counts = [Thread(code, constants, thread, block).run() for block in chosen for thread in range(5, BLOCK, 16)]
+    chosen = [(block, thread) for block in (0, blocks // 3 + 1, blocks - 1) for thread in range(5, BLOCK, 32)]
+    counts = [Thread(code, constants, thread, block).run() for block, thread in chosen]
     return None if None in counts else (round(sum(counts) / len(counts)), blocks * BLOCK)
+
+
+def waits(operations):
+    first = next((x for x in operations if re.match(r"ACQBULK|(LD|LDG|ST|STG|ATOM|ATOMG|RED)\b", x)), "")
+    return "yes" if first == "ACQBULK" else "no"
 
 
 def main(arguments):
@@ -291,7 +297,7 @@ def main(arguments):
         divisions = sum(bool(re.match(r"I2F|I2FP|MUFU\.RCP", x)) for x in operations)
         local = sum(bool(re.match(r"LDL|STL", x)) for x in operations)
         dynamic, threads = executed(name, code) or ("-", "-")
-        print(name, len(operations), dynamic, threads, divisions, local)
+        print(name, len(operations), dynamic, threads, divisions, local, waits(operations))
     return 0
 
 

@@ -11,6 +11,7 @@
 #define HALVES(low, high) (half_by_bits(low) | half_by_bits(high) << 16)
 #define STORE_TWO(p, a, b) (*(struct half_bits *)(p) = (struct half_bits){{(a), (b)}})
 #define STORE_FOUR(p, a, b, c, d) (*(struct bits *)(p) = (struct bits){{(a), (b), (c), (d)}})
+#define STORE_SHARED(p, a, b, c, d) STORE_FOUR((p), (a), (b), (c), (d))
 #define MULTIPLY_ADD(a, b, c) fmaf((a), (b), (c))
 #define ROOT(x) sqrtf(x)
 #define RECIPROCAL_ROOT(x) (1 / sqrtf(x))

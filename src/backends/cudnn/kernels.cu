@@ -38,6 +38,13 @@ DEVICE_INLINE void store_four_words(void *p, unsigned a, unsigned b, unsigned c,
                  : : "l"(__cvta_generic_to_global(p)), "r"(a), "r"(b), "r"(c), "r"(d) : "memory");
 }
 
+#define STORE_SHARED(p, a, b, c, d) store_shared((p), (a), (b), (c), (d))
+DEVICE_INLINE void store_shared(void *p, unsigned a, unsigned b, unsigned c, unsigned d)
+{
+    asm volatile("st.shared.v4.u32 [%0], {%1, %2, %3, %4};"
+                 : : "r"((unsigned)__cvta_generic_to_shared(p)), "r"(a), "r"(b), "r"(c), "r"(d) : "memory");
+}
+
 /* One instruction since A100. */
 #if __CUDA_ARCH__ >= 800
 #define HALVES(low, high) fast_halves((low), (high))
