@@ -9,8 +9,9 @@
 
 A launch takes the longest of four times; these are the assumptions behind them:
 - instructions, of our own kernels: the warps' instructions on the path that is taken, at 60 % (ISSUE) of what 132 SMs with 4
-  schedulers each issue at 1.7 GHz. scripts/gpu_sass.py counts them in the machine code, `NAME STATIC DYNAMIC [THREADS]` a line;
-  where it cannot (no build/module/kernels.o, no cuobjdump), the table says so, and goes by bytes alone.
+  schedulers each issue at 1.7 GHz. scripts/gpu_sass.py counts them in the machine code, `NAME STATIC DYNAMIC THREADS` a line:
+  those of a thread, and the threads of the launch. Kernels that it cannot follow go by their bytes alone; so do all where there
+  is no build/module/kernels.o or no cuobjdump, and then the table says so.
 - bytes: what must at least come from memory and go there, at 3.0 TB/s. The libraries' own workspace is left out, and so is
   what the L2 cache (50 MB) keeps between two launches.
 - operations, of the libraries' products: at a share of the peak (RATES).
@@ -28,67 +29,54 @@ BATCH, BANDWIDTH, FLOOR, GAP, PROGRAMMATIC = 128, 3.0e12, 2.0e-6, 1.0e-6, 0.5e-6
 RATES = {"fp32": 0.55 * 67e12, "tf32": 0.30 * 495e12, "bf16": 0.30 * 990e12}  # shares of the peaks
 ISSUE = 132 * 4 * 1.7e9 * 0.6  # instructions of warps, a second
 GOALS = {"fp32": 520, "tf32": 190, "bf16": 130}  # µs a step
-PARAMETERS, CONVOLUTIONS, PENALTIES = 1068298, 4864 + 102464, 512  # parameters: all, and those of convolutions
-PIXELS = 32  # of 64 channels, a tile of the norms
+PARAMETERS, PENALTIES = 1068298, 512
 OBJECT = "build/module/kernels.o"
 
-Launch = collections.namedtuple("Launch", "name of bytes operations tiles beside")
-
-
-def groups(count, by):
-    return (count + by - 1) // by
-
-
-def finish_tiles(images):
-    """Squares of both filters and groups of their biases; then the gradients of other layers and all parameters, which are checked."""
-    squares = groups(25 * images // 576, 32) * 2 + groups(25 * 64, 32) * 2
-    return squares + 2 * groups(64, 8) + groups(PARAMETERS - CONVOLUTIONS, 8192) + groups(PARAMETERS, 8192)
+Launch = collections.namedtuple("Launch", "name of bytes operations beside")
 
 
 def step(precision):
-    """All launches of a step, in order: bytes and operations of the whole batch, tiles (how often a block runs through a kernel)."""
+    """All launches of a step, in order: bytes and operations of the whole batch."""
     e = 2 if precision == "bf16" else 4   # bytes of an activation
     images = 24 * 24 * (8 if e == 2 else 3)  # values of an input image: padded channels in bfloat16
     wide, middle, small = 24 * 24 * 64, 12 * 12 * 64, 6 * 6 * 64  # behind conv1; pool1 to norm2; pool2
     filter1, filter2 = 25 * images // 576 * 64, 25 * 64 * 64
-    tiles = BATCH * 144 // PIXELS
-    stripes = BATCH * 3  # tiles of pool_norm_backward: 4 rows of 12
-    sums = 64 * 4  # bytes a tile leaves for a bias
+    sums, stripes = BATCH * 144 // 32 * 64 * 4, BATCH * 3 * 64 * 4  # what norm_backward, pool_norm_backward leave for a bias
     conv1, conv2 = 2 * filter1 * 576, 2 * filter2 * 144  # operations an image
     copies = (4800 + filter2) * e + (e == 2) * 2 * (64 + 64 + 2304 * 384 + 384 * 192)
 
-    def own(name, of, image, fixed, tiles):
-        return Launch(name, of, BATCH * image + fixed, 0, tiles, False)
+    def own(name, of, image, fixed=0):
+        return Launch(name, of, BATCH * image + fixed, 0, False)
 
     def library(name, of, image, fixed, operations, beside=False):
-        return Launch(name, of, BATCH * image + fixed, BATCH * operations, 0, beside)
+        return Launch(name, of, BATCH * image + fixed, BATCH * operations, beside)
 
     def product(of, image, fixed, operations, beside=False):
         return library("cublasLtMatmul", of, image, fixed, operations, beside)
 
     three, four = 2304 * 384, 384 * 192
     return [
-        own("distort", "24x24x3 out of uint8", 24 * 24 * 3 + images * e, 0, BATCH),
+        own("distort", "24x24x3 out of uint8", 24 * 24 * 3 + images * e),
         library("cudnn forward", "conv1, bias, ReLU", (images + wide) * e, filter1 * e, conv1),
-        own("norm_forward", "pool1, norm1", wide * e + middle * (2 * e + 1), 0, tiles),
+        own("norm_forward", "pool1, norm1", wide * e + middle * (2 * e + 1)),
         library("cudnn forward", "conv2, bias, ReLU", 2 * middle * e, filter2 * e, conv2),
-        own("norm_pool_forward", "norm2, pool2", middle * e + small * (e + 1), 0, BATCH * 6),
+        own("norm_pool_forward", "norm2, pool2", middle * e + small * (e + 1)),
         product("local3, bias, ReLU and its mask", (2304 + 384) * e + 384 // 8, (three + 384) * e, 2 * three),
         product("local4", (384 + 192) * e, four * e, 2 * four),
-        own("few_forward", "local4's bias, ReLU; softmax_linear, loss", 2 * 192 * e + 2 * 10 * 4 + 16, 2122 * 4, BATCH),
-        own("few_backward", "softmax_linear; local4's ReLU, bias; loss", 2 * 192 * e + 10 * 4 + 16, 2 * 2122 * 4, groups(193, 16) + 1),
+        own("few_forward", "local4's bias, ReLU; softmax_linear, loss", 2 * 192 * e + 2 * 10 * 4 + 16, 2122 * 4),
+        own("few_backward", "softmax_linear; local4's ReLU, bias; loss", 2 * 192 * e + 10 * 4 + 16, 2 * 2122 * 4),
         product("local4, weights", (384 + 192) * e, four * 4, 2 * four, beside=True),
         product("local4, input; local3's ReLU", (384 + 192) * e + 384 // 8, four * e, 2 * four),
         product("local3, weights, bias", (2304 + 384) * e, (three + 384) * 4, 2 * three, beside=True),
         product("local3, input", (2304 + 384) * e, three * e, 2 * three),
-        own("norm_backward", "pool2, norm2; conv2's ReLU, bias", 2 * middle * e + small * (e + 1), tiles * sums, tiles),
+        own("norm_backward", "pool2, norm2; conv2's ReLU, bias", 2 * middle * e + small * (e + 1), sums),
         library("cudnn weights gradient", "conv2", 2 * middle * e, filter2 * e, conv2),
         library("cudnn input gradient", "conv2", 2 * middle * e, filter2 * e, conv2),
-        own("pool_norm_backward", "norm1, pool1; conv1's ReLU, bias", 2 * middle * e + middle + wide * e, stripes * sums, stripes),
+        own("pool_norm_backward", "norm1, pool1; conv1's ReLU, bias", 2 * middle * e + middle + wide * e, stripes),
         library("cudnn weights gradient", "conv1", (images + wide) * e, filter1 * e, conv1),
         own("finish", "both filters, their biases; all gradients, parameters checked", 0,
-            (filter1 + filter2) * e + (tiles + stripes) * sums + 2 * 4 * PARAMETERS, finish_tiles(images)),
-        own("update", "all parameters, shadows, copies", 0, 5 * 4 * PARAMETERS + copies + PENALTIES * 8, groups(PARAMETERS, 1024)),
+            (filter1 + filter2) * e + sums + stripes + 2 * 4 * PARAMETERS),
+        own("update", "all parameters, shadows, copies", 0, 5 * 4 * PARAMETERS + copies + PENALTIES * 8),
     ]
 
 
@@ -111,8 +99,9 @@ def instruction_counts():
         return {}, (done.stderr.strip() or "scripts/gpu_sass.py failed").splitlines()[-1]
     counts = {}
     for line in done.stdout.splitlines():
-        name, _, dynamic, *threads = line.split()
-        counts[name[7:] if name.startswith("kernel_") else name] = Count(float(dynamic), int(threads[0]) if threads else 256)
+        name, _, dynamic, threads, *_ = line.split()
+        if dynamic != "-":
+            counts[name] = Count(float(dynamic), int(threads))
     return counts, None
 
 
@@ -129,7 +118,7 @@ def instance(launch, precision, counts):
 def times(launch, precision, counts):
     """In seconds; instructions: None where they are not counted."""
     count = counts.get(instance(launch, precision, counts))
-    instructions = launch.tiles * count.threads / 32 * count.dynamic / ISSUE if count else None
+    instructions = count.threads / 32 * count.dynamic / ISSUE if count else None
     moved, computed = launch.bytes / BANDWIDTH, launch.operations / RATES[precision]
     return Times(instructions, moved, computed, max(instructions or 0, moved, computed, FLOOR))
 
@@ -198,7 +187,7 @@ def print_made_up(precision):
             kernels = ["library_reorder", "library_main"] if x.name == "cudnn weights gradient" else ["library_main"]
             for name in kernels if is_library(x) else ["kernel_" + x.name]:
                 nanoseconds = times(x, precision, {}).expected * 1e9 * (0.9 + 0.3 * (i % 3)) / len(kernels)
-                print(f'"{number}","1","{name}","1","7","(256, 1, 1)","({max(1, x.tiles)}, 1, 1)","gpu__time_duration.sum","ns",'
+                print(f'"{number}","1","{name}","1","7","(256, 1, 1)","(1, 1, 1)","gpu__time_duration.sum","ns",'
                       f'"{nanoseconds:,.0f}"')
                 number += 1
 

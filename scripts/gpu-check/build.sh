@@ -12,6 +12,7 @@ built() {
 verify "program and module" built
 [ $failed -eq 0 ] || finish
 verify "tests of backends" own_make $tests $(size '' fakecuda)
-for precision in fp32 tf32 bf16; do python3 scripts/gpu_expect.py csv $precision > "$RESULTS/expected-$precision.csv"; done
+for precision in fp32 tf32 bf16; do python3 scripts/gpu_expect.py csv $precision > "$RESULTS/expected-$precision.csv" & done
+wait
 tell '' '```' "$(own_make info | grep -v '^+')" '```'
 finish

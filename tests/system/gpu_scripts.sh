@@ -94,11 +94,11 @@ for kind in cpu gpu; do
     TELL=true CODE=76 check "nor where they saw somebody else's" ends $kind 76 0
 done
 
-# Instructions beside bytes: of norm_forward, 576 tiles of 256 threads, 5,000 instructions each at 132 * 4 * 1.7e9 * 0.6 a second.
+# Instructions beside bytes: 147,456 threads, 32 in a warp, 5,000 instructions each, at 132 * 4 * 1.7e9 * 0.6 a second.
 mkdir -p "$tmp/expect/build/module"
 cp scripts/gpu_expect.py "$tmp/expect"
 touch "$tmp/expect/build/module/kernels.o"
-echo 'print("norm_forward 900 9000\nkernel_norm_forward_norm1_half 600 5000")' > "$tmp/expect/gpu_sass.py"
+echo 'print("norm_forward 900 9000 100 9 0 yes\nnorm_forward_norm1_half 600 5000 147456 0 0 yes\nupdate 900 - - 9 0 yes")' > "$tmp/expect/gpu_sass.py"
 expects() { (cd "$tmp/expect" && says "$1" python3 gpu_expect.py "${@:2}"); }
 check "the instructions of the kernel for that layer count, where they take longer than bytes" expects '^norm_forward,"pool1, norm1",main,42.8,5.1,0.0,42.8$' csv bf16
 check "a goal that is missed is said" expects '^- bf16: the goal is at most 130 µs a step, expected are [0-9]*: MISSED'
