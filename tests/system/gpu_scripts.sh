@@ -1,6 +1,6 @@
 #!/bin/bash
 # The scripts for whoever has a GPU: what they tell, and the parts that a dry run can do, by the referee.
-# time limit: 150 s
+# time limit: 240 s
 . tests/lib.sh
 . tests/referee.sh
 says() { # PATTERN COMMAND...
