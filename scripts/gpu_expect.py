@@ -5,7 +5,8 @@
     gpu_expect.py csv PRECISION         the same launches for other scripts: a line each (fp32, tf32 or bf16)
     gpu_expect.py made-up PRECISION     durations that nobody measured, in the form of ncu's csv: for dry runs and tests
     gpu_expect.py counted FEW MANY N    the same launches as the referee counted (FAKECUDA_COUNT) in two runs that are N steps
-                                        apart? exit 1 where not
+                                        apart? exit 1 where not. Not counted: `results`, which is launched once for a block of
+                                        steps (up to a log line, at most 64)
 
 A launch takes the longest of four times; these are the assumptions behind them:
 - instructions, of our own kernels: the warps' instructions on the path that is taken, at 60 % (ISSUE) of what 132 SMs with 4
@@ -197,7 +198,7 @@ def counts_read(path):
     counts = collections.Counter()
     for line in open(path):
         what, _, n = line.rpartition(" ")
-        if what.startswith("run ") and not what.startswith("run cudaMem"):
+        if what.startswith("run ") and not what.startswith(("run cudaMem", "run kernel_results")):
             counts[re.sub(r"^run (kernel_)?|_(norm|pool)\d_(float|half)$", "", what)] += int(n)
     return counts
 

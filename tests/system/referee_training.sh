@@ -121,4 +121,11 @@ check "18 steps with a log line in the middle, counted" counted lines fp32 18 9
 check "for which the host waits once" more 1 fp32-18 lines call cudaEventSynchronize
 check "but not for all work, nor by a copy from pageable memory" more 0 fp32-18 lines call $waits
 check "its results are added up by one launch" more 1 fp32-18 lines run kernel_results
+ahead() { # the second block of steps cannot be given: the losses of the first were not read yet
+    rm -rf "$tmp/counted"
+    FAKECUDA_FAIL=cudaGraphLaunch:8 on_referee 3 ./cifar10_mpi train --data "$data" --train-dir "$tmp/counted" --tower cudnn --deterministic \
+        --batch-size 4 --max-steps 18 --log-frequency 9 > "$tmp/ahead.log" 2>&1
+    [ $? -eq 1 ] && grep 'cudaGraphLaunch' "$tmp/ahead.log" && ! grep 'step 9, loss' "$tmp/ahead.log"
+}
+check "a block of steps is given before the results of the last one are read" ahead
 finish
