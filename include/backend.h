@@ -25,7 +25,7 @@ struct stage {
     char name[48];   /* "conv1", or "conv1+pool1" where fused */
     char about[256]; /* how its library computes it, in words, where it chose among ways; else "" */
     int first, last; /* layers of the net that it computes */
-    size_t complete; /* the flat gradient is complete from here to its end once backward is done: of a CPU where layer `first` begins */
+    size_t complete; /* the flat gradient is complete from here to its end once backward is done; a CPU's from layer `first` on */
 
     /* The parameters (flat, net->parameters long, unchanged until the next prepare) are new: once
      * after every update. May be NULL. */

@@ -77,9 +77,9 @@ struct device {
     int (*distort)(struct plan *plan, struct error *why);
     /* Loss of the plan's output and those labels: output_gradient, and the parcel's tail (parallel.h) at `tail`. */
     int (*loss)(struct plan *plan, float *tail, struct error *why);
-    /* p -= rate * (parcel / samples + decay * p), shadows (or NULL) after it, the result into the ring. Nothing but the result, whose
-     * fault is then 1, where the parcel tells of a fault, or its loss, a gradient or a parameter is not finite. gradients: a parcel,
-     * parameters long and its tail. exchanged: its gradients were changed since the backward pass. */
+    /* p -= rate * (parcel / samples + decay * p), shadows (or NULL) after it, the result into the ring. Nothing but the result,
+     * whose fault is then 1, where the parcel tells of a fault, or its loss, a gradient or a parameter is not finite. gradients:
+     * a parcel, parameters long and its tail. exchanged: its gradients were changed since the backward pass. */
     int (*update)(struct plan *plan, float *parameters, const float *gradients, float *shadows, bool exchanged, struct error *why);
 
     /* ---- to other ranks ---- */
