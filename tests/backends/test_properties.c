@@ -233,6 +233,46 @@ static void test_agreement(void **state)
     rig_close(&theirs);
 }
 
+static void fill_quarters(float *values, size_t count, uint64_t random)
+{
+    for (size_t i = 0; i < count; i++)
+        values[i] = (float)((int)random_below(&random, 5) - 2) / 4;
+}
+
+static void run_dense(struct rig *rig, const struct backend *backend)
+{
+    static const struct layer layers[] = {
+        {.name = "a", .kind = LAYER_DENSE, .outputs = 17, .relu = true}, {.name = "b", .kind = LAYER_DENSE, .outputs = 20},
+        {.name = "c", .kind = LAYER_DENSE, .outputs = 23, .relu = true},
+        {.name = "d", .kind = LAYER_DENSE, .outputs = 21, .relu = true}, {.name = "e", .kind = LAYER_DENSE},
+    };
+    static const struct model model = {"test", "dense layers", 1, 5, layers, 5};
+    struct plan_request request = {.batch = 5, .training = true, .input_gradient = true, .deterministic = true};
+    rig_open_plan(rig, backend, &model, 7, 10, request);
+    fill_quarters(rig->input, rig->input_count, 1);
+    fill_quarters(rig->parameters, rig->net.parameters, 2);
+    fill_quarters(rig->output_gradient, rig->output_count, 3);
+    for (int pass = 0; pass < 2; pass++) { /* the second must not see the first */
+        rig_forward(rig);
+        rig_backward(rig);
+    }
+}
+
+/* Dense layers of odd sizes one behind another. All values are multiples of 1/4, few enough that no sum is rounded. */
+static void test_dense_layers(void **state)
+{
+    const struct subject *subject = *state;
+    struct rig got, want;
+    struct error why;
+    run_dense(&got, subject->backend);
+    run_dense(&want, backend_find("openblas", &why) ? backend_find("openblas", &why) : subject->backend);
+    assert_close_floats("output", got.output, want.output, want.output_count, 0);
+    assert_close_floats("gradients", got.gradients, want.gradients, want.net.parameters, 0);
+    assert_close_floats("input gradient", got.input_gradient, want.input_gradient, want.input_count, 0);
+    rig_close(&got);
+    rig_close(&want);
+}
+
 /* A step twice on one plan, and once on another: the same bits. */
 static void test_determinism(void **state)
 {
@@ -463,6 +503,7 @@ static const struct backend_test tests[] = {
     {"a tie's gradient goes to the first maximum", test_ties, NULL, false},
     {"loss: values, ties, padding, NaN, wrong labels", test_loss, NULL, false},
     {"a tutorial step agrees with openblas", test_agreement, NULL, true},
+    {"dense layers one behind another, as openblas to the bit", test_dense_layers, NULL, false},
     {"a step has the same bits every time", test_determinism, NULL, true},
     {"two threads compute what one does", test_threads, NULL, true},
     {"padding images add nothing", test_padding_images, NULL, true},
