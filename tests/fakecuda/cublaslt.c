@@ -185,9 +185,11 @@ static bool is_consistent(const struct shape *s)
            (!masks || (s->operation.mask_rows % MASK_ROWS == 0 && s->operation.mask_rows >= s->m));
 }
 
-/* Whether the manual's table has it. */
+/* Whether the manual's table has it. BGRADA is for an A that is not transposed (nvmath-python's tests say so). */
 static bool is_supported(const struct shape *s)
 {
+    if (sums_bias(s->operation.epilogue) && s->operation.a != CUBLAS_OP_N)
+        return false;
     bool floats = s->a.type == CUDA_R_32F && s->b.type == CUDA_R_32F && s->d.type == CUDA_R_32F;
     bool halves = is_half(&s->a) && is_half(&s->b) && (is_half(&s->d) || s->d.type == CUDA_R_32F);
     cublasComputeType_t compute = s->operation.compute;

@@ -369,6 +369,7 @@ static void body_arguments(void)
     REFUSED(NOT_SUPPORTED, w.compute = CUBLAS_COMPUTE_64F);
     REFUSED(NOT_SUPPORTED, w.half = true; w.compute = CUBLAS_COMPUTE_32F_FAST_TF32);
     REFUSED(NOT_SUPPORTED, w.epilogue = CUBLASLT_EPILOGUE_GELU);
+    REFUSED(NOT_SUPPORTED, w.epilogue = CUBLASLT_EPILOGUE_BGRADA; w.ta = true);
     MUST(cublasLtMatmulDescSetAttribute(g.operation, CUBLASLT_MATMUL_DESC_TRANSA, &wide, sizeof wide) ==
          CUBLAS_STATUS_INVALID_VALUE);
     gemm_end(&g);
