@@ -105,6 +105,8 @@ cudnnStatus_t engine_finalize(struct descriptor *d)
 {
     struct descriptor *graph = value_descriptor(d, CUDNN_ATTR_ENGINE_OPERATION_GRAPH);
     int64_t number = value_number(d, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, -1);
+    if (!graph)
+        return refuse(CUDNN_STATUS_BAD_PARAM_NULL_POINTER, "an engine of no graph");
     if (graph->kind->type != CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR)
         fake_misuse("an engine of a %s: cuDNN would crash", graph->kind->name);
     if (!graph->known || !engine_exists(number))
@@ -116,8 +118,11 @@ cudnnStatus_t engine_finalize(struct descriptor *d)
 cudnnStatus_t config_finalize(struct descriptor *d)
 {
     struct descriptor *engine = value_descriptor(d, CUDNN_ATTR_ENGINECFG_ENGINE);
-    if (engine->kind->type != CUDNN_BACKEND_ENGINE_DESCRIPTOR)
-        fake_misuse("a configuration of a %s: cuDNN would crash", engine->kind->name);
+    if (!engine || engine->kind->type != CUDNN_BACKEND_ENGINE_DESCRIPTOR)
+        fake_misuse("a configuration of %s: cuDNN would crash", engine ? engine->kind->name : "nothing");
+    if (!value_find(engine, CUDNN_ATTR_ENGINE_DEVICEPROP)->count &&
+        !value_find(engine->graph, CUDNN_ATTR_OPERATIONGRAPH_HANDLE)->count)
+        return refuse(CUDNN_STATUS_NOT_SUPPORTED, "an engine for no device");
     become(d, engine->graph, engine->engine);
     d->of = engine;
     return CUDNN_STATUS_SUCCESS;

@@ -8,7 +8,7 @@
 /* ---- what is made, in this order ---- */
 
 enum part { NOTHING, DEVICE, X, FILTER, PRODUCT, BIAS, SUM, Y, WINDOWS, FORWARD, INPUT, WEIGHTS, ADDING, ADD, CLIPPING, RELU, GRAPH,
-            HEURISTIC, CONFIG, PLAN, PACK, PARTS };
+            HEURISTIC, ENGINE, CONFIG, PLAN, PACK, PARTS };
 
 /* As in cudnnBackendSetAttribute; but values of the type CUDNN_TYPE_BACKEND_DESCRIPTOR are parts. */
 struct attribute {
@@ -94,7 +94,13 @@ static const struct part_spec specs[PARTS] = {
         {CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, LIST(cudnnBackendHeurMode_t, CUDNN_HEUR_MODE_A)},
         {CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, PARTS_OF(DEVICE)},
     }},
-    [CONFIG] = {"configuration", CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, {{0}}}, /* the heuristic's */
+    [ENGINE] = {"engine", CUDNN_BACKEND_ENGINE_DESCRIPTOR, {
+        {CUDNN_ATTR_ENGINE_OPERATION_GRAPH, PARTS_OF(GRAPH)}, {CUDNN_ATTR_ENGINE_GLOBAL_INDEX, NUMBERS(0)},
+        {CUDNN_ATTR_ENGINE_DEVICEPROP, PARTS_OF(DEVICE)},
+    }},
+    [CONFIG] = {"configuration", CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, { /* or the heuristic's */
+        {CUDNN_ATTR_ENGINECFG_ENGINE, PARTS_OF(ENGINE)},
+    }},
     [PLAN] = {"plan", CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR, {
         {CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, PARTS_OF(CONFIG)}, {CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, PARTS_OF(DEVICE)},
     }},
@@ -106,18 +112,20 @@ static const struct part_spec specs[PARTS] = {
 };
 
 /* What is made for each pass, and what its graph consists of. */
-enum pass { PASS_FORWARD, PASS_INPUT, PASS_WEIGHTS, PASS_PACK, PASSES };
+enum pass { PASS_FORWARD, PASS_INPUT, PASS_WEIGHTS, PASS_ENGINE, PASS_PACK, PASSES };
 static const enum part orders[PASSES][PARTS] = {
     [PASS_FORWARD] = {DEVICE, X, FILTER, PRODUCT, BIAS, SUM, Y, WINDOWS, FORWARD, ADDING, ADD, CLIPPING, RELU, GRAPH, HEURISTIC,
                       PLAN},
     [PASS_INPUT] = {DEVICE, X, FILTER, Y, WINDOWS, INPUT, GRAPH, HEURISTIC, PLAN},
     [PASS_WEIGHTS] = {DEVICE, X, FILTER, Y, WINDOWS, WEIGHTS, GRAPH, HEURISTIC, PLAN},
+    [PASS_ENGINE] = {DEVICE, X, FILTER, Y, WINDOWS, INPUT, GRAPH, ENGINE, CONFIG, PLAN},
     [PASS_PACK] = {PACK},
 };
 static const struct attribute operations[PASSES] = {
     [PASS_FORWARD] = {CUDNN_ATTR_OPERATIONGRAPH_OPS, PARTS_OF(FORWARD, ADD, RELU)},
     [PASS_INPUT] = {CUDNN_ATTR_OPERATIONGRAPH_OPS, PARTS_OF(INPUT)},
     [PASS_WEIGHTS] = {CUDNN_ATTR_OPERATIONGRAPH_OPS, PARTS_OF(WEIGHTS)},
+    [PASS_ENGINE] = {CUDNN_ATTR_OPERATIONGRAPH_OPS, PARTS_OF(INPUT)},
 };
 
 /* ---- cases ---- */
@@ -151,6 +159,7 @@ struct descriptor_case {
 #define OF_POINTWISE(attribute) CUDNN_ATTR_POINTWISE_##attribute
 #define OF_ADD(attribute) CUDNN_ATTR_OPERATION_POINTWISE_##attribute
 #define OF_GRAPH(attribute) CUDNN_ATTR_OPERATIONGRAPH_##attribute
+#define OF_ENGINE(attribute) CUDNN_ATTR_ENGINE_##attribute
 #define OF_HEURISTIC(attribute) CUDNN_ATTR_ENGINEHEUR_##attribute
 #define OF_PLAN(attribute) CUDNN_ATTR_EXECUTION_PLAN_##attribute
 #define OF_PACK(attribute) CUDNN_ATTR_VARIANT_PACK_##attribute
@@ -319,6 +328,31 @@ static const struct descriptor_case cases[] = {
      {{.how = OPEN, .part = HEURISTIC}, {ASKED, HEURISTIC, {OF_HEURISTIC(RESULTS), PARTS_OF(X)}}}},
     {"results into a tensor", PASS_INPUT, {{ASKED, HEURISTIC, {OF_HEURISTIC(RESULTS), PARTS_OF(X)}}}},
     {"results into nothing", PASS_INPUT, {{ASKED, HEURISTIC, {OF_HEURISTIC(RESULTS), PARTS_OF(NOTHING)}}}},
+
+    {"an engine by its number", PASS_ENGINE, {{0}}},
+    {"an engine without a graph", PASS_ENGINE, LACKS(ENGINE, OF_ENGINE(OPERATION_GRAPH))},
+    {"an engine without a number", PASS_ENGINE, LACKS(ENGINE, OF_ENGINE(GLOBAL_INDEX))},
+    {"an engine without a device", PASS_ENGINE, LACKS(ENGINE, OF_ENGINE(DEVICEPROP))},
+    {"an engine of number -1", PASS_ENGINE, WITH(ENGINE, OF_ENGINE(GLOBAL_INDEX), NUMBERS(-1))},
+    {"an engine of number 9999", PASS_ENGINE, WITH(ENGINE, OF_ENGINE(GLOBAL_INDEX), NUMBERS(9999))},
+    {"an engine of two numbers", PASS_ENGINE, WITH(ENGINE, OF_ENGINE(GLOBAL_INDEX), NUMBERS(0, 1))},
+    {"an engine's number as INT32", PASS_ENGINE, WITH(ENGINE, OF_ENGINE(GLOBAL_INDEX), CUDNN_TYPE_INT32, LIST(int32_t, 0))},
+    {"an engine of nothing", PASS_ENGINE, WITH(ENGINE, OF_ENGINE(OPERATION_GRAPH), PARTS_OF(NOTHING))},
+    {"an engine of a tensor", PASS_ENGINE, WITH(ENGINE, OF_ENGINE(OPERATION_GRAPH), PARTS_OF(X))},
+    {"an engine of a graph that is not finalised", PASS_ENGINE, {{.how = OPEN, .part = GRAPH}}},
+    {"an engine for a device that is not finalised", PASS_ENGINE, {{.how = OPEN, .part = DEVICE}}},
+    {"an engine with a tensor's attribute", PASS_ENGINE, WITH(ENGINE, OF_TENSOR(UNIQUE_ID), NUMBERS(1))},
+    {"an engine is finalised twice", PASS_ENGINE, {{.how = AGAIN, .part = ENGINE}}},
+    {"how many engines a graph has", PASS_ENGINE, {{ASKED, GRAPH, {OF_GRAPH(ENGINE_GLOBAL_COUNT), NUMBERS(0)}}}},
+    {"an engine's number", PASS_ENGINE, {{ASKED, ENGINE, {OF_ENGINE(GLOBAL_INDEX), NUMBERS(0)}}}},
+    {"what an engine does", PASS_ENGINE, {{ASKED, ENGINE, {OF_ENGINE(BEHAVIOR_NOTE), CUDNN_TYPE_BEHAVIOR_NOTE, 1, NULL}}}},
+    {"a configuration without an engine", PASS_ENGINE, LACKS(CONFIG, CUDNN_ATTR_ENGINECFG_ENGINE)},
+    {"a configuration of nothing", PASS_ENGINE, WITH(CONFIG, CUDNN_ATTR_ENGINECFG_ENGINE, PARTS_OF(NOTHING))},
+    {"a configuration of a tensor", PASS_ENGINE, WITH(CONFIG, CUDNN_ATTR_ENGINECFG_ENGINE, PARTS_OF(X))},
+    {"a configuration of an engine that is not finalised", PASS_ENGINE, {{.how = OPEN, .part = ENGINE}}},
+    {"a configuration of a number", PASS_ENGINE, WITH(CONFIG, CUDNN_ATTR_ENGINECFG_ENGINE, NUMBERS(1))},
+    {"a configuration is finalised twice", PASS_ENGINE, {{.how = AGAIN, .part = CONFIG}}},
+    {"a plan of a configuration that is not finalised", PASS_ENGINE, {{.how = OPEN, .part = CONFIG}}},
 
     {"a plan without a configuration", PASS_INPUT, LACKS(PLAN, OF_PLAN(ENGINE_CONFIG))},
     {"a plan without a device", PASS_INPUT, LACKS(PLAN, OF_PLAN(DEVICEPROP))},
