@@ -53,11 +53,13 @@ bool fake_is_device(const void *at, size_t bytes);
 bool fake_is_pinned(const void *at, size_t bytes);
 
 /* Enqueues work on a stream, or records it where the stream is captured: run(state) is called when its turn comes, with device
- * memory accessible, perhaps several times (a graph). It calls no function of these libraries but fake_misuse, fake_shuffle
- * and fake_is_*. state is copied (bytes) now. what: for messages and counts, a literal.
+ * memory accessible, perhaps several times (a graph). It calls no function of these libraries but fake_misuse, fake_shuffle,
+ * fake_takes and fake_is_*. state is copied (bytes) now. what: for messages and counts, a literal.
  * Errors as the runtime's (a stream that is none, an invalidated capture). */
 cudaError_t fake_enqueue(cudaStream_t stream, const char *what, void (*run)(const void *state), const void *state,
                          size_t bytes);
+/* The work that runs takes so long, by the clock of events. */
+void fake_takes(double milliseconds);
 /* Whether the stream is being captured (calls that are illegal then fail as documented). */
 bool fake_is_capturing(cudaStream_t stream);
 /* As cudaStreamSynchronize, which it does not count: illegal in a capture, which is invalid then. */

@@ -6,9 +6,10 @@
 
 enum { EXECUTIONS = 10, REPLAYS = 3 };
 
-/* Milliseconds of an execution beside which its submission does not count: one a graph will do. */
+/* Milliseconds: what the submission of an execution may add to it; an execution so long that a graph of one will do. */
+#define SUBMISSION 0.1f
 #define LONG 0.5f
-/* Not measured on: an engine that takes so many times the best one's time by itself, or in its first replay. */
+/* Times the best one's time: an engine that takes so much by itself, or in its first replay, is not measured any further. */
 #define HOPELESS 4
 #define WORSE 1.25f
 
@@ -99,7 +100,7 @@ static int engine_time(const struct trial *t, float *milliseconds, struct error 
     cudaGraphExec_t exec = NULL;
     if (time_once(t, NULL, 1, milliseconds, why))
         return -1;
-    if (*milliseconds > HOPELESS * t->best)
+    if (*milliseconds > HOPELESS * t->best + SUBMISSION)
         return 0;
     int executions = *milliseconds < LONG ? EXECUTIONS : 1;
     int failed = (t->graphs && graph_make(t, executions, &exec, why)) ||
