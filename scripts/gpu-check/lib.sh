@@ -11,7 +11,7 @@
 #   find_data                      sets $data, packed
 #   train RANKS DIRECTORY OPTIONS...    trains on the device in $work/DIRECTORY, afresh
 #   same_bits DIRECTORY DIRECTORY  succeeds where the last checkpoints of two runs hold the same bits
-#   rate FILE BATCH PRECISION IMAGES OPTIONS...    trains on about so many images, and adds a line with examples/sec to FILE
+#   rate FILE BATCH PRECISION IMAGES OPTIONS...    trains on about IMAGES images, and adds a line with examples/sec to FILE
 #   agree DIRECTORY DIRECTORY BAND prints the largest relative difference of cross-entropies at log lines; fails beyond the band
 #   $work                          a folder of the part's own, removed when it ends
 set -uo pipefail

@@ -4,11 +4,11 @@
 . scripts/gpu-check/lib.sh
 python=${TORCH_PYTHON:-python3}
 [ "$DRY" -eq 0 ] || unset LD_LIBRARY_PATH
-"$python" -c 'import torch' 2> /dev/null || skip "$python has no torch (TORCH_PYTHON names another)"
+version=$("$python" -c 'import torch; print(torch.__version__)' 2> /dev/null) || skip "$python has no torch (TORCH_PYTHON names another)"
 peers() {
     run "$python" -u scripts/gpu-torch.py --precisions bf16 tf32 fp32 --batches "$(size 128 8)" \
         $(size '--ways graph eager --seconds 55' '--device cpu --steps 2 --ways eager --seconds 20') | tee "$RESULTS/torch.csv"
 }
-verify "PyTorch $("$python" -c 'import torch; print(torch.__version__)')" peers
+verify "PyTorch $version" peers
 tell '' "Distortions are left out of PyTorch's step, and are in ours."
 finish

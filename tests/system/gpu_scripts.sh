@@ -101,9 +101,9 @@ touch "$tmp/expect/build/module/kernels.o"
 echo 'print("norm_forward 900 9000 100 9 0 yes\nnorm_forward_norm1_half 600 5000 147456 0 0 yes\nupdate 900 - - 9 0 yes")' > "$tmp/expect/gpu_sass.py"
 expects() { (cd "$tmp/expect" && says "$1" python3 gpu_expect.py "${@:2}"); }
 check "the instructions of the kernel for that layer count, where they take longer than bytes" expects '^norm_forward,"pool1, norm1",main,42.8,5.1,0.0,42.8$' csv bf16
-check "a goal that is missed is said" expects '^- bf16: the goal is at most 130 µs a step, expected are [0-9]*: MISSED'
+check "a missed goal is reported" expects '^- bf16: the goal is at most 130 µs a step, expected are [0-9]*: MISSED'
 rm "$tmp/expect/gpu_sass.py"
-check "no counts: said too" expects '^Instructions are not counted .scripts/gpu_sass.py is missing.'
+check "so are missing counts" expects '^Instructions are not counted .scripts/gpu_sass.py is missing.'
 
 # What was measured, out of made-up results: an earlier step before the one that counts, remarks of ncu's, several units.
 figures=$tmp/figures
