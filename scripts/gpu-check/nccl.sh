@@ -9,5 +9,5 @@ verify "without NCCL" train 1 without $steps
 through() { train 1 nccl --allreduce nccl $steps "$@" && same_bits without nccl; }
 verify "NCCL in a graph" through
 verify "NCCL without a graph" through --no-graph
-tell '' "With one rank NCCL enqueues nothing on the device: this proves that it can be linked, joined and captured, not that it adds up."
+tell "" "NCCL enqueues nothing for one rank: this proves that it is linked and joined, not that it adds up between GPUs."
 finish

@@ -273,6 +273,15 @@ static int make_stages(struct plan *plan, const struct plan_request *request, st
     return 0;
 }
 
+/* A profiler that waits for a sign begins here (ncu --profile-from-start off): engines are chosen, and steps follow. Without a
+ * profiler nothing happens; a failure matters to nobody. The header of this function is not in every package of CUDA. */
+cudaError_t CUDARTAPI cudaProfilerStart(void);
+static void profiler_start(void)
+{
+    if (cudaProfilerStart() != cudaSuccess)
+        cudaGetLastError();
+}
+
 /* What depends on the workspace. */
 static int choose(struct plan *plan, struct error *why)
 {
@@ -285,16 +294,8 @@ static int choose(struct plan *plan, struct error *why)
         if (o->kind->choose && o->kind->choose(o, stage->about, sizeof stage->about, why))
             return error_in(why, "layer %s", stage->name);
     }
+    profiler_start();
     return 0;
-}
-
-/* Engines are chosen, and steps follow: a profiler that waits for a sign begins here (ncu --profile-from-start off). Without one
- * nothing happens, and nothing is lost where the call fails. Its header is not in every package of CUDA. */
-cudaError_t CUDARTAPI cudaProfilerStart(void);
-static void profiler_start(void)
-{
-    if (cudaProfilerStart() != cudaSuccess)
-        cudaGetLastError();
 }
 
 static int make_plan(struct plan *plan, const struct plan_request *request, struct error *why)
@@ -308,10 +309,7 @@ static int make_plan(struct plan *plan, const struct plan_request *request, stru
         plan_allocate_ends(plan, request, cudnn_allocate, why) || allocate_half_ends(plan, request, why) ||
         allocate_between(plan, request, why) || make_stages(plan, request, why) || choose(plan, why))
         return -1;
-    if (!request->training)
-        return 0;
-    profiler_start();
-    return loss_init(plan, why) || finish_init(plan, why) || steps_init(plan, why) || exchange_init(plan, why);
+    return request->training ? loss_init(plan, why) || finish_init(plan, why) || steps_init(plan, why) || exchange_init(plan, why) : 0;
 }
 
 int cudnn_plan(struct plan *plan, const struct plan_request *request, struct error *why)
