@@ -272,7 +272,7 @@ def executed(name, code):
     constants = {0x0: BLOCK, 0xc: blocks, ARGUMENTS + place: count}
     for pointer in range(0, 80, 8):
         constants.setdefault(ARGUMENTS + pointer, 0x1000 * (pointer + 16))
-    chosen = [(block, thread) for block in (0, blocks // 3 + 1, blocks - 1) for thread in range(5, BLOCK, 32)]
+    chosen = [(block, thread) for block in range(6) for thread in range(5, BLOCK, 64)]  # of any shape here a whole image, or several
     counts = [Thread(code, constants, thread, block).run() for block, thread in chosen]
     return None if None in counts else (round(sum(counts) / len(counts)), blocks * BLOCK)
 
