@@ -73,6 +73,8 @@ fi
 export LC_ALL=C OMP_NUM_THREADS=1 OMPI_MCA_mpi_yield_when_idle=1
 export CIFAR10_MODULES=$PWD
 
+rm -f build/gpu-check.h5 # packed anew in each call, since CIFAR10_DIR may name other data
+
 # ---- results: files PART.log, PART.md, PART.result and tables of figures, from the archive and back into it
 RESULTS=$(mktemp -d "${TMPDIR:-/tmp}/gpu-check.XXXXXX") || exit 1
 export RESULTS

@@ -39,10 +39,10 @@ finish() {
 }
 
 find_data() {
+    local from=${CIFAR10_DIR:-tests/data/cifar10-sample.tar.xz}
     data=build/gpu-check.h5
-    if [ -n "${CIFAR10_DIR:-}" ]; then data=build/gpu-check-cifar10.h5; run ./cifar10_mpi pack --from "$CIFAR10_DIR" "$data" || exit 1
-    elif [ -f data/cifar10.h5 ]; then data=data/cifar10.h5
-    elif [ ! -s "$data" ]; then run ./cifar10_mpi pack --from tests/data/cifar10-sample.tar.xz "$data" || exit 1; fi
+    if [ -z "${CIFAR10_DIR:-}" ] && [ -f data/cifar10.h5 ]; then data=data/cifar10.h5
+    elif [ ! -s "$data" ]; then run ./cifar10_mpi pack --from "$from" "$data" || exit 1; fi
 }
 
 train() {

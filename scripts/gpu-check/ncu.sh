@@ -18,7 +18,7 @@ profiled() { # FILE COMMAND...
 launches() { # PRECISION
     local precision=$1 csv=$RESULTS/ncu-$1.csv rc
     rm -rf "$work/run"
-    [ -s "$RESULTS/expected-$precision.csv" ] || python3 scripts/gpu_expect.py csv "$precision" > "$RESULTS/expected-$precision.csv" || return 1
+    python3 scripts/gpu_expect.py csv "$precision" > "$RESULTS/expected-$precision.csv" || return 1
     profiled "$work/ncu" ./cifar10_mpi train --data "$data" --train-dir "$work/run" --tower cudnn --precision "$precision" \
         --batch-size "$(size 128 8)" --no-graph --max-steps 2 --log-frequency 1 --parity-steps 0
     rc=$?
