@@ -11,7 +11,7 @@ one() { # TEST: it prints TAP, and a pattern chooses the tower's own
 }
 ran=0
 tests=$(printf '%s\n' tests/backends/test_*.c | sed 's,.*/,,; s,\.c$,,')
-for test in $(size "$tests" "test_reference test_reference_step test_properties"); do verify "$test" one "$test"; done
+for test in $(size "$tests" "test_reference test_reference_step test_properties test_formulas"); do verify "$test" one "$test"; done
 tell '' "$ran tests passed."
 [ $ran -gt 0 ] || { echo "no test ran: there is no cudnn tower here"; exit 1; }
 finish

@@ -395,13 +395,14 @@ static void check_few_loss(const struct few *f, uint64_t *random)
                                             .outs = f->outs, .x_half = f->x_half, .y_half = f->y_half};
     RUN(few_forward, some_blocks(random), forward);
     struct few_backward_arguments backward = {.x = x.data, .dy = gradient.data, .weights = f->weights, .dweights = dweights,
-                                              .losses = losses, .tail = tail, .control = &control, .next = &next, .batch = batch, .in = f->in,
-                                              .outs = f->outs, .x_half = f->x_half, .y_half = f->y_half};
+                                              .losses = losses, .tail = tail, .control = &control, .next = &next, .batch = batch,
+                                              .in = f->in, .outs = f->outs, .x_half = f->x_half, .y_half = f->y_half};
     RUN(few_backward, some_blocks(random), backward);
     for (size_t i = 0; i < outputs; i++)
         logits[i] = typed_at(&y, i);
     struct loss_arguments loss = {.logits = logits, .labels = labels, .gradient = wanted, .tail = wanted_tail,
-                                  .control = &control, .next = &wanted_next, .batch = f->batch, .count = f->batch, .classes = f->outs};
+                                  .control = &control, .next = &wanted_next, .batch = f->batch, .count = f->batch,
+                                  .classes = f->outs};
     RUN(loss, 1, loss);
     assert_typed("gradient of the outputs", &gradient, wanted, outputs);
     for (int i = 0; i < PARCEL_SLOTS; i++)

@@ -3,7 +3,7 @@
 . tests/lib.sh
 . tests/referee.sh
 referee_or_skip "the cudnn tower's properties"
-check "test_properties, 20 orders" in_orders 1 20 build/tests/backends/test_properties
+for test in properties formulas; do check "test_$test, 20 orders" in_orders 1 20 build/tests/backends/test_$test; done
 check "test_allocations" on_referee 1 build/tests/backends/test_allocations 'cudnn: *'
 check "test_registry" on_referee 1 build/tests/backends/test_registry
 finish

@@ -309,7 +309,9 @@ static int make_plan(struct plan *plan, const struct plan_request *request, stru
         plan_allocate_ends(plan, request, cudnn_allocate, why) || allocate_half_ends(plan, request, why) ||
         allocate_between(plan, request, why) || make_stages(plan, request, why) || choose(plan, why))
         return -1;
-    return request->training ? loss_init(plan, why) || finish_init(plan, why) || steps_init(plan, why) || exchange_init(plan, why) : 0;
+    if (!request->training)
+        return 0;
+    return loss_init(plan, why) || finish_init(plan, why) || steps_init(plan, why) || exchange_init(plan, why);
 }
 
 int cudnn_plan(struct plan *plan, const struct plan_request *request, struct error *why)
