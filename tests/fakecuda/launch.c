@@ -87,7 +87,8 @@ static void run_launch(const void *state)
 {
     const struct launch *l = state;
     if (!twin_run(l->name, l->grid, l->block, l->arguments))
-        fake_misuse("kernel %s was launched with blocks of %u threads, for which it was not written", l->name, l->block.x);
+        fake_misuse("kernel %s was launched with blocks of %u threads or with arguments for which it was not written", l->name,
+                    l->block.x);
 }
 
 static bool is_possible(dim3 grid, dim3 block)

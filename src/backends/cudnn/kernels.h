@@ -5,7 +5,8 @@
  * after another: any number of blocks is right, and results do not depend on it (but for the parts of a penalty). A tile
  * is a row of phases: phase p of all threads of a block ends before phase p + 1 of any of them begins, and what one phase
  * leaves to the next lies in the block's shared memory. Blocks know nothing of each other, and nothing is added up in an
- * order left to chance.
+ * order left to chance. Pools and norms are compiled once more for the shapes of the tutorial's model (kernels.instances.inc), and
+ * launch.c takes those where they fit.
  *
  * Activations are (N,H,W,C), float or bfloat16 (`half`): void pointers here. Device memory throughout. Values move four at
  * a time where arrays are aligned to that; if not, one at a time, with the same result. There are fewer than 2^32 images,
@@ -36,7 +37,7 @@
     KERNEL(results, 256, 3)         /* a step */
 
 #define KERNEL_PHASES(name, threads, phases) PHASES_##name = phases,
-enum { KERNELS(KERNEL_PHASES) PHASES_NONE };
+enum { KERNELS(KERNEL_PHASES) };
 #undef KERNEL_PHASES
 
 /* What a pass is about: struct device_pass and what follows from it. */
