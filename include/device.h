@@ -94,9 +94,8 @@ struct device {
     int (*send_end)(struct plan *plan, struct error *why);
     /* Waits until that copy has arrived. */
     int (*sent)(struct plan *plan, int ticket, struct error *why);
-    /* Enqueues a copy from pinned memory; and waits until all such copies are done: the host may write that memory again. */
+    /* Enqueues a copy from pinned memory, which the host may write again once a later send was waited for. */
     int (*receive)(struct plan *plan, float *to, const float *from, size_t count, struct error *why);
-    int (*received)(struct plan *plan, struct error *why);
     /* The sum over all ranks by NCCL, enqueued; probe: 0 where it is built in. The identity (rank 0's, made by
      * allreduce_identity) comes to all ranks by other means; joining is collective. */
     int (*allreduce_probe)(struct error *why);

@@ -195,7 +195,7 @@ static int send_whole(struct device_tower *d, float *parcel, struct error *why)
            d->device->send_end(plan_of(d), why) ? -1 : 0;
 }
 
-/* The work is enqueued before the host waits for anything. The device writes the parcel when it has read the last sums. */
+/* The device writes the parcel behind its copy of the last sums, so nobody has to wait for that copy first. */
 static int enqueue_slice(struct device_tower *d, const struct device_pass *step, int slice, struct error *why)
 {
     float *parcel = reducer_begin(d->request.reducer, slice);
@@ -207,8 +207,6 @@ static int enqueue_slice(struct device_tower *d, const struct device_pass *step,
 static int reduce_slice(struct device_tower *d, struct error *why)
 {
     struct reducer *reducer = d->request.reducer;
-    if (d->device->received(plan_of(d), why)) /* of the step before: the reducer may write there again */
-        return -1;
     for (int ticket = 0; ticket < d->tickets; ticket++)
         if (d->device->sent(plan_of(d), ticket, why) || reducer_ready(reducer, d->offsets[ticket], why))
             return -1;

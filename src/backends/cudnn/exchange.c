@@ -7,7 +7,7 @@ int exchange_init(struct plan *plan, struct error *why)
     for (int i = 0; i < NET_LAYERS_MAX; i++)
         if (CUDA(cudaEventCreateWithFlags(&s->sent[i], cudaEventDisableTiming), why))
             return -1;
-    return CUDA(cudaEventCreateWithFlags(&s->received, cudaEventDisableTiming), why);
+    return 0;
 }
 
 void exchange_free(struct plan *plan)
@@ -16,8 +16,6 @@ void exchange_free(struct plan *plan)
     for (int i = 0; i < NET_LAYERS_MAX; i++)
         if (s->sent[i])
             cudaEventDestroy(s->sent[i]);
-    if (s->received)
-        cudaEventDestroy(s->received);
 }
 
 int cudnn_pin(void *memory, size_t bytes, struct error *why)
@@ -61,14 +59,5 @@ int cudnn_sent(struct plan *plan, int ticket, struct error *why)
 
 int cudnn_receive(struct plan *plan, float *to, const float *from, size_t count, struct error *why)
 {
-    const struct plan_state *s = state_of(plan);
-    cudaStream_t stream = s->library.stream;
-    return CUDA(cudaMemcpyAsync(to, from, count * sizeof *to, cudaMemcpyHostToDevice, stream), why) ||
-           CUDA(cudaEventRecord(s->received, stream), why) ? -1 : 0;
-}
-
-/* Nothing was received yet: there is nothing to wait for. */
-int cudnn_received(struct plan *plan, struct error *why)
-{
-    return CUDA(cudaEventSynchronize(state_of(plan)->received), why);
+    return CUDA(cudaMemcpyAsync(to, from, count * sizeof *to, cudaMemcpyHostToDevice, state_of(plan)->library.stream), why);
 }

@@ -6,8 +6,7 @@ static int launch_loss(struct plan *plan, float *tail, const struct pass_control
     struct plan_state *s = plan->state;
     struct loss_arguments arguments = {
         .logits = plan->output, .labels = s->labels, .gradient = plan->output_gradient, .tail = tail, .control = control,
-        .next = s->steps.next,
-        .batch = plan->batch, .count = count, .classes = plan->classes,
+        .next = s->steps.next, .batch = plan->batch, .count = count, .classes = plan->classes,
     };
     return kernel_launch(&s->library, KERNEL_loss, 1, &arguments, why);
 }

@@ -20,7 +20,6 @@ static const struct device device = {
     .send_end = cudnn_send_end,
     .sent = cudnn_sent,
     .receive = cudnn_receive,
-    .received = cudnn_received,
     .capture = cudnn_capture,
     .captured = cudnn_captured,
     .replay = cudnn_replay,

@@ -52,7 +52,7 @@ struct plan_state {
     uint32_t *faults;  /* finish.c's, in device memory: which of its tiles met a number that is not finite */
     int fault_count;   /* of its last check */
     struct steps steps;
-    cudaEvent_t sent[NET_LAYERS_MAX], received;
+    cudaEvent_t sent[NET_LAYERS_MAX];
     cudaGraphExec_t graphs[DEVICE_PARTS];
     void *communicator; /* nccl.c's */
 };
@@ -107,7 +107,6 @@ int cudnn_send(struct plan *plan, float *to, const float *from, size_t count, in
 int cudnn_send_end(struct plan *plan, struct error *why);
 int cudnn_sent(struct plan *plan, int ticket, struct error *why);
 int cudnn_receive(struct plan *plan, float *to, const float *from, size_t count, struct error *why);
-int cudnn_received(struct plan *plan, struct error *why);
 
 /* graph.c */
 int cudnn_capture(struct plan *plan, struct error *why);
