@@ -19,6 +19,7 @@ struct trial {
     int engine;
     cudaEvent_t events[2];
     bool graphs; /* only engines that can be captured: a step may be */
+    bool lost;   /* the device is of no use any more: an engine wrote where it must not, or the like */
     float best;  /* milliseconds, so far */
 };
 
@@ -119,25 +120,26 @@ static int engine_works(const struct trial *t, struct error *why)
     return failed ? -1 : 0;
 }
 
-/* A failed engine leaves nothing: its error would be told by a later call. Of all reasons the first is kept. */
+/* A failed engine leaves nothing: its error would be told by a later call. The first reason is kept, or that of the loss. */
 static void engine_drop(struct trial *t, struct error *reason, struct error *why)
 {
     cudaGetLastError();
     t->c->counts[t->pass].failed++;
     error_in(reason, "%s", t->c->engines[t->pass][t->engine].name);
-    if (!*why->text)
+    t->lost = cudaStreamSynchronize(stream_of(t)) != cudaSuccess;
+    if (!*why->text || t->lost)
         *why = *reason;
 }
 
 /* Tries all; with `deterministic` only up to the first that works: other times in another run would lead to other bits. */
-static bool engines_try(struct trial *t, struct error *why)
+static int engines_try(struct trial *t, struct error *why)
 {
     struct convolution *c = t->c;
     bool deterministic = c->library->deterministic, found = false;
     struct error reason;
     c->counts[t->pass].failed = 0;
     t->best = FLT_MAX;
-    for (t->engine = 0; t->engine < c->engine_count[t->pass] && !(deterministic && found); t->engine++) {
+    for (t->engine = 0; t->engine < c->engine_count[t->pass] && !t->lost && !(deterministic && found); t->engine++) {
         float milliseconds = 0;
         if (deterministic ? engine_works(t, &reason) : engine_time(t, &milliseconds, &reason)) {
             engine_drop(t, &reason, why);
@@ -147,7 +149,7 @@ static bool engines_try(struct trial *t, struct error *why)
             c->chosen[t->pass] = t->engine;
         }
     }
-    return found;
+    return found && !t->lost ? 0 : -1;
 }
 
 /* Where no engine can be captured, one that only runs will do, as long as no step is captured. */
@@ -155,10 +157,12 @@ static int pass_choose(struct trial *t, struct error *why)
 {
     why->text[0] = '\0';
     t->graphs = true;
-    if (engines_try(t, why))
+    if (!engines_try(t, why))
         return 0;
+    if (t->lost)
+        return error_in(why, "%s", pass_texts[t->pass]);
     t->graphs = false;
-    if (engines_try(t, why))
+    if (!engines_try(t, why))
         return 0;
     return error_in(why, "%s, none of %d engines works, and %d want more than %.1f MiB of workspace", pass_texts[t->pass],
                     t->c->engine_count[t->pass], t->c->counts[t->pass].too_large,
