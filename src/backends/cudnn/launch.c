@@ -75,7 +75,7 @@ static int captured_last(cudaStream_t stream, struct captured_last *last, struct
     const cudaGraphNode_t *nodes;
     size_t count = 0;
     *last = (struct captured_last){0};
-    if (CUDA(CAPTURE_INFO(stream, &status, &capture, &nodes, &count), why))
+    if (check_cuda(CAPTURE_INFO(stream, &status, &capture, &nodes, &count), "cudaStreamGetCaptureInfo", PLACE, why))
         return -1;
     if (status == cudaStreamCaptureStatusActive && count == 1)
         *last = (struct captured_last){capture, nodes[0]};
