@@ -228,7 +228,7 @@ int main(void)
     int failed = 0;
     printf("| precision | product | m x n x k | cublasLt | workspace MiB | error / allowed |\n|---|---|---|---|---|---|\n");
     for (int precision = PRECISION_FP32; precision <= PRECISION_BF16; precision++) {
-        struct plan_request request = {.precision = (enum precision)precision};
+        struct plan_request request = {.precision = (enum precision)precision, .workspace = 32 << 20};
         struct library library;
         if (library_open(&library, &request, &why)) {
             fprintf(stderr, "products: %s\n", why.text);
