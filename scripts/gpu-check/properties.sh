@@ -1,5 +1,5 @@
 #!/bin/bash
-# The device's properties as cuDNN writes them down, kept in device.json, and what cuDNN plans from them
+# What cublasLt offers and computes for dense layers; the device's properties as cuDNN writes them down, and what it plans from them
 # time: 15 s, at most 60 s
 . scripts/gpu-check/lib.sh
 plans() { # FILE NAME
@@ -8,6 +8,13 @@ plans() { # FILE NAME
     cat "$work/plans"
     return $rc
 }
+products() {
+    run build/tests/gpu/products > "$work/products"
+    local rc=$?
+    cat "$work/products"
+    return $rc
+}
+verify "products of cublasLt" products
 if [ "$DRY" -eq 1 ]; then # the real cuDNN, for a device that is not there
     unset LD_LIBRARY_PATH
     verify "plans for an H100 that is not here" plans tests/gpu/h100-device.json h100
@@ -16,5 +23,5 @@ else
     verify "properties" serialised
     verify "plans from them" plans "$RESULTS/device.json" "this device"
 fi
-tell '' "$(grep -E '^\|( device |---|.* \| conv[12] \| )' "$work/plans")"
+tell '' "$(grep '^|' "$work/products")" '' "$(grep -E '^\|( device |---|.* \| conv[12] \| )' "$work/plans")"
 finish
