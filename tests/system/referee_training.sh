@@ -62,9 +62,9 @@ check "losses as all on one" agree cpu mixed 1e-4
 check "evaluated on the device" on_referee 6 ./cifar10_mpi eval --data "$data" --checkpoint-dir "$tmp/mixed" --run-once --tower cudnn --batch-size 50
 
 # Memory: too little for the images, and for the batch.
-turns() { train 9 1 "$1" --batch-size 4 --max-steps 22 --log-frequency 11; } # more than the ring of a window has slots
+turns() { train 9 1 "$1" --workspace-mib 4 --batch-size 4 --max-steps 22 --log-frequency 11; } # more than the ring of a window has slots
 check "images on the device" turns all
-check "images brought step by step" env FAKECUDA_MEMORY=$((144 << 20)) bash -c "$(declare -f turns train on_referee); fakes=$fakes tmp=$tmp data=$data
+check "images brought step by step" env FAKECUDA_MEMORY=$((100 << 20)) bash -c "$(declare -f turns train on_referee); fakes=$fakes tmp=$tmp data=$data
     turns window > $tmp/window.log 2>&1"
 check "is said" says 'images +brought to the device step by step' "$tmp/window.log"
 check "the epilogues of dense layers are told" says 'local3: forward with bias, ReLU and its mask; weights with the bias.s gradient; input' "$tmp/window.log"
