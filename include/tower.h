@@ -74,9 +74,10 @@ struct device_request {
     enum exchange exchange;
     const struct dataset *dataset;
     uint64_t seed;
-    int rank, ranks, slices; /* slices: of this rank, a step */
+    const struct world *world; /* outlives it */
+    int slices;              /* of this rank, a step */
     float *shadows;          /* in the device's memory; NULL: another rank has them */
-    bool graph;              /* capture the step, and replay it */
+    bool graph;              /* capture the step, and replay it; false from when that has failed */
 };
 
 struct device_tower {
@@ -88,6 +89,7 @@ struct device_tower {
     size_t offsets[NET_LAYERS_MAX]; /* of the parcel's parts, as they are sent */
     int tickets;
     bool captured[DEVICE_PARTS];
+    struct error notice;           /* why the steps are slower than they could be; "": nothing to tell */
     uint64_t given;                /* steps */
     char data[128];                /* where the images are, in words */
 };

@@ -110,6 +110,15 @@ static int block_length(const struct run *run)
     return (int)steps;
 }
 
+/* What was met while steps were given, once. */
+static void tell_notice(struct run *run)
+{
+    struct error *notice = &run->ahead.notice;
+    if (*notice->text && run->world->rank == 0)
+        report_line(&run->report, "%s", notice->text);
+    notice->text[0] = '\0';
+}
+
 /* Gives the device the next block, and asks for its results. */
 static int give(struct run *run, struct error *why)
 {
@@ -124,8 +133,10 @@ static int give(struct run *run, struct error *why)
         pass->ema_decay = ema_decay((float)run->options->ema_decay, pass->step + 1);
     }
     stall_enter(&run->stall, STALL_COMPUTE);
-    return device_tower_steps(&run->ahead, passes, count, why) ||
-           run->backend->device->results_begin(&run->tower.plan, run->given, count, why) ? -1 : 0;
+    if (device_tower_steps(&run->ahead, passes, count, why))
+        return -1;
+    tell_notice(run);
+    return run->backend->device->results_begin(&run->tower.plan, run->given, count, why);
 }
 
 /* Whether the next block is given before the last one's results are read, so that the device goes on meanwhile. Not where

@@ -10,7 +10,8 @@
 
 #include "walk.h"
 
-enum { WARM_UP = 2 }; /* steps before the capture: libraries load and choose at their first calls */
+enum { WARM_UP = 2 };  /* steps before the capture: libraries load and choose at their first calls */
+enum { ATTEMPTS = 2 }; /* to capture a part of a step */
 
 static struct plan *plan_of(const struct device_tower *d)
 {
@@ -50,7 +51,7 @@ int device_tower_init(struct device_tower *d, const struct device_request *reque
 
 int device_tower_join(struct device_tower *d, const void *identity, struct error *why)
 {
-    return d->device->allreduce_join(plan_of(d), identity, d->request.rank, d->request.ranks, why);
+    return d->device->allreduce_join(plan_of(d), identity, d->request.world->rank, d->request.world->size, why);
 }
 
 void device_tower_free(struct device_tower *d)
@@ -152,18 +153,53 @@ static int enqueue(struct device_tower *d, enum device_part part, float *parcel,
     return status;
 }
 
-/* A graph once the first steps are done. */
+/* ---- graphs ---- */
+
+/* Of two failures the first is told. */
+static int record(struct device_tower *d, enum device_part part, float *parcel, struct error *why)
+{
+    struct error second;
+    if (d->device->capture(plan_of(d), why))
+        return -1;
+    int failed = enqueue(d, part, parcel, why);
+    int unended = d->device->captured(plan_of(d), part, failed ? &second : why);
+    return failed || unended ? -1 : 0;
+}
+
+static void tell_failure(struct device_tower *d, int attempt, const struct error *reason)
+{
+    d->notice = *reason;
+    if (attempt < ATTEMPTS)
+        error_in(&d->notice, "the step was captured as a graph at the second attempt only, without early launches of its kernels, "
+                 "which is slower");
+    else
+        error_in(&d->notice, "the step cannot be captured as a graph, so its kernels are launched one by one, which is slower");
+}
+
+/* On all ranks or on none: NCCL does not add up what one rank captured and another did not. Where it fails twice, on whatever
+ * rank, the steps go on without graphs: nothing was done yet. */
+static int capture_part(struct device_tower *d, enum device_part part, float *parcel, struct error *why)
+{
+    struct error reason;
+    for (int attempt = 1; attempt <= ATTEMPTS; attempt++) {
+        d->captured[part] = !world_agree(d->request.world, record(d, part, parcel, &reason), &reason);
+        if (d->captured[part])
+            return 0;
+        if (d->device->uncapture(plan_of(d), part, why))
+            return error_in(why, "capturing the step");
+        tell_failure(d, attempt, &reason);
+    }
+    d->request.graph = false;
+    return 0;
+}
+
+/* By a graph once the first steps are done. */
 static int run_part(struct device_tower *d, enum device_part part, float *parcel, struct error *why)
 {
-    if (!d->request.graph || d->given < WARM_UP)
-        return enqueue(d, part, parcel, why);
-    if (!d->captured[part]) {
-        if (d->device->capture(plan_of(d), why) || enqueue(d, part, parcel, why) ||
-            d->device->captured(plan_of(d), part, why))
-            return error_in(why, "capturing %s", part == DEVICE_STEPS ? "several steps" : "the step");
-        d->captured[part] = true;
-    }
-    return d->device->replay(plan_of(d), part, why);
+    bool wanted = d->request.graph && d->given >= WARM_UP && !d->captured[part];
+    if (wanted && capture_part(d, part, parcel, why))
+        return -1;
+    return d->request.graph && d->captured[part] ? d->device->replay(plan_of(d), part, why) : enqueue(d, part, parcel, why);
 }
 
 /* ---- a pass ---- */
@@ -176,7 +212,7 @@ static int begin(struct device_tower *d, const struct device_pass *steps, int co
     uint32_t *samples = d->samples;
     for (int i = 0; i < count; i++) {
         passes[i] = steps[i];
-        passes[i].position += (uint64_t)(d->request.rank * d->request.slices + slice) * (uint64_t)batch;
+        passes[i].position += (uint64_t)(d->request.world->rank * d->request.slices + slice) * (uint64_t)batch;
         passes[i].samples = samples;
         for (int k = 0; k < batch; k++)
             *samples++ = shuffle_at(&d->shuffle, passes[i].position + (uint64_t)k);

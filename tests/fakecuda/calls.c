@@ -9,11 +9,17 @@
 
 #include "inside.h"
 
-enum { NAMES_MAX = 512, CODE_LEFT = 86, CODE_MISUSE = 87 };
+enum { NAMES_MAX = 512, FAILURES_MAX = 4, CODE_LEFT = 86, CODE_MISUSE = 87 };
 
 struct count {
     const char *name;
     bool run;
+    long n;
+};
+
+struct failure {
+    char name[128];
+    bool run, lasts; /* lasts: from the n-th on */
     long n;
 };
 
@@ -24,24 +30,34 @@ static struct {
     uint64_t random;
     struct count counts[NAMES_MAX];
     int count_count;
-    struct {
-        char name[128];
-        bool run;
-        long n;
-    } failure;
+    struct failure failures[FAILURES_MAX];
+    int failure_count;
     cudaError_t last, left, broken; /* left: by a library */
 } calls;
 
 static void finish(void);
 
-static void read_failure(const char *wish)
+static bool read_failure(const char *wish)
 {
-    calls.failure.run = strncmp(wish, "run:", 4) == 0;
-    const char *name = wish + (calls.failure.run ? 4 : 0), *colon = strrchr(name, ':');
-    if (!colon || colon - name >= (ptrdiff_t)sizeof calls.failure.name || atol(colon + 1) < 1)
-        fake_misuse("FAKECUDA_FAIL=%s is not NAME:K or run:NAME:K", wish);
-    memcpy(calls.failure.name, name, (size_t)(colon - name));
-    calls.failure.n = atol(colon + 1);
+    struct failure *f = &calls.failures[calls.failure_count++];
+    char *end = NULL;
+    f->run = strncmp(wish, "run:", 4) == 0;
+    const char *name = wish + (f->run ? 4 : 0), *colon = strrchr(name, ':');
+    if (!colon || colon - name >= (ptrdiff_t)sizeof f->name)
+        return false;
+    memcpy(f->name, name, (size_t)(colon - name));
+    f->n = strtol(colon + 1, &end, 10);
+    f->lasts = *end == '+';
+    return f->n >= 1;
+}
+
+static void read_failures(const char *wishes)
+{
+    char text[512];
+    snprintf(text, sizeof text, "%s", wishes);
+    for (const char *wish = strtok(text, ","); wish; wish = strtok(NULL, ","))
+        if (calls.failure_count == FAILURES_MAX || !read_failure(wish))
+            fake_misuse("FAKECUDA_FAIL=%s is not NAME:K or run:NAME:K, %d of them at most", wishes, FAILURES_MAX);
 }
 
 static void begin(void)
@@ -52,7 +68,7 @@ static void begin(void)
     const char *seed = getenv("FAKECUDA_SEED"), *wish = getenv("FAKECUDA_FAIL");
     calls.random = seed ? strtoull(seed, NULL, 10) : 1;
     if (wish && *wish)
-        read_failure(wish);
+        read_failures(wish);
     if (atexit(finish))
         fake_misuse("atexit failed");
 }
@@ -78,7 +94,10 @@ long fake_calls(const char *name)
 
 static bool is_to_fail(const char *name, bool run, long n)
 {
-    return n == calls.failure.n && run == calls.failure.run && strcmp(name, calls.failure.name) == 0;
+    for (const struct failure *f = calls.failures; f < calls.failures + calls.failure_count; f++)
+        if (run == f->run && (n == f->n || (f->lasts && n > f->n)) && strcmp(name, f->name) == 0)
+            return true;
+    return false;
 }
 
 bool fake_call(const char *name)

@@ -25,6 +25,12 @@ static struct capture *find(unsigned long serial)
     return c;
 }
 
+unsigned long fake_capture(cudaStream_t handle)
+{
+    struct CUstream_st *stream = stream_find(handle);
+    return stream && stream->capture ? stream->capture->serial : 0;
+}
+
 void capture_invalidate(struct capture *capture)
 {
     capture->invalid = true;

@@ -11,9 +11,11 @@
  *   FAKECUDA_MIG=N         N of them are instances of one GPU (default 1): one PCI id, but each a UUID of its own
  *   FAKECUDA_NODE=N        another node's devices have the same PCI ids, but other UUIDs (default 0; -1: none, all bytes are 0)
  *   FAKECUDA_MEMORY=BYTES  of a device (default 2 GiB)
- *   FAKECUDA_FAIL=NAME:K   the K-th call (1, 2, ...) of that function fails, with a status that it documents;
+ *   FAKECUDA_FAIL=NAME:K   the K-th call (1, 2, ...) of that function fails, with a status that it documents; NAME:K+: those
+ *                          behind it too; "early launch" is a name as well, of launches that may overlap;
  *                  run:NAME:K: the K-th run of that work (a kernel's name, or the call that enqueued it) ends as a bad
- *                          address does: the call that waits for it, and every call from then on, tells of it
+ *                          address does: the call that waits for it, and every call from then on, tells of it;
+ *                          of several wishes there are commas between
  *   FAKECUDA_NO_EPILOGUES="N M"  numbers of cublasLtEpilogue_t for which cublasLt offers no algorithm
  *   FAKECUDA_ENGINES=N,N   cuDNN has only those of its engines (cudnn_engines.c), and suggests them in that order (default: all of
  *                          them, in an order by the seed)
@@ -60,8 +62,8 @@ cudaError_t fake_enqueue(cudaStream_t stream, const char *what, void (*run)(cons
                          size_t bytes);
 /* The work that runs takes so long, by the clock of events. */
 void fake_takes(double milliseconds);
-/* Whether the stream is being captured (calls that are illegal then fail as documented). */
-bool fake_is_capturing(cudaStream_t stream);
+/* The number of the capture that the stream is in (calls that are illegal then fail as documented); 0: none. */
+unsigned long fake_capture(cudaStream_t stream);
 /* As cudaStreamSynchronize, which it does not count: illegal in a capture, which is invalid then. */
 cudaError_t fake_wait(cudaStream_t stream);
 /* A library leaves an error, as a kernel does that cannot be launched: cudaGetLastError tells it, and takes it away. */

@@ -135,23 +135,21 @@ cudaError_t cudaLaunchKernel(const void *function, dim3 grid, dim3 block, void *
 
 /* A kernel that may be started before what it comes behind has ended: that must be a kernel, which lets it, and nothing else. The
  * device's kernels are looked at elsewhere (tests/system/nvcc.sh): they wait before they touch memory. */
-static void check_early(const cudaLaunchConfig_t *config)
+static cudaError_t check_early(const cudaLaunchConfig_t *config)
 {
     const struct CUstream_st *stream = stream_find(config->stream);
     for (unsigned i = 0; i < config->numAttrs; i++)
         if (config->attrs[i].id != cudaLaunchAttributeProgrammaticStreamSerialization)
             fake_misuse("a launch has an attribute that the referee does not know: %d", (int)config->attrs[i].id);
-    if (config->numAttrs && fake_call("early launch"))
-        fake_misuse("an early launch has no failure of its own");
     if (config->numAttrs && (!stream || !stream->capture || !capture_is_behind(stream, run_launch)))
         fake_misuse("a launch may overlap with what it comes behind, which is not a kernel that was captured before it");
+    return config->numAttrs && fake_call("early launch") ? cudaErrorNotSupported : cudaSuccess;
 }
 
 cudaError_t cudaLaunchKernelExC(const cudaLaunchConfig_t *config, const void *function, void **args)
 {
-    if (config)
-        check_early(config);
-    return config ? call_launch(__func__, function, config, args) : call_end(cudaErrorInvalidValue);
+    cudaError_t status = config ? check_early(config) : cudaErrorInvalidValue;
+    return status ? call_end(status) : call_launch(__func__, function, config, args);
 }
 
 /* As code for an H100. */

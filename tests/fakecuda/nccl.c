@@ -21,7 +21,8 @@ struct meeting {
     atomic_int arrived, round;
     struct {
         int device, ranks;
-        long call; /* of its sums, the one that it is at: as its host enqueued or recorded them */
+        bool captured; /* the sum that it is at, */
+        long call;     /* and its number: as its host enqueued or recorded them */
         size_t count;
     } member[RANKS_MAX];
     float values[RANKS_MAX][CHUNK];
@@ -30,8 +31,8 @@ struct meeting {
 struct ncclComm {
     struct meeting *meeting;
     int rank, ranks;
-    long calls;
-    bool captured; /* a sum of its was */
+    long calls, recorded; /* recorded: in the last capture */
+    unsigned long capture; /* its number; 0: nothing was ever captured */
 };
 
 /* ---- meeting ---- */
@@ -146,7 +147,7 @@ ncclResult_t ncclCommDestroy(ncclComm_t comm)
         return ncclSuccess;
     if (!fake_given_back("ncclComm", comm))
         return ncclInvalidArgument;
-    if (comm->captured && fake_any_taken("graphExec"))
+    if (comm->capture && fake_any_taken("graphExec"))
         fake_misuse("ncclCommDestroy: it would wait for ever for a graph that holds the communicator");
     munmap(comm->meeting, sizeof *comm->meeting);
     free(comm);
@@ -160,6 +161,7 @@ struct reduction {
     const float *from;
     float *to;
     size_t count;
+    bool captured;
     long call;
 };
 
@@ -168,6 +170,9 @@ static void check_alike(const struct ncclComm *c)
 {
     const struct meeting *m = c->meeting;
     for (int i = 0; i < c->ranks; i++) {
+        if (m->member[i].captured != m->member[c->rank].captured)
+            fake_misuse("ncclAllReduce: the sum of rank %d is of a graph, that of rank %d is not",
+                        m->member[i].captured ? i : c->rank, m->member[i].captured ? c->rank : i);
         if (m->member[i].call != m->member[c->rank].call)
             fake_misuse("ncclAllReduce: rank %d is at call %ld, rank %d at call %ld", c->rank, m->member[c->rank].call, i,
                         m->member[i].call);
@@ -205,9 +210,19 @@ static void run_reduction(const void *state)
         fake_misuse("ncclAllReduce: its communicator was destroyed before it ran");
     check_memory(r);
     r->comm->meeting->member[r->comm->rank].count = r->count;
+    r->comm->meeting->member[r->comm->rank].captured = r->captured;
     r->comm->meeting->member[r->comm->rank].call = r->call;
     for (size_t at = 0; at < r->count; at += CHUNK)
         sum_chunk(r->comm, r->from + at, r->to + at, r->count - at < CHUNK ? r->count - at : CHUNK);
+}
+
+/* Counted from each capture's beginning: what it records may never be launched. */
+static long next_recorded(ncclComm_t comm, unsigned long capture)
+{
+    if (comm->capture != capture)
+        comm->recorded = 0;
+    comm->capture = capture;
+    return ++comm->recorded;
 }
 
 ncclResult_t ncclAllReduce(const void *sendbuff, void *recvbuff, size_t count, ncclDataType_t datatype, ncclRedOp_t op,
@@ -219,11 +234,11 @@ ncclResult_t ncclAllReduce(const void *sendbuff, void *recvbuff, size_t count, n
         return ncclInvalidArgument;
     if (datatype != ncclFloat || op != ncclSum)
         fake_misuse("ncclAllReduce: only sums of floats are known here");
-    struct reduction r = {comm, sendbuff, recvbuff, count, ++comm->calls};
+    unsigned long capture = fake_capture(stream);
+    struct reduction r = {comm, sendbuff, recvbuff, count, capture > 0, capture ? next_recorded(comm, capture) : ++comm->calls};
     check_memory(&r);
     if (r.from != r.to && r.from < r.to + count && r.to < r.from + count)
         fake_misuse("ncclAllReduce: the buffers overlap and are not the same");
-    comm->captured |= fake_is_capturing(stream);
     return fake_enqueue(stream, __func__, run_reduction, &r, sizeof r) ? ncclUnhandledCudaError : ncclSuccess;
 }
 

@@ -93,12 +93,6 @@ cudaError_t fake_enqueue(cudaStream_t handle, const char *what, void (*run)(cons
     return stream ? stream_add(stream, &work) : cudaErrorInvalidResourceHandle;
 }
 
-bool fake_is_capturing(cudaStream_t handle)
-{
-    struct CUstream_st *stream = stream_find(handle);
-    return stream && stream->capture;
-}
-
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t *handle, unsigned flags)
 {
     cudaError_t status = call_begin_unsafe(__func__, cudaErrorMemoryAllocation);

@@ -44,7 +44,7 @@ static void body_replay(void)
     enum cudaStreamCaptureStatus status;
     begin(s.a);
     DO(cudaStreamIsCapturing(s.a, &status));
-    MUST(status == cudaStreamCaptureStatusActive && fake_is_capturing(s.a) && !fake_is_capturing(s.b));
+    MUST(status == cudaStreamCaptureStatusActive && fake_capture(s.a) && !fake_capture(s.b));
     DO(launch(s.a, ADD_ONE, s.x, NULL, 4));
     DO(launch(s.a, DOUBLE_ADD_ONE, s.x, NULL, 4));
     cudaGraphExec_t exec = end(s.a);
@@ -79,7 +79,7 @@ static void fork_and_join(bool fork_late)
     DO(cudaStreamWaitEvent(s.a, s.join, 0));
     DO(launch(s.a, ADD_ONE, s.y, NULL, 4));
     cudaGraphExec_t exec = end(s.a);
-    MUST(!fake_is_capturing(s.b));
+    MUST(!fake_capture(s.b));
     DO(cudaGraphLaunch(exec, s.a));
     DO(cudaStreamSynchronize(s.a));
     float found = device_first(s.y);

@@ -119,6 +119,26 @@ static void rank_sums_in_another_order(int rank, const ncclUniqueId *id)
     DO(cudaDeviceSynchronize());
 }
 
+/* The sum of one rank is of a graph, those of the others are not. */
+static void rank_captures_alone(int rank, const ncclUniqueId *id)
+{
+    ncclComm_t comm;
+    cudaGraph_t graph;
+    cudaGraphExec_t exec;
+    join(rank, rank, id, ncclSuccess, &comm);
+    cudaStream_t stream = stream_new();
+    float *x = device_filled(10, 1);
+    if (rank == 1)
+        DO(cudaStreamBeginCapture(stream, cudaStreamCaptureModeGlobal));
+    MUST(ncclAllReduce(x, x, 10, ncclFloat, ncclSum, comm, stream) == ncclSuccess);
+    if (rank == 1) {
+        DO(cudaStreamEndCapture(stream, &graph));
+        DO(cudaGraphInstantiate(&exec, graph, 0));
+        DO(cudaGraphLaunch(exec, stream));
+    }
+    DO(cudaDeviceSynchronize());
+}
+
 static void rank_stays_away(int rank, const ncclUniqueId *id)
 {
     ncclComm_t comm;
@@ -136,6 +156,7 @@ static void body_sums(void) { each_rank(rank_sums); }
 static void body_shared(void) { each_rank(rank_shares_device); }
 static void body_less(void) { each_rank(rank_sums_less); }
 static void body_other_order(void) { each_rank(rank_sums_in_another_order); }
+static void body_alone(void) { each_rank(rank_captures_alone); }
 static void body_away(void) { each_rank(rank_stays_away); }
 static void body_left_comm(void) { each_rank(rank_leaves_comm); }
 
@@ -156,6 +177,7 @@ static void test_sums_over_ranks(void **state)
     expect_code(body_shared, 0, "", SETTINGS("FAKECUDA_DEVICES", "3"));
     expect_code(body_less, MISUSE, "sums 9 floats", SETTINGS("FAKECUDA_DEVICES", "3"));
     expect_code(body_other_order, MISUSE, "is at call 2", SETTINGS("FAKECUDA_DEVICES", "3"));
+    expect_code(body_alone, MISUSE, "the sum of rank 1 is of a graph", SETTINGS("FAKECUDA_DEVICES", "3"));
     expect_code(body_away, MISUSE, "ncclCommInitRank: 2 of 3 ranks came within 0.2 s",
                 SETTINGS("FAKECUDA_DEVICES", "3", "FAKECUDA_PATIENCE", "0.2"));
     expect_code(body_left_comm, LEFT, "1 of kind ncclComm", SETTINGS("FAKECUDA_DEVICES", "3"));

@@ -286,6 +286,14 @@ static void body_second_fails(void)
     DO(cudaFree(b));
 }
 
+static void body_last_fail(void)
+{
+    void *at;
+    DO(cudaMalloc(&at, 4));
+    for (int i = 0; i < 3; i++)
+        MUST(cudaMalloc(&at, 4) == cudaErrorMemoryAllocation);
+}
+
 /* An error of the device surfaces where the host waits, and stays; what is behind it is not done. */
 static void body_run_fails(void)
 {
@@ -305,6 +313,7 @@ static void test_failures_by_name(void **state)
     (void)state;
     expect_code(body_second_fails, 0, "", SETTINGS("FAKECUDA_FAIL", "cudaMalloc:2"));
     expect_code(body_run_fails, LEFT, "4 bytes", SETTINGS("FAKECUDA_FAIL", "run:kernel_test:2"));
+    expect_code(body_last_fail, LEFT, "4 bytes", SETTINGS("FAKECUDA_FAIL", "cudaFree:9,cudaMalloc:2+"));
     expect_code(body_second_fails, MISUSE, "is not NAME:K", SETTINGS("FAKECUDA_FAIL", "cudaMalloc"));
 }
 

@@ -1,9 +1,12 @@
 /* Parts of a step as CUDA graphs: one launch instead of dozens. */
 #include "plan.h"
 
+/* What was forked before comes first: in a capture only what was forked in it can be joined. */
 int cudnn_capture(struct plan *plan, struct error *why)
 {
-    return CUDA(cudaStreamBeginCapture(state_of(plan)->library.stream, cudaStreamCaptureModeThreadLocal), why);
+    struct library *library = &state_of(plan)->library;
+    return library_join(library, why) ||
+           CUDA(cudaStreamBeginCapture(library->stream, cudaStreamCaptureModeThreadLocal), why) ? -1 : 0;
 }
 
 int cudnn_captured(struct plan *plan, enum device_part part, struct error *why)
@@ -17,6 +20,23 @@ int cudnn_captured(struct plan *plan, enum device_part part, struct error *why)
     return status ? status : check_cuda(destroyed, "cudaGraphDestroy", PLACE, why);
 }
 
+static void graph_free(cudaGraphExec_t *graph)
+{
+    if (*graph)
+        cudaGraphExecDestroy(*graph);
+    *graph = NULL;
+}
+
+/* Waiting shows whether the stream is out of the capture, and the device works. */
+int cudnn_uncapture(struct plan *plan, enum device_part part, struct error *why)
+{
+    struct plan_state *s = state_of(plan);
+    graph_free(&s->graphs[part]);
+    cudaGetLastError(); /* it would be told by a later call */
+    s->library.is_forked = s->library.overlap = false;
+    return CUDA(cudaStreamSynchronize(s->library.stream), why);
+}
+
 int cudnn_replay(struct plan *plan, enum device_part part, struct error *why)
 {
     const struct plan_state *s = state_of(plan);
@@ -27,6 +47,5 @@ void graphs_free(struct plan *plan)
 {
     struct plan_state *s = state_of(plan);
     for (int i = 0; i < DEVICE_PARTS; i++)
-        if (s->graphs[i])
-            cudaGraphExecDestroy(s->graphs[i]);
+        graph_free(&s->graphs[i]);
 }

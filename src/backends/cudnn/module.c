@@ -22,6 +22,7 @@ static const struct device device = {
     .receive = cudnn_receive,
     .capture = cudnn_capture,
     .captured = cudnn_captured,
+    .uncapture = cudnn_uncapture,
     .replay = cudnn_replay,
     .results_begin = cudnn_results_begin,
     .results_end = cudnn_results_end,

@@ -111,6 +111,7 @@ int cudnn_receive(struct plan *plan, float *to, const float *from, size_t count,
 /* graph.c */
 int cudnn_capture(struct plan *plan, struct error *why);
 int cudnn_captured(struct plan *plan, enum device_part part, struct error *why);
+int cudnn_uncapture(struct plan *plan, enum device_part part, struct error *why);
 int cudnn_replay(struct plan *plan, enum device_part part, struct error *why);
 void graphs_free(struct plan *plan);
 
