@@ -9,6 +9,7 @@ struct capture {
     enum cudaStreamCaptureMode mode;
     bool invalid;
     cudaGraphNode_t *told; /* what cudaStreamGetCaptureInfo told last */
+    cudaGraphEdgeData *told_edges;
     struct capture *next;
 };
 
@@ -145,6 +146,7 @@ static void end(struct capture *capture)
             break;
         }
     free(capture->told);
+    free(capture->told_edges);
     free(capture);
 }
 
@@ -193,14 +195,17 @@ cudaError_t cudaStreamIsCapturing(cudaStream_t handle, enum cudaStreamCaptureSta
 }
 
 /* Its nodes are numbers here. */
-static void tell_nodes(const struct CUstream_st *stream, const cudaGraphNode_t **nodes, size_t *count)
+static void tell_nodes(const struct CUstream_st *stream, const cudaGraphNode_t **nodes, const cudaGraphEdgeData **edges,
+                       size_t *count)
 {
     struct capture *c = stream->capture;
     size_t n = (size_t)stream->captured.count;
     c->told = need(realloc(c->told, (n + 1) * sizeof *c->told));
     for (size_t i = 0; i < n; i++)
         c->told[i] = (cudaGraphNode_t)(uintptr_t)(stream->captured.at[i] + 1);
-    *nodes = c->told, *count = n;
+    free(c->told_edges);
+    c->told_edges = need(calloc(n + 1, sizeof *c->told_edges));
+    *nodes = c->told, *edges = c->told_edges, *count = n;
 }
 
 cudaError_t cudaStreamGetCaptureInfo(cudaStream_t handle, enum cudaStreamCaptureStatus *state, unsigned long long *number,
@@ -211,8 +216,10 @@ cudaError_t cudaStreamGetCaptureInfo(cudaStream_t handle, enum cudaStreamCapture
     cudaError_t status = call_begin(__func__, cudaErrorInvalidValue);
     if (status)
         return status;
-    if (!(stream = stream_find(handle)) || !state || graph || edges || !nodes != !count)
+    if (!(stream = stream_find(handle)) || !state || graph || !nodes != !count || (edges && !nodes))
         return call_end(stream ? cudaErrorInvalidValue : cudaErrorInvalidResourceHandle);
+    if (nodes && !edges) /* CUDA says so only where an edge has data, as a library's launch may have left it */
+        return call_end(cudaErrorLossyQuery);
     if (stream->legacy && capture_forbids_legacy(stream->device))
         return call_end(cudaErrorStreamCaptureImplicit);
     *state = !stream->capture            ? cudaStreamCaptureStatusNone
@@ -223,6 +230,6 @@ cudaError_t cudaStreamGetCaptureInfo(cudaStream_t handle, enum cudaStreamCapture
     if (number)
         *number = stream->capture->serial;
     if (nodes)
-        tell_nodes(stream, nodes, count);
+        tell_nodes(stream, nodes, edges, count);
     return call_end(cudaSuccess);
 }

@@ -23,6 +23,7 @@
     ERROR(cudaErrorHostMemoryNotRegistered, "pointer does not correspond to a registered memory region")               \
     ERROR(cudaErrorLaunchFailure, "unspecified launch failure")                                                        \
     ERROR(cudaErrorNotSupported, "operation not supported")                                                            \
+    ERROR(cudaErrorLossyQuery, "attempted introspection would be semantically lossy")                                  \
     ERROR(cudaErrorStreamCaptureUnsupported, "operation not permitted when stream is capturing")                       \
     ERROR(cudaErrorStreamCaptureInvalidated, "operation failed due to a previous error during capture")                \
     ERROR(cudaErrorStreamCaptureMerge, "operation would result in a merge of separate capture sequences")              \

@@ -11,13 +11,17 @@
 #include "backend.h"
 #include "kernels.h"
 
-/* What a stream's capture has come to: its number, and the nodes that the next work comes behind. */
+/* What a stream's capture has come to: its number, and the nodes that the next work comes behind. Their edges are asked for too,
+ * though nobody reads them: without that the call fails where a library left an edge that is no full wait. */
 #if CUDART_VERSION >= 13000
-#define CAPTURE_INFO(stream, status, number, nodes, count)                                                             \
-    cudaStreamGetCaptureInfo((stream), (status), (number), NULL, (nodes), NULL, (count))
+#define CAPTURE_INFO(stream, status, number, nodes, edges, count)                                                      \
+    cudaStreamGetCaptureInfo((stream), (status), (number), NULL, (nodes), (edges), (count))
+#elif CUDART_VERSION >= 12030
+#define CAPTURE_INFO(stream, status, number, nodes, edges, count)                                                      \
+    cudaStreamGetCaptureInfo_v3((stream), (status), (number), NULL, (nodes), (edges), (count))
 #else
-#define CAPTURE_INFO(stream, status, number, nodes, count)                                                             \
-    cudaStreamGetCaptureInfo_v2((stream), (status), (number), NULL, (nodes), (count))
+#define CAPTURE_INFO(stream, status, number, nodes, edges, count)                                                      \
+    (*(edges) = NULL, cudaStreamGetCaptureInfo_v2((stream), (status), (number), NULL, (nodes), (count)))
 #endif
 
 /* ---- check.c: every status; -1 with "CUDA: <call> at <file>:<line>: <what it says>" and the device ---- */

@@ -73,9 +73,10 @@ static int captured_last(cudaStream_t stream, struct captured_last *last, struct
     enum cudaStreamCaptureStatus status;
     unsigned long long capture;
     const cudaGraphNode_t *nodes;
+    const cudaGraphEdgeData *edges; /* not read */
     size_t count = 0;
     *last = (struct captured_last){0};
-    if (check_cuda(CAPTURE_INFO(stream, &status, &capture, &nodes, &count), "cudaStreamGetCaptureInfo", PLACE, why))
+    if (check_cuda(CAPTURE_INFO(stream, &status, &capture, &nodes, &edges, &count), "cudaStreamGetCaptureInfo", PLACE, why))
         return -1;
     if (status == cudaStreamCaptureStatusActive && count == 1)
         *last = (struct captured_last){capture, nodes[0]};
