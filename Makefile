@@ -70,6 +70,8 @@ CUDNN_LIB ?= $(CUDA_LIB)
 NCCL_LIB  ?= $(CUDA_LIB)
 shared = $(firstword $(wildcard $(addsuffix /lib$(1).so,$(2)) $(addsuffix /lib$(1).so.[0-9]*,$(2))))
 cudnn_flags := $(addprefix -isystem ,$(sort $(CUDA_INC) $(CUDNN_INC) $(NCCL_INC)))
+# For C, behind all others, nvcc's own folder: pip's headers of CUDA include crt/*.h, which are not in pip's package.
+cudnn_cflags := $(cudnn_flags) -idirafter $(CUDA_HOME)/include
 cudnn_libs  := $(call shared,cudart,$(CUDA_LIB)) $(call shared,cublasLt,$(CUBLAS_LIB)) $(call shared,cudnn,$(CUDNN_LIB))
 cudnn_old   := $(if $(wildcard $(addsuffix /cudnn_version.h,$(CUDNN_INC))),$(shell awk '/define CUDNN_MAJOR/ && $$3 < 9 {print "yes"}' $(firstword $(wildcard $(addsuffix /cudnn_version.h,$(CUDNN_INC))))),yes)
 cudnn_found := $(if $(cudnn_old),,$(if $(wildcard $(CUDA_INC)/cuda_runtime_api.h),$(if $(word 3,$(cudnn_libs)),$(shell command -v $(NVCC) 2>/dev/null))))
@@ -146,7 +148,7 @@ $(MODULE): $(MODULE_OBJECTS) $(BUILD)/parts
 
 $(BUILD)/module/%.o: src/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(call say,compile $@)$(CC) $(CFLAGS_ALL) $(cudnn_flags) $(abi_$(*F)) -fPIC -fvisibility=hidden -Wno-strict-prototypes -MMD -MP -c -o $@ $<
+	$(call say,compile $@)$(CC) $(CFLAGS_ALL) $(cudnn_cflags) $(abi_$(*F)) -fPIC -fvisibility=hidden -Wno-strict-prototypes -MMD -MP -c -o $@ $<
 
 # The same bits as on a CPU: no contraction to fused multiply-adds. No C++ library is needed.
 $(BUILD)/module/kernels.o: $(wildcard src/backends/cudnn/kernels.*) include/draws.h include/parallel.h $(BUILD)/flags
@@ -165,7 +167,7 @@ keep = @mkdir -p $(@D); echo $(call quote,$(1)) | cmp -s - $@ || echo $(call quo
 $(BUILD)/flags: FORCE
 	$(if $(NO_MPICC),$(error $(NO_MPICC)))$(if $(missing),$(error $(foreach b,$(missing),backend $(b) was asked for, but it $(or $($(b)_why),is not known here))))
 	$(if $(random123_found),,$(error $(random123_why)))
-	$(call keep,$(CC) $(shell $(CC) -show 2>/dev/null) $(CFLAGS_ALL) $(NVCC) $(GENCODE) $(cudnn_flags) $(foreach f,$(sort $(filter flags_%,$(.VARIABLES))),$(f) $($(f))))
+	$(call keep,$(CC) $(shell $(CC) -show 2>/dev/null) $(CFLAGS_ALL) $(NVCC) $(GENCODE) $(cudnn_cflags) $(foreach f,$(sort $(filter flags_%,$(.VARIABLES))),$(f) $($(f))))
 $(BUILD)/abi: FORCE
 	$(call keep,$(abi_module))
 $(BUILD)/backends/module.o $(BUILD)/module/backends/cudnn/module.o: $(BUILD)/abi
@@ -205,7 +207,7 @@ tests-built: fakecuda $(FAKE_TESTS) $(KERNEL_TESTS) $(GPU_TESTS)
 
 $(GPU_TESTS): $(BUILD)/tests/gpu/%: tests/gpu/%.c $(MODULE_OBJECTS) $(LIBRARY)
 	@mkdir -p $(@D)
-	$(call say,build $@)$(CC) $(CFLAGS_ALL) $(cudnn_flags) -Isrc -Wno-strict-prototypes -MMD -MP $(LDFLAGS_ALL) $(cudnn_folders:%/=-Wl,-rpath,%) \
+	$(call say,build $@)$(CC) $(CFLAGS_ALL) $(cudnn_cflags) -Isrc -Wno-strict-prototypes -MMD -MP $(LDFLAGS_ALL) $(cudnn_folders:%/=-Wl,-rpath,%) \
 	  $(cudnn_folders:%/=-Wl,-rpath-link,%) -o $@ $< $(MODULE_OBJECTS) $(LIBRARY) $(cudnn_libs) $(nccl_libs) $(LIBS)
 endif
 

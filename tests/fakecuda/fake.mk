@@ -62,6 +62,6 @@ endif
 KERNEL_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard $(FAKE_DIR)/test_kernels*.c))
 $(KERNEL_TESTS): $(BUILD)/tests/fakecuda/%: $(FAKE_DIR)/%.c $(FAKE)/twins.o $(LIBRARY)
 	@mkdir -p $(@D)
-	$(call say,build $@)$(CC) $(CFLAGS_ALL) $(cudnn_flags) -Itests -I$(FAKE_DIR) -Isrc/backends/cudnn -MMD -MP $(LDFLAGS_ALL) -o $@ $(filter %.c %.o,$^) $(LIBRARY) -lcmocka $(LIBS)
+	$(call say,build $@)$(CC) $(CFLAGS_ALL) $(cudnn_cflags) -Itests -I$(FAKE_DIR) -Isrc/backends/cudnn -MMD -MP $(LDFLAGS_ALL) -o $@ $(filter %.c %.o,$^) $(LIBRARY) -lcmocka $(LIBS)
 
 -include $(wildcard $(FAKE)/*.d $(FAKE_TESTS:=.d) $(KERNEL_TESTS:=.d))

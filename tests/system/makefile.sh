@@ -78,6 +78,10 @@ fetch() { "$tree/build/curl/cifar10_mpi" pack --download --md5 none --url "$1" "
 check "which do download" fetch "file://$PWD/tests/data/cifar10-sample.tar.xz"
 check "and know which protocols there are" fails "cannot be downloaded" fetch "http://127.0.0.1:1/x"
 
+# pip's package of CUDA's headers lacks those in crt/, which they include.
+folders() { (unset MAKEFLAGS MAKELEVEL; cd "$tree" && make -pn help CUDA_HOME=/nvcc CUDA_INC=/pip | sed -n 's/^cudnn_cflags := //p'); }
+check "C finds CUDA's headers in pip's folder, and what is not there in nvcc's" test "$(folders)" = "-isystem /pip -idirafter /nvcc/include"
+
 jobs() { (unset MAKEFLAGS MAKELEVEL; cd "$tree" && make -pn help | sed -n 's/^JOBS := //p'); }
 check "OMP_NUM_THREADS does not say how many files to compile at once" test "$(OMP_NUM_THREADS=1 OMP_THREAD_LIMIT=1 jobs)" = "-j$(env -u OMP_NUM_THREADS nproc)"
 finish
