@@ -33,6 +33,10 @@ for case in CUDNN_INC:cudnn/include CUDNN_LIB:cudnn/lib NCCL_LIB:nccl/lib CUBLAS
     check "${case%:*} among pip's packages" test "$(found ${case%:*})" = "$tmp/pip/nvidia/${case#*:}"
 done
 check "what is not there is not named" test -z "$(found NCCL_INC)"
+printf '#!/bin/sh\necho "%s/pip/nvidia"\n' "$tmp" > "$tmp/python"
+chmod +x "$tmp/python"
+of_torch() { TORCH_PYTHON=$tmp/python CUDA_HOME=$tmp bash -c '. scripts/gpu-check/cuda.sh; echo "${CUDNN_INC:-}"'; }
+check "pip's packages of the Python that has PyTorch" test "$(of_torch)" = "$tmp/pip/nvidia/cudnn/include"
 
 # The jobs, without Slurm: the signal before its end stops all ranks, and puts it into the queue again.
 data=$(small_data) || { not_ok "a packed data set" "$data"; finish; exit; }
