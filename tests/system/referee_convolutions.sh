@@ -29,7 +29,9 @@ for way in "" --deterministic; do
     check "none that works: the reason is told $way" \
         refuses 'none of 1 engines works, and 2 want more than .* MiB of workspace: engine 8: .*cannot be launched' 8,3 $way
 done
-FAKECUDA_FAIL='run:cudnn forward:40' check "one that breaks the device ends the run" refuses 'layer conv1: forward: engine [57]: .*illegal' 5,7
+FAKECUDA_FAIL='run:cudnn forward:40' check "one that breaks the device ends the run, and how to do without it is said" \
+    refuses 'layer conv1: forward: engine ([57]): .*illegal.*with CIFAR10_CUDNN_WITHOUT=\1 this engine is not tried' 5,7
+CIFAR10_CUDNN_WITHOUT=7,0 check "engines that are left out are not tried" chosen 'engine 5 \([0-9.]+ ms, best of 1\)' 0,5,7
 check "one that cannot be captured will do where no step is" chosen 'engine 9 \([0-9.]+ ms, best of 1\)' 9 --no-graph
 check "deterministic: the first of the list, the generic one last" chosen 'engine 5 \(1 failed\)' 0,8,5,9,7 --deterministic
 check "none is compiled unasked" refuses 'of 0 engines offered' 10

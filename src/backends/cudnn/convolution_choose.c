@@ -159,8 +159,11 @@ static int pass_choose(struct trial *t, struct error *why)
     t->graphs = true;
     if (!engines_try(t, why))
         return 0;
-    if (t->lost)
+    if (t->lost) {
+        long long number = t->c->engines[t->pass][t->engine - 1].number;
+        error_add(why, "; with CIFAR10_CUDNN_WITHOUT=%lld this engine is not tried", number);
         return error_in(why, "%s", pass_texts[t->pass]);
+    }
     t->graphs = false;
     if (!engines_try(t, why))
         return 0;

@@ -3,6 +3,7 @@
 #include "convolution.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
@@ -95,13 +96,29 @@ void engine_free(struct engine *e)
     memset(e, 0, sizeof *e);
 }
 
+/* CIFAR10_CUDNN_WITHOUT=NUMBER,...: engines that are not to be tried. Frameworks keep lists of those that are wrong in some version
+ * of cuDNN; and one that writes where it must not ends the run, so that no other can be tried in it. */
+static bool is_left_out(int64_t number)
+{
+    const char *list = getenv("CIFAR10_CUDNN_WITHOUT");
+    char *end;
+    for (; list && *list; list = *end == ',' ? end + 1 : end) {
+        long long one = strtoll(list, &end, 10);
+        if (end == list)
+            return false;
+        if (one == number)
+            return true;
+    }
+    return false;
+}
+
 /* Whether the engine of e->config fits; `why`: the reason of the last refusal, for the case that no engine is left. */
 static bool engine_fits(struct engine *e, const struct library *library, struct engine_counts *counts, struct error *why)
 {
     counts->offered++;
     if (engine_describe(e, why))
         counts->refused++;
-    else if (e->notes & unwanted_notes(library))
+    else if ((e->notes & unwanted_notes(library)) || is_left_out(e->number))
         counts->unfit++;
     else if (engine_plan(e, library, why))
         counts->refused++;
