@@ -33,7 +33,7 @@
     KERNEL(few_forward, 256, 5)     /* an image */                                                                     \
     KERNEL(few_backward, 256, 3)    /* 16 rows of weights; the loss */                                                 \
     KERNEL(loss, 256, 3)            /* one tile */                                                                     \
-    KERNEL(update, 256, 5)          /* a tile a block */                                                               \
+    KERNEL(update, 256, 6)          /* a tile a block */                                                               \
     KERNEL(results, 256, 3)         /* a step */
 
 #define KERNEL_PHASES(name, threads, phases) PHASES_##name = phases,
@@ -290,7 +290,8 @@ enum { SLICES_MAX = 64 };
  * changed, and the record's fault is 1, where the tail has a fault or a loss that is not finite, or one of `faults` (finish's) is
  * not 0: the whole update or none of it. With a control, rate and ema_decay are the control's. Without gradients the parameters
  * stay, and only shadows and copies follow them. The result goes into ring[step % ring_length], the first record without a
- * control; each block's part of the penalty, decay / 2 * sum of p^2, before. No ring: no result. At most PENALTIES_MAX blocks. */
+ * control; each block's part of the penalty, decay / 2 * sum of p^2, before. No ring: no result. At most PENALTIES_MAX blocks.
+ * Slices are in order, and do not overlap. */
 struct update_arguments {
     float *parameters;
     const float *gradients; /* or NULL */
