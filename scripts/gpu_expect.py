@@ -10,9 +10,10 @@
 
 A launch takes the longest of four times; these are the assumptions behind them:
 - instructions, of our own kernels: the warps' instructions on the path that is taken, at 60 % (ISSUE) of what 132 SMs with 4
-  schedulers each issue at 1.7 GHz. scripts/gpu_sass.py counts them in the machine code, `NAME STATIC DYNAMIC THREADS` a line:
-  those of a thread, and the threads of the launch. Kernels that it cannot follow go by their bytes alone; so do all where there
-  is no build/module/kernels.o or no cuobjdump, and then the table says so.
+  schedulers each issue at 1.7 GHz; and at least those of the longest warp, STALL cycles each, which is what one waits for the
+  other's result. scripts/gpu_sass.py counts them in the machine code: those of a thread, the threads of the launch, and those of
+  the longest warp. Where there is no build/module/kernels.o, no cuobjdump or no gcc, kernels go by their bytes alone, and the
+  table says so.
 - bytes: what must at least come from memory and go there, at 3.0 TB/s. The libraries' own workspace is left out, and so is
   what the L2 cache (50 MB) keeps between two launches.
 - operations, of the libraries' products: at a share of the peak (RATES).
@@ -28,7 +29,8 @@ import sys
 
 BATCH, BANDWIDTH, FLOOR, GAP, PROGRAMMATIC = 128, 3.0e12, 2.0e-6, 1.0e-6, 0.5e-6
 RATES = {"fp32": 0.55 * 67e12, "tf32": 0.30 * 495e12, "bf16": 0.30 * 990e12}  # shares of the peaks
-ISSUE = 132 * 4 * 1.7e9 * 0.6  # instructions of warps, a second
+CLOCK, STALL = 1.7e9, 4
+ISSUE = 132 * 4 * CLOCK * 0.6  # instructions of warps, a second
 GOALS = {"fp32": 520, "tf32": 190, "bf16": 130}  # µs a step
 PARAMETERS, PENALTIES = 1068298, 512
 OBJECT = "build/module/kernels.o"
@@ -85,7 +87,7 @@ def is_library(launch):
     return launch.name.startswith("cu")
 
 
-Count = collections.namedtuple("Count", "dynamic threads")
+Count = collections.namedtuple("Count", "dynamic threads longest")
 
 
 def instruction_counts():
@@ -100,26 +102,26 @@ def instruction_counts():
         return {}, (done.stderr.strip() or "scripts/gpu_sass.py failed").splitlines()[-1]
     counts = {}
     for line in done.stdout.splitlines():
-        name, _, dynamic, threads, *_ = line.split()
+        name, _, dynamic, threads, _, _, _, longest = line.split()
         if dynamic != "-":
-            counts[name] = Count(float(dynamic), int(threads))
-    return counts, None
+            counts[name] = Count(float(dynamic), int(threads), int(longest))
+    return counts, None if any("@" in name for name in counts) else "scripts/gpu_sass.py has found no gcc"
 
 
 Times = collections.namedtuple("Times", "instructions bytes operations expected")
 
 
 def instance(launch, precision, counts):
-    """The kernel's name: KERNEL_LAYER_TYPE where there is one for just that layer, as norm_forward_norm1_half."""
+    """The kernel's name: KERNEL_LAYER_TYPE where there is one for just that layer, as norm_forward_norm1_half; else KERNEL@TYPE."""
     layer, kind = re.search(r"norm\d", launch.of), "half" if precision == "bf16" else "float"
     special = layer and f"{launch.name}_{layer.group()}_{kind}"
-    return special if special in counts else launch.name
+    return special if special in counts else f"{launch.name}@{kind}"
 
 
 def times(launch, precision, counts):
     """In seconds; instructions: None where they are not counted."""
     count = counts.get(instance(launch, precision, counts))
-    instructions = count.threads / 32 * count.dynamic / ISSUE if count else None
+    instructions = max(count.threads / 32 * count.dynamic / ISSUE, count.longest * STALL / CLOCK) if count else None
     moved, computed = launch.bytes / BANDWIDTH, launch.operations / RATES[precision]
     return Times(instructions, moved, computed, max(instructions or 0, moved, computed, FLOOR))
 

@@ -3,19 +3,27 @@
 
     gpu_sass.py [OBJECT [KERNEL]...]    default: build/module/kernels.o, all of its kernels
 
-Prints a line for each kernel: NAME STATIC DYNAMIC THREADS DIVISIONS LOCAL WAITS.
+Prints a line for each kernel: NAME STATIC DYNAMIC THREADS DIVISIONS LOCAL WAITS LONGEST.
     STATIC      instructions in the code, without padding
     DYNAMIC     instructions that a thread executes, on average, in a step of the tutorial's model at batch 128
     THREADS     threads that the step launches it with
     DIVISIONS   instructions of integer divisions (conversions to float, reciprocals)
     LOCAL       loads and stores of spilled registers
     WAITS       whether it waits for the kernel before it and touches no memory before: yes or no
-DYNAMIC and THREADS are `-` where they are not known: of all but the instances of kernels.instances.inc, whose arguments are in
-SHAPES. There the code is run: what it computes from thread, block and arguments, that is all branches, is followed; what it
-loads is not known. A predicated instruction counts in any case, since it takes its turn.
+Where a step launches a kernel for all shapes, gpu_arguments.c says with what arguments: once for float and once for bfloat16, a
+line each, and NAME is KERNEL@float or KERNEL@half. Instances (kernels.instances.inc) have theirs in SHAPES. DYNAMIC, THREADS and
+LONGEST are `-` for all others; and without gcc for all but instances.
+
+The code is run: what it computes from thread, block and arguments is followed; what it loads is not known, and no number but
+integers. A branch on what is not known is not taken, unless a call comes next: the slow paths of divisions and logarithms. (So
+gradients are finite, and there are no faults.) A predicated instruction counts in any case, since it takes its turn. Of the
+blocks and of each block's warps some threads are run. The first warp counts as often as the two threads of it that are run, for
+what one thread does alone holds the others up.
 
 cuobjdump must be beside nvcc, in PATH or in python's package triton; exit 2 where it is not (with --tool: prints its path).
 """
+import collections
+import functools
 import glob
 import os
 import re
@@ -23,6 +31,7 @@ import shutil
 import struct
 import subprocess
 import sys
+import tempfile
 
 DEVICE, BATCH, BLOCK = "sm_90", 128, 256
 # Of an instance: where its arguments say how much there is, how much, and how many blocks the step launches.
@@ -34,8 +43,9 @@ SHAPES = {
     "pool_norm_backward_norm1": (80, BATCH, BATCH * 3),
     "pool_backward_pool1": (64, BATCH, BATCH * 9),
 }
+FOLDER = os.path.dirname(os.path.abspath(__file__))
 ARGUMENTS, MASK = 0x210, 0xFFFFFFFF  # where they begin in the constants
-STEPS_MAX = 100000
+STEPS_MAX, SAMPLES = 100000, 32  # SAMPLES: blocks of a launch that are run, where they differ
 
 
 def tool():
@@ -59,8 +69,42 @@ def read(cuobjdump, path):
             code = kernels[name[1]] = []
         found = re.match(r"\s+/\*[0-9a-f]{4,}\*/\s+(?:@(!?U?P\w+)\s+)?([A-Z0-9_.]+)\s*([^;]*);", line)
         if found:
-            code.append((found[1], found[2], [x.strip() for x in found[3].split(",") if x.strip()]))
+            code.append((found[1], found[2], tuple(x.strip() for x in found[3].split(",") if x.strip())))
     return kernels
+
+
+def arguments_of_steps():
+    """{kernel: [(its name with the type, blocks, its constants)]}; empty where there is no gcc."""
+    source, root, kernels = FOLDER + "/gpu_arguments.c", os.path.dirname(FOLDER), {}
+    if not shutil.which("gcc"):
+        return kernels
+    with tempfile.TemporaryDirectory() as folder:
+        program = folder + "/arguments"
+        subprocess.run(["gcc", "-std=c11", f"-I{root}/src/backends/cudnn", source, "-o", program], check=True)
+        said = subprocess.run([program], stdout=subprocess.PIPE, check=True, universal_newlines=True)
+    for line in said.stdout.splitlines():
+        name, blocks, text = line.split()
+        words = enumerate(struct.unpack(f"<{len(text) // 8}I", bytes.fromhex(text)))
+        constants = {0x0: BLOCK, 0xc: int(blocks), **{ARGUMENTS + 4 * i: word for i, word in words}}
+        kernels.setdefault(name.split("@")[0], []).append((name, int(blocks), constants))
+    return kernels
+
+
+@functools.lru_cache(None)
+def operand(text):
+    """(kind, value, what it is made of)"""
+    text = text.replace(".reuse", "").replace(".H0_H0", "")
+    if text[0] in "-~!":
+        return text[0], None, text[1:].strip("|")
+    place = re.fullmatch(r"c\[0x0\]\[(?:(U?R\d+)\+?)?(0x\w+)?\]", text)
+    if place:
+        return "constant", int(place[2] or "0", 16), place[1]
+    if re.fullmatch(r"U?[RP]\d+", text):
+        return "register", text, following(text)
+    known = {"PT": True, "UPT": True, "RZ": 0, "URZ": 0}
+    if text in known or re.fullmatch("0x[0-9a-f]+", text):
+        return "number", known[text] if text in known else int(text, 16), None
+    return "special" if text.startswith(("SR_TID.X", "SR_CTAID.X", "SR_CgaCtaId", "SRZ")) else "unknown", None, None
 
 
 class Thread:
@@ -72,32 +116,27 @@ class Thread:
         self.values = {}
 
     def get(self, text, wide=False):
-        text = text.replace(".reuse", "").replace(".H0_H0", "")
-        if text[0] in "-~|":
-            value = self.get(text.strip("-~|"), wide)
-            return None if value is None or text[0] == "|" else -value if text[0] == "-" else ~value
-        if text[0] == "!":
-            value = self.get(text[1:])
-            return None if value is None else not value
-        if text in self.special:
-            return self.special[text]
-        if text in ("PT", "UPT"):
-            return True
-        if text in ("RZ", "URZ"):
-            return 0
-        place = re.fullmatch(r"c\[0x0\]\[(\w+)\]", text)
-        if place:
-            return self.constant(int(place[1], 16), wide)
-        if re.fullmatch(r"U?[RP]\d+", text):
-            value = self.values.get(text)
+        kind, value, more = operand(text)
+        if kind == "number":
+            return value
+        if kind == "register":
+            value = self.values.get(value)
             if not wide or value is None:
                 return value
-            high = self.values.get(following(text))
+            high = self.values.get(more)
             return None if high is None else value | high << 32
-        return int(text, 16) if re.fullmatch("0x[0-9a-f]+", text) else None
+        if kind == "special":
+            return self.special[text]
+        if kind == "constant":
+            base = self.get(more) if more else 0
+            return None if base is None else self.constant(base + value & MASK, wide)
+        if kind == "unknown":
+            return None
+        value = self.get(more, wide)
+        return None if value is None else -value if kind == "-" else ~value if kind == "~" else not value
 
     def constant(self, at, wide):
-        value = self.constants.get(at, 0)
+        value = self.constants.get(at & ~3, 0) >> 8 * (at & 3)
         return value | self.constants.get(at + 4, 0) << 32 if wide else value
 
     def put(self, text, value, words=1):
@@ -106,30 +145,37 @@ class Thread:
             text = following(text)
 
     def run(self):
-        """How many instructions it executes; None where a branch is not known."""
-        at = count = 0
-        while count < STEPS_MAX:
+        """How often it executes each instruction; None where it goes on for too long."""
+        at, counts = 0, collections.Counter()
+        for _ in range(STEPS_MAX):
             predicate, operation, operands = self.code[at]
-            count, at = count + 1, at + 1
+            counts[at] += 1
+            at += 1
             taken = self.get(predicate) if predicate else True
             if operation.split(".")[0] in ("BRA", "EXIT", "CALL", "RET"):
                 for condition in operands[:-1]:
                     taken = taken and self.get(condition)
-                if taken is None or operation[:4] in ("CALL", "RET."):
-                    return None
+                if taken is None:
+                    taken = self.calls_next(at)
                 if taken and operation == "EXIT":
-                    return count
-                at = int(operands[-1], 16) // 16 if taken else at
+                    return counts
+                at = self.target(operands[-1]) if taken else at
             elif taken or taken is None:
                 self.execute(operation, operands, taken is None)
         return None
+
+    def calls_next(self, at):
+        return next(x for _, x, _ in self.code[at:] if re.match("BRA|EXIT|CALL|RET", x)).startswith("CALL")
+
+    def target(self, text):
+        """Of a branch; a return has it in a register."""
+        return (self.get(text.split()[0]) if text[0] == "R" else int(text, 16)) // 16
 
     def execute(self, operation, operands, unknown):
         results = results_of(operation, operands)
         if not results:
             return
-        rule = next((rule for pattern, rule in RULES if re.fullmatch(pattern, operation)), None)
-        words = 4 if ".128" in operation else 2 if ".64" in operation or "WIDE" in operation or "CS2R" in operation else 1
+        rule, words = rule_of(operation)
         values = (None,)
         if rule and not unknown:
             try:
@@ -142,12 +188,20 @@ class Thread:
             self.put(result, values[i] if i < len(values) else None, words if i == 0 else 1)
 
 
+@functools.lru_cache(None)
+def rule_of(operation):
+    """And the words that it writes."""
+    rule = next((rule for pattern, rule in RULES if re.fullmatch(pattern, operation)), None)
+    return rule, 4 if ".128" in operation else 2 if ".64" in operation or "WIDE" in operation or "CS2R" in operation else 1
+
+
+@functools.lru_cache(None)
 def results_of(operation, operands):
     """The operands that are written: one; two of a comparison; a sum's carries behind it, a predicate before a logical one's."""
     kind = operation.split(".")[0].lstrip("U")
     if not operands or not re.fullmatch(r"U?[RP](\d+|Z|T)", operands[0]):
         return []
-    if kind in ("ISETP", "FSETP", "PLOP3") or kind == "LOP3" and "P" in operands[0]:
+    if kind in ("ISETP", "FSETP", "DSETP", "PLOP3") or kind == "LOP3" and "P" in operands[0]:
         return operands[:2]
     count = 1
     while kind in ("IADD3", "LEA") and re.fullmatch(r"U?P\d+", operands[count]):
@@ -155,6 +209,7 @@ def results_of(operation, operands):
     return operands[:count]
 
 
+@functools.lru_cache(None)
 def following(register):
     found = re.fullmatch(r"(U?[RP])(\d+)", register)
     return f"{found[1]}{int(found[2]) + 1}" if found else register
@@ -167,10 +222,10 @@ def signed(value):
 
 def add(thread, operation, operands):
     """IADD3, VIADD: the sum and its carry; .X takes a carry."""
-    numbers = [thread.get(x) for x in operands if "P" not in x]
+    numbers = [(x[0] == "-", thread.get(x)) for x in operands if "P" not in x]
     carries = [thread.get(x) for x in operands if "P" in x] if ".X" in operation else []
-    # A negative operand is a complement and a carry.
-    total = sum(x & MASK for x in numbers) + sum(carries)
+    # A negative operand is a complement and a carry, of 0 too.
+    total = sum((x - 1 & MASK) + 1 if negative else x & MASK for negative, x in numbers) + sum(carries)
     return total, total >> 32
 
 
@@ -246,6 +301,14 @@ def constant_halves(thread, operation, operands):
     return high << 16 | low,
 
 
+def as_float(bits):
+    return struct.unpack("<f", struct.pack("<I", bits & MASK))[0]
+
+
+def as_bits(number):
+    return struct.unpack("<I", struct.pack("<f", number))[0]
+
+
 RULES = [
     (r"U?MOV|LDC|ULDC|S2R|S2UR|R2UR", lambda t, o, x: (t.get(x[0]),)),
     (r"U?LDC\.64", lambda t, o, x: (t.get(x[0], True),)),
@@ -259,22 +322,47 @@ RULES = [
     (r"U?SEL", lambda t, o, x: (t.get(x[0]) if t.get(x[2]) else t.get(x[1]),)),
     (r"VIMNMX.*|VIADDMNMX.*", least),
     (r"HFMA2\.MMA", constant_halves),
+    # Of an integer division: the reciprocal.
+    (r"I2F\.U32\.RP", lambda t, o, x: (as_bits(t.get(x[0]) & MASK),)),
+    (r"MUFU\.RCP", lambda t, o, x: (as_bits(1 / as_float(t.get(x[0]))),)),
+    (r"F2I\.FTZ\.U32\.TRUNC\.NTZ", lambda t, o, x: (int(as_float(t.get(x[0]))),)),
+    (r"LDC\.U8|LDC\.U16", lambda t, o, x: (t.get(x[0]) & (0xFF if "U8" in o else 0xFFFF),)),
     (r"P2R", lambda t, o, x: (sum(bool(t.values.get(f"P{i}")) << i for i in range(7)) & t.get(x[2]),)),
 ]
 
 
-def executed(name, code):
-    """Instructions a thread, on average, and threads; None where that is not known."""
-    shape = SHAPES.get(re.sub("_(float|half)$", "", name))
-    if not shape:
-        return None
-    place, count, blocks = shape
+def shape_of(name):
+    """Of an instance: a thread's constants and the blocks."""
+    place, count, blocks = SHAPES[re.sub("_(float|half)$", "", name)]
     constants = {0x0: BLOCK, 0xc: blocks, ARGUMENTS + place: count}
     for pointer in range(0, 80, 8):
         constants.setdefault(ARGUMENTS + pointer, 0x1000 * (pointer + 16))
-    chosen = [(block, thread) for block in range(6) for thread in range(5, BLOCK, 64)]  # of any shape here a whole image, or several
-    counts = [Thread(code, constants, thread, block).run() for block, thread in chosen]
-    return None if None in counts else (round(sum(counts) / len(counts)), blocks * BLOCK)
+    return blocks, constants
+
+
+def warp(code, constants, block, threads):
+    """Instructions that a warp executes, as these of its threads do."""
+    counts = [Thread(code, constants, thread, block).run() for thread in threads]
+    if None in counts:
+        return None
+    return sum(max(count[at] for count in counts) for at in set().union(*counts))
+
+
+def executed(code, blocks, constants, chosen):
+    """Instructions a thread, on average over the chosen blocks; threads; instructions of the longest; None where not known."""
+    warps = [(0, 17)] + [(first + 5,) for first in range(32, BLOCK, 32)]
+    counts = [warp(code, constants, block, threads) for block in chosen for threads in warps]
+    return None if None in counts else (round(sum(counts) / len(counts)), blocks * BLOCK, max(counts))
+
+
+def launches(name, code, arguments):
+    """[(name, what was executed)]"""
+    if re.sub("_(float|half)$", "", name) in SHAPES:
+        return [(name, executed(code, *shape_of(name), range(6)))]  # of any shape here a whole image, or several
+    if name not in arguments:
+        return [(name, None)]
+    return [(full, executed(code, blocks, constants, range(0, blocks, (blocks + SAMPLES - 1) // SAMPLES)))
+            for full, blocks, constants in arguments[name]]
 
 
 def waits(operations):
@@ -291,13 +379,15 @@ def main(arguments):
         print(cuobjdump)
         return 0
     kernels = read(cuobjdump, arguments[0] if arguments else "build/module/kernels.o")
+    steps = arguments_of_steps()
     for name in arguments[1:] or sorted(kernels):
         code = kernels[name]
         operations = [operation for _, operation, _ in code if operation != "NOP"]
         divisions = sum(bool(re.match(r"I2F|I2FP|MUFU\.RCP", x)) for x in operations)
         local = sum(bool(re.match(r"LDL|STL", x)) for x in operations)
-        dynamic, threads = executed(name, code) or ("-", "-")
-        print(name, len(operations), dynamic, threads, divisions, local, waits(operations))
+        for launch, count in launches(name, code, steps):
+            dynamic, threads, longest = count or ("-", "-", "-")
+            print(launch, len(operations), dynamic, threads, divisions, local, waits(operations), longest)
     return 0
 
 

@@ -102,9 +102,13 @@ done
 mkdir -p "$tmp/expect/build/module"
 cp scripts/gpu_expect.py "$tmp/expect"
 touch "$tmp/expect/build/module/kernels.o"
-echo 'print("norm_forward 900 9000 100 9 0 yes\nnorm_forward_norm1_half 600 5000 147456 0 0 yes\nupdate 900 - - 9 0 yes")' > "$tmp/expect/gpu_sass.py"
+cat > "$tmp/expect/gpu_sass.py" << 'END'
+print("norm_forward 900 9000 100 9 0 yes 9000\nnorm_forward_norm1_half 600 5000 147456 0 0 yes 5000")
+print("finish@half 900 - - 9 0 yes -\nupdate@float 900 - - 9 0 yes -\nupdate@half 900 10 256 9 0 yes 20000")
+END
 expects() { (cd "$tmp/expect" && says "$1" python3 gpu_expect.py "${@:2}"); }
 check "the instructions of the kernel for that layer count, where they take longer than bytes" expects '^norm_forward,"pool1, norm1",main,42.8,5.1,0.0,42.8$' csv bf16
+check "so do those of one warp, 4 cycles each, where it takes longer than all others" expects '^update,.*,main,47.1,7.8,0.0,47.1$' csv bf16
 check "a missed goal is reported" expects '^- bf16: the goal is at most 130 µs a step, expected are [0-9]*: MISSED'
 rm "$tmp/expect/gpu_sass.py"
 check "so are missing counts" expects '^Instructions are not counted .scripts/gpu_sass.py is missing.'

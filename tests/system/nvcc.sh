@@ -75,16 +75,30 @@ limit_of() {
     esac
 }
 short() { # KERNEL
-    local name static dynamic threads divisions spilled waits
-    read -r name static dynamic threads divisions spilled waits <<< "$(grep "^$1 " "$tmp/counts")"
+    local name static dynamic threads divisions spilled waits longest
+    read -r name static dynamic threads divisions spilled waits longest <<< "$(grep "^$1 " "$tmp/counts")"
     echo "$name: $static instructions, $divisions of divisions, $spilled of spills; waits first: $waits; a thread executes $dynamic"
     [ "$static" -le "$(limit_of "$1")" ] && [ "$divisions" -eq 0 ] && [ "$spilled" -eq 0 ] && [ "$waits" = yes ] && [ "$dynamic" -gt 100 ]
+}
+# What a step launches for all shapes.
+followed() { # KERNEL LIMIT
+    local name static dynamic rest
+    while read -r name static dynamic rest; do
+        echo "$name: $static instructions; a thread executes $dynamic"
+        [[ $dynamic =~ ^[0-9]+$ ]] && [ "$dynamic" -gt 100 ] && [ "$dynamic" -le "$2" ] || return 1
+    done < <(grep "^$1@" "$tmp/counts")
+    [ "$(grep -c "^$1@" "$tmp/counts")" -eq 2 ]
 }
 undivided() { ! body "$1" | grep -E '(div|rem)\.[us](32|64)'; }
 if scripts/gpu_sass.py --tool > /dev/null 2>&1; then
     check "instructions are counted" eval 'scripts/gpu_sass.py "$object" > "$tmp/counts"'
     sed 's/^/# /' "$tmp/counts"
     for kernel in $instances; do check "$kernel has at most $(limit_of "$kernel") instructions, and divides no integers" short "$kernel"; done
+    check "a thread executes at most 800 of the update" followed update 800
+    check "1,000 of distort" followed distort 1000
+    check "400 of few_forward" followed few_forward 400
+    check "2,000 of few_backward" followed few_backward 2000
+    check "400 of finish" followed finish 400
 else
     for kernel in $instances; do check "$kernel divides no integers" undivided "$kernel"; done
 fi
