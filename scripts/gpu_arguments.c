@@ -63,7 +63,8 @@ static void part_add(struct finish_arguments *a, struct finish_part part)
     size_t taps = (size_t)part.kernel * part.kernel * (size_t)part.y_in;
     part.tile = a->tiles;
     part.squares = part.filter ? groups(taps, FINISH_SQUARE) * groups((size_t)part.out, FINISH_SQUARE) : 0;
-    a->tiles += part.squares + (part.sums ? groups((size_t)part.out, FINISH_BIASES) : groups(part.end - part.weights, FINISH_VALUES));
+    a->tiles += part.squares;
+    a->tiles += part.sums ? groups((size_t)part.out, FINISH_BIASES) : groups(part.end - part.weights, FINISH_VALUES);
     a->parts[a->part_count++] = part;
 }
 

@@ -95,9 +95,9 @@ if scripts/gpu_sass.py --tool > /dev/null 2>&1; then
     sed 's/^/# /' "$tmp/counts"
     for kernel in $instances; do check "$kernel has at most $(limit_of "$kernel") instructions, and divides no integers" short "$kernel"; done
     check "a thread executes at most 800 of the update" followed update 800
-    check "1,000 of distort" followed distort 1000
+    check "700 of distort" followed distort 700
     check "400 of few_forward" followed few_forward 400
-    check "2,000 of few_backward" followed few_backward 2000
+    check "1,600 of few_backward" followed few_backward 1600
     check "400 of finish" followed finish 400
 else
     for kernel in $instances; do check "$kernel divides no integers" undivided "$kernel"; done

@@ -19,7 +19,7 @@
 
 /* name, threads of a block, phases. The device function is kernel_<name>, its arguments struct <name>_arguments. */
 #define KERNELS(KERNEL)                                                                                                \
-    KERNEL(distort, 256, 6)         /* a tile is an image */                                                           \
+    KERNEL(distort, 256, 8)         /* a tile is an image */                                                           \
     KERNEL(convert, 256, 1)         /* 1,024 values, as where nothing is said */                                       \
     KERNEL(bias_relu, 256, 1)                                                                                          \
     KERNEL(pool_forward, 256, 1)    /* a part of an image */                                                           \
