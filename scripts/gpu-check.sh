@@ -21,7 +21,7 @@
 # The parts, each a script of scripts/gpu-check/, with the seconds that it usually takes and may take at most:
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
-parts=(build losses graph rates ncu ranks properties tests workspace torch sanitizer curve speed repeat nccl)
+parts=(build losses graph rates ncu ranks properties operations workspace torch sanitizer curve tests speed repeat nccl)
 reserve=10 # seconds at the end of --minutes, for a part that does not stop at once and for packing
 about() { sed -n '2s/^# //p' "scripts/gpu-check/$1.sh"; }
 usual() { sed -n 's/^# time: \([0-9]*\) s, at most [0-9]* s$/\1/p' "scripts/gpu-check/$1.sh"; }

@@ -8,6 +8,7 @@
 #   finish                         ends it as the rows say: the last command of a part
 #   run COMMAND...                 prints the command, then runs it
 #   size GPU REFEREE               prints the first, or, on the referee, the second
+#   backend_tests TEST...          rows for the tests of tests/backends, of the tower
 #   find_data                      sets $data, packed
 #   train RANKS DIRECTORY OPTIONS...    trains on the device in $work/DIRECTORY, afresh
 #   same_bits DIRECTORY DIRECTORY  succeeds where the last checkpoints of two runs hold the same bits
@@ -92,4 +93,20 @@ agree() {
         NR == 1 { for (i = NF / 2; i > 0; i--) if ($i == "cross_entropy") c = i; next }
         { apart = ($(c + NF / 2) - $c) / $c; if (apart < 0) apart = -apart; if (!(apart <= worst)) worst = apart; n++ }
         END { printf "%d losses, apart by %.2g at most, band %g\n", n, worst, band; exit !(n && worst <= band) }'
+}
+
+backend_tests() {
+    local test ran=0
+    for test; do
+        verify "$test" backend_test "$test"
+        ran=$((ran + $(grep -c '^ok' "$work/tap")))
+    done
+    tell '' "$ran tests passed."
+    [ $ran -gt 0 ] || { echo "no test ran: there is no cudnn tower here"; exit 1; }
+}
+backend_test() { # prints TAP; a pattern chooses the tower's own
+    run "build/tests/backends/$1" 'cudnn: *' > "$work/tap" 2>&1
+    local rc=$?
+    cat "$work/tap"
+    return $rc
 }

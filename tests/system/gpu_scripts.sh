@@ -15,7 +15,7 @@ parts=$(ls scripts/gpu-check/ | sed -n 's/\.sh$//p' | grep -vxE 'lib|cuda' | sor
 told() { scripts/gpu-check.sh --help | sed -n 's/^  \([a-z]*\) *[^ ].* ([0-9]* s, [0-9]* s)$/\1/p' | sort; }
 check "gpu-check.sh --help tells each part, what it does and for how long" test "$(told)" = "$parts"
 seconds() { scripts/gpu-check.sh --help | sed -n "/^  $1 /,/^  $2 /s/.* (\([0-9]*\) s, [0-9]* s)\$/\1/p" | paste -sd +; }
-check "the first group fits 9 minutes" test $(($(seconds build tests) + 10)) -le 540
+check "the first group fits 9 minutes" test $(($(seconds build operations) + 10)) -le 540
 check "the second 4 more" test $(($(seconds workspace curve) + 10)) -le 240
 check "an unknown part is refused" says "no part 'dance': build " scripts/gpu-check.sh --dry-run dance
 if [ ! -e /dev/nvidiactl ]; then check "no GPU: said in one sentence" says '^gpu-check.sh: there is no NVIDIA driver here' scripts/gpu-check.sh; fi
