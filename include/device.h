@@ -107,12 +107,12 @@ struct device {
 
     /* ---- graphs ---- */
 
-    /* Between capture and captured, what is enqueued is recorded instead of done. captured follows in any case, also where
-     * enqueuing failed; replay only where all went well. */
+    /* Between capture and captured, what is enqueued is recorded instead of done. Where enqueuing fails, captured follows all the
+     * same. replay: only where nothing failed. */
     int (*capture)(struct plan *plan, struct error *why);
     int (*captured)(struct plan *plan, enum device_part part, struct error *why);
-    /* After a capture that failed, or that is not wanted: what was recorded is dropped, its failure forgotten. The next capture is
-     * a simpler one: what only graphs can do is left out. -1: the device does not work any more. */
+    /* After a capture that failed, or is not wanted: drops what was recorded, and the error. The next capture is a simpler one,
+     * without what only graphs can do. -1: the device does not work any more. */
     int (*uncapture)(struct plan *plan, enum device_part part, struct error *why);
     int (*replay)(struct plan *plan, enum device_part part, struct error *why);
 

@@ -152,19 +152,28 @@ int run_choose_exchange(struct run *run, struct error *why)
 
 /* ---- the steps ---- */
 
+static int without_nccl(struct error *why)
+{
+    return error_add(why, "; --allreduce mpi does without NCCL");
+}
+
 /* No rank comes back from the join before all have come. So what may fail on one rank was agreed on before; and one that fails
  * there, where others may wait for it, ends the job. */
 static int join(struct run *run, struct error *why)
 {
     unsigned char identity[DEVICE_IDENTITY] = {0};
     const struct device *device = run->backend->device;
-    int status = run->world->rank == 0 ? device->allreduce_identity(identity, sizeof identity, why) : 0;
+    int status = 0;
+    if (run->world->rank == 0 && device->allreduce_identity(identity, sizeof identity, why))
+        status = without_nccl(why);
     if (world_agree(run->world, status, why))
         return -1;
     if (world_broadcast(run->world, identity, sizeof identity, why))
         world_abort(run->world, why->text);
-    if (device_tower_join(&run->ahead, identity, why))
+    if (device_tower_join(&run->ahead, identity, why)) {
+        without_nccl(why);
         world_abort(run->world, why->text);
+    }
     return 0;
 }
 

@@ -32,7 +32,7 @@ static struct {
     int count_count;
     struct failure failures[FAILURES_MAX];
     int failure_count;
-    cudaError_t last, left, broken; /* left: by a library */
+    cudaError_t last, broken;
 } calls;
 
 static void finish(void);
@@ -153,18 +153,18 @@ bool call_broken(void)
 
 void fake_leave(cudaError_t error)
 {
-    calls.left = call_end(error);
+    call_end(error);
 }
 
 cudaError_t fake_left(void)
 {
-    return calls.left;
+    return calls.last;
 }
 
 cudaError_t cudaGetLastError(void)
 {
     cudaError_t last = calls.broken ? calls.broken : calls.last;
-    calls.last = calls.left = cudaSuccess;
+    calls.last = cudaSuccess;
     return fake_call(__func__) ? cudaErrorUnknown : last;
 }
 

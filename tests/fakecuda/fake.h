@@ -68,7 +68,7 @@ unsigned long fake_capture(cudaStream_t stream);
 cudaError_t fake_wait(cudaStream_t stream);
 /* A library leaves an error, as a kernel does that cannot be launched: cudaGetLastError tells it, and takes it away. */
 void fake_leave(cudaError_t error);
-/* What was left, and nobody has taken away. */
+/* The last error of any call, which nobody has taken away. */
 cudaError_t fake_left(void);
 /* The device that is current, as the node numbers it (before CUDA_VISIBLE_DEVICES); -1: there is none. */
 int fake_device(void);

@@ -51,5 +51,17 @@ alone() { # FAILURE
     FAKECUDA_PATIENCE=20 on_referee 5 timeout 60 mpirun -np 1 ./cifar10_mpi $train : -np 1 env FAKECUDA_FAIL="$1" ./cifar10_mpi $train
 }
 refused "the images of one rank, before it joins NCCL" "rank 1 on [^:]*: CUDA: cudaMemGetInfo" alone cudaMemGetInfo:2
-refused "the join of one rank" "rank 1 on [^:]*: NCCL: ncclCommInitRank" alone ncclCommInitRank:1
+refused "the join of one rank" "rank 1 on [^:]*: NCCL: ncclCommInitRank.*; --allreduce mpi does without NCCL" alone ncclCommInitRank:1
+
+# A sum by NCCL is of a graph on all ranks, or on none.
+lone() { # FAILURE: of rank 1
+    local train="train --data $data --train-dir $tmp/lone --tower cudnn --deterministic --allreduce nccl --batch-size 16 --max-steps 6"
+    rm -rf "$tmp/lone"
+    FAKECUDA_PATIENCE=20 on_referee 5 mpirun -np 1 ./cifar10_mpi $train : -np 1 env FAKECUDA_FAIL="$1" ./cifar10_mpi $train > "$tmp/said" 2>&1 &&
+        same_bits "$tmp/nccl-eager/checkpoint-00000006.h5" "$tmp/lone/checkpoint-00000006.h5" || { cat "$tmp/said"; return 1; }
+}
+check "a graph that one rank cannot make" lone cudaGraphInstantiate:6+
+check "is made by none" grep 'cannot be captured as a graph, .*: rank 1 on [^:]*: CUDA: cudaGraphInstantiate' "$tmp/said"
+check "sums that cannot be captured" lone ncclAllReduce:5,ncclAllReduce:6
+check "are made without a graph" grep 'cannot be captured as a graph, .*: rank 1 on .*: NCCL: ncclAllReduce' "$tmp/said"
 finish

@@ -128,4 +128,18 @@ ahead() { # the second block of steps cannot be given: the losses of the first w
     [ $? -eq 1 ] && grep 'cudaGraphLaunch' "$tmp/ahead.log" && ! grep 'step 9, loss' "$tmp/ahead.log"
 }
 check "a block of steps is given before the results of the last one are read" ahead
+
+# A step whose capture fails is not lost: graphs and early launches are only faster.
+refusing() { # NAME FAILURE OPTION...: two steps one by one, then by a graph, then eight at once
+    FAKECUDA_FAIL=$2 FAKECUDA_COUNT="$tmp/counts-$1" train 3 1 "$1" --batch-size 4 --max-steps 18 --log-frequency 9 "${@:3}"
+}
+told_once() { [ "$(grep -cE "$1" "$tmp/$2/train.log")" -eq 1 ] && [ "$(grep -c 'captured' "$tmp/$2/train.log")" -eq 1 ]; }
+check "18 steps without graphs" refusing pieces "" --no-graph
+check "a device that refuses early launches" refusing late "early launch:1+"
+check "is told of" told_once 'captured as a graph at the second attempt only, without early launches .*: CUDA: cudaLaunchKernelExC.*not supported' late
+check "has graphs without them" more 0 lines late call cudaGraphLaunch
+same "with graphs without early launches, and without graphs" pieces late 18
+check "a graph of eight steps that cannot be made" refusing eight cudaGraphInstantiate:7+
+check "is told of" told_once 'the step cannot be captured as a graph, so its kernels are launched one by one, .*: CUDA: cudaGraphInstantiate' eight
+same "with graphs that fail, and without graphs" pieces eight 18
 finish

@@ -20,7 +20,10 @@ void exchange_free(struct plan *plan)
 
 int cudnn_pin(void *memory, size_t bytes, struct error *why)
 {
-    return CUDA(cudaHostRegister(memory, bytes, cudaHostRegisterDefault), why);
+    if (CUDA(cudaHostRegister(memory, bytes, cudaHostRegisterDefault), why))
+        return error_add(why, "; %.1f MB of host memory are to be locked, which 'ulimit -l' or a container may limit; --allreduce "
+                         "nccl needs none", 1e-6 * (double)bytes);
+    return 0;
 }
 
 int cudnn_unpin(void *memory, struct error *why)
