@@ -98,7 +98,7 @@ if scripts/gpu_sass.py --tool > /dev/null 2>&1; then
     check "700 of distort" followed distort 700
     check "400 of few_forward" followed few_forward 400
     check "1,600 of few_backward" followed few_backward 1600
-    check "400 of finish" followed finish 400
+    check "300 of finish" followed finish 300
 else
     for kernel in $instances; do check "$kernel divides no integers" undivided "$kernel"; done
 fi
