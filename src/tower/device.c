@@ -155,7 +155,7 @@ static int enqueue(struct device_tower *d, enum device_part part, float *parcel,
 
 /* ---- graphs ---- */
 
-/* Of two failures the first is told. */
+/* Of two failures it reports the first. */
 static int record(struct device_tower *d, enum device_part part, float *parcel, struct error *why)
 {
     struct error second;

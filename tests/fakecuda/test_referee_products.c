@@ -392,7 +392,7 @@ static void body_other_algorithm(void)
     gemm_end(&h);
 }
 
-/* a, b or d moved by so many bytes. */
+/* a, b or d moved by some bytes. */
 static void run_moved(size_t a, const void *host, int d_floats)
 {
     struct gemm g = gemm_new(&plain);

@@ -26,7 +26,7 @@ for way in "" --deterministic; do
     check "an engine that fails is dropped, and its error with it $way" chosen "engine 0 ${time}1 failed\)" 8,0 $way
     check "one that cannot be captured is dropped $way" chosen "engine 0 ${time}1 failed\)" 9,0 $way
     check "one that no heuristic suggests is found $way" chosen "engine 7( ${time%, }\))?" 7 $way
-    check "none that works: the reason is told $way" \
+    check "none that works: the reason is given $way" \
         refuses 'none of 1 engines works, and 2 want more than .* MiB of workspace: engine 8: .*cannot be launched' 8,3 $way
 done
 FAKECUDA_FAIL='run:cudnn forward:40' check "one that breaks the device ends the run, and how to do without it is said" \

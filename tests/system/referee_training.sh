@@ -53,7 +53,7 @@ check "losses as the CPU's" agree cpu one 1e-4
 # Dense layers where cublasLt offers no epilogue (whose results referee_tests.sh checks).
 unfused() { FAKECUDA_NO_EPILOGUES="4 6 134 136 256" on_referee 4 ./cifar10_mpi train --data "$data" --train-dir "$tmp/unfused" --tower cudnn --batch-size 4 --max-steps 2 > "$tmp/unfused.log"; }
 check "without any epilogue" unfused
-check "which is told" says 'local3: forward, bias by a kernel; weights, bias by a kernel; input$' "$tmp/unfused.log"
+check "the log says so" says 'local3: forward, bias by a kernel; weights, bias by a kernel; input$' "$tmp/unfused.log"
 
 # Between towers.
 check "3 steps on the CPU" ./cifar10_mpi train --data "$data" --train-dir "$tmp/mixed" --tower openblas --batch-size 32 --max-steps 4 --log-frequency 2
@@ -67,7 +67,7 @@ check "images on the device" turns all
 check "images brought step by step" env FAKECUDA_MEMORY=$((100 << 20)) bash -c "$(declare -f turns train on_referee); fakes=$fakes tmp=$tmp data=$data
     turns window > $tmp/window.log 2>&1"
 check "is said" says 'images +brought to the device step by step' "$tmp/window.log"
-check "the epilogues of dense layers are told" says 'local3: forward with bias, ReLU and its mask; weights with the bias.s gradient; input' "$tmp/window.log"
+check "the epilogues of dense layers are in the log" says 'local3: forward with bias, ReLU and its mask; weights with the bias.s gradient; input' "$tmp/window.log"
 same "images on the device or brought there" all window 22
 FAKECUDA_MEMORY=$((300 << 20)) refused "a batch that does not fit" "a batch of 4096 images needs about .* a batch of [0-9]+ would fit" \
     train 1 1 large --batch-size 4096 --max-steps 2
@@ -88,7 +88,7 @@ counted() { # RUN PRECISION STEPS LOG-FREQUENCY: all calls of a run, and all tha
         --precision "$2" --batch-size 4 --max-steps "$3" --log-frequency "$4" > /dev/null
 }
 count() { awk -v what="$2 $3" '$1 " " $2 == what { n = $3 } END { print n + 0 }' "$tmp/counts-$1"; } # RUN call|run NAME
-more() { # N RUN RUN call|run NAME...: the second run has so many more of each
+more() { # N RUN RUN call|run NAME...: the second run has N more of each
     local name
     for name in "${@:5}"; do
         echo "$name: $(count "$2" $4 $name), $(count "$3" $4 $name)"
@@ -136,10 +136,10 @@ refusing() { # NAME FAILURE OPTION...: two steps one by one, then by a graph, th
 told_once() { [ "$(grep -cE "$1" "$tmp/$2/train.log")" -eq 1 ] && [ "$(grep -c 'captured' "$tmp/$2/train.log")" -eq 1 ]; }
 check "18 steps without graphs" refusing pieces "" --no-graph
 check "a device that refuses early launches" refusing late "early launch:1+"
-check "is told of" told_once 'captured as a graph at the second attempt only, without early launches .*: CUDA: cudaLaunchKernelExC.*not supported' late
+check "the log says so" told_once 'captured as a graph at the second attempt only, without early launches .*: CUDA: cudaLaunchKernelExC.*not supported' late
 check "has graphs without them" more 0 lines late call cudaGraphLaunch
 same "with graphs without early launches, and without graphs" pieces late 18
 check "a graph of eight steps that cannot be made" refusing eight cudaGraphInstantiate:7+
-check "is told of" told_once 'the step cannot be captured as a graph, so its kernels are launched one by one, .*: CUDA: cudaGraphInstantiate' eight
+check "the log says so" told_once 'the step cannot be captured as a graph, so its kernels are launched one by one, .*: CUDA: cudaGraphInstantiate' eight
 same "with graphs that fail, and without graphs" pieces eight 18
 finish

@@ -36,7 +36,7 @@ static int run(const struct trial *t, int executions, struct error *why)
     return 0;
 }
 
-/* The capture ends in any case: of two failures the first is told. */
+/* Ends the capture in any case; of two failures it reports the first. */
 static int capture(const struct trial *t, int executions, cudaGraph_t *graph, struct error *why)
 {
     struct error second;
@@ -120,7 +120,7 @@ static int engine_works(const struct trial *t, struct error *why)
     return failed ? -1 : 0;
 }
 
-/* A failed engine leaves nothing: its error would be told by a later call. The first reason is kept, or that of the loss. */
+/* A failed engine leaves nothing: a later call would report its error. The first reason is kept, or that of the loss. */
 static void engine_drop(struct trial *t, struct error *reason, struct error *why)
 {
     cudaGetLastError();

@@ -64,7 +64,7 @@ struct library {
     struct captured_last launched; /* our own last kernel, in a capture */
 };
 
-/* The workspace that an operation may have: so many bytes an image, but `least` at least. */
+/* The workspace that an operation may have: `image` bytes an image, and `least` at least. */
 struct workspace_need {
     size_t least, image;
 };

@@ -32,7 +32,7 @@ int cudnn_uncapture(struct plan *plan, enum device_part part, struct error *why)
 {
     struct plan_state *s = state_of(plan);
     graph_free(&s->graphs[part]);
-    cudaGetLastError(); /* it would be told by a later call */
+    cudaGetLastError(); /* a later call would report it */
     s->library.is_forked = s->library.overlap = false;
     return CUDA(cudaStreamSynchronize(s->library.stream), why);
 }

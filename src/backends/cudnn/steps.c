@@ -120,7 +120,7 @@ static int take_all(struct plan *plan, struct error *why)
            CUDA(cudaDeviceSynchronize(), why) ? -1 : 0;
 }
 
-/* Room for what the passes of so many calls of `begin` are about, `bytes` each. */
+/* Room for what the passes of `turns` calls of `begin` are about, `bytes` each. */
 static int take_slots(struct steps *t, int turns, size_t bytes, struct error *why)
 {
     t->turns = turns;
