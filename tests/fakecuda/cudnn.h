@@ -98,6 +98,7 @@ struct manner {
     bool random_order;  /* of sums: not deterministic */
     bool fails;         /* when it is run: it leaves an error of CUDA's */
     bool waits;         /* for the stream: it cannot be captured */
+    bool hasty;         /* in half the time, without the last image */
 };
 const struct manner *engine_manner(int engine);
 

@@ -88,13 +88,19 @@ static float behind(const struct convolution *c, float value)
     return 0;
 }
 
+/* That it computes. */
+static int64_t images(const struct work *work)
+{
+    return work->convolution.n - work->manner.hasty;
+}
+
 static void forward(const struct work *work)
 {
     const struct convolution *c = &work->convolution;
     int pixels = (int)(c->p * c->q), taps = (int)(c->r * c->s * c->c), k = (int)c->k;
     float *x = factor(work, PLACE_X), *w = factor(work, PLACE_W), *bias = c->bias ? factor(work, PLACE_BIAS) : NULL;
     float *y = memory(place_count(c, PLACE_Y), sizeof *y), *rows = memory((int64_t)pixels * taps, sizeof *rows);
-    for (int64_t n = 0; n < c->n; n++) {
+    for (int64_t n = 0; n < images(work); n++) {
         float *out = y + n * pixels * k;
         windows(c, x + n * c->h * c->w * c->c, rows, false);
         cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, pixels, k, taps, 1, rows, taps, w, taps, 0, out, k);
@@ -111,7 +117,7 @@ static void input_gradient(const struct work *work)
     int pixels = (int)(c->p * c->q), taps = (int)(c->r * c->s * c->c), k = (int)c->k;
     float *dy = factor(work, PLACE_Y), *w = factor(work, PLACE_W);
     float *dx = memory(place_count(c, PLACE_X), sizeof *dx), *rows = memory((int64_t)pixels * taps, sizeof *rows);
-    for (int64_t n = 0; n < c->n; n++) {
+    for (int64_t n = 0; n < images(work); n++) {
         cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, pixels, taps, k, 1, dy + n * pixels * k, k, w, taps, 0, rows, taps);
         windows(c, dx + n * c->h * c->w * c->c, rows, true);
     }
@@ -131,7 +137,7 @@ static void weights_gradient(const struct work *work)
         order[n] = (size_t)n;
     if (work->manner.random_order)
         fake_shuffle(order, (size_t)c->n);
-    for (int64_t i = 0; i < c->n; i++) {
+    for (int64_t i = 0; i < images(work); i++) {
         int64_t n = (int64_t)order[i];
         windows(c, x + n * c->h * c->w * c->c, rows, false);
         cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, k, taps, pixels, 1, dy + n * pixels * k, k, rows, taps, 1, dw, taps);
@@ -161,6 +167,6 @@ void work_run(const void *state)
     const struct work *work = state;
     spoil(work);
     passes[work->convolution.pass](work);
-    fake_takes(milliseconds(&work->convolution));
+    fake_takes(milliseconds(&work->convolution) / (1 + work->manner.hasty));
     spoil(work);
 }

@@ -30,6 +30,7 @@ static const struct engine_kind engines[] = {
     {.manner = {.fails = true}},
     {.manner = {.waits = true}},
     {.hidden = true, .compiled = true},
+    {.manner = {.hasty = true}, .hidden = true},
 };
 enum { ENGINES = sizeof engines / sizeof *engines };
 

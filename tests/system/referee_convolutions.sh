@@ -8,7 +8,7 @@ for test in convolutions convolution_ways; do check "test_$test, 10 orders" in_o
 check "test_convolution_pool, 2 orders" in_orders 1 2 build/tests/backends/test_convolution_pool
 
 # Engines of the referee's cuDNN (cudnn_engines.c): 0, 5 and 7 compute, 7 is in no heuristic's list, 8 fails when it is run, 9 cannot be
-# captured, 3 wants 1 GiB, 10 is compiled when it is planned.
+# captured, 3 wants 1 GiB, 10 is compiled when it is planned, 11 is the fastest and leaves out the last image.
 data=$(small_data) || { not_ok "a packed data set" "$data"; finish; exit; }
 engines() { # LIST OPTION...: 3 steps with those; what the run says, in $tmp/engines
     rm -rf "$tmp/run"
@@ -34,6 +34,10 @@ FAKECUDA_FAIL='run:cudnn forward:40' check "one that breaks the device ends the 
 CIFAR10_CUDNN_WITHOUT=7,0 check "engines that are left out are not tried" chosen 'engine 5 \([0-9.]+ ms, best of 1\)' 0,5,7
 check "one that cannot be captured will do where no step is" chosen 'engine 9 \([0-9.]+ ms, best of 1\)' 9 --no-graph
 check "deterministic: the first of the list, the generic one last" chosen 'engine 5 \(1 failed\)' 0,8,5,9,7 --deterministic
+check "the fastest, but it leaves out an image: it is dropped" chosen 'engine [57] \([0-9.]+ ms, best of 2, 1 wrong\)' 5,7,11
+check "of two that differ the generic one is taken" chosen 'engine 0 \([0-9.]+ ms, best of 1, 1 wrong\)' 0,11
+check "where there is no other, nothing is compared" chosen 'engine 11 \([0-9.]+ ms, best of 1\)' 11
+check "deterministic: it is dropped too" chosen 'engine 5 \(1 wrong\)' 0,5,11 --deterministic
 check "none is compiled unasked" refuses 'of 0 engines offered' 10
 check "engines that want too much are counted" refuses 'of 3 engines offered 0 compute otherwise, 3 need more workspace' 3
 finish

@@ -110,14 +110,14 @@ static void text_add(char *text, size_t size, const char *format, ...)
     va_end(arguments);
 }
 
-/* " (0.042 ms, best of 6, 3 too large, 1 failed)": what there is of it. */
+/* " (0.042 ms, best of 6, 3 too large, 1 failed, 1 wrong)": what there is of it. */
 static void choice_about(const struct convolution *c, int pass, char *text, size_t size)
 {
     const struct engine_counts *counts = &c->counts[pass];
     const char *before = " (";
     if (c->milliseconds[pass] > 0) {
         text_add(text, size, "%s%.3f ms, best of %d", before, (double)c->milliseconds[pass],
-                 c->engine_count[pass] - counts->failed);
+                 c->engine_count[pass] - counts->failed - counts->wrong);
         before = ", ";
     }
     if (counts->too_large > 0) {
@@ -126,6 +126,10 @@ static void choice_about(const struct convolution *c, int pass, char *text, size
     }
     if (counts->failed > 0) {
         text_add(text, size, "%s%d failed", before, counts->failed);
+        before = ", ";
+    }
+    if (counts->wrong > 0) {
+        text_add(text, size, "%s%d wrong", before, counts->wrong);
         before = ", ";
     }
     if (*before == ',')

@@ -1,4 +1,4 @@
-/* What the files of convolutions share: convolution.c, convolution_graph.c, convolution_engines.c and convolution_choose.c. */
+/* What the files of convolutions share: convolution.c and convolution_*.c. */
 #ifndef BACKENDS_CUDNN_CONVOLUTION_H
 #define BACKENDS_CUDNN_CONVOLUTION_H
 
@@ -40,6 +40,9 @@ struct passes {
 
 extern const char *const pass_texts[PASSES]; /* "gradient of the input" */
 
+/* The number of the engine that computes any convolution, a value at a time. */
+enum { GENERIC = 0 };
+
 /* convolution_engines.c: plans the engines that fit a pass into c->engines; -1 where there are none. */
 int engines_find(struct convolution *c, enum convolution_pass pass, struct error *why);
 void engine_free(struct engine *engine);
@@ -47,5 +50,16 @@ void engine_free(struct engine *engine);
 /* convolution.c: the pass's pack for tensors that lie there; and one execution by engine i on that pack. */
 int pack_follow(struct convolution *c, enum convolution_pass pass, const struct convolution_memory *memory, struct error *why);
 int engine_run(const struct convolution *c, enum convolution_pass pass, int i, struct error *why);
+
+/* convolution_check.c: some values of an engine's output, as floats. */
+enum { SAMPLE = 8192 };
+/* x, filter and dy get numbers to compute with; and all tensors are zeroed again. */
+int numbers_fill(const struct convolution *c, const struct convolution_memory *memory, struct error *why);
+int numbers_clear(const struct convolution *c, const struct convolution_memory *memory, struct error *why);
+/* Runs engine i once, on the pass's pack; memory: the same that the pack was made for. sample (SAMPLE): zeroed. */
+int engine_sample(const struct convolution *c, enum convolution_pass pass, int i, const struct convolution_memory *memory,
+                  float *sample, struct error *why);
+/* As far as the precision allows; a sample that is not finite does not agree with itself. */
+bool samples_agree(const struct convolution *c, const float *a, const float *b);
 
 #endif

@@ -1,8 +1,11 @@
 /* Which of a pass's engines is the fastest: measured as a step runs it, by replays of a captured graph. Launched one by one on an
- * idle stream, short ones would be measured by what it takes to submit them. An engine that fails in any way is dropped. */
+ * idle stream, short ones would be measured by what it takes to submit them. An engine that fails in any way is dropped, and before
+ * that those that compute other values than the rest. */
 #include "convolution.h"
 
 #include <float.h>
+#include <stdlib.h>
+#include <string.h>
 
 enum { EXECUTIONS = 10, REPLAYS = 3 };
 
@@ -15,12 +18,15 @@ enum { EXECUTIONS = 10, REPLAYS = 3 };
 
 struct trial {
     struct convolution *c;
+    const struct convolution_memory *memory;
     enum convolution_pass pass;
     int engine;
     cudaEvent_t events[2];
     bool graphs; /* only engines that can be captured: a step may be */
     bool lost;   /* the device is of no use any more: an engine wrote where it must not, or the like */
     float best;  /* milliseconds, so far */
+    bool out[ENGINES_MAX]; /* these engines do not run, or are wrong */
+    float (*samples)[SAMPLE]; /* (ENGINES_MAX) */
 };
 
 static cudaStream_t stream_of(const struct trial *t)
@@ -131,16 +137,68 @@ static void engine_drop(struct trial *t, struct error *reason, struct error *why
         *why = *reason;
 }
 
+/* The engine that the most others agree with, of equal ones the generic one or else the first. The same engine with other knobs
+ * proves nothing. */
+static int reference_of(const struct trial *t)
+{
+    const struct convolution *c = t->c;
+    const struct engine *engines = c->engines[t->pass];
+    int count = c->engine_count[t->pass], reference = 0, most = -1;
+    for (int i = 0; i < count; i++) {
+        int votes = 0;
+        for (int j = 0; j < count; j++)
+            votes += !t->out[i] && !t->out[j] && engines[i].number != engines[j].number &&
+                     samples_agree(c, t->samples[j], t->samples[i]);
+        if (!t->out[i] && (votes > most || (votes == most && engines[i].number == GENERIC))) {
+            reference = i;
+            most = votes;
+        }
+    }
+    return reference;
+}
+
+static void wrong_drop(struct trial *t, struct error *why)
+{
+    struct convolution *c = t->c;
+    int reference = reference_of(t);
+    for (int i = 0; i < c->engine_count[t->pass]; i++) {
+        if (t->out[i] || samples_agree(c, t->samples[i], t->samples[reference]))
+            continue;
+        t->out[i] = true;
+        c->counts[t->pass].wrong++;
+        if (!*why->text)
+            error_set(why, "%s: its values are wrong", c->engines[t->pass][i].name);
+    }
+}
+
+/* Runs each once: those that fail, or compute other values than the rest, are out. */
+static void engines_check(struct trial *t, struct error *why)
+{
+    struct convolution *c = t->c;
+    struct error reason;
+    memset(t->out, 0, sizeof t->out);
+    memset(t->samples, 0, ENGINES_MAX * sizeof *t->samples);
+    c->counts[t->pass].failed = c->counts[t->pass].wrong = 0;
+    for (t->engine = 0; t->engine < c->engine_count[t->pass] && !t->lost; t->engine++)
+        if (engine_sample(c, t->pass, t->engine, t->memory, t->samples[t->engine], &reason)) {
+            t->out[t->engine] = true;
+            engine_drop(t, &reason, why);
+        }
+    if (!t->lost)
+        wrong_drop(t, why);
+}
+
 /* Tries all; with `deterministic` only up to the first that works: other times in another run would lead to other bits. */
 static int engines_try(struct trial *t, struct error *why)
 {
     struct convolution *c = t->c;
     bool deterministic = c->library->deterministic, found = false;
     struct error reason;
-    c->counts[t->pass].failed = 0;
     t->best = FLT_MAX;
     for (t->engine = 0; t->engine < c->engine_count[t->pass] && !t->lost && !(deterministic && found); t->engine++) {
         float milliseconds = 0;
+        if (t->out[t->engine])
+            continue;
         if (deterministic ? engine_works(t, &reason) : engine_time(t, &milliseconds, &reason)) {
             engine_drop(t, &reason, why);
         } else if (!found || milliseconds < t->best) {
@@ -156,14 +214,17 @@ static int engines_try(struct trial *t, struct error *why)
 static int pass_choose(struct trial *t, struct error *why)
 {
     why->text[0] = '\0';
+    engines_check(t, why);
+    int failed = t->c->counts[t->pass].failed;
     t->graphs = true;
-    if (!engines_try(t, why))
+    if (!t->lost && !engines_try(t, why))
         return 0;
     if (t->lost) {
         long long number = t->c->engines[t->pass][t->engine - 1].number;
         error_add(why, "; with CIFAR10_CUDNN_WITHOUT=%lld this engine is not tried", number);
         return error_in(why, "%s", pass_texts[t->pass]);
     }
+    t->c->counts[t->pass].failed = failed;
     t->graphs = false;
     if (!engines_try(t, why))
         return 0;
@@ -172,23 +233,27 @@ static int pass_choose(struct trial *t, struct error *why)
                     (double)t->c->library->workspace_limit / (1 << 20));
 }
 
-static int passes_choose(struct trial *t, const struct convolution_memory *memory, struct error *why)
+static int passes_choose(struct trial *t, struct error *why)
 {
+    if (numbers_fill(t->c, t->memory, why))
+        return -1;
     for (int pass = 0; pass < PASSES; pass++) {
         t->pass = (enum convolution_pass)pass;
-        if (t->c->engine_count[pass] > 0 && (pack_follow(t->c, t->pass, memory, why) || pass_choose(t, why)))
+        if (t->c->engine_count[pass] > 0 && (pack_follow(t->c, t->pass, t->memory, why) || pass_choose(t, why)))
             return -1;
     }
-    return 0;
+    return numbers_clear(t->c, t->memory, why);
 }
 
 int convolution_choose(struct convolution *c, const struct convolution_memory *memory, struct error *why)
 {
-    struct trial t = {.c = c};
-    int failed = CUDA(cudaEventCreateWithFlags(&t.events[0], cudaEventDefault), why) ||
-                 CUDA(cudaEventCreateWithFlags(&t.events[1], cudaEventDefault), why) || passes_choose(&t, memory, why);
+    struct trial t = {.c = c, .memory = memory};
+    int failed = !(t.samples = memory_new(ENGINES_MAX, sizeof *t.samples, "samples of engines' outputs", why)) ||
+                 CUDA(cudaEventCreateWithFlags(&t.events[0], cudaEventDefault), why) ||
+                 CUDA(cudaEventCreateWithFlags(&t.events[1], cudaEventDefault), why) || passes_choose(&t, why);
     for (int i = 0; i < 2; i++)
         if (t.events[i] && cudaEventDestroy(t.events[i]) != cudaSuccess && !failed)
             failed = error_set(why, "an event cannot be given back");
+    free(t.samples);
     return failed ? -1 : 0;
 }

@@ -12,9 +12,6 @@
  * that it leaves out: cuDNN 9.19 has at most 20 of them that fit. */
 enum { SUGGESTIONS_MAX = 64, SUGGESTED_MAX = 16 };
 
-/* The number of the kernel that computes any convolution, a value at a time. */
-enum { GENERIC = 0 };
-
 /* ---- which engines fit ---- */
 
 #define NOTE(name) (1u << CUDNN_NUMERICAL_NOTE_##name)

@@ -132,7 +132,7 @@ enum { ENGINES_MAX = 40 };
 /* Engines of a pass; one that is offered with several knobs counts as several. */
 struct engine_counts {
     int offered, unfit, too_large, refused; /* unfit: by precision, determinism or name; too_large: beyond the limit */
-    int failed; /* planned, but does not run */
+    int failed, wrong; /* planned, but does not run, or computes other values than the rest */
 };
 
 /* A convolution of `batch` images, SAME padding as the layer has it. x (N,H,W,x_channels): the layer's channels, padded with
@@ -159,8 +159,9 @@ struct convolution_request {
 /* Makes the plans. -1 also where cuDNN offers none, with what was asked for. */
 int convolution_init(struct convolution *c, const struct library *library, const struct convolution_request *request,
                      struct error *why);
-/* Chooses each pass's fastest engine by running them on the memory given (x, y... of the right sizes, contents no matter), after
- * the workspace was taken. With library->deterministic the first that works is chosen. -1 where none of a pass works. */
+/* Chooses each pass's fastest engine by running them on the memory given (x, y... of the right sizes, zeroed in the end;
+ * bias: also the filter), after the workspace was taken. With library->deterministic the first that works is chosen. -1 where
+ * none of a pass works. */
 struct convolution_memory {
     void *x, *filter, *y, *dx, *dfilter, *dy;
     const void *bias;

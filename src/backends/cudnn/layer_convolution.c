@@ -62,8 +62,7 @@ static int layer_choose(struct operation *o, char *about, size_t size, struct er
 {
     struct own *own = o->own;
     struct convolution_memory memory = memory_of(o);
-    if (!o->slice.bias)
-        memory.bias = o->slice.filter; /* parameters are not known yet, and values no matter */
+    memory.bias = o->slice.filter; /* parameters are not known yet: its numbers will do */
     if (convolution_choose(&own->convolution, &memory, why))
         return -1;
     convolution_about(&own->convolution, about, size);
