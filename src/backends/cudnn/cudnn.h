@@ -131,7 +131,9 @@ enum { ENGINES_MAX = 40 };
 
 /* Engines of a pass; one that is offered with several knobs counts as several. */
 struct engine_counts {
-    int offered, unfit, too_large, refused; /* unfit: by precision, determinism or name; too_large: beyond the limit */
+    int offered, refused;
+    int unfit;     /* by precision or determinism, or left out */
+    int too_large; /* more workspace than the limit */
     int failed, wrong; /* planned, but does not run, or computes other values than the rest */
 };
 
