@@ -132,7 +132,7 @@ static void engine_drop(struct trial *t, struct error *reason, struct error *why
     cudaGetLastError();
     t->c->counts[t->pass].failed++;
     error_in(reason, "%s", t->c->engines[t->pass][t->engine].name);
-    t->lost = cudaStreamSynchronize(stream_of(t)) != cudaSuccess;
+    t->lost = cudaDeviceSynchronize() != cudaSuccess;
     if (!*why->text || t->lost)
         *why = *reason;
 }
