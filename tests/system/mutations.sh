@@ -1,6 +1,7 @@
 #!/bin/bash
 # The referee bites: faults put into the cudnn backend are found. All of them still apply to it; one is tried here, and every one by
 # `make soak`, or tests/fakecuda/mutations by itself.
+# time limit: 300 s
 . tests/lib.sh
 . tests/referee.sh
 check "each fault of the list applies to the backend's source" tests/fakecuda/mutations --check
