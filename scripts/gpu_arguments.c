@@ -52,22 +52,6 @@ static void few(int half)
     print("few_backward", half, 192 / FEW_ROWS + 2, &backward, sizeof backward);
 }
 
-static uint32_t groups(size_t count, size_t by)
-{
-    return (uint32_t)((count + by - 1) / by);
-}
-
-/* As finish.c has it. */
-static void part_add(struct finish_arguments *a, struct finish_part part)
-{
-    size_t taps = (size_t)part.kernel * part.kernel * (size_t)part.y_in;
-    part.tile = a->tiles;
-    part.squares = part.filter ? groups(taps, FINISH_SQUARE) * groups((size_t)part.out, FINISH_SQUARE) : 0;
-    a->tiles += part.squares;
-    a->tiles += part.sums ? groups((size_t)part.out, FINISH_BIASES) : groups(part.end - part.weights, FINISH_VALUES);
-    a->parts[a->part_count++] = part;
-}
-
 /* Sets arguments; returns the blocks. */
 static uint32_t finish_set(struct finish_arguments *a, int half)
 {
@@ -76,13 +60,13 @@ static uint32_t finish_set(struct finish_arguments *a, int half)
     for (int i = 0; i < LAYERS; i++) {
         const struct layer *l = &layers[i];
         if (l->kernel)
-            part_add(a, (struct finish_part){.filter = somewhere(4), .sums = somewhere(5), .weights = l->weights,
+            finish_add(a, (struct finish_part){.filter = somewhere(4), .sums = somewhere(5), .weights = l->weights,
                                              .biases = l->biases, .in = l->in, .out = l->out, .y_in = channels_of(l, half),
                                              .runs = runs[i], .kernel = (uint16_t)l->kernel, .half = (uint8_t)half});
         else
-            part_add(a, (struct finish_part){.weights = l->weights, .end = l->end});
+            finish_add(a, (struct finish_part){.weights = l->weights, .end = l->end});
     }
-    part_add(a, (struct finish_part){.end = PARAMETERS, .of_parameters = 1});
+    finish_add(a, (struct finish_part){.end = PARAMETERS, .of_parameters = 1});
     return a->tiles;
 }
 

@@ -45,7 +45,7 @@ static void numbers_make(void *to, size_t count, bool half, uint32_t seed)
 static int tensor_fill(const struct convolution *c, enum tensor tensor, void *to, struct error *why)
 {
     static const uint16_t periods[] = {[TENSOR_X] = 65521, [TENSOR_FILTER] = 65519, [TENSOR_Y] = 65497};
-    size_t count = tensor_count(c, tensor), have = lesser(count, periods[tensor]), element = element_bytes(c->library);
+    size_t count = tensor_count(c, tensor), have = lesser(count, periods[tensor]), element = element_bytes(c->library->precision);
     void *numbers = memory_new(have, element, "numbers to try engines with", why);
     if (!numbers)
         return -1;
@@ -68,7 +68,7 @@ int numbers_fill(const struct convolution *c, const struct convolution_memory *m
 /* All bytes of it, in the activations' type. */
 static int tensor_set(const struct convolution *c, enum tensor tensor, void *at, int byte, struct error *why)
 {
-    return at ? CUDA(cudaMemset(at, byte, tensor_count(c, tensor) * element_bytes(c->library)), why) : 0;
+    return at ? CUDA(cudaMemset(at, byte, tensor_count(c, tensor) * element_bytes(c->library->precision)), why) : 0;
 }
 
 int numbers_clear(const struct convolution *c, const struct convolution_memory *m, struct error *why)
@@ -97,7 +97,7 @@ static int stripe_get(float *to, const void *from, size_t count, bool half, stru
 /* Stripes from the first value to the last: all values where there are not more. */
 static int sample_get(const struct convolution *c, enum tensor tensor, const char *from, float *sample, struct error *why)
 {
-    size_t count = tensor_count(c, tensor), stripe = lesser(count, STRIPE), element = element_bytes(c->library);
+    size_t count = tensor_count(c, tensor), stripe = lesser(count, STRIPE), element = element_bytes(c->library->precision);
     for (size_t i = 0; i < STRIPES; i++) {
         size_t at = i * (count - stripe) / (STRIPES - 1);
         if (stripe_get(sample + i * STRIPE, from + at * element, stripe, element == 2, why))

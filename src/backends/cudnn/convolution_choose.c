@@ -42,31 +42,16 @@ static int run(const struct trial *t, int executions, struct error *why)
     return 0;
 }
 
-/* Ends the capture in any case; of two failures it reports the first. */
-static int capture(const struct trial *t, int executions, cudaGraph_t *graph, struct error *why)
+/* *exec: NULL after a failure. The capture is ended in any case; of two failures the first is reported. */
+static int graph_make(const struct trial *t, int executions, cudaGraphExec_t *exec, struct error *why)
 {
     struct error second;
+    *exec = NULL;
     if (CUDA(cudaStreamBeginCapture(stream_of(t), cudaStreamCaptureModeThreadLocal), why))
         return -1;
     int failed = run(t, executions, why);
-    int unended = CUDA(cudaStreamEndCapture(stream_of(t), graph), failed ? &second : why);
+    int unended = graph_end(stream_of(t), failed ? NULL : exec, failed ? &second : why);
     return failed || unended ? -1 : 0;
-}
-
-/* *exec: NULL after a failure. */
-static int graph_make(const struct trial *t, int executions, cudaGraphExec_t *exec, struct error *why)
-{
-    cudaGraph_t graph = NULL;
-    *exec = NULL;
-    int failed = capture(t, executions, &graph, why) || CUDA(cudaGraphInstantiate(exec, graph, 0), why);
-    cudaError_t destroyed = graph ? cudaGraphDestroy(graph) : cudaSuccess;
-    return failed || check_cuda(destroyed, "cudaGraphDestroy", PLACE, why) ? -1 : 0;
-}
-
-static void graph_free(cudaGraphExec_t exec)
-{
-    if (exec)
-        cudaGraphExecDestroy(exec);
 }
 
 /* exec: that many executions; NULL: one by one. */
@@ -112,7 +97,7 @@ static int engine_time(const struct trial *t, float *milliseconds, struct error 
     int executions = *milliseconds < LONG ? EXECUTIONS : 1;
     int failed = (t->graphs && graph_make(t, executions, &exec, why)) ||
                  time_replays(t, exec, executions, milliseconds, why);
-    graph_free(exec);
+    graph_free(&exec);
     return failed ? -1 : 0;
 }
 
@@ -122,7 +107,7 @@ static int engine_works(const struct trial *t, struct error *why)
     cudaGraphExec_t exec = NULL;
     int failed = run(t, 1, why) || CUDA(cudaStreamSynchronize(stream_of(t)), why) ||
                  (t->graphs && graph_make(t, 1, &exec, why));
-    graph_free(exec);
+    graph_free(&exec);
     return failed ? -1 : 0;
 }
 

@@ -82,7 +82,13 @@ void library_wants(struct library *library, size_t bytes);
 int library_take_workspace(struct library *library, struct error *why);
 
 /* Bytes of an activation's element. */
-size_t element_bytes(const struct library *library);
+size_t element_bytes(enum precision precision);
+
+/* ---- graph.c ---- */
+
+/* Ends the stream's capture. *exec: what was recorded, to be launched; exec NULL: it is dropped. */
+int graph_end(cudaStream_t stream, cudaGraphExec_t *exec, struct error *why);
+void graph_free(cudaGraphExec_t *graph); /* or NULL in it; NULL is left there */
 
 /* ---- memory.c ---- */
 

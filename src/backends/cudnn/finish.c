@@ -2,21 +2,6 @@
  * checked, with the parameters: the update wants to know before it begins whether there is a number that is not finite. */
 #include "plan.h"
 
-static uint32_t groups(size_t count, size_t by)
-{
-    return (uint32_t)((count + by - 1) / by);
-}
-
-static void part_add(struct finish_arguments *a, struct finish_part part)
-{
-    size_t taps = (size_t)part.kernel * part.kernel * (size_t)part.y_in;
-    part.tile = a->tiles;
-    part.squares = part.filter ? groups(taps, FINISH_SQUARE) * groups((size_t)part.out, FINISH_SQUARE) : 0;
-    a->tiles += part.squares;
-    a->tiles += part.sums ? groups((size_t)part.out, FINISH_BIASES) : groups(part.end - part.weights, FINISH_VALUES);
-    a->parts[a->part_count++] = part;
-}
-
 static struct finish_part convolution_part(const struct operation *o)
 {
     const struct net_layer *l = o->layer;
@@ -29,7 +14,7 @@ static struct finish_part convolution_part(const struct operation *o)
 
 static void check_add(struct finish_arguments *a, size_t first, size_t end, bool of_parameters)
 {
-    part_add(a, (struct finish_part){.weights = (uint32_t)first, .end = (uint32_t)end, .of_parameters = of_parameters});
+    finish_add(a, (struct finish_part){.weights = (uint32_t)first, .end = (uint32_t)end, .of_parameters = of_parameters});
 }
 
 static struct finish_arguments backward_arguments(const struct plan_state *s, bool check)
@@ -38,7 +23,7 @@ static struct finish_arguments backward_arguments(const struct plan_state *s, bo
     for (const struct operation *o = s->operations; o < s->operations + s->net->layer_count; o++) {
         const struct net_layer *l = o->layer;
         if (o->dfilter)
-            part_add(&a, convolution_part(o));
+            finish_add(&a, convolution_part(o));
         else if (check && l->weight_count + l->bias_count > 0)
             check_add(&a, l->weights, l->biases + l->bias_count, false);
     }
@@ -95,6 +80,6 @@ int finish_sums(struct plan *plan, const float *parameters, const float *sums, s
 int finish_biases(struct library *library, const float *sums, int parts, int out, float *biases, struct error *why)
 {
     struct finish_arguments a = {.gradients = biases};
-    part_add(&a, (struct finish_part){.sums = sums, .runs = parts, .out = out});
+    finish_add(&a, (struct finish_part){.sums = sums, .runs = parts, .out = out});
     return kernel_launch(library, KERNEL_finish, a.tiles, &a, why);
 }

@@ -9,18 +9,23 @@ int cudnn_capture(struct plan *plan, struct error *why)
            CUDA(cudaStreamBeginCapture(library->stream, cudaStreamCaptureModeThreadLocal), why) ? -1 : 0;
 }
 
-int cudnn_captured(struct plan *plan, enum device_part part, struct error *why)
+int graph_end(cudaStream_t stream, cudaGraphExec_t *exec, struct error *why)
 {
-    struct plan_state *s = state_of(plan);
     cudaGraph_t graph = NULL;
-    if (CUDA(cudaStreamEndCapture(s->library.stream, &graph), why))
+    if (CUDA(cudaStreamEndCapture(stream, &graph), why))
         return -1;
-    int status = CUDA(cudaGraphInstantiate(&s->graphs[part], graph, 0), why);
+    int status = exec ? CUDA(cudaGraphInstantiate(exec, graph, 0), why) : 0;
     cudaError_t destroyed = cudaGraphDestroy(graph);
     return status ? status : check_cuda(destroyed, "cudaGraphDestroy", PLACE, why);
 }
 
-static void graph_free(cudaGraphExec_t *graph)
+int cudnn_captured(struct plan *plan, enum device_part part, struct error *why)
+{
+    struct plan_state *s = state_of(plan);
+    return graph_end(s->library.stream, &s->graphs[part], why);
+}
+
+void graph_free(cudaGraphExec_t *graph)
 {
     if (*graph)
         cudaGraphExecDestroy(*graph);

@@ -226,6 +226,22 @@ struct finish_arguments {
     struct finish_part parts[FINISH_PARTS_MAX];
 };
 
+static inline uint32_t finish_groups(size_t count, size_t by)
+{
+    return (uint32_t)((count + by - 1) / by);
+}
+
+/* Adds a part behind the others, with its tiles. */
+static inline void finish_add(struct finish_arguments *a, struct finish_part part)
+{
+    size_t taps = (size_t)part.kernel * part.kernel * (size_t)part.y_in;
+    part.tile = a->tiles;
+    part.squares = part.filter ? finish_groups(taps, FINISH_SQUARE) * finish_groups((size_t)part.out, FINISH_SQUARE) : 0;
+    a->tiles += part.squares;
+    a->tiles += part.sums ? finish_groups((size_t)part.out, FINISH_BIASES) : finish_groups(part.end - part.weights, FINISH_VALUES);
+    a->parts[a->part_count++] = part;
+}
+
 /* A dense layer of at most FEW_OUTPUTS outputs: y (batch, outs) = x (batch, in) weights (in, outs) + the biases, which lie behind
  * the weights. With bias (in), x is still without it: x += bias, then max(0, .) where relu, stays there. */
 enum { FEW_OUTPUTS = 16, FEW_ROWS = 16 }; /* FEW_ROWS: of weights, a tile backward */

@@ -3,10 +3,6 @@
 
 #include "operations.h"
 
-struct own {
-    struct convolution convolution;
-};
-
 static size_t rows_of(const struct operation *o)
 {
     return (size_t)o->batch * (size_t)o->layer->out.height * (size_t)o->layer->out.width;
@@ -21,14 +17,14 @@ static size_t filter_count(const struct operation *o)
 static int convolution_memory_new(struct operation *o, struct error *why)
 {
     const struct net_layer *l = o->layer;
-    const struct own *own = o->own;
+    const struct convolution *c = o->own;
     struct slice *slice = &o->slice;
     slice->kernel = l->layer.kernel, slice->in = l->in.channels, slice->out = l->out.channels;
     slice->y_in = o->x_channels, slice->half = o->x_half;
-    if (!(slice->filter = device_new(filter_count(o) * element_bytes(o->library), "a filter", why)) ||
+    if (!(slice->filter = device_new(filter_count(o) * element_bytes(o->library->precision), "a filter", why)) ||
         (o->x_half && !(slice->bias = device_new(2 * l->bias_count, "a bias in bfloat16", why))))
         return -1;
-    o->dfilter_half = own->convolution.dfilter_half;
+    o->dfilter_half = c->dfilter_half;
     if (o->dy && !(o->dfilter = device_new(filter_count(o) * sizeof(float), "a filter's gradient", why)))
         return -1;
     if (!o->dy || o->masked)
@@ -40,13 +36,13 @@ static int convolution_memory_new(struct operation *o, struct error *why)
 
 static int layer_init(struct operation *o, struct error *why)
 {
-    struct own *own = o->own = memory_new(1, sizeof *own, "a convolution", why);
+    struct convolution *c = o->own = memory_new(1, sizeof *c, "a convolution", why);
     struct convolution_request request = {
         .layer = o->layer, .batch = o->batch, .x_channels = o->x_channels, .backward = o->dy, .input_gradient = o->dx,
     };
-    if (!own || convolution_init(&own->convolution, o->library, &request, why) || convolution_memory_new(o, why))
+    if (!c || convolution_init(c, o->library, &request, why) || convolution_memory_new(o, why))
         return -1;
-    library_wants(o->library, convolution_workspace(&own->convolution));
+    library_wants(o->library, convolution_workspace(c));
     return 0;
 }
 
@@ -60,40 +56,36 @@ static struct convolution_memory memory_of(const struct operation *o)
 
 static int layer_choose(struct operation *o, char *about, size_t size, struct error *why)
 {
-    struct own *own = o->own;
     struct convolution_memory memory = memory_of(o);
     memory.bias = o->slice.filter; /* parameters are not known yet: its numbers will do */
-    if (convolution_choose(&own->convolution, &memory, why))
+    if (convolution_choose(o->own, &memory, why))
         return -1;
-    convolution_about(&own->convolution, about, size);
+    convolution_about(o->own, about, size);
     return 0;
 }
 
 static int layer_forward(struct operation *o, struct error *why)
 {
-    struct own *own = o->own;
     struct convolution_memory memory = memory_of(o);
-    return convolution_run(&own->convolution, PASS_FORWARD, &memory, why);
+    return convolution_run(o->own, PASS_FORWARD, &memory, why);
 }
 
 /* The gradients of filter and biases: finish.c brings them into the flat buffer. */
 static int layer_backward(struct operation *o, float *gradients, struct error *why)
 {
-    struct own *own = o->own;
     (void)gradients;
     struct convolution_memory memory = memory_of(o);
     if ((!o->masked && bias_mask(o, rows_of(o), o->dy, o->y_half, o->sums, why)) ||
-        convolution_run(&own->convolution, PASS_WEIGHTS, &memory, why))
+        convolution_run(o->own, PASS_WEIGHTS, &memory, why))
         return -1;
-    return o->dx ? convolution_run(&own->convolution, PASS_INPUT, &memory, why) : 0;
+    return o->dx ? convolution_run(o->own, PASS_INPUT, &memory, why) : 0;
 }
 
 static void layer_free(struct operation *o)
 {
-    struct own *own = o->own;
-    if (own)
-        convolution_free(&own->convolution);
-    free(own);
+    if (o->own)
+        convolution_free(o->own);
+    free(o->own);
     device_free(o->dfilter);
     device_free(o->sums);
     device_free(o->slice.filter);

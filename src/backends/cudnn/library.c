@@ -59,7 +59,7 @@ struct workspace_need workspace_need(const struct plan_request *request)
 {
     if (request->workspace)
         return (struct workspace_need){request->workspace, 0};
-    size_t element = request->precision == PRECISION_BF16 ? 2 : sizeof(float);
+    size_t element = element_bytes(request->precision);
     return (struct workspace_need){WORKSPACE_LEAST, WORKSPACE_ACTIVATIONS * element * largest_activation(request->net)};
 }
 
@@ -82,9 +82,9 @@ int library_take_workspace(struct library *library, struct error *why)
     return library->workspace ? 0 : -1;
 }
 
-size_t element_bytes(const struct library *library)
+size_t element_bytes(enum precision precision)
 {
-    return library->precision == PRECISION_BF16 ? 2 : sizeof(float);
+    return precision == PRECISION_BF16 ? 2 : sizeof(float);
 }
 
 /* Nothing of it is used any more: the statuses tell nothing that could be acted on. */

@@ -108,7 +108,7 @@ static void stage_free(struct stage *stage)
 static double image_bytes(const struct plan_request *request)
 {
     const struct net *net = request->net;
-    double element = request->precision == PRECISION_BF16 ? 2 : 4, bytes = 8.0 * (double)shape_size(net->input);
+    double element = (double)element_bytes(request->precision), bytes = 8.0 * (double)shape_size(net->input);
     for (int i = 0; i < net->layer_count; i++) {
         const struct net_layer *l = &net->layers[i];
         bytes += (double)shape_size(l->out) * (element * (request->training ? 2 : 1) + (l->layer.kind == LAYER_MAX_POOL));
