@@ -145,8 +145,7 @@ bool run_save_is_due(const struct run *run)
 /* --checkpoint-steps means just those steps, and waits for the writer if it must; --checkpoint-secs does not. */
 int run_save(struct run *run, struct error *why)
 {
-    uint64_t every = (uint64_t)run->options->checkpoint_steps;
-    bool asked = every && run->state.step % every == 0;
+    bool asked = is_multiple(run->state.step, run->options->checkpoint_steps);
     if (take(run, asked, why))
         return -1;
     if (run->given > run->state.step || !(asked || run_save_is_due(run)))

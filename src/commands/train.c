@@ -23,11 +23,6 @@ struct step {
     bool left_out; /* its update: the loss or a gradient was not finite */
 };
 
-static bool is_multiple(uint64_t step, int64_t of)
-{
-    return of && step % (uint64_t)of == 0;
-}
-
 /* ---- a step of a CPU ---- */
 
 /* Gradient sums of all slices of all ranks. */

@@ -98,6 +98,12 @@ enum { ALL_FAILED = 1 };
  * on as --on-nan has it, which the log tells; ALL_FAILED: it does not. */
 int run_fault(struct run *run, uint64_t step, struct error *why);
 
+/* Whether something is due that is done every `of` steps; 0: never. */
+static inline bool is_multiple(uint64_t step, int64_t of)
+{
+    return of && step % (uint64_t)of == 0;
+}
+
 /* Collective. Whether each rank has a device of its own, where the backend has devices; how gradients meet (devices.c). */
 int run_check_devices(struct run *run, struct error *why);
 int run_choose_exchange(struct run *run, struct error *why);

@@ -1,6 +1,6 @@
 #!/bin/bash
-# A loss or a gradient that is not finite on the cudnn tower, whose steps are given ahead, by the referee: --on-nan stop, skip,
-# rollback; and that a step which is skipped changes nothing, as on the CPU.
+# A loss or gradient that is not finite, on the cudnn tower and the referee: --on-nan stop, skip and rollback. The device gets steps
+# before the results of earlier ones are read. A skipped step changes nothing, as on the CPU.
 . tests/lib.sh
 . tests/referee.sh
 referee_or_skip "a loss that is NaN on the cudnn tower"
@@ -16,7 +16,7 @@ refused "a rate that sends the model to infinity" "step [0-9]+: $bad: the model 
 refused "--on-nan skip, and it does not end" "$bad, as in the 3 steps before, which were skipped" too_fast 12 --on-nan skip
 check "--on-nan rollback" too_fast 12 --on-nan rollback
 once() { test "$(grep -c "$bad: back to the parameters of step 2" "$tmp/$1/train.log")" -eq 1; }
-check "goes back once: what was given ahead came from the parameters that are gone" once run
+check "goes back once, though more steps followed the first fault" once run
 check "and has those of the checkpoint" same_bits "$tmp/run/checkpoint-00000002.h5" "$tmp/run/checkpoint-00000012.h5"
 
 skips() { # NAME RANKS TOWER OPTION...: three steps
@@ -33,6 +33,6 @@ for how in mpi nccl; do check "nor with two ranks by $how" skips $how 2 cudnn --
 # The fault is found in one block of steps, when the next is given already.
 blocks() { run blocks --log-frequency 4 --learning-rate 1000 --on-nan rollback --max-steps "$@"; }
 check "two steps, then two blocks" eval "blocks 2 && blocks 8"
-check "goes back once: the block behind came from the parameters that are gone, too" once blocks
+check "goes back once, though the next block followed the first fault" once blocks
 check "and has those of the checkpoint" same_bits "$tmp/blocks/checkpoint-00000002.h5" "$tmp/blocks/checkpoint-00000008.h5"
 finish
