@@ -129,6 +129,8 @@ struct checkpoint {
     double loss_average, total_loss_average; /* moving averages, decay 0.9 */
     double wall_seconds; /* trained so far */
     int classes, channels; /* what the net was laid out for */
+    int image_height, image_width; /* of the packed images; 0, and resize "", where an older checkpoint does not say */
+    char resize[16];               /* the data set's */
     char (*class_names)[64]; /* `classes` of them; on load a new array, freed by the caller */
     char model[64], dataset[64], dataset_sha256[65];
     char convolutions[8192]; /* convolutions_text; "" where nothing was to choose */

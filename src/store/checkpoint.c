@@ -10,7 +10,7 @@
 #include "store.h"
 
 static const char format[] = "cifar10_mpi checkpoint";
-enum { FORMAT_VERSION = 1, CLASSES_MAX = 65536, CHANNELS_MAX = 65536 };
+enum { FORMAT_VERSION = 1, CLASSES_MAX = 65536, CHANNELS_MAX = 65536, SIDE_MAX = 8192 };
 
 /* ---- the parameters by name ---- */
 
@@ -145,6 +145,16 @@ static int content_digest(struct h5 *h5, char text[DIGEST_TEXT], struct error *w
 
 /* ---- saving ---- */
 
+/* What is not known is not written. */
+static int image_write(struct h5 *h5, const struct checkpoint *c, struct error *why)
+{
+    if (!c->image_height)
+        return 0;
+    return h5_set_integer(h5, "/", "image_height", c->image_height, why) ||
+                   h5_set_integer(h5, "/", "image_width", c->image_width, why) ||
+                   h5_set_text(h5, "/", "resize", c->resize, why) ? -1 : 0;
+}
+
 static int state_write(struct h5 *h5, const struct checkpoint *c, const struct net *net, struct error *why)
 {
     const char **names = memory_new((size_t)c->classes, sizeof *names, "class names", why);
@@ -161,7 +171,7 @@ static int state_write(struct h5 *h5, const struct checkpoint *c, const struct n
                  h5_set_real(h5, "/", "total_loss_average", c->total_loss_average, why) ||
                  h5_set_real(h5, "/", "wall_seconds", c->wall_seconds, why) ||
                  h5_set_integer(h5, "/", "channels", c->channels, why) ||
-                 h5_set_integer(h5, "/", "classes", c->classes, why) ||
+                 image_write(h5, c, why) || h5_set_integer(h5, "/", "classes", c->classes, why) ||
                  h5_set_texts(h5, "/", "class_names", names, c->classes, why) ||
                  h5_set_text(h5, "/", "dataset", c->dataset, why) ||
                  h5_set_text(h5, "/", "dataset_sha256", c->dataset_sha256, why) ||
@@ -285,6 +295,24 @@ int checkpoint_check(const char *file, struct error *why)
     return status;
 }
 
+/* Older checkpoints do not have it. */
+static int image_read(struct h5 *h5, struct checkpoint *c, struct error *why)
+{
+    int64_t height = 0, width = 0;
+    c->image_height = c->image_width = 0;
+    c->resize[0] = '\0';
+    if (!h5_has(h5, "/", "image_height"))
+        return 0;
+    if (h5_get_integer(h5, "/", "image_height", &height, why) || h5_get_integer(h5, "/", "image_width", &width, why) ||
+        h5_get_text(h5, "/", "resize", c->resize, sizeof c->resize, why))
+        return -1;
+    if (height < 1 || height > SIDE_MAX || width < 1 || width > SIDE_MAX)
+        return error_set(why, "%s: makes no sense: images of %" PRId64 " x %" PRId64 " pixels", h5_path(h5), height, width);
+    c->image_height = (int)height;
+    c->image_width = (int)width;
+    return 0;
+}
+
 /* Everything but the buffers; class_names is a new array. */
 static int state_read(struct h5 *h5, struct checkpoint *c, struct error *why)
 {
@@ -301,6 +329,7 @@ static int state_read(struct h5 *h5, struct checkpoint *c, struct error *why)
         h5_get_text(h5, "/", "dataset_sha256", c->dataset_sha256, sizeof c->dataset_sha256, why) ||
         (h5_has(h5, "/", "convolutions") && /* older checkpoints chose by shape */
          h5_get_text(h5, "/", "convolutions", c->convolutions, sizeof c->convolutions, why)) ||
+        image_read(h5, c, why) ||
         h5_get_texts(h5, "/", "class_names", &c->class_names, &names, why))
         return -1;
     c->step = (uint64_t)step;

@@ -8,8 +8,8 @@
 
 static const char *const sets[] = {"/params/conv1/weights", "/params/conv1/biases", "/ema/softmax_linear/weights",
                                          "/ema/conv1/biases", "/params/other"};
-static const char *const attributes[] = {"format", "format_version", "model", "step", "position", "seed", "channels",
-                                         "classes", "class_names", "loss_average", "dataset", "convolutions",
+static const char *const attributes[] = {"format", "format_version", "model", "step", "position", "image_height", "channels",
+                                         "classes", "class_names", "loss_average", "resize", "convolutions",
                                          "parameters", "digest", "complete", "other"};
 static const struct edit_targets targets = {"tests/fuzz/seeds/checkpoint/latest.h5", sets, attributes, sizeof sets / sizeof *sets,
                                             sizeof attributes / sizeof *attributes};

@@ -119,6 +119,7 @@ static inline bool same_state(const struct fixture *f, const struct checkpoint *
     return l->step == s->step && l->position == s->position && l->seed == s->seed &&
            l->loss_average == s->loss_average && l->total_loss_average == s->total_loss_average &&
            l->wall_seconds == s->wall_seconds && l->classes == s->classes && l->channels == s->channels &&
+           l->image_height == s->image_height && l->image_width == s->image_width && !strcmp(l->resize, s->resize) &&
            !memcmp(l->class_names, s->class_names, (size_t)s->classes * sizeof *s->class_names) &&
            !strcmp(l->model, s->model) && !strcmp(l->dataset, s->dataset) &&
            !strcmp(l->dataset_sha256, s->dataset_sha256) && !memcmp(l->parameters, s->parameters, bytes) &&

@@ -30,6 +30,13 @@ static const struct layer other_layers[] = {
 static const struct model small_changed = {"small", "for tests", 6, 6, other_layers, 3};
 static const struct model renamed = {"renamed", "for tests", 6, 6, small_layers, 3};
 
+static void attribute_write(const char *name, const char *attribute, int64_t value)
+{
+    hid_t file = H5Fopen(name, H5F_ACC_RDWR, H5P_DEFAULT), open = H5Aopen(file, attribute, H5P_DEFAULT);
+    assert_true(H5Awrite(open, H5T_NATIVE_INT64, &value) >= 0);
+    assert_true(H5Aclose(open) >= 0 && H5Fclose(file) >= 0);
+}
+
 /* ---- what is saved is loaded ---- */
 
 static void test_round_trip(void **state)
@@ -56,6 +63,28 @@ static void test_large_numbers(void **state)
     f->saved.seed = (uint64_t)INT64_MAX;
     f->saved.position = 1ULL << 62;
     load_and_compare(f, save(f, 123456789012ULL));
+}
+
+/* The images' size is loaded as it was saved; an older checkpoint, as the fixture is, does not have it. */
+static void test_image_size(void **state)
+{
+    struct fixture *f = *state;
+    struct error why;
+    struct checkpoint peeked = {.image_height = 5, .image_width = 5, .resize = "before"};
+    assert_fine(checkpoint_peek(&peeked, save(f, 1), &why));
+    assert_int_equal(peeked.image_height + peeked.image_width, 0);
+    assert_string_equal(peeked.resize, "");
+    free(peeked.class_names);
+    f->saved.image_height = 48;
+    f->saved.image_width = 64;
+    strcpy(f->saved.resize, "crop");
+    const char *file = save(f, 2);
+    load_and_compare(f, file);
+    assert_int_equal(f->loaded.image_width, 64);
+    attribute_write(file, "image_height", 49);
+    assert_refused(checkpoint_load(&f->loaded, &f->net, file, &why), "is damaged: its digest is");
+    attribute_write(file, "image_height", -48);
+    assert_refused(checkpoint_peek(&peeked, file, &why), "makes no sense: images of -48 x 64");
 }
 
 /* The layout that the header promises, through the helpers. */
@@ -222,10 +251,7 @@ static void test_changed(void **state)
     assert_refused(checkpoint_load(&f->loaded, &f->net, name, &why), "is damaged: its digest is");
 
     strcpy(name, save(f, 2));
-    file = H5Fopen(name, H5F_ACC_RDWR, H5P_DEFAULT);
-    hid_t step = H5Aopen(file, "step", H5P_DEFAULT);
-    assert_true(H5Awrite(step, H5T_NATIVE_INT64, &(int64_t){3}) >= 0);
-    assert_true(H5Aclose(step) >= 0 && H5Fclose(file) >= 0);
+    attribute_write(name, "step", 3);
     assert_refused(checkpoint_load(&f->loaded, &f->net, name, &why), "is damaged: its digest is");
 }
 
@@ -327,9 +353,7 @@ static void test_newest(void **state)
 
     save(f, 1);
     strcpy(file, save(f, 3));
-    hid_t open = H5Fopen(file, H5F_ACC_RDWR, H5P_DEFAULT), version = H5Aopen(open, "format_version", H5P_DEFAULT);
-    assert_true(H5Awrite(version, H5T_NATIVE_INT64, &(int64_t){2}) >= 0);
-    assert_true(H5Aclose(version) >= 0 && H5Fclose(open) >= 0);
+    attribute_write(file, "format_version", 2);
     assert_refused(checkpoint_newest(f->directory, file, sizeof file, &passed, &why), "of format 2");
     snprintf(file, sizeof file, "%s/checkpoint-00000004.h5", f->directory);
     assert_refused(checkpoint_check(file, &why), "No such file");
@@ -352,6 +376,7 @@ int main(void)
         TEST(test_other_model),   TEST(test_no_checkpoint), TEST(test_truncated),
         TEST(test_flipped_bits),  TEST(test_list),          TEST(test_keep),
         TEST(test_no_directory),  TEST(test_changed),       TEST(test_newest),
+        TEST(test_image_size),
         cmocka_unit_test(test_all_is_closed),
     };
     return cmocka_run_group_tests(tests, ids_remember, NULL);
