@@ -6,13 +6,15 @@
 #include <stdint.h>
 
 #include "error.h"
+#include "image.h"
 #include "parallel.h"
 
 /* ---- pack: sources -> HDF5 (src/data/pack*.c) ----
  *
  * The packed file, made by one process, beside its place and then renamed:
  *   /                    attributes: format "cifar10_mpi dataset", format_version 1, name, class_names (array of
- *                        strings), sources (array of file names), source_sha256 (array of hex digests)
+ *                        strings), sources (array of file names), source_sha256 (array of hex digests), resize (how
+ *                        images of other shapes became square: "crop" or "squash"; files without it were squashed)
  *   /train/images        uint8 [N,H,W,C], dimension labels N H W C, chunks of 250 images, Fletcher32; attribute
  *   /train/labels        uint8 [N], Fletcher32                            sha256 of the data itself on each
  *   /test/images, /test/labels    the same; N may differ, and be 0 for an absent test split
@@ -27,7 +29,8 @@ struct pack_request {
     const char *url;    /* NULL = the published one; http(s):// or file:// */
     const char *md5;    /* NULL = the published one; "" = not verified (said once), hence never resumed */
     const char *output; /* OUT.h5 */
-    int image_size;     /* of image folders: other sizes are resized to it, said once; 32 */
+    int image_size;     /* height and width of images in folders: other sizes are resized to it, said once; 32 */
+    enum resize resize; /* how those that are not square become so */
     bool progress;      /* a progress line on standard error */
 };
 /* Files of names of their own, "" where there is none, that are removed when pack_run returns. A process that is
@@ -43,6 +46,7 @@ struct dataset {
     char sha256[65]; /* of the digests of images and labels and of the class names: the data's identity */
     int64_t count;
     int height, width, channels, classes;
+    char resize[16]; /* how images of other shapes became square: "crop", "squash" */
     char (*class_names)[64];
     const uint8_t *images; /* (count, height, width, channels) */
     const uint8_t *labels; /* (count), each < classes */

@@ -21,9 +21,16 @@ enum { IMAGE_FILE_MAX = 64 << 20 }; /* bytes of a file worth reading */
  * adds one). Sizes are bounded before memory is taken; a damaged or cut image is refused. */
 int image_decode(struct image *image, const void *bytes, size_t size, const char *name, struct error *why);
 
-/* Resizes in place to size x size, if it is not so already, by a triangle filter as wide as the scale:
- * linear interpolation where it grows, a weighted mean of all pixels where it shrinks. */
-int image_resize(struct image *image, int size, struct error *why);
+/* How an image gets another shape: squash changes its proportions; crop keeps them and cuts off what is too much, the same on
+ * two sides. */
+enum resize { RESIZE_SQUASH, RESIZE_CROP };
+const char *resize_name(enum resize how); /* "squash", "crop": in options and files */
+int resize_find(enum resize *how, const char *name, struct error *why);
+
+/* Resizes in place to height x width, if it is not so already, by a triangle filter as wide as the scale:
+ * linear interpolation where it grows, a weighted mean of all pixels where it shrinks. RESIZE_CROP does so with the
+ * largest central part of the new shape, which may begin inside a pixel, as Pillow's ImageOps.fit does. */
+int image_resize(struct image *image, int height, int width, enum resize how, struct error *why);
 
 void image_free(struct image *image);
 

@@ -25,7 +25,8 @@ struct options {
     bool run_once, no_ema;
     char from[OPTION_TEXT], url[OPTION_TEXT], md5[64];
     bool download;
-    int64_t image_size, bench_steps;
+    int64_t image_size, predict_size, bench_steps;
+    char resize[16], predict_resize[16];
     int file_count; /* words that are no options: OUT.h5, FILE.h5, IMAGE... */
     char **files;   /* they lie in argv: rank 0 only, not for other ranks after a broadcast */
 };

@@ -90,8 +90,10 @@ static const struct flag flags[] = {
     {"download", PACK, SWITCH, NULL, "no", 0, 0, NULL, "fetch the original archive instead", AT(download)},
     {"url", PACK, TEXT, "URL", "", 0, 0, NULL, "mirror to download from (http, https, file)", AT(url)},
     {"md5", PACK, TEXT, "DIGEST", "", 0, 0, NULL, "of the download if not the published, or none", AT(md5)},
-    {"image-size", PACK | PREDICT, INTEGER, "N", "32", 4, 1024, NULL, "pixels; images of other sizes are resized",
-     AT(image_size)},
+    {"image-size", PACK, INTEGER, "N", "32", 4, 1024, NULL, "height and width of a packed image, pixels", AT(image_size)},
+    {"image-size", PREDICT, INTEGER, "N", "0", 0, 1024, NULL, "pixels, 0 = as in training", AT(predict_size)},
+    {"resize", PACK, CHOICE, "HOW", "crop", 0, 0, "crop|squash", "images that are not square", AT(resize)},
+    {"resize", PREDICT, CHOICE, "HOW", "auto", 0, 0, "auto|crop|squash", "auto = as in training", AT(predict_resize)},
     {"bench-steps", BENCH, INTEGER, "N", "20", 1, 10000, NULL, "steps measured", AT(bench_steps)},
 };
 enum { FLAGS = sizeof flags / sizeof *flags };

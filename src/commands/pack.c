@@ -46,6 +46,8 @@ static int pack(const struct options *options, struct error *why)
         .image_size = (int)options->image_size,
         .progress = is_terminal(),
     };
+    if (resize_find(&request.resize, options->resize, why))
+        return -1;
     watch_signals();
     return pack_run(&request, &unfinished, why);
 }

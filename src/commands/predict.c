@@ -16,7 +16,7 @@
 #include "store.h"
 #include "tower.h"
 
-enum { SHOWN = 3 };
+enum { SHOWN = 3, OLD_SIDE = 32 };
 
 struct predictor {
     const struct options *options;
@@ -25,6 +25,8 @@ struct predictor {
     struct net net;
     struct tower tower; /* for one image at a time */
     float *input, *logits;
+    int height, width; /* of an image after resizing, pixels */
+    enum resize resize;
 };
 
 /* --checkpoint, or the newest of --checkpoint-dir. */
@@ -59,9 +61,6 @@ static int lay_out(struct predictor *p, struct error *why)
     if (p->checkpoint.channels != IMAGE_CHANNELS)
         return error_set(why, "%s was trained on images of %d channels; image files have %d", p->file,
                          p->checkpoint.channels, IMAGE_CHANNELS);
-    if (p->options->image_size < model->height || p->options->image_size < model->width)
-        return error_set(why, "--image-size %" PRId64 " is smaller than the %d x %d of model %s",
-                         p->options->image_size, model->height, model->width, model->name);
     return net_init(&p->net, model, IMAGE_CHANNELS, p->checkpoint.classes, why);
 }
 
@@ -93,6 +92,23 @@ static int load(struct predictor *p, struct error *why)
     return tower_set_parameters(&p->tower, p->options->no_ema ? c->parameters : c->shadows, why);
 }
 
+/* As the images that the checkpoint was trained on, unless an option says otherwise. Older checkpoints do not say how that
+ * was, and count as trained on 32 x 32. */
+static int choose_size(struct predictor *p, struct error *why)
+{
+    const struct options *o = p->options;
+    const struct checkpoint *c = &p->checkpoint;
+    const struct model *model = p->net.model;
+    int size = (int)o->predict_size;
+    const char *trained = c->resize[0] ? c->resize : resize_name(RESIZE_SQUASH);
+    p->height = size ? size : c->image_height ? c->image_height : OLD_SIDE;
+    p->width = size ? size : c->image_width ? c->image_width : OLD_SIDE;
+    if (p->height < model->height || p->width < model->width)
+        return error_set(why, "images of %d x %d pixels (--image-size) are smaller than the %d x %d of model %s", p->height,
+                         p->width, model->height, model->width, model->name);
+    return resize_find(&p->resize, strcmp(o->predict_resize, "auto") ? o->predict_resize : trained, why);
+}
+
 /* A whole file: *bytes is freed by the caller. */
 static int read_bytes(const char *file, void **bytes, size_t *size, struct error *why)
 {
@@ -117,23 +133,22 @@ static int read_bytes(const char *file, void **bytes, size_t *size, struct error
     return status;
 }
 
-/* File → the net's input: resized as the packer does, then the evaluation's crop. */
+/* File → the net's input: resized as the packer does it, then the evaluation's crop. */
 static int read_image(struct predictor *p, const char *file, struct error *why)
 {
     struct image image = {0};
     void *bytes;
     size_t size = 0;
-    int side = (int)p->options->image_size;
     struct shape in = p->net.input;
     int status = read_bytes(file, &bytes, &size, why);
     if (!status)
         status = image_decode(&image, bytes, size, file, why);
     free(bytes);
     if (!status)
-        status = image_resize(&image, side, why);
+        status = image_resize(&image, p->height, p->width, p->resize, why);
     if (!status) {
-        struct distortion center = distort_center(side, side, in.height, in.width);
-        distort_apply(image.pixels, side, side, IMAGE_CHANNELS, &center, in.height, in.width, p->input);
+        struct distortion center = distort_center(p->height, p->width, in.height, in.width);
+        distort_apply(image.pixels, p->height, p->width, IMAGE_CHANNELS, &center, in.height, in.width, p->input);
     }
     image_free(&image);
     return status;
@@ -183,8 +198,9 @@ static int predict_image(struct predictor *p, const char *file, struct error *wh
 static int predict_images(struct predictor *p, struct error *why)
 {
     bool failed = false;
-    line_print(stdout, "checkpoint %s: model %s, step %" PRIu64 ", %s parameters", p->file, p->net.model->name,
-               p->checkpoint.step, p->options->no_ema ? "raw" : "EMA");
+    line_print(stdout, "checkpoint %s: model %s, step %" PRIu64 ", %s parameters, images %d x %d, resize %s", p->file,
+               p->net.model->name, p->checkpoint.step, p->options->no_ema ? "raw" : "EMA", p->height, p->width,
+               resize_name(p->resize));
     for (int i = 0; i < p->options->file_count; i++) {
         struct error reason;
         if (predict_image(p, p->options->files[i], &reason) == 0)
@@ -214,7 +230,7 @@ int command_predict(const struct options *options, const struct world *world)
     int status = 0;
     if (world->rank == 0)
         status = find_checkpoint(&p, &why) || lay_out(&p, &why) || make_tower(&p, &why) || load(&p, &why) ||
-                 predict_images(&p, &why);
+                 choose_size(&p, &why) || predict_images(&p, &why);
     status = world_agree(world, status, &why);
     if (status && world->rank == 0)
         fprintf(stderr, "cifar10_mpi: %s\n", why.text);

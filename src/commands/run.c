@@ -102,6 +102,9 @@ static void begin_state(struct run *run)
     state->classes = run->dataset.classes;
     state->channels = run->dataset.channels;
     state->class_names = run->dataset.class_names;
+    state->image_height = run->dataset.height;
+    state->image_width = run->dataset.width;
+    memcpy(state->resize, run->dataset.resize, sizeof state->resize);
     memcpy(state->dataset, run->dataset.name, sizeof state->dataset);
     memcpy(state->dataset_sha256, run->dataset.sha256, sizeof state->dataset_sha256);
     strncpy(state->model, run->model->name, sizeof state->model - 1);

@@ -43,6 +43,13 @@ static int read_classes(struct dataset *dataset, struct h5 *h5, struct error *wh
     return 0;
 }
 
+/* Older files do not say: nothing was cropped then. */
+static int read_resize(struct dataset *dataset, struct h5 *h5, struct error *why)
+{
+    strcpy(dataset->resize, resize_name(RESIZE_SQUASH));
+    return h5_has(h5, "/", "resize") ? h5_get_text(h5, "/", "resize", dataset->resize, sizeof dataset->resize, why) : 0;
+}
+
 static const char *name_type(const struct h5_shape *shape)
 {
     return shape->type == H5_UINT8 ? "uint8" : "another type";
@@ -101,7 +108,7 @@ static int read_header(struct dataset *dataset, struct h5 *h5, struct error *why
     snprintf(images, sizeof images, "/%s/images", dataset->split);
     snprintf(labels, sizeof labels, "/%s/labels", dataset->split);
     if (check_format(h5, dataset->file, why) || read_classes(dataset, h5, why) ||
-        h5_get_text(h5, "/", "name", dataset->name, sizeof dataset->name, why) ||
+        read_resize(dataset, h5, why) || h5_get_text(h5, "/", "name", dataset->name, sizeof dataset->name, why) ||
         h5_shape(h5, images, &shape, why) || check_images(dataset, &shape, why) ||
         h5_shape(h5, labels, &shape, why) || check_labels(dataset, &shape, why))
         return -1;

@@ -1,8 +1,41 @@
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "image.h"
+
+static const char *const resize_names[] = {[RESIZE_SQUASH] = "squash", [RESIZE_CROP] = "crop"};
+enum { METHODS = sizeof resize_names / sizeof *resize_names };
+
+const char *resize_name(enum resize how)
+{
+    return resize_names[how];
+}
+
+int resize_find(enum resize *how, const char *name, struct error *why)
+{
+    for (int i = 0; i < METHODS; i++)
+        if (!strcmp(resize_names[i], name)) {
+            *how = i;
+            return 0;
+        }
+    return error_set(why, "there is no way to resize images that is called '%s', only squash and crop", name);
+}
+
+/* The rows or the columns of an image: which part of them is resized. */
+struct axis {
+    int sources;   /* pixels */
+    double offset; /* where the part begins */
+    double scale;  /* source pixels a target pixel */
+};
+
+/* The central part, where the scale does not take all pixels. */
+static struct axis axis_of(int sources, int targets, double scale)
+{
+    bool all = scale == (double)sources / targets;
+    return (struct axis){sources, all ? 0 : (sources - scale * targets) / 2, scale};
+}
 
 /* The source pixels that one target pixel is made of. */
 struct window {
@@ -10,12 +43,11 @@ struct window {
     double centre, radius;
 };
 
-/* scale: source pixels a target pixel. */
-static struct window window_at(int target, double scale, int sources)
+static struct window window_at(const struct axis *axis, int target)
 {
-    double centre = (target + 0.5) * scale, radius = scale > 1 ? scale : 1;
+    double centre = axis->offset + (target + 0.5) * axis->scale, radius = axis->scale > 1 ? axis->scale : 1;
     int first = (int)floor(centre - radius), end = (int)ceil(centre + radius);
-    return (struct window){first < 0 ? 0 : first, end > sources ? sources : end, centre, radius};
+    return (struct window){first < 0 ? 0 : first, end > axis->sources ? axis->sources : end, centre, radius};
 }
 
 static double window_weight(const struct window *window, int source)
@@ -54,24 +86,28 @@ static void mean_pixels(const float *line, const struct window *window, uint8_t 
         pixel[c] = (uint8_t)fmin(255, total[c] / sum + 0.5);
 }
 
-int image_resize(struct image *image, int size, struct error *why)
+int image_resize(struct image *image, int height, int width, enum resize how, struct error *why)
 {
-    if (image->height == size && image->width == size)
+    if (image->height == height && image->width == width)
         return 0;
+    double vertical = (double)image->height / height, horizontal = (double)image->width / width;
+    double both = fmin(vertical, horizontal);
+    struct axis rows = axis_of(image->height, height, how == RESIZE_CROP ? both : vertical);
+    struct axis columns = axis_of(image->width, width, how == RESIZE_CROP ? both : horizontal);
     float *line = memory_new((size_t)image->width * IMAGE_CHANNELS, sizeof *line, "a line of pixels", why);
-    uint8_t *pixels = line ? memory_new((size_t)size * (size_t)size, IMAGE_CHANNELS, "resized pixels", why) : NULL;
-    for (int y = 0; pixels && y < size; y++) {
-        struct window rows = window_at(y, (double)image->height / size, image->height);
-        mean_rows(image, &rows, line);
-        for (int x = 0; x < size; x++) {
-            struct window columns = window_at(x, (double)image->width / size, image->width);
-            mean_pixels(line, &columns, pixels + ((size_t)y * (size_t)size + (size_t)x) * IMAGE_CHANNELS);
+    uint8_t *pixels = line ? memory_new((size_t)height * (size_t)width, IMAGE_CHANNELS, "resized pixels", why) : NULL;
+    for (int y = 0; pixels && y < height; y++) {
+        struct window above = window_at(&rows, y);
+        mean_rows(image, &above, line);
+        for (int x = 0; x < width; x++) {
+            struct window beside = window_at(&columns, x);
+            mean_pixels(line, &beside, pixels + ((size_t)y * (size_t)width + (size_t)x) * IMAGE_CHANNELS);
         }
     }
     free(line);
     if (!pixels)
         return -1;
     free(image->pixels);
-    *image = (struct image){size, size, pixels};
+    *image = (struct image){height, width, pixels};
     return 0;
 }

@@ -115,6 +115,7 @@ static int write_label_of_the_box(struct packing *packing, struct error *why)
     names[0] = packing->request->download ? source_name(packing) : names[0];
     return h5_set_text(h5, "/", "format", "cifar10_mpi dataset", why) ||
                    h5_set_integer(h5, "/", "format_version", 1, why) || write_name(packing, why) ||
+                   h5_set_text(h5, "/", "resize", resize_name(packing->request->resize), why) ||
                    h5_set_texts(h5, "/", "class_names", classes, packing->survey.class_count, why) ||
                    h5_set_texts(h5, "/", "sources", names, packing->source.file_count, why) ||
                    h5_set_texts(h5, "/", "source_sha256", digests, packing->source.file_count, why)
@@ -125,7 +126,8 @@ static int write_label_of_the_box(struct packing *packing, struct error *why)
 /* The whole temporary file. */
 static int write_file(struct packing *packing, struct error *why)
 {
-    if (source_open(&packing->source, &packing->survey, packing->from, packing->request->image_size, why) ||
+    if (source_open(&packing->source, &packing->survey, packing->from, packing->request->image_size,
+                    packing->request->resize, why) ||
         writer_open(&packing->writer, packing->unfinished->packed, packing->source.side, why) || copy_samples(packing, why) ||
         writer_finish(&packing->writer, why) || write_label_of_the_box(packing, why))
         return -1;
@@ -145,6 +147,17 @@ static int write_beside(struct packing *packing, struct error *why)
     return 0;
 }
 
+static void tell_resized(const struct source *source)
+{
+    if (!source->resized)
+        return;
+    fprintf(stderr, "Resized to %dx%d, being of other sizes: %lld", source->side, source->side, (long long)source->resized);
+    if (source->reshaped)
+        fprintf(stderr, "; not square, and %s: %lld", source->how == RESIZE_CROP ? "cropped to the centre" : "squashed",
+                (long long)source->reshaped);
+    fprintf(stderr, "\n");
+}
+
 static void tell(const struct packing *packing, double seconds)
 {
     const struct survey *survey = &packing->survey;
@@ -152,9 +165,7 @@ static void tell(const struct packing *packing, double seconds)
     if (survey->strays)
         fprintf(stderr, "Left out as no JPEG or PNG images in train/CLASS or test/CLASS: %lld\n",
                 (long long)survey->strays);
-    if (packing->source.resized)
-        fprintf(stderr, "Resized to %dx%d, being of other sizes: %lld\n", side, side,
-                (long long)packing->source.resized);
+    tell_resized(&packing->source);
     line_print(stdout, "Packed %s: %lld training and %lld test images of %dx%dx%d, %d classes, into %s (%.1f MB, %.1f s)",
                survey->folders ? source_name(packing) : "CIFAR-10", (long long)packing->counts[TRAIN],
                (long long)packing->counts[TEST], side, side, IMAGE_CHANNELS, survey->class_count, packing->request->output,

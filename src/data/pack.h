@@ -94,7 +94,8 @@ struct source {
     struct entries entries;
     const struct survey *survey;
     int side;        /* pixels, height and width */
-    int64_t resized; /* images that came in another size */
+    enum resize how;
+    int64_t resized, reshaped; /* images that came in another size; those of them that are not square */
     /* Complete behind the last sample: each binary file of a directory; an archive; or a directory of
      * images, its digest over the lines that sha256sum prints for the images, in order. */
     struct source_file files[CIFAR_FILES_MAX];
@@ -109,8 +110,9 @@ struct source {
     size_t capacity;
     struct image image;
 };
-/* side: of images in folders; binary files have their own. The survey outlives the source. */
-int source_open(struct source *source, const struct survey *survey, const char *from, int side, struct error *why);
+/* side, how: of images in folders; binary files have their own side. The survey outlives the source. */
+int source_open(struct source *source, const struct survey *survey, const char *from, int side, enum resize how,
+                struct error *why);
 /* *found is false behind the last. */
 int source_next(struct source *source, struct sample *sample, bool *found, struct error *why);
 void source_close(struct source *source);

@@ -6,9 +6,11 @@
 
 enum { PLANE = CIFAR_SIDE * CIFAR_SIDE, FIRST_BYTES = 1 << 16 };
 
-int source_open(struct source *source, const struct survey *survey, const char *from, int side, struct error *why)
+int source_open(struct source *source, const struct survey *survey, const char *from, int side, enum resize how,
+                struct error *why)
 {
     memset(source, 0, sizeof *source);
+    source->how = how;
     source->survey = survey;
     source->side = survey->folders ? side : CIFAR_SIDE;
     return entries_open(&source->entries, from, why) ? -1 : digest_open(&source->digest, "sha256", why);
@@ -150,7 +152,8 @@ static int image_next(struct source *source, struct sample *sample, struct error
         image_decode(&source->image, source->bytes, size, NULL, why))
         return -1;
     source->resized += source->image.height != side || source->image.width != side;
-    if (image_resize(&source->image, side, why))
+    source->reshaped += source->image.height != source->image.width;
+    if (image_resize(&source->image, side, side, source->how, why))
         return -1;
     int split = source->place.split;
     *sample = (struct sample){split, label, source->images[split]++, source->image.pixels};

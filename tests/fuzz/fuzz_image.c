@@ -9,7 +9,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct error why = {""};
     if (!image_decode(&image, data, size, "input", &why)) {
         must(image.height >= 1 && image.width >= 1 && (int64_t)image.height * image.width <= IMAGE_PIXELS_MAX);
-        must(!image_resize(&image, 32, &why));
+        must(!image_resize(&image, 32, 32, size % 2 ? RESIZE_CROP : RESIZE_SQUASH, &why));
         must(image.height == 32 && image.width == 32);
         volatile uint8_t last = image.pixels[32 * 32 * IMAGE_CHANNELS - 1];
         (void)last;

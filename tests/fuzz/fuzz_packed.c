@@ -6,7 +6,7 @@
 #include "data.h"
 
 static const char *const sets[] = {"/train/images", "/train/labels", "/test/images"};
-static const char *const attributes[] = {"format", "format_version", "name", "class_names"};
+static const char *const attributes[] = {"format", "format_version", "name", "class_names", "resize"};
 static const struct edit_targets targets = {"tests/fuzz/seeds/packed/latest.h5", sets, attributes, sizeof sets / sizeof *sets,
                                             sizeof attributes / sizeof *attributes};
 

@@ -25,7 +25,7 @@ static inline void source_read(const char *from)
     bool found = true;
     int status = survey_take(&survey, from, &why);
     if (!status) {
-        status = source_open(&source, &survey, from, 32, &why);
+        status = source_open(&source, &survey, from, 32, RESIZE_CROP, &why);
         while (!status && !(status = source_next(&source, &sample, &found, &why)) && found)
             sample_check(&survey, &source, &sample);
         source_close(&source);

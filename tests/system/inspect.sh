@@ -14,12 +14,15 @@ says() { local pattern=$1; shift; "$@" > "$tmp/out" 2>&1 || return 1; grep -qE -
 check "a checkpoint is complete and its digest right" says 'checkpoint-00000003.h5: a checkpoint, complete, its digest is right$' \
     ./cifar10_mpi inspect "$checkpoint"
 check "its step is told" says '^  step +3$' ./cifar10_mpi inspect "$checkpoint"
+check "and how large the images are that it was trained on" says '^  image_width +32$' ./cifar10_mpi inspect "$checkpoint"
+check "and how those became square" says '^  resize +crop$' ./cifar10_mpi inspect "$checkpoint"
 check "its options are told" says '^  batch-size +8$' ./cifar10_mpi inspect "$checkpoint"
 check "its parameters are told" says '^  /params/local3/weights +float32 +2304x384 ' ./cifar10_mpi inspect "$checkpoint"
 check "a packed file's digests are right" says 'a packed data set, the digests of 4 data sets are right$' \
     ./cifar10_mpi inspect "$data"
 check "HDF5_DRIVER changes nothing" env HDF5_DRIVER=family ./cifar10_mpi inspect "$data"
 check "its images are told" says '^  /train/images +uint8 +1000x32x32x3$' ./cifar10_mpi inspect "$data"
+check "and how they became square" says '^  resize +crop$' ./cifar10_mpi inspect "$data"
 check "its classes are told" says '^  class_names +airplane, automobile, bird, ' ./cifar10_mpi inspect "$data"
 check "several ranks tell it once" says '^1$' \
     bash -c 'timeout 60 mpirun -np 3 ./cifar10_mpi inspect "$0" | grep -c "a packed data set"' "$data"

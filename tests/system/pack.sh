@@ -33,11 +33,11 @@ check "reads as PIL reads them" python images "$a" "$pictures" "$pictures" 32
 tar -C "$tmp" -cJf "$tmp/pictures.tar.xz" --sort=name pictures
 check "their tar.xz, with a top folder" pack --from "$tmp/pictures.tar.xz" --image-size 32 "$a"
 tar -C "$pictures" -cf "$tmp/pictures.tar" --format=pax train test
-check "and a plain tar without one, in another size" pack --from "$tmp/pictures.tar" --image-size 48 "$tmp/48.h5"
+check "and a plain tar without one, squashed to another size" pack --from "$tmp/pictures.tar" --image-size 48 --resize squash "$tmp/48.h5"
 check "the first reads the same" python images "$a" "$tmp" "$tmp/pictures.tar.xz" 32 archive
-check "the second reads as PIL resizes" python images "$tmp/48.h5" "$pictures" "$tmp/pictures.tar" 48 archive
+check "the second reads as PIL resizes" python images "$tmp/48.h5" "$pictures" "$tmp/pictures.tar" 48 archive squash
 pack --from "$pictures" "$a" > "$tmp/out" 2> "$tmp/said"
-check "says once what was resized" test "$(grep -c '^Resized to 32x32, being of other sizes: 3$' "$tmp/said")" -eq 1
+check "says once what was resized" test "$(grep -c '^Resized to 32x32, being of other sizes: 3; not square, and cropped to the centre: 3$' "$tmp/said")" -eq 1
 check "says what was left out" grep -q '^Left out as no JPEG or PNG .*: 1$' "$tmp/said"
 check "one line says what was packed" grep -qxE \
     "Packed pictures: 309 training and 2 test images of 32x32x3, 3 classes, into $a \([0-9.]+ MB, [0-9.]+ s\)" "$tmp/out"

@@ -3,7 +3,7 @@ compared with what PIL and numpy make of the sources, and a small web server.
 
     pack_check.py make DIR             DIR/cifar/cifar-10-batches-bin, and DIR/pictures: images in folders
     pack_check.py binary FILE.h5 SOURCE DIGESTED...      is the packed form of SOURCE's binary files
-    pack_check.py images FILE.h5 DIR DIGESTED SIZE [archive]   of DIR's images
+    pack_check.py images FILE.h5 DIR DIGESTED SIZE [archive] [squash]   of DIR's images
     pack_check.py memory COMMAND...    runs it and prints its largest resident memory in MB
     pack_check.py serve DIR            prints its port, then serves DIR until its input ends
 """
@@ -60,11 +60,11 @@ def sha256(data):
     return hashlib.sha256(data).hexdigest()
 
 
-def check_file(path, name, classes, sources, images, labels, tolerance=0):
+def check_file(path, name, classes, sources, images, labels, tolerance=0, resize="crop"):
     """images, labels: lists for train and test. Everything that the packed file should say."""
     import h5py, numpy as np
     with h5py.File(path, "r") as file:
-        for attribute, expected in dict(format="cifar10_mpi dataset", format_version=1, name=name).items():
+        for attribute, expected in dict(format="cifar10_mpi dataset", format_version=1, name=name, resize=resize).items():
             found = file.attrs[attribute]
             same(attribute, found.decode() if isinstance(found, bytes) else found, expected)
         for attribute, expected in zip(("class_names", "sources", "source_sha256"), (classes, *sources)):
@@ -100,13 +100,13 @@ def check_binary(packed, source, *digested):
     check_file(packed, "CIFAR-10", classes, sources, (train[0], test[0]), (train[1], test[1]))
 
 
-def check_images(packed, directory, digested, size, *archive):
+def check_images(packed, directory, digested, size, *how):
     """digested: the archive, or the directory, whose digest is that of sha256sum's lines."""
     import numpy as np
-    from PIL import Image
+    from PIL import Image, ImageOps
     directory, digested, size = pathlib.Path(directory), pathlib.Path(digested), int(size)
     paths = sorted(p for split in ("train", "test") for p in directory.glob(f"{split}/*/*"))
-    if archive:
+    if "archive" in how:
         listed = subprocess.run(["tar", "--quoting-style=literal", "-tf", digested], capture_output=True, check=True)
         paths = [directory / name for name in listed.stdout.decode().split("\n")]
     paths = [p for p in paths if p.suffix.lower() in (".jpg", ".jpeg", ".png")]
@@ -116,7 +116,8 @@ def check_images(packed, directory, digested, size, *archive):
         image = Image.open(path)
         image = image.convert("RGBA").convert("RGB") if image.mode in "RGBA" else image.convert("RGB")
         if image.size != (size, size):
-            image, worst_case = image.resize((size, size), Image.BILINEAR), 1
+            fit, worst_case = Image.Image.resize if "squash" in how else ImageOps.fit, 1
+            image = fit(image, (size, size), Image.BILINEAR)
         images[path.parts[-3] == "test"].append(np.asarray(image))
         labels[path.parts[-3] == "test"].append(classes.index(path.parent.name))
     if digested.is_dir():
@@ -124,7 +125,8 @@ def check_images(packed, directory, digested, size, *archive):
     else:
         digest = sha256(digested.read_bytes())
     name = digested.name.split(".")[0]
-    check_file(packed, name, classes, ([digested.name], [digest]), [np.array(i, np.int16) for i in images], labels, worst_case)
+    check_file(packed, name, classes, ([digested.name], [digest]), [np.array(i, np.int16) for i in images], labels, worst_case,
+               "squash" if "squash" in how else "crop")
 
 
 def memory(*command):

@@ -32,14 +32,14 @@ check "the newest checkpoint of --checkpoint-dir" grep -q 'checkpoint-00000040.h
 /usr/bin/python3 - "$data" "$tmp" <<'END' || skip "other kinds of images" "python3 with h5py and PIL is missing"
 import sys
 import h5py, numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 data, directory = sys.argv[1:]
 pixels = h5py.File(data)["test/images"][7]
 image = Image.fromarray(pixels)
 image.save(f"{directory}/same.png")
 large = image.resize((75, 64), Image.BICUBIC)
 large.save(f"{directory}/large.png")
-large.resize((32, 32), Image.BILINEAR).save(f"{directory}/resized.png")
+ImageOps.fit(large, (32, 32), Image.BILINEAR).save(f"{directory}/resized.png")
 Image.merge("RGBA", (*image.split(), Image.new("L", image.size, 255))).save(f"{directory}/alpha.png")
 image.convert("L").save(f"{directory}/grey.png")
 image.convert("L").save(f"{directory}/grey.jpg")
@@ -56,6 +56,67 @@ if [ -s "$tmp/same.png" ]; then
     for file in grey.png grey.jpg palette.png tall.jpg; do check "$file is told" predict "$tmp/$file"; done
 fi
 
+# Images of another size and shape than the sample's: predict sees what eval sees of them in the packed file, by the checkpoint
+# alone. A test split of one image has its cross-entropy, -log of the probability of its class.
+if [ -s "$tmp/same.png" ]; then
+    shapes=$tmp/shapes large=$tmp/large.h5 wide=$tmp/shapes/test/cat/wide.png
+    /usr/bin/python3 - "$data" "$shapes" <<'END'
+import os, sys
+import h5py
+from PIL import Image
+data, directory = sys.argv[1:]
+images = h5py.File(data)["train/images"]
+for i in range(40):
+    os.makedirs(folder := f"{directory}/train/{('cat', 'dog', 'owl')[i % 3]}", exist_ok=True)
+    Image.fromarray(images[i]).resize((70, 64 + i)).save(f"{folder}/{i}.png")
+os.makedirs(f"{directory}/test/cat")
+Image.fromarray(images[77]).resize((150, 90), Image.BICUBIC).save(f"{directory}/test/cat/wide.png")
+END
+    pack() { ./cifar10_mpi pack --from "$shapes" "$@"; }
+    check "pictures of many shapes, cropped" pack --image-size 64 "$large"
+    check "the same squashed" pack --image-size 64 --resize squash "$tmp/squashed.h5"
+    train() { timeout 100 ./cifar10_mpi train --data "$large" --train-dir "$tmp/large" --batch-size 8 "$@"; }
+    check "a run on 64 x 64" train --max-steps 10
+    checkpoint=$tmp/large/checkpoint-00000010.h5
+    same_answer() { # DATA FLAG...: predict's probability of cat is that of eval's cross-entropy
+        local entropy
+        entropy=$(./cifar10_mpi eval --data "$1" --checkpoint "$checkpoint" --run-once | sed -n 's/.*cross-entropy \([0-9.]*\),.*/\1/p')
+        predict "${@:2}" "$wide" | awk -v entropy="$entropy" -F '[ ,]+' '
+            { print } NR > 1 { for (i = 2; i < NF; i += 2) if ($i == "cat") p = $(i + 1) }
+            END { print "eval:", exp(-entropy); d = p - exp(-entropy); exit !(entropy != "" && d * d < 1e-4 * 1e-4) }'
+    }
+    check "predict crops to 64 x 64, by the checkpoint" same_answer "$large"
+    check "and squashes by --resize" same_answer "$tmp/squashed.h5" --resize squash
+    check "it says so" grep -q 'images 64 x 64, resize squash' <(predict --resize squash "$wide")
+    pack "$tmp/small.h5" 2> /dev/null
+    check "and takes 32 x 32 by --image-size" same_answer "$tmp/small.h5" --image-size 32
+    refused "a run does not go on with images of another size" "the images, labels and classes of" \
+        train --max-steps 30 --data "$tmp/small.h5"
+    # What an older program wrote: without the three attributes.
+    /usr/bin/python3 - "$checkpoint" "$tmp/older.h5" <<'END'
+import hashlib, shutil, sys
+import h5py, numpy as np
+shutil.copy(*sys.argv[1:])
+file, lines, sets = h5py.File(sys.argv[2], "r+"), [], []
+for name in "image_height", "image_width", "resize":
+    del file.attrs[name]
+
+def text(value):
+    if isinstance(value, float): return next(t for t in (f"{value:.{d}g}" for d in range(1, 18)) if float(t) == value)
+    return ", ".join(map(text, value)) if isinstance(value, np.ndarray) else value.decode() if isinstance(value, bytes) else str(value)
+for group in "/", "/provenance":
+    lines += [f"{name}={text(file[group].attrs[name])}" for name in sorted(file[group].attrs) if name not in ("digest", "complete")]
+file.visititems(lambda name, item: sets.append(item) if isinstance(item, h5py.Dataset) else None)
+for item in sorted(sets, key=lambda item: item.name):
+    lines.append(f"{item.name}={'x'.join(map(str, item.shape))} {hashlib.sha256(item[()].tobytes()).hexdigest()}")
+file.attrs.modify("digest", np.bytes_(hashlib.sha256("".join(line + "\n" for line in lines).encode()).hexdigest()))
+END
+    older() { diff <(./cifar10_mpi predict --checkpoint "$tmp/older.h5" "$wide" | sed 's|older.h5|large/checkpoint-00000010.h5|') \
+        <(predict --image-size 32 --resize squash "$wide") && predict --image-size 32 --resize squash "$wide" | grep -q 'images 32 x 32'; }
+    check "an older checkpoint counts as trained on 32 x 32, squashed" older
+    checkpoint=$tmp/run/checkpoint-00000040.h5
+fi
+
 head -c 300 "$tmp/test/cat/0000.jpg" > "$tmp/torn.jpg"
 echo "no image" > "$tmp/text.png"
 refused "a text is no image" "text.png" predict "$tmp/text.png"
@@ -69,7 +130,7 @@ refused "a missing checkpoint" "none.h5" ./cifar10_mpi predict --checkpoint "$tm
 refused "a directory without checkpoints" "no checkpoint in $tmp/empty" \
     ./cifar10_mpi predict --checkpoint-dir "$tmp/empty" "$tmp/text.png"
 refused "a packed file as checkpoint" "small.h5" ./cifar10_mpi predict --checkpoint "$data" "$tmp/test/cat/0000.jpg"
-refused "images smaller than the crop" "--image-size 16" predict --image-size 16 "$tmp/test/cat/0000.jpg"
+refused "images smaller than the crop" "16 x 16 pixels .--image-size. are smaller" predict --image-size 16 "$tmp/test/cat/0000.jpg"
 refused "3 ranks say it once" "none.png" mpirun -np 3 ./cifar10_mpi predict --checkpoint "$checkpoint" "$tmp/none.png"
 mixed=$(predict "$tmp/torn.jpg" "$tmp/test/cat/0000.jpg" "$tmp/none.png" 2> "$tmp/said")
 rc=$?

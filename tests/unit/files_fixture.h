@@ -111,6 +111,7 @@ static inline void splits_open(const char *file)
     for (int split = 0; split < SPLITS; split++)
         assert_fine(dataset_open(&splits[split], &alone, file, split_names[split], &why));
     assert_int_equal(splits[TRAIN].count, IMAGES * 4 / 5);
+    assert_string_equal(splits[TRAIN].resize, "squash"); /* the file is as an older pack made it: without the attribute */
     assert_int_equal(splits[TRAIN].images[SIDE * SIDE * 3], pixel(2, 0));
 }
 

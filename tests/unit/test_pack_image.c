@@ -250,7 +250,7 @@ static void test_growing(void **state)
     static const uint8_t expected[4] = {0, 25, 75, 100};
     memset(image.pixels + 3, 100, 3);
     memset(image.pixels + 9, 100, 3);
-    assert_int_equal(image_resize(&image, 4, &why), 0);
+    assert_int_equal(image_resize(&image, 4, 4, RESIZE_SQUASH, &why), 0);
     assert_int_equal(image.width, 4);
     for (int i = 0; i < 4 * 4 * 3; i++)
         assert_int_equal(image.pixels[i], expected[i / 3 % 4]);
@@ -266,7 +266,7 @@ static void test_shrinking(void **state)
     struct image image = image_of(4, 4);
     for (int i = 0; i < 4 * 4 * 3; i++)
         image.pixels[i] = i / 3 % 4 < 2 ? 0 : 160;
-    assert_int_equal(image_resize(&image, 2, &why), 0);
+    assert_int_equal(image_resize(&image, 2, 2, RESIZE_SQUASH, &why), 0);
     for (int i = 0; i < 2 * 2 * 3; i++)
         assert_int_equal(image.pixels[i], i / 3 % 2 ? 137 : 23);
     image_free(&image);
@@ -281,11 +281,11 @@ static void test_flat(void **state)
         for (int width = 1; width < 70; width += 11) {
             struct image image = image_of(height, width);
             memset(image.pixels, 255, (size_t)(height * width * 3));
-            assert_int_equal(image_resize(&image, 13, &why), 0);
+            assert_int_equal(image_resize(&image, 13, 13, RESIZE_SQUASH, &why), 0);
             for (int i = 0; i < 13 * 13 * 3; i++)
                 assert_int_equal(image.pixels[i], 255);
             const uint8_t *before = image.pixels;
-            assert_int_equal(image_resize(&image, 13, &why), 0);
+            assert_int_equal(image_resize(&image, 13, 13, RESIZE_SQUASH, &why), 0);
             assert_ptr_equal(image.pixels, before);
             image_free(&image);
         }

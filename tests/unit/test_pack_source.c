@@ -123,7 +123,7 @@ static void test_binary(void **state)
     assert_int_equal(survey.images[TRAIN], 2);
     assert_int_equal(survey.images[TEST], 1);
     assert_string_equal(survey.classes[9], "truck");
-    assert_int_equal(source_open(&source, &survey, directory, 77, &why), 0);
+    assert_int_equal(source_open(&source, &survey, directory, 77, RESIZE_CROP, &why), 0);
     assert_int_equal(source.side, 32);
     for (int n = 0; n < 3; n++) {
         assert_int_equal(source_next(&source, &sample, &found, &why), 0);
@@ -152,7 +152,7 @@ static const char *sentence(void)
     bool found = true;
     int status = survey_take(&survey, directory, &why);
     if (!status) {
-        status = source_open(&source, &survey, directory, 32, &why);
+        status = source_open(&source, &survey, directory, 32, RESIZE_CROP, &why);
         while (!status && found)
             status = source_next(&source, &sample, &found, &why);
         source_close(&source);
