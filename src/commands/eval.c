@@ -81,12 +81,22 @@ static bool same_classes(const struct dataset *dataset, const struct checkpoint 
     return true;
 }
 
-static int peek(const struct evaluation *e, const char *file, struct found *found, struct error *why)
+/* Rank 0, once. The net sees a larger or smaller part of such pictures than it was trained on. */
+static void warn_of_size(struct evaluation *e, const struct checkpoint *trained)
+{
+    const struct dataset *d = &e->dataset;
+    if (!e->ready && trained->image_height && (trained->image_height != d->height || trained->image_width != d->width))
+        report_line(&e->report, "warning: the checkpoint was trained on images of %dx%d, those of %s are %dx%d",
+                    trained->image_height, trained->image_width, d->file, d->height, d->width);
+}
+
+static int peek(struct evaluation *e, const char *file, struct found *found, struct error *why)
 {
     struct checkpoint checkpoint = {0};
     if (checkpoint_peek(&checkpoint, file, why))
         return -1;
     bool same = same_classes(&e->dataset, &checkpoint);
+    warn_of_size(e, &checkpoint);
     free(checkpoint.class_names);
     *found = (struct found){.any = true, .step = checkpoint.step, .classes = checkpoint.classes,
                             .channels = checkpoint.channels};

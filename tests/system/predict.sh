@@ -90,6 +90,9 @@ END
     check "it says so" grep -q 'images 64 x 64, resize squash' <(predict --resize squash "$wide")
     pack "$tmp/small.h5" 2> /dev/null
     check "and takes 32 x 32 by --image-size" same_answer "$tmp/small.h5" --image-size 32
+    eval_small() { ./cifar10_mpi eval --data "$tmp/small.h5" --checkpoint "$checkpoint" --run-once; }
+    check "eval says that its images are of another size" grep -q \
+        "warning: the checkpoint was trained on images of 64x64, those of $tmp/small.h5 are 32x32" <(eval_small)
     refused "a run does not go on with images of another size" "the images, labels and classes of" \
         train --max-steps 30 --data "$tmp/small.h5"
     # What an older program wrote: without the three attributes.
