@@ -16,9 +16,11 @@ struct image {
 enum { IMAGE_SIDE_MAX = 8192, IMAGE_PIXELS_MAX = 1 << 24, IMAGE_SCANS_MAX = 100, IMAGE_CHANNELS = 3 };
 enum { IMAGE_FILE_MAX = 64 << 20 }; /* bytes of a file worth reading */
 
-/* Decodes a whole JPEG or PNG file that lies in memory; told apart by its first bytes. Grey and
- * palette become RGB, alpha is dropped, 16 bits become 8. `name` is for the sentence (NULL: the caller
- * adds one). Sizes are bounded before memory is taken; a damaged or cut image is refused. */
+/* Decodes a whole JPEG or PNG file that lies in memory, told apart by its first bytes, to what Pillow makes of it, within 1 a
+ * channel: ImageOps.exif_transpose(Image.open(file)).convert('RGB'). That is: EXIF's orientation is followed (a damaged EXIF
+ * block counts as none), grey, palette, CMYK and YCCK become RGB, alpha is dropped, of 16 bits the high 8 are taken, gamma and
+ * colour profiles change nothing, and of several pictures in a file the first counts. Sizes are bounded before memory is taken;
+ * a damaged or cut image is an error. `name` begins the sentence (NULL: the caller adds one). */
 int image_decode(struct image *image, const void *bytes, size_t size, const char *name, struct error *why);
 
 /* How an image gets another shape: squash changes its proportions; crop keeps them and cuts off what is too much, the same on

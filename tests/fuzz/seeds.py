@@ -17,7 +17,6 @@ import numpy as np
 from PIL import Image
 
 
-
 def put(kind, name, content):
     folder = os.path.join(sys.argv[1], kind)
     os.makedirs(folder, exist_ok=True)
@@ -63,6 +62,10 @@ def images():
     put("image", "grey.png", image("PNG", "L"))
     put("image", "bit.png", image("PNG", "1", size=(33, 7)))
     put("image", "interlaced.png", interlaced())
+    pictures = os.path.join(os.path.dirname(__file__), "..", "data", "pictures")
+    for name in "turned-3.png", "turned-8.png", "turned-5.jpg", "ycck.jpg", "arithmetic.jpg", "rgb-alpha-16.png", "palette-clear.png":
+        with open(os.path.join(pictures, name), "rb") as file:
+            put("image", name, file.read())
 
 
 def interlaced():
