@@ -19,7 +19,7 @@ from PIL import Image, ImageChops, ImageOps
 
 FOLDER = os.path.join(os.path.dirname(__file__), "..", "tests", "data", "pictures")
 EXPECTED = "pillow.ppm"  # one image behind the other, each with a comment that names its file
-HEIGHT, WIDTH = 12, 20
+HEIGHT, WIDTH = 10, 18
 GREY, RGB, PALETTE, GREY_ALPHA, RGBA = 0, 2, 3, 4, 6  # PNG's colour types
 CHANNELS = {GREY: 1, RGB: 3, PALETTE: 1, GREY_ALPHA: 2, RGBA: 4}
 
@@ -52,6 +52,13 @@ def strange_exif():
             "many": good[:8] + b"\xff\xff" + good[10:], "empty": b"", "zero": exif(0), "nine": exif(9), "byte": exif(6, kind="B"),
             "two": good.replace(struct.pack("<HHI", 0x112, 3, 1), struct.pack("<HHI", 0x112, 3, 2)), "thumbnail": second,
             "long": exif(6, ">", "I"), "tenth": exif(8, ">", before=9)}
+
+
+def xmp(orientation, form='tiff:Orientation="%d"'):
+    return b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description ' + (form % orientation).encode() + b"/></x:xmpmeta>"
+
+
+XMP_ELEMENT = "xmlns:tiff='t'><tiff:Orientation>%d</tiff:Orientation"
 
 
 # ---- PNG
@@ -139,6 +146,14 @@ def pngs():
         made[f"turned-{orientation}.png"] = png(RGB, 8, *((block, b"") if orientation % 3 else (b"", block)))
     made |= {f"exif-{name}.png": png(RGB, 8, chunk(b"eXIf", block)) for name, block in strange_exif().items()
              if name in ("cut", "header", "nine", "long")}
+    for name, keyword, text in ("text", b"tEXt", lambda data: data), ("squeezed", b"zTXt", lambda data: b"\0" + zlib.compress(data)):
+        block = b"Exif\0\0" + exif(8)
+        lines = "\nexif\n%8d\n" % len(block) + "".join(block.hex()[i:i + 72] + "\n" for i in range(0, 2 * len(block), 72))
+        made[f"exif-{name}.png"] = png(RGB, 8, chunk(keyword, b"Raw profile type exif\0" + text(lines.encode())))
+    international = b"XML:com.adobe.xmp\0\0\0\0\0"
+    made["xmp.png"] = png(RGB, 8, chunk(b"iTXt", international + xmp(6)))
+    made["xmp-behind.png"] = png(RGB, 8, b"", chunk(b"iTXt", international + xmp(5, XMP_ELEMENT)))
+    made["xmp-and-exif.png"] = png(RGB, 8, chunk(b"iTXt", international + xmp(6)) + chunk(b"eXIf", exif(3)))
     made["animated.png"] = animation()
     made["more-behind.png"] = png(RGB, 8) + b"what some camera puts here"
     return made
@@ -188,7 +203,11 @@ def jpegs():
         made[f"turned-{orientation}.jpg"] = with_block(plain, head + exif(orientation, "<>"[orientation % 2]))
     made |= {f"exif-{name}.jpg": with_block(plain, head + block) for name, block in strange_exif().items()}
     made["exif-unnamed.jpg"] = with_block(plain, b"Exif")
-    made["exif-behind.jpg"] = with_block(plain, b"http://ns.adobe.com/xap/1.0/\0<x:xmpmeta/>", head + exif(3))
+    name = b"http://ns.adobe.com/xap/1.0/\0"
+    made["xmp.jpg"] = with_block(plain, name + xmp(6))
+    made["xmp-element.jpg"] = with_block(plain, name + xmp(7, XMP_ELEMENT))
+    made["xmp-strange.jpg"] = with_block(plain, name + xmp(9, 'tiff:Orientation=6 tiff:Orientation="%d"'))
+    made["xmp-and-exif.jpg"] = with_block(plain, name + xmp(6), head + exif(3))
     return made
 
 

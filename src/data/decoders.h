@@ -7,15 +7,19 @@
 /* Takes memory for the pixels, after a check of the sizes, which come from a file. */
 int image_reserve(struct image *image, uint32_t height, uint32_t width, struct error *why);
 
-/* The decoders: pixels as the file stores them, and the EXIF orientation that the file asks for (1 where it asks for none).
- * After an error the caller frees the image. */
+/* The decoders: pixels as the file stores them, and the orientation that it asks for, 1 to 8 (0: none). After an error the
+ * caller frees the image. */
 int jpeg_decode(struct image *image, const uint8_t *bytes, size_t size, int *orientation, struct error *why);
 int png_decode(struct image *image, const uint8_t *bytes, size_t size, int *orientation, struct error *why);
 
-/* The orientation, 1 to 8, in an EXIF block, which begins with its TIFF header; 1 where it has none or is damaged. */
+/* The orientation, 1 to 8, in an EXIF block (a TIFF header, with or without "Exif" in front of it); in an XMP text; and in an
+ * EXIF block as hexadecimal text, as older programs wrote it into PNG files (the text is spoilt). 0 where there is none or the
+ * block is damaged. */
 int exif_orientation(const uint8_t *bytes, size_t size);
+int xmp_orientation(const char *text, size_t size);
+int profile_orientation(char *text);
 
-/* Turns and mirrors a picture whose EXIF orientation is 1 to 8, so that it is upright: 1 changes nothing. */
+/* Turns and mirrors a picture of that orientation, so that it is upright: 0 and 1 change nothing. */
 int image_turn(struct image *image, int orientation, struct error *why);
 
 /* What a file that is no JPEG and no PNG is, by its first bytes, for the sentence: "a GIF image"; NULL where that is unknown. */

@@ -24,7 +24,7 @@ static int refuse(const uint8_t *bytes, size_t size, struct error *why)
 
 static int decode(struct image *image, const uint8_t *bytes, size_t size, struct error *why)
 {
-    int orientation = 1, status;
+    int orientation = 0, status;
     if (size >= 3 && memcmp(bytes, "\xff\xd8\xff", 3) == 0)
         status = jpeg_decode(image, bytes, size, &orientation, why);
     else if (size >= 8 && memcmp(bytes, "\x89PNG\r\n\x1a\n", 8) == 0)

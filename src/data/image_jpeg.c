@@ -8,7 +8,7 @@
 
 #include "decoders.h"
 
-enum { EXIF_MARKER = JPEG_APP0 + 1, MARKER_MAX = 0xffff, INKS = 4 };
+enum { EXIF_MARKER = JPEG_APP0 + 1 /* XMP's too */, MARKER_MAX = 0xffff, INKS = 4 };
 
 struct jpeg {
     struct jpeg_decompress_struct decoder;
@@ -44,14 +44,18 @@ static void jpeg_watch(j_common_ptr decoder)
     longjmp(jpeg->escape, 1);
 }
 
-/* That of the first EXIF block. */
+/* That of the first EXIF block, or else of an XMP text. */
 static int jpeg_orientation(const struct jpeg_decompress_struct *decoder)
 {
-    static const char head[] = "Exif\0"; /* two zeros */
-    for (jpeg_saved_marker_ptr marker = decoder->marker_list; marker; marker = marker->next)
-        if (marker->data_length >= sizeof head && !memcmp(marker->data, head, sizeof head))
-            return exif_orientation(marker->data + sizeof head, marker->data_length - sizeof head);
-    return 1;
+    static const char exif[] = "Exif\0", xmp[] = "http://ns.adobe.com/xap/1.0/";
+    int by_exif = 0, by_xmp = 0;
+    for (jpeg_saved_marker_ptr marker = decoder->marker_list; marker; marker = marker->next) {
+        if (!by_exif && marker->data_length > sizeof exif && !memcmp(marker->data, exif, sizeof exif))
+            by_exif = exif_orientation(marker->data, marker->data_length);
+        if (!by_xmp && marker->data_length > sizeof xmp && !memcmp(marker->data, xmp, sizeof xmp))
+            by_xmp = xmp_orientation((const char *)marker->data, marker->data_length);
+    }
+    return by_exif ? by_exif : by_xmp;
 }
 
 /* A row of CMYK (4 values a pixel) -> RGB, as Pillow converts: without a colour profile, and every file counts as one of

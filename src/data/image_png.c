@@ -1,10 +1,14 @@
 #include <setjmp.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <png.h>
 
 #include "decoders.h"
+
+enum { CHUNK_BYTES_MAX = 8 << 20 };
 
 struct png {
     png_structp reader;
@@ -37,6 +41,24 @@ static void png_take(png_structp reader, png_bytep to, size_t size)
     png->size -= size;
 }
 
+/* The library would take as much memory as a chunk claims to have bytes, before it reads them. */
+static png_voidp png_take_memory(png_structp reader, png_alloc_size_t size)
+{
+    (void)reader;
+    return size <= 2 * (png_alloc_size_t)CHUNK_BYTES_MAX ? malloc(size) : NULL;
+}
+
+/* Of the chunks that a file need not have, those that may tell the orientation are read, within bounds of memory: gamma and
+ * colour profiles change no pixel. */
+static void png_choose_chunks(png_structp reader)
+{
+    enum { CHUNKS_MAX = 16 };
+    png_set_chunk_cache_max(reader, CHUNKS_MAX);
+    png_set_chunk_malloc_max(reader, CHUNK_BYTES_MAX);
+    png_set_keep_unknown_chunks(reader, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
+    png_set_keep_unknown_chunks(reader, PNG_HANDLE_CHUNK_AS_DEFAULT, (png_const_bytep) "eXIf\0tEXt\0zTXt\0iTXt", 4);
+}
+
 /* Whatever the file has becomes 8 bits of RGB, as Pillow converts: the high byte of 16 bits, no alpha and no background. */
 static void png_choose_rgb(png_structp reader)
 {
@@ -46,8 +68,7 @@ static void png_choose_rgb(png_structp reader)
     png_set_strip_alpha(reader);
 }
 
-/* All calls that may end in png_fail; nothing of this frame is needed after that jump. Of the chunks that a file need not
- * have, only eXIf is read: gamma and colour profiles change no pixel, texts would cost memory. */
+/* All calls that may end in png_fail; nothing of this frame is needed after that jump. */
 static int png_read_pixels(struct png *png, struct image *image, struct error *why)
 {
     png_structp reader = png->reader;
@@ -55,8 +76,7 @@ static int png_read_pixels(struct png *png, struct image *image, struct error *w
         return error_set(why, "is a PNG image that cannot be decoded: %s", png->text);
     png_set_read_fn(reader, png, png_take);
     png_set_benign_errors(reader, 1);
-    png_set_keep_unknown_chunks(reader, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
-    png_set_keep_unknown_chunks(reader, PNG_HANDLE_CHUNK_AS_DEFAULT, (png_const_bytep) "eXIf", 1);
+    png_choose_chunks(reader);
     png_read_info(reader, png->info);
     if (image_reserve(image, png_get_image_height(reader, png->info), png_get_image_width(reader, png->info), why))
         return -1;
@@ -72,20 +92,37 @@ static int png_read_pixels(struct png *png, struct image *image, struct error *w
     return 0;
 }
 
-/* EXIF may also stand behind the pixels. A file that ends there too early has all of them. */
-static int png_orientation(struct png *png)
+/* That of the chunk eXIf, or of the text that stood for it before there was one, or of an XMP text. */
+static int png_orientation_in(png_structp reader, png_infop info)
 {
     png_uint_32 size;
     png_bytep exif;
+    png_textp texts;
+    int count = png_get_text(reader, info, &texts, NULL), by_exif = 0, by_xmp = 0;
+    bool chunk = png_get_eXIf_1(reader, info, &size, &exif);
+    if (chunk)
+        by_exif = exif_orientation(exif, size);
+    for (int i = 0; i < count; i++) {
+        if (!chunk && !by_exif && !strcmp(texts[i].key, "Raw profile type exif"))
+            by_exif = profile_orientation(texts[i].text);
+        if (!by_xmp && !strcmp(texts[i].key, "XML:com.adobe.xmp"))
+            by_xmp = xmp_orientation(texts[i].text, strlen(texts[i].text));
+    }
+    return by_exif ? by_exif : by_xmp;
+}
+
+/* These chunks may also stand behind the pixels. A file that ends there too early has all pixels. */
+static int png_orientation(struct png *png)
+{
     if (!setjmp(png_jmpbuf(png->reader)))
         png_read_end(png->reader, png->info);
-    return png_get_eXIf_1(png->reader, png->info, &size, &exif) ? exif_orientation(exif, size) : 1;
+    return png_orientation_in(png->reader, png->info);
 }
 
 int png_decode(struct image *image, const uint8_t *bytes, size_t size, int *orientation, struct error *why)
 {
     struct png png = {.bytes = bytes, .size = size};
-    png.reader = png_create_read_struct(PNG_LIBPNG_VER_STRING, &png, png_fail, png_pass_over);
+    png.reader = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, &png, png_fail, png_pass_over, NULL, png_take_memory, NULL);
     png.info = png.reader ? png_create_info_struct(png.reader) : NULL;
     int status = png.info ? png_read_pixels(&png, image, why) : error_set(why, "the PNG library does not start");
     if (!status)

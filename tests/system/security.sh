@@ -42,6 +42,8 @@ refused "zeros in a zip file that does not say how many" "is damaged: the archiv
 refused "gzip in gzip with a name that never ends" "cannot be read as an archive" thrifty bomb-nested.gz
 refused "a small PNG file of a billion pixels" "is 30000 x 30000 pixels" thrifty wide
 refused "one within the sides of too many" "is 8192 x 8192 pixels, but at most" thrifty square
+modest() { thrifty "$1" 2> "$tmp/said" && ! grep 'and took' "$tmp/said"; }
+check "a PNG file with 200 texts of 8 MB, of which a few are read" modest texts
 
 # ---- HDF5
 inspect() { frugal ./cifar10_mpi inspect "$tmp/$1.h5"; }

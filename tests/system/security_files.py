@@ -31,10 +31,10 @@ def chunk(kind, data):
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
-def png(side):
+def png(side, before=b""):
     rows = zlib.compress((b"\0" + bytes(3 * side)) * side) if side < 100 else zlib.compress(bytes(100000))
     return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)) +
-            chunk(b"IDAT", rows) + chunk(b"IEND", b""))
+            before + chunk(b"IDAT", rows) + chunk(b"IEND", b""))
 
 
 # ---- archives whose members would rather be elsewhere
@@ -61,6 +61,9 @@ tar("escape.tar", [("train/cat/1.png", image), ("train/cat/\x1b[31m\n2.png", b"n
 tar("data.tar.gz", [("train/cat/1.png", image)])
 write("wide/train/cat/1.png", png(30000))
 write("square/train/cat/1.png", png(8192))
+text = zlib.compress(b"a" * 7900000, 9)
+write("texts/train/cat/1.png", png(32, 100 * (chunk(b"zTXt", b"Raw profile type exif\0\0" + text) +
+                                              chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + text))))
 
 
 # ---- bombs: compressed streams may follow one another, so that 10 GB are the same block many times
