@@ -8,7 +8,7 @@
 
 #include "decoders.h"
 
-enum { CHUNK_BYTES_MAX = 8 << 20 };
+enum { CHUNKS_MAX = 16, CHUNK_BYTES_MAX = 8 << 20 }; /* chunks that are kept, and bytes of a text that was compressed */
 
 struct png {
     png_structp reader;
@@ -44,15 +44,14 @@ static void png_take(png_structp reader, png_bytep to, size_t size)
 /* The library would take as much memory as a chunk claims to have bytes, before it reads them. */
 static png_voidp png_take_memory(png_structp reader, png_alloc_size_t size)
 {
-    (void)reader;
-    return size <= 2 * (png_alloc_size_t)CHUNK_BYTES_MAX ? malloc(size) : NULL;
+    const size_t *most = png_get_mem_ptr(reader);
+    return size <= *most ? malloc(size) : NULL;
 }
 
 /* Of the chunks that a file need not have, those that may tell the orientation are read, within bounds of memory: gamma and
  * colour profiles change no pixel. */
 static void png_choose_chunks(png_structp reader)
 {
-    enum { CHUNKS_MAX = 16 };
     png_set_chunk_cache_max(reader, CHUNKS_MAX);
     png_set_chunk_malloc_max(reader, CHUNK_BYTES_MAX);
     png_set_keep_unknown_chunks(reader, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
@@ -122,7 +121,8 @@ static int png_orientation(struct png *png)
 int png_decode(struct image *image, const uint8_t *bytes, size_t size, int *orientation, struct error *why)
 {
     struct png png = {.bytes = bytes, .size = size};
-    png.reader = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, &png, png_fail, png_pass_over, NULL, png_take_memory, NULL);
+    size_t most = size + 2 * CHUNK_BYTES_MAX;
+    png.reader = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, &png, png_fail, png_pass_over, &most, png_take_memory, NULL);
     png.info = png.reader ? png_create_info_struct(png.reader) : NULL;
     int status = png.info ? png_read_pixels(&png, image, why) : error_set(why, "the PNG library does not start");
     if (!status)

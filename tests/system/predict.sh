@@ -142,4 +142,31 @@ if [ $rc -eq 1 ] && [[ $mixed == *cat/0000.jpg:* ]] && [ "$(grep -c torn.jpg "$t
 else
     not_ok "bad images do not keep the others from being told" "$rc: $mixed $(cat "$tmp/said")"
 fi
+
+# A phone stores a picture as its sensor lay and says in EXIF how to turn it.
+turned_pictures() { # one picture turned in eight ways, as PNG and as JPEG
+    /usr/bin/python3 - "$tmp" <<'END'
+import sys
+from PIL import Image
+upright = Image.open(f"{sys.argv[1]}/test/cat/0000.jpg").resize((128, 96), Image.BICUBIC)
+how_stored = [None, 0, 3, 1, 5, 2, 6, 4]  # Pillow's numbers of Transpose.*: the inverse of what EXIF's 1 to 8 ask for
+for orientation, method in enumerate(how_stored, 1):
+    exif = Image.Exif()
+    exif[0x112] = orientation
+    stored = upright if method is None else upright.transpose(method)
+    stored.save(f"{sys.argv[1]}/turned-{orientation}.png", exif=exif)
+    stored.save(f"{sys.argv[1]}/turned-{orientation}.jpg", exif=exif, quality=100, subsampling=0)
+END
+}
+told_as_upright() { # SUFFIX MOST: all eight get one class, and probabilities that differ by MOST at most
+    predict "$tmp"/turned-?."$1" | awk -F '[ ,]+' -v most="$2" 'NR == 1 { next }
+        { print; shown++ } shown == 1 { name = $2; p = $3 } $2 != name || $3 - p > most || p - $3 > most { wrong = 1 }
+        END { exit wrong || shown != 8 }'
+}
+if turned_pictures; then
+    check "turned PNG pictures are told as the upright one" told_as_upright png 0
+    check "so are JPEG pictures" told_as_upright jpg 0.002
+else
+    skip "turned pictures" "python3 with PIL is missing"
+fi
 finish
