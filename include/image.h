@@ -18,9 +18,10 @@ enum { IMAGE_FILE_MAX = 64 << 20 }; /* bytes of a file worth reading */
 
 /* Decodes a whole JPEG or PNG file that lies in memory, told apart by its first bytes, to what Pillow makes of it, within 1 a
  * channel: ImageOps.exif_transpose(Image.open(file)).convert('RGB'). That is: EXIF's orientation is followed (a damaged EXIF
- * block counts as none), grey, palette, CMYK and YCCK become RGB, alpha is dropped, of 16 bits the high 8 are taken, gamma and
- * colour profiles change nothing, and of several pictures in a file the first counts. Sizes are bounded before memory is taken;
- * a damaged or cut image is an error. `name` begins the sentence (NULL: the caller adds one). */
+ * block counts as none), grey, palette, CMYK and YCCK become RGB, alpha is dropped, of 16 bits the high 8 are taken (of grey too,
+ * which Pillow cuts off at 255), gamma and colour profiles change nothing, and of several pictures in a file the first counts.
+ * Sizes are checked before memory is allocated; a damaged or cut image is an error. `name` begins the sentence (NULL: the caller
+ * adds one). */
 int image_decode(struct image *image, const void *bytes, size_t size, const char *name, struct error *why);
 
 /* How an image gets another shape: squash changes its proportions; crop keeps them and cuts off what is too much, the same on

@@ -220,7 +220,7 @@ def decode(file):
         image = ImageOps.exif_transpose(image)
     except (SyntaxError, struct.error):
         pass
-    if image.mode.startswith("I"):  # 16 bits of grey, which Pillow's convert cuts off at 255; of 16 bits of RGB it takes the high bytes
+    if image.mode.startswith("I"):  # 16-bit grey: convert() would make all above 255 white; of 16-bit RGB Pillow takes the high byte
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     return np.asarray(image.convert("RGB"))
 

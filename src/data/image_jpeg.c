@@ -44,7 +44,7 @@ static void jpeg_watch(j_common_ptr decoder)
     longjmp(jpeg->escape, 1);
 }
 
-/* That of the first EXIF block, or else of an XMP text. */
+/* From the first EXIF block that has one, or else from an XMP text. */
 static int jpeg_orientation(const struct jpeg_decompress_struct *decoder)
 {
     static const char exif[] = "Exif\0", xmp[] = "http://ns.adobe.com/xap/1.0/";
@@ -58,8 +58,8 @@ static int jpeg_orientation(const struct jpeg_decompress_struct *decoder)
     return by_exif ? by_exif : by_xmp;
 }
 
-/* A row of CMYK (4 values a pixel) -> RGB, as Pillow converts: without a colour profile, and every file counts as one of
- * Adobe's, which stores 255 for no ink. */
+/* A row of CMYK (4 values a pixel) -> RGB, as in Pillow: without a colour profile, and every file counts as Adobe's, where 255
+ * means no ink. */
 static void jpeg_mix_inks(const uint8_t *row, int width, uint8_t *pixels)
 {
     for (int x = 0; x < width; x++)

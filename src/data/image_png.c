@@ -8,7 +8,7 @@
 
 #include "decoders.h"
 
-enum { CHUNKS_MAX = 16, CHUNK_BYTES_MAX = 8 << 20 }; /* chunks that are kept, and bytes of a text that was compressed */
+enum { CHUNKS_MAX = 16, TEXT_MAX = 8 << 20 }; /* chunks that are kept; bytes of a text, unpacked */
 
 struct png {
     png_structp reader;
@@ -25,13 +25,13 @@ static void png_fail(png_structp reader, png_const_charp text)
     png_longjmp(reader, 1);
 }
 
-/* Warnings are of chunks that say nothing about pixels. */
-static void png_pass_over(png_structp reader, png_const_charp text)
+/* After a warning all pixels are still read. */
+static void png_ignore(png_structp reader, png_const_charp text)
 {
     (void)reader, (void)text;
 }
 
-static void png_take(png_structp reader, png_bytep to, size_t size)
+static void png_read_bytes(png_structp reader, png_bytep to, size_t size)
 {
     struct png *png = png_get_io_ptr(reader);
     if (size > png->size)
@@ -41,24 +41,24 @@ static void png_take(png_structp reader, png_bytep to, size_t size)
     png->size -= size;
 }
 
-/* The library would take as much memory as a chunk claims to have bytes, before it reads them. */
-static png_voidp png_take_memory(png_structp reader, png_alloc_size_t size)
+/* The library allocates as many bytes as a chunk claims to have, before it reads them. */
+static png_voidp png_allocate(png_structp reader, png_alloc_size_t size)
 {
     const size_t *most = png_get_mem_ptr(reader);
     return size <= *most ? malloc(size) : NULL;
 }
 
-/* Of the chunks that a file need not have, those that may tell the orientation are read, within bounds of memory: gamma and
- * colour profiles change no pixel. */
+/* Of the optional chunks only those are read that may hold the orientation: Pillow does not apply gamma or colour profiles. */
 static void png_choose_chunks(png_structp reader)
 {
     png_set_chunk_cache_max(reader, CHUNKS_MAX);
-    png_set_chunk_malloc_max(reader, CHUNK_BYTES_MAX);
+    png_set_chunk_malloc_max(reader, TEXT_MAX);
     png_set_keep_unknown_chunks(reader, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
     png_set_keep_unknown_chunks(reader, PNG_HANDLE_CHUNK_AS_DEFAULT, (png_const_bytep) "eXIf\0tEXt\0zTXt\0iTXt", 4);
 }
 
-/* Whatever the file has becomes 8 bits of RGB, as Pillow converts: the high byte of 16 bits, no alpha and no background. */
+/* Every form becomes RGB with 8 bits, as in Pillow: of 16 bits the high byte, no alpha, no background. Only of 16-bit grey does
+ * Pillow's convert('RGB') make something else: white wherever the value is above 255. */
 static void png_choose_rgb(png_structp reader)
 {
     png_set_expand(reader);
@@ -73,7 +73,7 @@ static int png_read_pixels(struct png *png, struct image *image, struct error *w
     png_structp reader = png->reader;
     if (setjmp(png_jmpbuf(reader)))
         return error_set(why, "is a PNG image that cannot be decoded: %s", png->text);
-    png_set_read_fn(reader, png, png_take);
+    png_set_read_fn(reader, png, png_read_bytes);
     png_set_benign_errors(reader, 1);
     png_choose_chunks(reader);
     png_read_info(reader, png->info);
@@ -91,7 +91,7 @@ static int png_read_pixels(struct png *png, struct image *image, struct error *w
     return 0;
 }
 
-/* That of the chunk eXIf, or of the text that stood for it before there was one, or of an XMP text. */
+/* From the chunk eXIf, or from the text that older programs wrote instead, or else from an XMP text. */
 static int png_orientation_in(png_structp reader, png_infop info)
 {
     png_uint_32 size;
@@ -110,7 +110,7 @@ static int png_orientation_in(png_structp reader, png_infop info)
     return by_exif ? by_exif : by_xmp;
 }
 
-/* These chunks may also stand behind the pixels. A file that ends there too early has all pixels. */
+/* These chunks may also follow the pixels. A file that is cut there has all its pixels: no error. */
 static int png_orientation(struct png *png)
 {
     if (!setjmp(png_jmpbuf(png->reader)))
@@ -121,8 +121,8 @@ static int png_orientation(struct png *png)
 int png_decode(struct image *image, const uint8_t *bytes, size_t size, int *orientation, struct error *why)
 {
     struct png png = {.bytes = bytes, .size = size};
-    size_t most = size + 2 * CHUNK_BYTES_MAX;
-    png.reader = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, &png, png_fail, png_pass_over, &most, png_take_memory, NULL);
+    size_t most = size + 2 * TEXT_MAX;
+    png.reader = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, &png, png_fail, png_ignore, &most, png_allocate, NULL);
     png.info = png.reader ? png_create_info_struct(png.reader) : NULL;
     int status = png.info ? png_read_pixels(&png, image, why) : error_set(why, "the PNG library does not start");
     if (!status)

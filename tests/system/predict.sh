@@ -144,7 +144,7 @@ else
 fi
 
 # A phone stores a picture as its sensor lay and says in EXIF how to turn it.
-turned_pictures() { # one picture turned in eight ways, as PNG and as JPEG
+turned_pictures() { # one picture, stored in eight ways, as PNG and as JPEG
     /usr/bin/python3 - "$tmp" <<'END'
 import sys
 from PIL import Image
@@ -158,14 +158,14 @@ for orientation, method in enumerate(how_stored, 1):
     stored.save(f"{sys.argv[1]}/turned-{orientation}.jpg", exif=exif, quality=100, subsampling=0)
 END
 }
-told_as_upright() { # SUFFIX MOST: all eight get one class, and probabilities that differ by MOST at most
+classified_alike() { # SUFFIX MOST: all eight get the same class, with probabilities within MOST
     predict "$tmp"/turned-?."$1" | awk -F '[ ,]+' -v most="$2" 'NR == 1 { next }
         { print; shown++ } shown == 1 { name = $2; p = $3 } $2 != name || $3 - p > most || p - $3 > most { wrong = 1 }
         END { exit wrong || shown != 8 }'
 }
 if turned_pictures; then
-    check "turned PNG pictures are told as the upright one" told_as_upright png 0
-    check "so are JPEG pictures" told_as_upright jpg 0.002
+    check "turned PNG pictures are classified as the upright one" classified_alike png 0
+    check "so are JPEG pictures" classified_alike jpg 0.002
 else
     skip "turned pictures" "python3 with PIL is missing"
 fi
