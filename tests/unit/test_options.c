@@ -112,16 +112,40 @@ static const struct {
     {"--max-steps 5 --epochs 2", {"--max-steps", "--epochs", ""}},
     {"--batch_size=128", {"--batch_size", "did you mean --batch-size", ""}},
     {"--frobnicate", {"--frobnicate", "--help", ""}},
-    {"--run-once", {"train", "--run-once", "another command"}},
+    {"--run-once", {"train has no flag --run-once", "eval has", "eval --help"}},
+    {"--run_once", {"train has no flag --run_once", "eval has", ""}},
     {"-x", {"-x", "--help", ""}},
-    {"trian", {"'trian'", "train", ""}},
+    {"-lr 0.1", {"no flag -lr", "did you mean --learning-rate?", ""}},
+    {"--lr 0.1", {"did you mean --learning-rate?", "", ""}},
+    {"--bs=5", {"no flag --bs;", "did you mean --batch-size?", ""}},
+    {"--batchsize 5", {"did you mean --batch-size?", "", ""}},
+    {"--lr_decay 5", {"did you mean --lr-decay-factor?", "", ""}},
+    {"--steps 5", {"did you mean --max-steps?", "", ""}},
+    {"--num-epochs 5", {"did you mean --epochs?", "", ""}},
+    {"--laerning-rate 1", {"did you mean --learning-rate?", "", ""}},
+    {"--wd 1", {"no flag --wd", "fixed for each layer by the model", "0.004"}},
+    {"--sead 1", {"did you mean --seed?", "", ""}},
+    {"--xyz 1", {"no flag --xyz;", "lists them", ""}},
+    {"--num-gpus 2", {"the number of ranks", "mpirun -np N", ""}},
+    {"eval --log-dir x", {"here it is --checkpoint-dir DIR", "", ""}},
+    {"eval --lr 1", {"eval has no flag --lr", "lists them", ""}},
+    {"trian", {"'trian'", "did you mean train?", ""}},
+    {"evaluate", {"'evaluate'", "did you mean eval?", ""}},
+    {"test", {"'test'", "did you mean eval?", ""}},
+    {"help trian", {"'trian'", "did you mean train?", ""}},
+    {"--train-dir x eval", {"the command comes first", "./cifar10_mpi eval", ""}},
     {"unheard-of", {"'unheard-of'", "inspect", ""}},
     {"train stray", {"train", "'stray'", "--help"}},
+    {"eval x.h5", {"./cifar10_mpi eval --checkpoint x.h5", "", ""}},
+    {"train x.h5", {"./cifar10_mpi train --data x.h5", "", ""}},
     {"eval --run-once=False", {"--run-once", "'False'", "no value"}},
     {"eval --split valid", {"--split", "'valid'", "test|train"}},
     {"eval --checkpoint a --checkpoint-dir b", {"--checkpoint", "--checkpoint-dir", ""}},
-    {"pack --from x", {"pack", "OUT.h5", ""}},
-    {"pack out.h5", {"pack", "--from", "--download"}},
+    {"pack --from x", {"pack needs a file (OUT.h5)", "./cifar10_mpi pack --from x data/", ".h5"}},
+    {"pack", {"pack needs a file (OUT.h5)", "./cifar10_mpi pack --download data/cifar10.h5", ""}},
+    {"pack out.h5", {"pack needs a source", "./cifar10_mpi pack --from DIRECTORY-OR-ARCHIVE out.h5", "--download"}},
+    {"pack data.tar.gz", {"./cifar10_mpi pack --from data.tar.gz data/", ".h5", ""}},
+    {"pack images out.h5", {"./cifar10_mpi pack --from images out.h5", "", ""}},
     {"pack --from x --download out.h5", {"--from", "--download", ""}},
     {"pack --from x --url u out.h5", {"--url", "--download", ""}},
     {"pack --from x a.h5 b.h5", {"pack", "'b.h5'", ""}},
@@ -155,7 +179,26 @@ static void long_texts_are_refused(void **state)
     assert_int_equal(strlen(options.data), OPTION_TEXT - 1);
 }
 
-/* Each command's help fits a screen of 80 x 45, and shows every option with its default. */
+/* The flags of the tutorial's programs (cifar10_train.py, cifar10_multi_gpu_train.py, cifar10_eval.py, cifar10.py): each is told
+ * what it is here. */
+static void tutorial_flags_are_answered(void **state)
+{
+    static const char *const words[][2] = {
+        {"--train_dir", "--train-dir"}, {"--max_steps", "--max-steps"}, {"--log_device_placement", "first lines"},
+        {"--log_frequency", "--log-frequency"}, {"--batch_size", "--batch-size"}, {"--data_dir", "--data FILE"},
+        {"--use_fp16", "--precision bf16"}, {"--num_gpus", "mpirun -np N"}, {"eval --eval_dir", "--checkpoint-dir"},
+        {"eval --eval_data", "--split test|train"}, {"eval --checkpoint_dir", "--checkpoint-dir"},
+        {"eval --eval_interval_secs", "--eval-interval-secs"}, {"eval --num_examples", "--num-examples"},
+        {"eval --run_once", "--run-once"}, {"eval --batch_size", "--batch-size"}, {"eval --data_dir", "--data FILE"}};
+    (void)state;
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        assert_int_equal(parse(words[i][0]), OPTIONS_WRONG);
+        if (!strstr(printed, words[i][1]) || strstr(printed, "lists them"))
+            fail_msg("%s is not told of %s: %s", words[i][0], words[i][1], printed);
+    }
+}
+
+/* Each command's help fits a screen of 80 x 50, and shows every option with its default. */
 static void help_fits_a_screen(void **state)
 {
     static const char *const lines[] = {"--help", "train --help", "eval --help", "pack --help", "predict --help",
@@ -164,16 +207,51 @@ static void help_fits_a_screen(void **state)
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
         int rows = 0;
         assert_int_equal(parse(lines[i]), OPTIONS_DONE);
-        assert_non_null(strstr(printed, "--help"));
+        assert_non_null(strstr(printed, "./cifar10_mpi help"));
         for (char *line = printed, *end; (end = strchr(line, '\n')); line = end + 1, rows++)
             if (end - line > 80)
                 fail_msg("%s: %.*s", lines[i], (int)(end - line), line);
-        assert_in_range(rows, 4, 45);
+        assert_in_range(rows, 4, 50);
     }
     parse("--help");
-    assert_non_null(strstr(printed, "--batch-size N            images a rank and step [128]"));
-    assert_int_equal(parse("--version"), OPTIONS_DONE);
+    assert_non_null(strstr(printed, "--batch-size N            images per rank and step [128]\n"));
+    parse("train --help");
+    assert_non_null(strstr(printed, "\n  --conv HOW                convolution algorithm (onednn):\n"
+                                    "                            auto|direct|winograd [auto]\n"));
+}
+
+/* The usual flags first, in a group of their own; without a command these alone. */
+static void help_has_two_groups(void **state)
+{
+    (void)state;
+    assert_int_equal(parse("train --help"), OPTIONS_DONE);
+    const char *usual = strstr(printed, "\nUsual flags:\n"), *expert = strstr(printed, "\nFlags for experts:\n");
+    const char *rate = strstr(printed, "--learning-rate"), *parity = strstr(printed, "--parity-steps");
+    assert_true(usual && rate && expert && parity);
+    assert_true(usual < rate && rate < expert && expert < parity);
+    assert_int_equal(parse("--help"), OPTIONS_DONE);
+    assert_non_null(strstr(printed, "--learning-rate"));
+    assert_non_null(strstr(printed, "  predict  "));
+    assert_null(strstr(printed, "--parity-steps"));
+}
+
+/* However somebody asks for help or the version. Other mistakes do not matter then. */
+static void help_is_had_in_many_ways(void **state)
+{
+    static const char *const same[][2] = {{"help", "--help"}, {"-h", "--help"}, {"help eval", "eval --help"},
+        {"eval help", "eval --help"}, {"eval -h", "eval --help"}, {"eval --lr 3 --help", "eval --help"},
+        {"--batch-size 0 --help", "--help"}, {"-v", "--version"}, {"-V", "--version"}, {"train --version", "--version"}};
+    char expected[sizeof printed];
+    (void)state;
+    for (size_t i = 0; i < sizeof same / sizeof *same; i++) {
+        assert_int_equal(parse(same[i][1]), OPTIONS_DONE);
+        memcpy(expected, printed, sizeof expected);
+        if (parse(same[i][0]) != OPTIONS_DONE || strcmp(printed, expected))
+            fail_msg("'%s' prints other than '%s': %s", same[i][0], same[i][1], printed);
+    }
+    parse("--version");
     assert_string_equal(printed, "cifar10_mpi " VERSION "\n");
+    assert_int_equal(parse("predict -- --help"), OPTIONS_RUN); /* a file of that name */
 }
 
 static void texts_tell_what_was_changed(void **state)
@@ -204,7 +282,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(defaults_are_the_tutorials), cmocka_unit_test(values_are_read),
         cmocka_unit_test(mistakes_get_one_sentence),  cmocka_unit_test(long_texts_are_refused),
-        cmocka_unit_test(help_fits_a_screen),         cmocka_unit_test(texts_tell_what_was_changed),
+        cmocka_unit_test(tutorial_flags_are_answered), cmocka_unit_test(help_fits_a_screen),
+        cmocka_unit_test(help_has_two_groups),        cmocka_unit_test(help_is_had_in_many_ways),
+        cmocka_unit_test(texts_tell_what_was_changed),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
     return cmocka_run_group_tests_name("options", tests, NULL, NULL);

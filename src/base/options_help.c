@@ -1,0 +1,168 @@
+/* What the command line says of itself. */
+#include <stdio.h>
+#include <string.h>
+
+#include "options_table.h"
+#include "suggest.h"
+
+enum { HELP_LEFT = 28, HELP_RIGHT = 52 }; /* columns */
+
+/* What the flags of other programs (the tutorial's, PyTorch's examples) are here. */
+static const struct translation {
+    const char *words; /* "a|b|c" */
+    const char *flag;  /* NULL: it is none, in any command */
+    const char *rest;
+} translations[] = {
+    {"data-dir|data-path|dataset|input", "data", " FILE, which './cifar10_mpi pack' makes"},
+    {"num-gpus|gpus|gpu|np|n|nproc|ranks|nproc-per-node|world-size", NULL,
+     "the number of ranks, one GPU each: mpirun -np N ./cifar10_mpi"},
+    {"weight-decay|wd|l2", NULL, "fixed for each layer by the model (the tutorial's 0.004 for local3 and local4)"},
+    {"momentum|nesterov|optimizer|optim", NULL, "fixed: SGD without momentum, as in the tutorial"},
+    {"use-fp16|fp16|bf16|amp", "precision", " bf16"},
+    {"device|cuda|no-cuda|cpu|backend", "tower", " cudnn|onednn|openblas"},
+    {"log-device-placement", NULL, "in the first lines that train prints"},
+    {"eval-data", "split", " test|train"},
+    {"eval-dir|model-dir|logdir|log-dir", "checkpoint-dir", " DIR"},
+    {"checkpoint-dir|model-dir|logdir|log-dir|output-dir|output|out|save-dir|job-dir", "train-dir", " DIR"},
+    {"arch|a|network|net", "model", " NAME"},
+    {"b|per-device-batch-size", "batch-size", " N"},
+    {"iterations|iters|max-iter|max-iters|train-steps", "max-steps", " N"},
+    {"workers|num-workers|j", "loader-threads", " N"},
+    {"gamma", "lr-decay-factor", " X"},
+    {"log-interval|print-freq|log-every|log-steps", "log-frequency", " N"},
+    {"save-steps|save-interval|save-every|save-freq", "checkpoint-steps", " N"},
+};
+enum { TRANSLATIONS = sizeof translations / sizeof *translations };
+
+bool word_listed(const char *words, const char *word)
+{
+    size_t length = strlen(word);
+    for (const char *next = words; next; next = strchr(next, '|'), next = next ? next + 1 : NULL)
+        if (strcspn(next, "|") == length && strncmp(next, word, length) == 0)
+            return true;
+    return false;
+}
+
+/* ---- help ---- */
+
+/* What does not fit beside the flag goes on in a second line: the choices, or what is behind a blank. */
+static void print_flag(const struct flag *flag)
+{
+    char left[64], right[256], initial[128] = "";
+    if (flag->kind != SWITCH && *flag->initial)
+        snprintf(initial, sizeof initial, " [%s]", flag->initial);
+    snprintf(left, sizeof left, "  --%s %s", flag->name, flag->argument ? flag->argument : "");
+    snprintf(right, sizeof right, "%s%s%s%s", flag->help, flag->words ? ": " : "", flag->words ? flag->words : "", initial);
+    size_t cut = strlen(right);
+    if (cut > HELP_RIGHT)
+        for (cut = flag->words ? strlen(flag->help) + 1 : HELP_RIGHT; cut && right[cut] != ' ';)
+            cut--;
+    printf("%-*s%.*s\n", HELP_LEFT, left, (int)cut, right);
+    if (right[cut])
+        printf("%*s%s\n", HELP_LEFT, "", right + cut + 1);
+}
+
+static void print_flags(enum command command, bool expert, const char *title)
+{
+    for (int i = 0; i < option_flag_count; i++) {
+        if (!flag_known(&option_flags[i], command) || !(option_flags[i].commands & EXPERT) == expert)
+            continue;
+        printf("%s", title);
+        title = "";
+        print_flag(&option_flags[i]);
+    }
+}
+
+void help_print(enum command command, bool all_commands)
+{
+    const char *files = option_commands[command].files;
+    printf("Usage: [mpirun -np N] ./cifar10_mpi %s [FLAG [VALUE]]...%s%s\n",
+           all_commands ? "[COMMAND]" : option_commands[command].name, files ? " " : "", files ? files : "");
+    if (all_commands)
+        for (int i = 0; i < option_command_count; i++)
+            printf("  %-8s %s\n", option_commands[i].name, option_commands[i].about);
+    else
+        printf("%s\n", option_commands[command].about);
+    print_flags(command, false,
+                all_commands ? "\nUsual flags of train, the command where none is named:\n" : "\nUsual flags:\n");
+    if (!all_commands)
+        print_flags(command, true, "\nFlags for experts:\n");
+    printf("\nMore: ./cifar10_mpi help%s, ./cifar10_mpi --version\n", all_commands ? " COMMAND (all its flags)" : "");
+    if (command == COMMAND_TRAIN)
+        printf("Exit codes: 0 done, 1 failed, 2 wrong usage, 75 stopped, 76 by the file `stop`\n");
+}
+
+/* ---- what is wrong with a word ---- */
+
+/* The flag of one of these commands (a mask) that is nearest to the word, at most so far. */
+static const struct flag *flag_nearest(int mask, const char *plain, int farthest)
+{
+    const struct flag *nearest = NULL;
+    for (int i = 0; i < option_flag_count; i++) {
+        int distance = option_flags[i].commands & mask ? suggest_distance(plain, option_flags[i].name) : SUGGEST_FAR;
+        if (distance <= farthest) {
+            nearest = &option_flags[i];
+            farthest = distance - 1;
+        }
+    }
+    return nearest;
+}
+
+static const struct translation *translation_find(enum command command, const char *plain)
+{
+    for (int i = 0; i < TRANSLATIONS; i++) {
+        const struct translation *t = &translations[i];
+        if (word_listed(t->words, plain) && (!t->flag || flag_nearest(1 << command, t->flag, SUGGEST_SAME)))
+            return t;
+    }
+    return NULL;
+}
+
+int flag_refuse(enum command command, const char *word, struct error *why)
+{
+    char name[64], plain[64];
+    const char *of = option_commands[command].name;
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(word, "="), word);
+    suggest_plain(word, plain, sizeof plain);
+    const struct flag *own = flag_nearest(1 << command, plain, SUGGEST_SAME);
+    const struct translation *here = own ? NULL : translation_find(command, plain);
+    const struct flag *others = flag_nearest(ALL, plain, SUGGEST_SAME);
+    if (here)
+        return error_set(why, "%s has no flag %s; here it is %s%s%s", of, name, here->flag ? "--" : "",
+                         here->flag ? here->flag : "", here->rest);
+    if (!own && others) {
+        int other = 0;
+        while (!flag_known(others, other))
+            other++;
+        return error_set(why, "%s has no flag %s, but %s has: './cifar10_mpi %s --help' lists its flags", of, name,
+                         option_commands[other].name, option_commands[other].name);
+    }
+    if (!own)
+        own = flag_nearest(1 << command, plain, SUGGEST_FAR - 1);
+    if (own)
+        return error_set(why, "%s has no flag %s; did you mean --%s?", of, name, own->name);
+    return error_set(why, "%s has no flag %s; './cifar10_mpi %s --help' lists them", of, name, of);
+}
+
+int command_find(const char *word, enum command *command, struct error *why)
+{
+    char plain[64];
+    int nearest = 0, least = SUGGEST_FAR;
+    suggest_plain(word, plain, sizeof plain);
+    for (int i = 0; i < option_command_count; i++) {
+        const struct command_about *about = &option_commands[i];
+        int distance = word_listed(about->elsewhere, plain) ? SUGGEST_SAME : suggest_distance(plain, about->name);
+        if (strcmp(word, about->name) == 0) {
+            *command = i;
+            return 0;
+        }
+        if (distance < least) {
+            nearest = i;
+            least = distance;
+        }
+    }
+    if (least < SUGGEST_FAR)
+        return error_set(why, "there is no command '%s'; did you mean %s?", word, option_commands[nearest].name);
+    return error_set(why, "there is no command '%s', only train, eval, pack, predict, inspect and bench: "
+                     "'./cifar10_mpi help' tells what they do", word);
+}
