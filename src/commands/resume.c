@@ -25,17 +25,19 @@ static int make_directories(const char *directory, struct error *why)
     }
 }
 
-/* What a run's trajectory hangs on must be the same, or --force takes this run's. */
+/* What a run's trajectory depends on must be the same, or --force takes this run's. */
 static int check_differences(const struct run *run, const struct checkpoint *found, const char *file, struct error *why)
 {
-    struct error list;
-    if (differences_find(run, found, file, &list, why))
+    struct differences all;
+    if (differences_find(run, found, file, &all, why))
         return -1;
-    if (!list.text[0])
+    if (!all.list.text[0])
         return 0;
     if (!run->options->force)
-        return error_set(why, "%s was trained with %s: give what it had, or --force to go on all the same", file, list.text);
-    line_print(stderr, "cifar10_mpi: going on by --force: %s was trained with %s", file, list.text);
+        return error_set(why, "%s was trained with %s: %s%s%sfor a new run give another --train-dir; --force goes on all the same",
+                         file, all.list.text, all.gone ? "" : "to go on with it give", all.gone ? "" : all.remedy.text,
+                         all.gone ? "" : "; ");
+    line_print(stderr, "cifar10_mpi: going on by --force: %s was trained with %s", file, all.list.text);
     return 0;
 }
 
@@ -102,12 +104,15 @@ static bool same_file(const char *left, const char *right)
     return !stat(left, &l) && !stat(right, &r) && l.st_dev == r.st_dev && l.st_ino == r.st_ino;
 }
 
-/* --resume FILE: a run that has gone on from there, or another one, would lose checkpoints to this one's, and a plain
- * restart would take up the wrong one. Torn checkpoints are no run to lose. */
+/* --resume FILE: the checkpoints of a run that has gone on from there, or of another one, would be overwritten, and a plain restart
+ * would continue the wrong run. Torn checkpoints are no run to lose. */
 static int load_given(struct run *run, struct error *why)
 {
     const char *given = run->options->resume, *directory = run->options->train_dir;
     char newest[4096];
+    struct stat there;
+    if (stat(given, &there))
+        return error_set(why, "--resume %s: is neither auto nor never, and no checkpoint file: %s", given, strerror(errno));
     if (load_file(run, given, why))
         return -1;
     int status = find_newest(run, newest, sizeof newest, why);
@@ -115,8 +120,9 @@ static int load_given(struct run *run, struct error *why)
         fprintf(stderr, "cifar10_mpi: passing by: %s\n", why->text);
     if (status == CHECKPOINT_DAMAGED || (!status && (!newest[0] || same_file(newest, given))))
         return 0;
-    return status ? -1 : error_set(why, "--train-dir %s holds a run (%s) that --resume %s is not the newest of: name another "
-                                   "--train-dir; nothing was changed", directory, newest, given);
+    return status ? -1 : error_set(why, "--train-dir %s holds a run (%s), and %s is not its newest checkpoint: leave --resume out "
+                                   "to go on with that run, or give another --train-dir; nothing was changed", directory, newest,
+                                   given);
 }
 
 /* --resume never */
@@ -126,8 +132,9 @@ static int refuse_run(const struct run *run, struct error *why)
     char found[4096];
     if (find_run(run, found, sizeof found, why))
         return -1;
-    return !found[0] ? 0 : error_set(why, "--train-dir %s holds a run (%s), and --resume never was asked for: name another "
-                                     "directory; nothing was changed", directory, found);
+    return !found[0] ? 0 : error_set(why, "--train-dir %s holds a run (%s), and --resume never was asked for: give another "
+                                     "--train-dir for a new run, or leave --resume out to go on; nothing was changed", directory,
+                                     found);
 }
 
 /* From before the directory is looked at, no other run may change it. Where it is not there yet, run_begin makes it. */
@@ -144,8 +151,8 @@ static int make_directory(struct run *run, struct error *why)
     char found[4096];
     if (make_directories(directory, why) || lock_take(&run->lock, directory, why) || find_run(run, found, sizeof found, why))
         return -1;
-    return !found[0] ? 0 : error_set(why, "--train-dir %s: another run has begun there meanwhile (%s); nothing was changed",
-                                     directory, found);
+    return !found[0] ? 0 : error_set(why, "--train-dir %s: another run has begun there meanwhile (%s): give another --train-dir; "
+                                     "nothing was changed", directory, found);
 }
 
 /* Rank 0: the state to begin with, on this rank. */

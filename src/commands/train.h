@@ -72,9 +72,15 @@ int run_resume(struct run *run, struct error *why);
 /* Rank 0 only. Makes the train-dir ready for the run: the first that changes something there. */
 int run_begin(struct run *run, struct error *why);
 
-/* Rank 0 only, differences.c. What of this run differs from the one that wrote the checkpoint, as far as its trajectory hangs on
- * it: "--seed 1, not 2; ...", "" where nothing does. Before the checkpoint becomes run->state. */
-int differences_find(const struct run *run, const struct checkpoint *found, const char *file, struct error *list,
+/* What of this run differs from the one that wrote a checkpoint, as far as its trajectory depends on it. */
+struct differences {
+    struct error list;   /* "--seed 1, not 2; ...", "" where nothing differs */
+    struct error remedy; /* the flags that give what the run had: " --seed 1 ..." */
+    bool gone;           /* no flags give it back: the data file has other contents */
+};
+
+/* Rank 0 only, differences.c. Before the checkpoint becomes run->state. */
+int differences_find(const struct run *run, const struct checkpoint *found, const char *file, struct differences *all,
                      struct error *why);
 
 /* Rank 0 only, save.c. Memory and the thread that writes; run_save_close is due in either case, waits for it, and is fine

@@ -84,9 +84,9 @@ refused "an unknown tower" "--tower 'abacus' is none of auto" train --tower abac
 refused "an unknown model" "--model other: there is no such model .*tutorial" train --model other
 refused "an unknown flag" "train has no flag --frobnicate" train --frobnicate
 refused "an unknown command" "there is no command 'tarin'" run tarin
-refused "--resume never on a run" "run holds a run .*--resume never was asked for" train --resume never
+refused "--resume never on a run" "run holds a run .*--resume never was asked for: give another --train-dir" train --resume never
 refused "another seed on a run" "checkpoint-00000004.h5 was trained with --seed 1, not 2" train --seed 2 --max-steps 8
-refused "a file to resume that is not there" "nothing.h5: No such file" train --resume "$tmp/nothing.h5"
+refused "a file to resume that is not there" "--resume .*nothing.h5: is neither auto nor never, and no checkpoint file: No such file" train --resume "$tmp/nothing.h5"
 
 other_model() {
     /usr/bin/python3 - "$tmp" << 'END'

@@ -29,7 +29,7 @@ else check "and warns of loaders that share a core" grep -qE '^  warning +a rank
 check "that goes on" train --train-dir "$tmp/run" --max-steps 4
 first=$tmp/run/checkpoint-00000002.h5 last=$tmp/run/checkpoint-00000004.h5
 before=$(state "$tmp/run")
-refused "--resume FILE where later checkpoints are" "holds a run \(.*/run/checkpoint-00000004.h5\)" train --train-dir "$tmp/run" --max-steps 6 --resume "$first"
+refused "--resume FILE where later checkpoints are" "holds a run \(.*/run/checkpoint-00000004.h5\), .*leave --resume out .*another --train-dir" train --train-dir "$tmp/run" --max-steps 6 --resume "$first"
 check "another run" train --train-dir "$tmp/other" --max-steps 1
 other=$(state "$tmp/other")
 refused "--resume FILE where another run is" "holds a run \(.*/other/checkpoint-00000001.h5\)" train --train-dir "$tmp/other" --max-steps 6 --resume "$first"
@@ -67,12 +67,14 @@ for name in ("labels", "names"):
             f.attrs["class_names"] = f.attrs["class_names"][::-1]
 END
 if [ -s "$tmp/names.h5" ]; then
-    refused "the same images under other labels" "was trained with the images, labels and classes of .*, not .*--force" train --train-dir "$tmp/run" --max-steps 6 --data "$tmp/labels.h5"
+    refused "the same images under other labels" "was trained with the images, labels and classes of .*, not .*: to go on with it give --data $data; .*--force" train --train-dir "$tmp/run" --max-steps 6 --data "$tmp/labels.h5"
     refused "and classes of other names" "was trained with the images, labels and classes of .*, not .*--force" train --train-dir "$tmp/run" --max-steps 6 --data "$tmp/names.h5"
     cp -r "$tmp/run" "$tmp/forced"
     forced() { train --train-dir "$tmp/forced" --data "$tmp/labels.h5" "$@"; }
     check "--force goes on with them" forced --max-steps 5 --force
     check "and from then on they are the run's" forced --max-steps 6
+    cp "$tmp/names.h5" "$tmp/labels.h5"
+    refused "a data file that was replaced" "was trained with the images, .*\\): for a new run give another --train-dir; --force" forced --max-steps 7
     refused "which eval sees too" "classes of other names" run eval --run-once --checkpoint "$last" --data "$tmp/names.h5"
 fi
 
