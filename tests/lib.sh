@@ -12,6 +12,7 @@
 #   eventually SECONDS COMMAND...     repeats the command until it succeeds
 #   wait_for SECONDS PATTERN FILE     until FILE has a line with PATTERN (grep -E)
 #   terminals                   succeeds where `script` can give a command a terminal
+#   no_terminal | no_mount      print why it cannot, and why no file system can be mounted: reasons for a skip
 #   finish                      prints the plan, fails if a result did; the last command of a script
 #   $tmp                        a directory of the script's own, removed when it ends
 #
@@ -72,6 +73,14 @@ finish() { echo "1..$results"; [ $failures -eq 0 ]; }
 
 # Whether a command can be given a terminal of its own: some chroots have no /dev/pts.
 terminals() { script -qec true /dev/null > /dev/null 2>&1 < /dev/null; }
+no_terminal() {
+    command -v script > /dev/null || { echo "there is no script (Debian: bsdutils)"; return; }
+    echo "no terminal can be had here: $(script -qec true /dev/null 2>&1 < /dev/null | tail -n 1)"
+}
+no_mount() {
+    command -v mount > /dev/null || { echo "there is no mount (Debian: mount)"; return; }
+    echo "no file system can be mounted here: $(unshare --mount mount -t tmpfs none "$tmp" 2>&1 | tail -n 1)"
+}
 
 # Data for all scripts are packed once, and again by a new program.
 outdated() { [ ! -s "$1" ] || [ cifar10_mpi -nt "$1" ]; }

@@ -12,7 +12,7 @@
 fakes=$PWD/build/fakecuda
 referee_or_skip() {
     [ -f cifar10_cudnn.so ] && [ -f "$fakes/libcudart.so.13" ] && return
-    skip "$1" "the cudnn backend was not built (make info tells why)"
+    skip "$1" "the cudnn module or its referee was not built (make info tells why)"
     finish
     exit
 }

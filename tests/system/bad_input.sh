@@ -123,7 +123,7 @@ if mount -t tmpfs -o size=12m none "$tmp/disk" 2> /dev/null; then
     check "nothing half-made stays" \
         test "$(ls -A "$tmp/disk/run" | xargs)" = "checkpoint-00000002.h5 metrics.csv train.log"
 else
-    skip "a full disk while checkpointing" "mounting is not permitted here"
+    skip "a full disk while checkpointing" "$(no_mount)"
 fi
 check "the data and the first run are as they were" diff "$tmp/kept" <(kept)
 finish

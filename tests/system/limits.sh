@@ -101,6 +101,6 @@ if mount -t tmpfs -o size=2m none "$tmp/disk" 2> /dev/null; then
     check "every row is whole" eval '! tail -n +2 "$tmp/disk/run/metrics.csv" | grep -vE "^[0-9]+(,[0-9.e+-]+){11}$"'
     check "and so is every line of the log" eval '! grep -vE "^[-0-9 :.]{26}: [a-z]" "$tmp/disk/run/train.log"'
 else
-    skip "a disk of 2 MB" "mounting is not permitted here"
+    skip "a disk of 2 MB" "$(no_mount)"
 fi
 finish

@@ -26,7 +26,7 @@ if unshare --mount mount -t tmpfs none /mnt 2> /dev/null; then
     check "each has its data" grep -q 'data .* a copy a rank' "$tmp/block"
     check "the same bits" same_bits "$alone" "$tmp/hidden/checkpoint-00000010.h5"
 else
-    skip "ranks in containers" "mounting is not permitted here"
+    skip "ranks in containers" "$(no_mount)"
 fi
 
 hosts=(cifar-$$-a cifar-$$-b)
@@ -91,7 +91,7 @@ if [ -f cifar10_cudnn.so ] && [ -f "$fakes/libcudart.so.13" ]; then
     check "GPUs of two containers of one name, in the same slot of two nodes, are two" namesakes
     check "they had one name" test "$(grep -cE '^  rank [01] +on cifar: cudnn tower, .* PCI 0000:10:00\.0$' "$tmp/block")" -eq 2
 else
-    skip "GPUs of two containers of one name" "the cudnn backend was not built"
+    skip "GPUs of two containers of one name" "the cudnn module or its referee was not built (make info tells why)"
 fi
 
 # A rank that is killed takes the job with it, across nodes too.

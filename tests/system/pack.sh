@@ -8,8 +8,8 @@ pack() { timeout 100 ./cifar10_mpi pack "$@"; }
 md5() { md5sum < "$1" | cut -d' ' -f1; }
 cleanup() { exec 5>&-; } # the web server ends with its input
 
-if ! /usr/bin/python3 -c 'import h5py, numpy, PIL' 2> /dev/null; then
-    skip "packing" "there is no h5py, numpy or PIL"; finish; exit
+if ! why=$(/usr/bin/python3 -c 'import h5py, numpy, PIL' 2>&1); then
+    skip "packing" "${why##*$'\n'}"; finish; exit
 fi
 python make "$tmp" || { not_ok "sources to pack"; finish; exit; }
 bin=$tmp/cifar/cifar-10-batches-bin pictures=$tmp/pictures a=$tmp/a.h5
@@ -93,13 +93,13 @@ check "nothing but the packed file is left of all that" only_output
 # A network that swallows what is sent: two ends of a cable, one of them deaf.
 deaf='ip link add c0 type veth peer name c1 && ip addr add 10.1.0.1/8 dev c0 && ip link set c0 up && ip link set c1 up &&
     ip neigh add 10.9.9.9 lladdr 00:11:22:33:44:55 dev c0 && ip link set lo up'
-if unshare -n bash -c "$deaf" 2> /dev/null; then
+if unshare -n bash -c "$deaf" 2> "$tmp/why"; then
     start=$SECONDS
     refused "an unreachable network" "cannot be downloaded" \
         unshare -n bash -c "$deaf; timeout 60 ./cifar10_mpi pack --download --url http://10.9.9.9/x $packed/out.h5"
     check "is given up within 30 seconds ($((SECONDS - start)) s)" test $((SECONDS - start)) -le 30
 else
-    skip "an unreachable network" "no network namespace can be made here"
+    skip "an unreachable network" "no network of its own can be made here: $(tail -n 1 "$tmp/why")"
 fi
 
 # ---- bad sources: one sentence, and what was there before stays
@@ -148,7 +148,7 @@ if unshare -m mount -t tmpfs -o size=2m tmpfs "$tmp/small" 2> /dev/null; then
     check "leaves what was there" unshare -m bash -c "$full ! timeout 60 ./cifar10_mpi pack --from $tmp/sample $tmp/small/out.h5 && [ \$(ls -A $tmp/small) = out.h5 ] && [ \$(cat $tmp/small/out.h5) = before ]"
     refused "a disk too full for the download" "small/out.h5.part: cannot be written: No space left" unshare -m bash -c "$full timeout 60 ./cifar10_mpi pack --download --url $web/whole/flat.tar --md5 $(md5 "$tmp/flat.tar") $tmp/small/out.h5"
 else
-    skip "a full disk" "no file system can be mounted here"
+    skip "a full disk" "$(no_mount)"
 fi
 
 # ---- memory and terminal
@@ -164,7 +164,7 @@ if terminals; then
     check "on a dumb terminal" grep '^Packed ' "$tmp/typescript"
     check "there is none" test "$(grep -c 'packing' "$tmp/typescript")" -eq 0
 else
-    skip "progress on a terminal" "no terminal can be had here (script, /dev/pts)"
+    skip "progress on a terminal" "$(no_terminal)"
 fi
 
 # ---- the real thing

@@ -16,7 +16,7 @@ same_data() { # FILE FILE: their four data sets are equal
     done
     h5diff "$1" "$2" /train && h5diff "$1" "$2" /test
 }
-command -v h5dump > /dev/null || { skip "packing odd sources" "there is no h5dump"; finish; exit; }
+command -v h5dump > /dev/null || { skip "packing odd sources" "there is no h5dump (Debian: hdf5-tools)"; finish; exit; }
 
 # ---- one data set, whatever the order of the archive
 bin=$tmp/bin dir=$tmp/dir.h5 other=$tmp/other.h5
@@ -56,10 +56,10 @@ check "those of an archive too" leaves 1 "$tmp/odd.tar"
 odd; chmod a-x "$tmp/odd/train/cat"
 mortal=() # root may search any folder, unless it gives up these rights
 [ "$(id -u)" -ne 0 ] || mortal=(setpriv --bounding-set=-dac_override,-dac_read_search)
-if "${mortal[@]}" ./cifar10_mpi --help > /dev/null 2>&1; then
+if "${mortal[@]}" ./cifar10_mpi --help > /dev/null 2> "$tmp/why"; then
     refused "a class folder that cannot be searched" "odd/train/cat/.*jpg: cannot be read: Permission denied" "${mortal[@]}" ./cifar10_mpi pack --from "$tmp/odd" "$other"
 else
-    skip "a class folder that cannot be searched" "there is no setpriv"
+    skip "a class folder that cannot be searched" "root cannot give up its rights: $(tail -n 1 "$tmp/why")"
 fi
 
 # ---- what is wrong is named

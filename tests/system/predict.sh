@@ -29,7 +29,7 @@ check "the newest checkpoint of --checkpoint-dir" grep -q 'checkpoint-00000040.h
     <(./cifar10_mpi predict --checkpoint-dir "$tmp/run" "$tmp"/test/cat/0000.jpg)
 
 # Other kinds of files, made from a test image by other libraries: what has the same pixels gets the same answer.
-/usr/bin/python3 - "$data" "$tmp" <<'END' || skip "other kinds of images" "python3 with h5py and PIL is missing"
+/usr/bin/python3 - "$data" "$tmp" 2> "$tmp/why" <<'END' || skip "other kinds of images" "$(tail -n 1 "$tmp/why")"
 import sys
 import h5py, numpy as np
 from PIL import Image, ImageOps

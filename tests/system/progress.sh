@@ -17,7 +17,7 @@ if terminals; then
         check "shows none" test "$(grep -c '20, epoch' "$tmp/typescript")" -eq 0
     done
 else
-    skip "progress on a terminal" "no terminal can be had here (script, /dev/pts)"
+    skip "progress on a terminal" "$(no_terminal)"
 fi
 mpirun -np 2 $train/file > "$tmp/out" 2>&1
 check "a file gets log lines" grep -qE 'step 20, loss = [0-9.]+ \([0-9.]+ examples/sec; [0-9.]+ sec/batch\)$' "$tmp/out"

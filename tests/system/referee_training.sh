@@ -42,7 +42,7 @@ engines() { # without --deterministic, two convolutions; on one core
 check "the engines chosen are told, and their times" engines
 passed_by() { FAKECUDA_FAIL=cudnnBackendExecute:1 on_referee 4 ./cifar10_mpi train --data "$data" --train-dir "$tmp/passed" --tower cudnn --batch-size 4 --max-steps 2 > "$tmp/passed.log"; }
 check "an engine that was planned and cannot run is passed by" passed_by
-if [ "$(env -u OMP_NUM_THREADS nproc)" -lt 2 ]; then skip "a rank that is bound to one core" "there is no other"
+if [ "$(env -u OMP_NUM_THREADS nproc)" -lt 2 ]; then skip "a rank that is bound to one core" "this process may use one core only"
 else
     check "a rank that is bound to one core is warned of" says 'warning +a rank on .* may use 1 of [0-9]+ cores, .* mpirun --bind-to none' "$tmp/chosen.log"
     check "one that is not bound is not" test "$(grep -c 'warning' "$tmp/passed.log")" -eq 0

@@ -24,7 +24,7 @@ check "a run" train --train-dir "$tmp/run" --max-steps 2
 check "whose start block shows the table of layers" grep -qE '^ +conv2 +12x12x64 +102464 +14745600$' <(train --train-dir "$tmp/run" --max-steps 2)
 core=$(taskset -cp $$ | sed 's/.*: *\([0-9]*\).*/\1/')
 bound() { taskset -c "$core" ./cifar10_mpi train --data "$data" --batch-size 16 --train-dir "$tmp/run" --max-steps 2 --loader-threads 2; }
-if [ "$(env -u OMP_NUM_THREADS nproc)" -lt 2 ]; then skip "loaders that share a core" "there is no other"
+if [ "$(env -u OMP_NUM_THREADS nproc)" -lt 2 ]; then skip "loaders that share a core" "this process may use one core only"
 else check "and warns of loaders that share a core" grep -qE '^  warning +a rank on .* may use 1 core, not 2: .*slot:PE=2$' <(bound); fi
 check "that goes on" train --train-dir "$tmp/run" --max-steps 4
 first=$tmp/run/checkpoint-00000002.h5 last=$tmp/run/checkpoint-00000004.h5
@@ -54,7 +54,7 @@ check "16.1 epochs" train --train-dir "$tmp/epochs" --epochs 16.1 --batch-size 5
 check "of 1000 images are 161 steps of 100" test -e "$tmp/epochs/checkpoint-00000161.h5"
 
 # Other data under the same name.
-/usr/bin/python3 - "$data" "$tmp" <<'END' || skip "other data" "python3 with h5py is missing"
+/usr/bin/python3 - "$data" "$tmp" 2> "$tmp/why" <<'END' || skip "other data" "$(tail -n 1 "$tmp/why")"
 import shutil, sys
 import h5py, numpy as np
 data, directory = sys.argv[1:]
@@ -131,7 +131,7 @@ if [ -n "$limit" ] && echo 1G > "$limit" 2> /dev/null; then
 else
     rmdir "$group" 2> /dev/null
     group=
-    skip "a batch that does not fit three times" "no control group with a limit of memory can be made here"
+    skip "a batch that does not fit three times" "no control group with a limit of memory can be made below /sys/fs/cgroup"
 fi
 
 # Disks.
@@ -140,7 +140,7 @@ if small_disk readonly size=1m && mkdir "$tmp/readonly/run" && mount -o remount,
     said=$(train --train-dir "$tmp/readonly/run" --max-steps 2 2>&1)
     check "before the first step" test "$(grep -c 'step 1' <<< "$said")" = 0
 else
-    skip "a read-only disk" "mounting is not permitted here"
+    skip "a read-only disk" "$(no_mount)"
 fi
 if small_disk full size=4k && mkdir "$tmp/log" && touch "$tmp"/{full,log}/train.log && mount --bind "$tmp"/{full,log}/train.log; then
     mounted=("$tmp/log/train.log" "${mounted[@]}")
@@ -149,13 +149,13 @@ if small_disk full size=4k && mkdir "$tmp/log" && touch "$tmp"/{full,log}/train.
     check "a run whose log meets a full disk ends well all the same" to_said train --train-dir "$tmp/log" --max-steps 3
     check "and tells it once" test "$(grep -c 'log/train.log: a line cannot be written: No space left' "$tmp/said")" = 1
 else
-    skip "a log on a full disk" "mounting is not permitted here"
+    skip "a log on a full disk" "$(no_mount)"
 fi
 if terminals && small_disk tiny size=4m; then
     TERM=xterm script -qec "./cifar10_mpi train --data $data --batch-size 8 --train-dir $tmp/tiny --max-steps 300 --log-frequency 1000" /dev/null < /dev/null > "$tmp/typescript" 2>&1
     check "a failure on a terminal takes the progress line away" grep -qP '\x1b\[Kcifar10_mpi: .*No space left' <(tail -n 1 "$tmp/typescript")
 else
-    skip "a failure on a terminal" "no script command, or mounting is not permitted here"
+    skip "a failure on a terminal" "$(terminals && no_mount || no_terminal)"
 fi
 to_full() { ./cifar10_mpi "$@" > /dev/full; }
 for command in "eval --data $data --checkpoint $last --run-once" "bench --batch-size 4 --bench-steps 1" "predict --checkpoint $last $tmp/cat.jpg" "inspect $last" --help; do

@@ -21,6 +21,11 @@ runs "two results" 0 "2 passed, 0 failed" "fake.sh +2 passed +[0-9.]+ s$" 'echo 
 runs "the time of all" 0 "1 passed, 0 failed" "^[0-9]+ s in all$" 'echo ok 1; echo 1..1'
 runs "a skipped result" 0 "0 passed, 0 failed, 1 skipped" "skipped: a: no b here" \
     'echo "ok 1 - a # SKIP no b here"; echo 1..1'
+runs "a skipped result of cmocka's, whose reason is the line before" 0 "1 passed, 0 failed, 1 skipped" "skipped: b: no c here" \
+    'echo 1..2; echo other; echo ok 1 - a; echo no c here; echo "not ok 2 # SKIP b"'
+without="1 passed, 1 failed" # what was printed for another result is no reason
+runs "a skip without a reason" 1 "$without" "skipped without a reason: b" '. tests/lib.sh; ok a; skip b; finish'
+runs "one of cmocka's" 1 "$without" "skipped without a reason: b" 'echo 1..2; echo other; echo ok 1 - a; echo "not ok 2 # SKIP b"'
 runs "a failure and its reason" 1 "1 passed, 1 failed" "# why" \
     '. tests/lib.sh; ok a; not_ok b why; finish'
 runs "a script of the library's that failed ends with 1" 1 "0 passed, 1 failed" "ended with exit code 1" \
@@ -35,6 +40,14 @@ runs "a crash after a failure" 1 "0 passed, 2 failed" "signal 11" 'echo 1..1; ec
 runs "results missing after a failure" 1 "0 passed, 2 failed" "announced 3 results, gave 1" \
     'echo 1..3; echo not ok 1 - a; exit 1'
 runs "a time limit" 1 "0 passed, 1 failed" "still running after 1 s" "# time $(echo limit): 1 s" 'sleep 20'
+
+# The reasons that skips give, where there is no mount and where it fails.
+check "no mount: what is missing, and its package" test "$(PATH=/nonexistent no_mount)" = "there is no mount (Debian: mount)"
+mkdir "$tmp/bin"
+printf '#!/bin/sh\necho "mount: permission denied" >&2; exit 32\n' > "$tmp/bin/mount"
+chmod +x "$tmp/bin/mount"
+PATH=$tmp/bin:$PATH no_mount > "$tmp/said"
+check "a mount that fails: what it said" grep -qE "^no file system can be mounted here: (mount: permission denied|unshare: .+)$" "$tmp/said"
 
 on_ranks() { # NAME SUCCEEDS? PATTERN LINE...: on 2 ranks, $OMPI_COMM_WORLD_RANK tells which
     local name=$1 expected=$2 pattern=$3 output rc

@@ -143,7 +143,7 @@ if trusting true 2> /dev/null; then
     refused "which leads on without encryption" "cannot be downloaded: .*[Pp]rotocol" \
         trusting ./cifar10_mpi pack --download --md5 c32a1d4ab5d03f1284b67883e8d87530 --url "$url/plain" "$tmp/down.h5"
 else
-    skip "a server that leads from https to http" "mounting is not permitted here"
+    skip "a server that leads from https to http" "$(no_mount)"
 fi
 
 # ---- the binaries

@@ -53,8 +53,10 @@ static void save_too_much(struct fixture *f, const char *reason)
 static void test_full_disk(void **state)
 {
     struct fixture *f = *state;
-    if (mount("none", f->directory, "tmpfs", 0, "size=2m"))
+    if (mount("none", f->directory, "tmpfs", 0, "size=2m")) {
+        print_message("mount: %m\n");
         skip();
+    }
     save_too_much(f, "No space left on device");
     assert_int_equal(umount(f->directory), 0);
 }
@@ -82,8 +84,10 @@ static void test_stuck_files(void **state)
     snprintf(leftover, sizeof leftover, "%s/.checkpoint-00000009.h5.tmp", f->directory);
     strcpy(stuck, save(f, 1));
     assert_fine(file_write(leftover, "torn", 4, &why));
-    if (mount(stuck, stuck, NULL, MS_BIND, NULL))
+    if (mount(stuck, stuck, NULL, MS_BIND, NULL)) {
+        print_message("mount: %m\n");
         skip();
+    }
     assert_int_equal(mount(leftover, leftover, NULL, MS_BIND, NULL), 0);
     load_and_compare(f, save(f, 2)); /* a save is a save all the same */
     assert_refused(checkpoint_prune(f->directory, 2, 1, &why), stuck);

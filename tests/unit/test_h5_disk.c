@@ -67,8 +67,10 @@ static void in_child(int (*work)(const char *reason), const char *reason)
 static void test_full_disk(void **state)
 {
     (void)state;
-    if (mount("none", directory, "tmpfs", 0, "size=2m"))
+    if (mount("none", directory, "tmpfs", 0, "size=2m")) {
+        print_message("mount: %m\n");
         skip();
+    }
     in_child(stream_and_go_on, "No space left on device");
     assert_int_equal(umount2(directory, MNT_DETACH), 0);
 }
@@ -82,8 +84,10 @@ static void test_every_full_disk(void **state)
     int refused = 0;
     for (int pages = 1; pages < 16; pages++) {
         snprintf(options, sizeof options, "size=%dk", 4 * pages);
-        if (mount("none", directory, "tmpfs", 0, options))
+        if (mount("none", directory, "tmpfs", 0, options)) {
+            print_message("mount: %m\n");
             skip();
+        }
         if (write_rows(path("rows.h5"), &why))
             refused++;
         else
