@@ -140,8 +140,13 @@ static int refuse_run(const struct run *run, struct error *why)
 /* From before the directory is looked at, no other run may change it. Where it is not there yet, run_begin makes it. */
 static int lock_directory(struct run *run, struct error *why)
 {
+    const char *directory = run->options->train_dir;
     struct stat found;
-    return stat(run->options->train_dir, &found) ? 0 : lock_take(&run->lock, run->options->train_dir, why);
+    if (stat(directory, &found))
+        return 0;
+    if (!S_ISDIR(found.st_mode))
+        return error_set(why, "--train-dir %s: is a file: give the name of a directory, which may be new", directory);
+    return lock_take(&run->lock, directory, why);
 }
 
 /* The directory is made only now. Another run may have made it meanwhile, and be done. */

@@ -70,6 +70,7 @@ refused "images smaller than the crop" "small_images.h5: images of 16x16 are sma
 refused "a label that is no class" "wrong_label.h5: /train/labels: image 777 has label 10, but" \
     with_data "$tmp/wrong_label.h5"
 
+refused "train-dir that is a file" "--train-dir .*text.h5: is a file: give" into "$tmp/text.h5"
 refused "train-dir below a file" "text.h5/run: cannot be read: Not a directory" into "$tmp/text.h5/run"
 refused "train-dir in /proc" "--train-dir .*/proc/run cannot be made: " into /proc/run
 refused "a batch that no memory holds" "a batch of 65536000: .*memory for [0-9]+ MB" into "$tmp/other" \
