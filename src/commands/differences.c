@@ -27,14 +27,21 @@ static void setting_now(const struct run *run, const char *setting, char *text, 
             return;
 }
 
-/* A switch has no value: "no --deterministic" is to be left out. */
+static void remedy_add(struct differences *all, const char *flag, const char *value)
+{
+    error_add(&all->remedy, "%s %s%s%s", all->remedy.text[0] ? "" : " with", flag, *value ? " " : "", value);
+}
+
+/* A switch has no value, and the only one of the settings comes last: "without" holds for no other. */
 static void setting_add(struct differences *all, const char *setting, const char *then, const char *now)
 {
     char name[64];
-    bool off = !strcmp(then, "no"), on = !strcmp(then, "yes");
     snprintf(name, sizeof name, "--%s", setting);
     list_add(all, name, then, now);
-    error_add(&all->remedy, "%s %s%s%s", off ? " no" : "", name, off || on ? "" : " ", off || on ? "" : then);
+    if (!strcmp(then, "no"))
+        error_add(&all->remedy, " without %s", name);
+    else
+        remedy_add(all, name, strcmp(then, "yes") ? then : "");
 }
 
 /* Of a setting that an older program did not have yet nothing is known: no difference. */
@@ -68,7 +75,8 @@ static int batch_compare(const struct run *run, struct h5 *h5, struct difference
     list_add(all, "a global batch of", text, now);
     while (then % ranks)
         ranks--;
-    error_add(&all->remedy, " --batch-size %d", then / ranks);
+    snprintf(text, sizeof text, "%d", then / ranks);
+    remedy_add(all, "--batch-size", text);
     if (ranks < run->world->size)
         error_add(&all->remedy, " on %d rank%s (mpirun -np %d)", ranks, ranks > 1 ? "s" : "", ranks);
     return 0;
@@ -79,18 +87,16 @@ static int data_compare(const struct run *run, struct h5 *h5, const struct check
                         struct error *why)
 {
     const struct dataset *own = &run->dataset;
-    char then[160], now[160], file[OPTION_TEXT];
+    char then[160], now[160], file[OPTION_TEXT] = "";
     if (!strcmp(found->dataset_sha256, own->sha256))
         return 0;
     snprintf(then, sizeof then, "%s (SHA-256 %.12s...)", found->dataset, found->dataset_sha256);
     snprintf(now, sizeof now, "%s (%.12s...)", own->name, own->sha256);
     list_add(all, "the images, labels and classes of", then, now);
-    if (!h5_has(h5, "/provenance", "data"))
-        return 0;
-    if (h5_get_text(h5, "/provenance", "data", file, sizeof file, why))
+    if (h5_has(h5, "/provenance", "data") && h5_get_text(h5, "/provenance", "data", file, sizeof file, why))
         return -1;
-    if (strcmp(file, own->file))
-        error_add(&all->remedy, " --data %s", file);
+    if (*file && strcmp(file, own->file))
+        remedy_add(all, "--data", file);
     else
         all->gone = true;
     return 0;
@@ -104,7 +110,7 @@ static void ways_compare(const struct run *run, const struct checkpoint *found, 
     if (asked == CONVOLUTION_AUTO || !strstr(found->convolutions, other))
         return;
     list_add(all, "--conv", found->convolutions, run->options->conv);
-    error_add(&all->remedy, " --conv auto");
+    remedy_add(all, "--conv", "auto");
 }
 
 /* What changes bits only, which another tower changes anyway. Slices promise bits: a run with them is deterministic whatever was
@@ -136,9 +142,9 @@ int differences_find(const struct run *run, const struct checkpoint *found, cons
     for (size_t i = 0; !status && i < sizeof settings / sizeof *settings; i++)
         status = setting_compare(run, h5, settings[i], all, why);
     if (!status)
-        status = bits_compare(run, h5, found, all, why);
-    if (!status)
         status = batch_compare(run, h5, all, why);
+    if (!status)
+        status = bits_compare(run, h5, found, all, why);
     h5_close(h5, &ignored); /* was only read */
     return status;
 }

@@ -35,7 +35,7 @@ static int check_differences(const struct run *run, const struct checkpoint *fou
         return 0;
     if (!run->options->force)
         return error_set(why, "%s was trained with %s: %s%s%sfor a new run give another --train-dir; --force goes on all the same",
-                         file, all.list.text, all.gone ? "" : "to go on with it give", all.gone ? "" : all.remedy.text,
+                         file, all.list.text, all.gone ? "" : "to go on, train", all.gone ? "" : all.remedy.text,
                          all.gone ? "" : "; ");
     line_print(stderr, "cifar10_mpi: going on by --force: %s was trained with %s", file, all.list.text);
     return 0;

@@ -10,16 +10,16 @@ says() { grep -qE -- "$1" "$2" || { cat "$2"; return 1; }; }
 
 check "a run" on 2 --batch-size 8 --max-steps 2
 before=$(cd "$tmp/run" && sha256sum *)
-refused "another seed and rate" "checkpoint-00000002.h5 was trained with --seed 1, not 7; --learning-rate 0.1, not 0.05: to go on with it give --seed 1 --learning-rate 0.1; for a new run give another --train-dir; --force" \
+refused "another seed and rate" "checkpoint-00000002.h5 was trained with --seed 1, not 7; --learning-rate 0.1, not 0.05: to go on, train with --seed 1 --learning-rate 0.1; for a new run give another --train-dir; --force" \
     usual --seed 7 --learning-rate 0.05
 refused "another decay" "with --lr-decay-factor 0.1, not 0.5; --lr-decay-epochs 350, not 100; --ema-decay 0.9999, not 0.99:" \
     usual --lr-decay-factor 0.5 --lr-decay-epochs 100 --ema-decay 0.99
 refused "slices" "with --slices 0, not 4:" usual --slices 4
-refused "the same batch on more ranks" "with a global batch of 16, not 32 \(4 ranks x 8\): to go on with it give --batch-size 4; for a new run give another --train-dir" \
+refused "the same batch on more ranks" "with a global batch of 16, not 32 \(4 ranks x 8\): to go on, train with --batch-size 4; for a new run give another --train-dir" \
     on 4 --batch-size 8 --max-steps 4
-refused "on ranks that cannot share it" "not 24 \(3 ranks x 8\): to go on with it give --seed 1 --batch-size 8 on 2 ranks \(mpirun -np 2\);" \
+refused "on ranks that cannot share it" "not 24 \(3 ranks x 8\): to go on, train with --seed 1 --batch-size 8 on 2 ranks \(mpirun -np 2\);" \
     on 3 --batch-size 8 --max-steps 4 --seed 2
-refused "--deterministic" "with --deterministic no, not yes: to go on with it give no --deterministic;" usual --deterministic
+refused "--deterministic" "with --deterministic no, not yes: to go on, train without --deterministic;" usual --deterministic
 check "nothing was changed" test "$before" = "$(cd "$tmp/run" && sha256sum *)"
 check "more ranks with the same global batch go on" on 4 --batch-size 4 --max-steps 3
 check "and what is no part of the trajectory may change" usual --keep 3 --checkpoint-steps 1 --loader-threads 2 --parity-steps 1 --threads 2

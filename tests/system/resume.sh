@@ -67,7 +67,7 @@ for name in ("labels", "names"):
             f.attrs["class_names"] = f.attrs["class_names"][::-1]
 END
 if [ -s "$tmp/names.h5" ]; then
-    refused "the same images under other labels" "was trained with the images, labels and classes of .*, not .*: to go on with it give --data $data; .*--force" train --train-dir "$tmp/run" --max-steps 6 --data "$tmp/labels.h5"
+    refused "the same images under other labels" "was trained with the images, labels and classes of .*, not .*: to go on, train with --data $data; .*--force" train --train-dir "$tmp/run" --max-steps 6 --data "$tmp/labels.h5"
     refused "and classes of other names" "was trained with the images, labels and classes of .*, not .*--force" train --train-dir "$tmp/run" --max-steps 6 --data "$tmp/names.h5"
     cp -r "$tmp/run" "$tmp/forced"
     forced() { train --train-dir "$tmp/forced" --data "$tmp/labels.h5" "$@"; }
