@@ -74,7 +74,7 @@ finish() { echo "1..$results"; [ $failures -eq 0 ]; }
 # Whether a command can be given a terminal of its own: some chroots have no /dev/pts.
 terminals() { script -qec true /dev/null > /dev/null 2>&1 < /dev/null; }
 no_terminal() {
-    command -v script > /dev/null || { echo "there is no script (Debian: bsdutils)"; return; }
+    command -v script > /dev/null || { echo "there is no script command"; return; }
     echo "no terminal can be had here: $(script -qec true /dev/null 2>&1 < /dev/null | tail -n 1)"
 }
 no_mount() {

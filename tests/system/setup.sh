@@ -29,6 +29,11 @@ check "where all is there but that, nothing happens" quiet
 INSTALLED="" UNKNOWN=libpng-dev deps build > "$tmp/said"
 check "a package that apt-get does not know is named" grep -q "Unable to locate package libpng-dev" "$tmp/said"
 
+named=$(grep -rhoE '\(Debian: [a-z0-9 -]+\)' tests/lib.sh tests/system | sed 's/(Debian: //; s/)//' | xargs)
+unlisted() { for package in $named; do grep -qwF -- "$package" scripts/deps.sh || echo "$package"; done; }
+check "skips name packages: $named" test -n "$named"
+check "deps.sh installs each" test -z "$(unlisted)"
+
 # No dpkg and no apt-get, as on a cluster: everything else of the machine is there.
 mkdir "$tmp/cluster"
 ln -sf -t "$tmp/cluster" /usr/local/bin/* /usr/bin/* /usr/sbin/* 2> /dev/null
