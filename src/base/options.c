@@ -84,10 +84,11 @@ const struct flag option_flags[] = {
     {"url", PACK | EXPERT, TEXT, "URL", "", 0, 0, NULL, "mirror to download from (http, https, file)", AT(url)},
     {"md5", PACK | EXPERT, TEXT, "DIGEST", "", 0, 0, NULL, "MD5 of the download if it is another one, or none", AT(md5)},
     {"image-size", PACK, INTEGER, "N", "32", 4, 1024, NULL, "height and width of a packed image, pixels", AT(image_size)},
-    {"resize", PACK, CHOICE, "HOW", "crop", 0, 0, "crop|squash", "for images that are not square", AT(resize)},
-    {"image-size", PREDICT | EXPERT, INTEGER, "N", "0", 0, 1024, NULL, "pixels, 0 = as in training", AT(predict_size)},
-    {"resize", PREDICT | EXPERT, CHOICE, "HOW", "auto", 0, 0, "auto|crop|squash", "auto = as in training",
-     AT(predict_resize)},
+    {"resize", PACK, CHOICE, "HOW", "crop", 0, 0, "crop|squash", "how pictures become square", AT(resize)},
+    {"image-size", PREDICT | EXPERT, INTEGER, "N", "0", 0, 1024, NULL, "height and width, pixels, 0 = as in training",
+     AT(predict_size)},
+    {"resize", PREDICT | EXPERT, CHOICE, "HOW", "auto", 0, 0, "auto|crop|squash",
+     "how pictures become square, auto = as in training", AT(predict_resize)},
     {"bench-steps", BENCH, INTEGER, "N", "20", 1, 10000, NULL, "number of steps to measure", AT(bench_steps)},
 };
 enum { FLAGS = sizeof option_flags / sizeof *option_flags };
