@@ -24,7 +24,9 @@ struct options {
     int64_t eval_interval_secs, num_examples;
     bool run_once, no_ema;
     char from[OPTION_TEXT], url[OPTION_TEXT], md5[64];
-    bool download;
+    char classes[OPTION_TEXT];
+    bool download, allow_missing_classes, skip_bad;
+    double test_share;
     int64_t image_size, predict_size, bench_steps;
     char resize[16], predict_resize[16];
     int file_count; /* words that are no options: OUT.h5, FILE.h5, IMAGE... */

@@ -45,6 +45,10 @@ static int pack(const struct options *options, struct error *why)
         .output = options->files[0],
         .image_size = (int)options->image_size,
         .progress = is_terminal(),
+        .test_share = options->test_share,
+        .classes = options->classes[0] ? options->classes : NULL,
+        .allow_missing_classes = options->allow_missing_classes,
+        .skip_bad = options->skip_bad,
     };
     if (resize_find(&request.resize, options->resize, why))
         return -1;

@@ -24,7 +24,8 @@ struct packing {
     struct survey survey;
     struct source source;
     struct writer writer;
-    int64_t counts[SPLITS];
+    struct seen seen;
+    int64_t counts[SPLITS], class_counts[CLASSES_MAX][SPLITS];
     int64_t bytes; /* of the packed file */
 };
 
@@ -49,6 +50,9 @@ static int download(struct packing *packing, struct error *why)
     const struct pack_request *request = packing->request;
     const char *md5 = request->md5 ? request->md5 : published_md5;
     char *unverified = packing->unfinished->download;
+    if (!request->url && (request->test_share > 0 || request->classes))
+        return error_set(why, "--download gets CIFAR-10, which has test images and classes of its own: leave --%s out",
+                         request->classes ? "classes" : "test-share");
     if (!md5[0]) {
         fprintf(stderr, "The download is not verified: --md5 none\n");
         if (file_new_beside(request->output, unverified, sizeof packing->unfinished->download, why))
@@ -61,6 +65,17 @@ static int download(struct packing *packing, struct error *why)
                                              .progress = request->progress}, why);
 }
 
+static int copy_sample(struct packing *packing, const struct sample *sample, struct error *why)
+{
+    size_t side = (size_t)packing->source.side;
+    packing->counts[sample->split]++;
+    packing->class_counts[sample->label][sample->split]++;
+    return writer_add(&packing->writer, sample, why) ||
+                   seen_add(&packing->seen, sample, side * side * IMAGE_CHANNELS, why)
+               ? -1
+               : 0;
+}
+
 /* All samples, one after the other, from the source to the file. */
 static int copy_samples(struct packing *packing, struct error *why)
 {
@@ -69,16 +84,35 @@ static int copy_samples(struct packing *packing, struct error *why)
     struct sample sample;
     bool found = true;
     int status = 0;
+    packing->seen.most = SEEN_MOST;
     while (!status && !(status = source_next(&packing->source, &sample, &found, why)) && found) {
-        status = writer_add(&packing->writer, &sample, why);
-        packing->counts[sample.split]++;
+        status = copy_sample(packing, &sample, why);
         progress_draw(&progress, ++done, total);
     }
     progress_clear(&progress);
-    for (int split = 0; !status && split < SPLITS; split++)
-        if (packing->counts[split] != packing->survey.images[split])
-            status = error_set(why, "%s: changes while it is packed", packing->from);
+    if (!status && done + packing->source.bad.count != total)
+        status = error_set(why, "%s: changes while it is packed", packing->from);
     return status;
+}
+
+/* What only packing shows of image folders: what --skip-bad left out and how --test-share has split the rest. */
+static int check_classes(struct packing *packing, struct error *why)
+{
+    char missing[MISSING_TEXT];
+    const struct source *source = &packing->source;
+    if (!packing->counts[TRAIN])
+        return error_set(why, "%s: no training images are left%s%s", packing->from, source->bad.count ? "; left out: " : "",
+                         source->bad.first[0]);
+    if (!packing->survey.folders)
+        return 0;
+    classes_missing(&packing->survey, packing->class_counts, missing, sizeof missing);
+    if (!missing[0])
+        return 0;
+    if (!packing->request->allow_missing_classes)
+        return error_set(why, "%s: %s classes %s (--allow-missing-classes packs it as it is)", packing->from,
+                         packing->request->test_share > 0 ? "--test-share leaves" : "has", missing);
+    line_print(stderr, "Classes %s", missing);
+    return 0;
 }
 
 /* The source's own name: of a download, the URL's. */
@@ -106,8 +140,8 @@ static int write_label_of_the_box(struct packing *packing, struct error *why)
 {
     struct h5 *h5 = packing->writer.h5;
     const char *classes[CLASSES_MAX], *names[CIFAR_FILES_MAX], *digests[CIFAR_FILES_MAX];
-    for (int i = 0; i < packing->survey.class_count; i++)
-        classes[i] = packing->survey.classes[i];
+    for (int i = 0; i < packing->survey.classes.count; i++)
+        classes[i] = packing->survey.classes.names[i];
     for (int i = 0; i < packing->source.file_count; i++) {
         names[i] = packing->source.files[i].name;
         digests[i] = packing->source.files[i].sha256;
@@ -116,7 +150,7 @@ static int write_label_of_the_box(struct packing *packing, struct error *why)
     return h5_set_text(h5, "/", "format", "cifar10_mpi dataset", why) ||
                    h5_set_integer(h5, "/", "format_version", 1, why) || write_name(packing, why) ||
                    h5_set_text(h5, "/", "resize", resize_name(packing->request->resize), why) ||
-                   h5_set_texts(h5, "/", "class_names", classes, packing->survey.class_count, why) ||
+                   h5_set_texts(h5, "/", "class_names", classes, packing->survey.classes.count, why) ||
                    h5_set_texts(h5, "/", "sources", names, packing->source.file_count, why) ||
                    h5_set_texts(h5, "/", "source_sha256", digests, packing->source.file_count, why)
                ? -1
@@ -126,10 +160,9 @@ static int write_label_of_the_box(struct packing *packing, struct error *why)
 /* The whole temporary file. */
 static int write_file(struct packing *packing, struct error *why)
 {
-    if (source_open(&packing->source, &packing->survey, packing->from, packing->request->image_size,
-                    packing->request->resize, why) ||
+    if (source_open(&packing->source, &packing->survey, packing->from, packing->request, why) ||
         writer_open(&packing->writer, packing->unfinished->packed, packing->source.side, why) || copy_samples(packing, why) ||
-        writer_finish(&packing->writer, why) || write_label_of_the_box(packing, why))
+        check_classes(packing, why) || writer_finish(&packing->writer, why) || write_label_of_the_box(packing, why))
         return -1;
     return 0;
 }
@@ -147,29 +180,16 @@ static int write_beside(struct packing *packing, struct error *why)
     return 0;
 }
 
-static void tell_resized(const struct source *source)
-{
-    if (!source->resized)
-        return;
-    fprintf(stderr, "Resized to %dx%d, being of other sizes: %lld", source->side, source->side, (long long)source->resized);
-    if (source->reshaped)
-        fprintf(stderr, "; not square, and %s: %lld", source->how == RESIZE_CROP ? "cropped to the centre" : "squashed",
-                (long long)source->reshaped);
-    fprintf(stderr, "\n");
-}
-
-static void tell(const struct packing *packing, double seconds)
+static void tell(struct packing *packing, double seconds)
 {
     const struct survey *survey = &packing->survey;
     int side = packing->source.side;
-    if (survey->strays)
-        fprintf(stderr, "Left out as no JPEG or PNG images in train/CLASS or test/CLASS: %lld\n",
-                (long long)survey->strays);
-    tell_resized(&packing->source);
+    report_notes(survey, &packing->source, &packing->seen, packing->counts[TEST]);
     line_print(stdout, "Packed %s: %lld training and %lld test images of %dx%dx%d, %d classes, into %s (%.1f MB, %.1f s)",
                survey->folders ? source_name(packing) : "CIFAR-10", (long long)packing->counts[TRAIN],
-               (long long)packing->counts[TEST], side, side, IMAGE_CHANNELS, survey->class_count, packing->request->output,
+               (long long)packing->counts[TEST], side, side, IMAGE_CHANNELS, survey->classes.count, packing->request->output,
                (double)packing->bytes / 1e6, seconds);
+    report_classes(survey, packing->class_counts, packing->request->classes);
 }
 
 static int pack(struct packing *packing, struct error *why)
@@ -181,7 +201,7 @@ static int pack(struct packing *packing, struct error *why)
         return error_set(why, "%s: is there and no file that could be replaced", request->output);
     if (make_directory(request->output, why) ||
         file_new_beside(request->output, packing->unfinished->packed, sizeof packing->unfinished->packed, why) ||
-        (request->download && download(packing, why)) || survey_take(&packing->survey, packing->from, why) ||
+        (request->download && download(packing, why)) || survey_take(&packing->survey, packing->from, request, why) ||
         write_beside(packing, why))
         return -1;
     tell(packing, clock_seconds() - started);
@@ -201,6 +221,7 @@ int pack_run(const struct pack_request *request, struct pack_unfinished *unfinis
     int status = pack(packing, why);
     source_close(&packing->source);
     survey_free(&packing->survey);
+    seen_free(&packing->seen);
     free(packing);
     unlink(unfinished->packed); /* fine where it was renamed */
     unlink(unfinished->download);

@@ -19,9 +19,26 @@ struct entries_state {
     const char *path; /* of its current file */
     int file; /* the same, opened when first read; or -1 */
     const char *unreadable; /* why the current one has no bytes to give, or NULL */
+    char *folder; /* name of the current one, if it is a folder */
     struct archive *archive;
     int64_t allowed, given; /* bytes that it may unpack to; of its members, to the caller */
 };
+
+/* A folder's name ends with a slash, whether the source writes it so or not. */
+static int name_folder(struct entries *entries, struct error *why)
+{
+    size_t length = strlen(entries->name);
+    free(entries->state->folder);
+    entries->state->folder = malloc(length + 2);
+    if (!entries->state->folder)
+        return error_set(why, "%s: no memory for a folder's name", entries->from);
+    memcpy(entries->state->folder, entries->name, length + 1);
+    if (length && entries->name[length - 1] != '/')
+        strcpy(entries->state->folder + length, "/");
+    entries->name = entries->state->folder;
+    entries->state->unreadable = "is a folder";
+    return 0;
+}
 
 /* ---- a directory ---- */
 
@@ -41,15 +58,19 @@ static int tree_open(struct entries *entries, struct error *why)
 static bool tree_take(struct entries *entries, FTSENT *entry)
 {
     struct entries_state *state = entries->state;
-    if (entry->fts_info == FTS_D && entry->fts_level > 0 && entry->fts_name[0] == '.')
+    bool is_folder = entry->fts_info == FTS_D && entry->fts_level > 0;
+    if (is_folder && entry->fts_name[0] == '.') {
         fts_set(state->tree, entry, FTS_SKIP);
-    if (entry->fts_info != FTS_F && entry->fts_info != FTS_SLNONE && entry->fts_info != FTS_DEFAULT)
+        return false;
+    }
+    if (!is_folder && entry->fts_info != FTS_F && entry->fts_info != FTS_SLNONE && entry->fts_info != FTS_DEFAULT)
         return false;
     state->path = entry->fts_path;
     state->unreadable = entry->fts_info == FTS_DEFAULT ? "is no regular file" : NULL;
     entries->name = entry->fts_path + strlen(entries->from);
     entries->name += strspn(entries->name, "/");
     entries->size = entry->fts_info == FTS_F ? entry->fts_statp->st_size : 0;
+    entries->is_link = entry->fts_info == FTS_SLNONE;
     return true;
 }
 
@@ -65,6 +86,8 @@ static int tree_next(struct entries *entries, bool *found, struct error *why)
         if (entry->fts_info == FTS_DNR || entry->fts_info == FTS_ERR || entry->fts_info == FTS_NS)
             return error_set(why, "%s: cannot be read: %s", entry->fts_path, strerror(entry->fts_errno));
         *found = tree_take(entries, entry);
+        if (*found && entry->fts_info == FTS_D)
+            return name_folder(entries, why);
     }
     return *found || !errno ? 0 : error_set(why, "%s: cannot be listed: %s", entries->from, strerror(errno));
 }
@@ -168,22 +191,22 @@ static int archive_next(struct entries *entries, bool *found, struct error *why)
 {
     struct archive *archive = entries->state->archive;
     struct archive_entry *entry;
-    int status;
+    int status = archive_read_next_header(archive, &entry);
     *found = false;
-    while (!*found && (status = archive_read_next_header(archive, &entry)) != ARCHIVE_EOF) {
-        if (status != ARCHIVE_OK && status != ARCHIVE_WARN)
-            return error_set(why, "%s: is no archive (tar or zip) or is damaged: %s", entries->from,
-                             archive_reason(archive));
-        if (!member_name(entry))
-            return error_set(why, "%s: holds a file whose name cannot be read", entries->from);
-        *found = archive_entry_filetype(entry) != AE_IFDIR;
-        entries->name = member_name(entry);
-        entries->size = archive_entry_size(entry);
-        entries->state->unreadable = member_unreadable(entry);
-        if (archive_bound(entries->state, entries->size, why))
-            return entries_error(entries, why);
-    }
-    return 0;
+    if (status == ARCHIVE_EOF)
+        return 0;
+    if (status != ARCHIVE_OK && status != ARCHIVE_WARN)
+        return error_set(why, "%s: is no archive (tar or zip) or is damaged: %s", entries->from, archive_reason(archive));
+    if (!member_name(entry))
+        return error_set(why, "%s: holds a file whose name cannot be read", entries->from);
+    *found = true;
+    entries->name = member_name(entry);
+    entries->size = archive_entry_size(entry);
+    entries->is_link = archive_entry_filetype(entry) == AE_IFLNK;
+    entries->state->unreadable = member_unreadable(entry);
+    if (archive_bound(entries->state, entries->size, why))
+        return entries_error(entries, why);
+    return archive_entry_filetype(entry) == AE_IFDIR ? name_folder(entries, why) : 0;
 }
 
 static int archive_read(struct entries *entries, void *data, size_t bytes, size_t *got, struct error *why)
@@ -249,6 +272,7 @@ void entries_close(struct entries *entries)
     if (entries->state->tree)
         fts_close(entries->state->tree);
     archive_read_free(entries->state->archive);
+    free(entries->state->folder);
     free(entries->state);
     entries->state = NULL;
 }

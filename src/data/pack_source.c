@@ -4,15 +4,15 @@
 
 #include "pack.h"
 
-enum { PLANE = CIFAR_SIDE * CIFAR_SIDE, FIRST_BYTES = 1 << 16 };
+enum { PLANE = CIFAR_SIDE * CIFAR_SIDE };
 
-int source_open(struct source *source, const struct survey *survey, const char *from, int side, enum resize how,
+int source_open(struct source *source, const struct survey *survey, const char *from, const struct pack_request *request,
                 struct error *why)
 {
     memset(source, 0, sizeof *source);
-    source->how = how;
     source->survey = survey;
-    source->side = survey->folders ? side : CIFAR_SIDE;
+    source->request = request;
+    source->side = survey->folders ? request->image_size : CIFAR_SIDE;
     return entries_open(&source->entries, from, why) ? -1 : digest_open(&source->digest, "sha256", why);
 }
 
@@ -60,7 +60,7 @@ static void interleave(const uint8_t *planes, uint8_t *pixels)
             pixels[i * IMAGE_CHANNELS + c] = planes[c * PLANE + i];
 }
 
-static int changed(struct error *why)
+int source_changed(struct error *why)
 {
     return error_set(why, "is not what it was a moment ago: the source changes while it is packed");
 }
@@ -74,7 +74,7 @@ static int record_next(struct source *source, struct sample *sample, bool *found
         return -1;
     *found = source->record < source->batch->images;
     if (got != (*found ? sizeof record : 0))
-        return changed(why);
+        return source_changed(why);
     if (*found && record[0] >= CIFAR_CLASSES)
         return error_set(why, "record %lld (the first is 0) has label %d, but labels are 0 to %d: the file is damaged",
                          (long long)source->record, record[0], CIFAR_CLASSES - 1);
@@ -85,109 +85,81 @@ static int record_next(struct source *source, struct sample *sample, bool *found
     return entries_are_files(&source->entries) ? digest_add(&source->digest, record, sizeof record, why) : 0;
 }
 
-/* ---- images in folders ---- */
-
-static int grow(struct source *source, struct error *why)
-{
-    size_t larger = source->capacity ? 2 * source->capacity : FIRST_BYTES;
-    if (larger > IMAGE_FILE_MAX)
-        return error_set(why, "has %d MiB or more: not an image", IMAGE_FILE_MAX >> 20);
-    uint8_t *bytes = realloc(source->bytes, larger);
-    if (!bytes)
-        return error_set(why, "no memory for its %zu bytes", larger);
-    source->bytes = bytes;
-    source->capacity = larger;
-    return 0;
-}
-
-/* All of the current file into source->bytes. */
-static int read_file(struct source *source, size_t *size, struct error *why)
-{
-    for (*size = 0;;) {
-        if (*size == source->capacity && grow(source, why))
-            return -1;
-        size_t got, room = source->capacity - *size;
-        if (entries_read(&source->entries, source->bytes + *size, room, &got, why))
-            return -1;
-        *size += got;
-        if (got < room)
-            return 0;
-    }
-}
-
-/* A line as sha256sum writes it: the sum of all lines stands for a directory of images. */
-static int digest_image(struct source *source, size_t size, struct error *why)
-{
-    struct digest digest;
-    char text[DIGEST_TEXT];
-    if (digest_open(&digest, "sha256", why))
-        return -1;
-    if (digest_add(&digest, source->bytes, size, why)) {
-        struct error ignored;
-        digest_close(&digest, NULL, &ignored);
-        return -1;
-    }
-    const char *name = source->entries.name;
-    return digest_close(&digest, text, why) || digest_add(&source->digest, text, strlen(text), why) ||
-                   digest_add(&source->digest, "  ", 2, why) || digest_add(&source->digest, name, strlen(name), why) ||
-                   digest_add(&source->digest, "\n", 1, why)
-               ? -1
-               : 0;
-}
-
-static int find_label(const struct survey *survey, const char *name, struct error *why)
-{
-    for (int i = 0; i < survey->class_count; i++)
-        if (!strcmp(survey->classes[i], name))
-            return i;
-    return changed(why);
-}
-
-static int image_next(struct source *source, struct sample *sample, struct error *why)
-{
-    size_t size;
-    int label = find_label(source->survey, source->place.class_name, why), side = source->side;
-    if (label < 0 || read_file(source, &size, why) ||
-        (entries_are_files(&source->entries) && digest_image(source, size, why)) ||
-        image_decode(&source->image, source->bytes, size, NULL, why))
-        return -1;
-    source->resized += source->image.height != side || source->image.width != side;
-    source->reshaped += source->image.height != source->image.width;
-    if (image_resize(&source->image, side, side, source->how, why))
-        return -1;
-    int split = source->place.split;
-    *sample = (struct sample){split, label, source->images[split]++, source->image.pixels};
-    return 0;
-}
-
 /* Begins the current file. */
 static int batch_start(struct source *source, struct error *why)
 {
     source->record = 0;
     source->batch = survey_find(source->survey, source->place.base);
-    return source->batch ? 0 : changed(why);
+    return source->batch ? 0 : source_changed(why);
+}
+
+/* ---- entries ---- */
+
+void left_out_add(struct left_out *left_out, const char *name, const char *reason)
+{
+    if (left_out->count < LEFT_OUT_NAMED)
+        snprintf(left_out->first[left_out->count], LEFT_OUT_TEXT, "%.200s%s%.*s", name, reason[0] ? ": " : "",
+                 LEFT_OUT_TEXT - 204, reason);
+    left_out->count++;
+}
+
+/* The class folder of the survey that the current entry lies in. */
+static bool find_folder(const struct source *source, struct class_folder *folder)
+{
+    const struct survey *survey = source->survey;
+    const char *name = source->entries.name;
+    return survey->folders && class_folder_find(name, survey->layout, folder) && folder->top == (int)strlen(survey->top) &&
+           !strncmp(survey->top, name, (size_t)folder->top);
+}
+
+static bool is_taken(const struct survey *survey, const struct class_folder *folder)
+{
+    return folder->word == NO_WORD || folder->word == survey->words[split_words[folder->word].split];
+}
+
+/* An entry that is no binary file. *found: it is a sample. Whatever else looks as if it were meant is counted. */
+static int other_next(struct source *source, struct sample *sample, bool *found, struct error *why)
+{
+    enum entry_kind kind = source->place.kind;
+    struct class_folder folder;
+    bool in_folder = find_folder(source, &folder);
+    if (kind == ENTRY_HIDDEN || kind == ENTRY_FOLDER || (in_folder && !is_taken(source->survey, &folder)))
+        return 0;
+    if (in_folder && kind == ENTRY_IMAGE)
+        return source_image(source, &folder, sample, found, why) ? entries_error(&source->entries, why) : 0;
+    if (in_folder || kind == ENTRY_IMAGE || kind == ENTRY_PICTURE)
+        left_out_add(&source->strays, source->entries.name, "");
+    return 0;
+}
+
+/* The next record of a binary file. */
+static int batch_next(struct source *source, struct sample *sample, bool *found, struct error *why)
+{
+    return record_next(source, sample, found, why) ? entries_error(&source->entries, why) : 0;
+}
+
+/* Takes the next entry; *more is false behind the last. */
+static int next_entry(struct source *source, bool *more, struct error *why)
+{
+    if (entries_next(&source->entries, more, why))
+        return -1;
+    if (!*more)
+        return source_done(source, why);
+    entry_find(source->entries.name, source->entries.size, &source->place);
+    if (source->place.kind == ENTRY_BATCH && source->survey->folders)
+        source->place.kind = ENTRY_OTHER;
+    return source->place.kind == ENTRY_BATCH && batch_start(source, why) ? entries_error(&source->entries, why) : 0;
 }
 
 int source_next(struct source *source, struct sample *sample, bool *found, struct error *why)
 {
-    enum entry_kind wanted = source->survey->folders ? ENTRY_IMAGE : ENTRY_BATCH;
-    for (*found = false;;) {
-        if (source->place.kind == ENTRY_BATCH && record_next(source, sample, found, why))
-            return entries_error(&source->entries, why);
-        if (*found)
-            return 0;
-        bool more;
-        if (entries_next(&source->entries, &more, why))
-            return -1;
-        if (!more)
-            return source_done(source, why);
-        entry_find(source->entries.name, &source->place);
-        if (source->place.kind != wanted)
-            source->place.kind = ENTRY_OTHER;
-        if (source->place.kind == ENTRY_BATCH && batch_start(source, why))
-            return entries_error(&source->entries, why);
-        *found = source->place.kind == ENTRY_IMAGE;
-        if (*found)
-            return image_next(source, sample, why) ? entries_error(&source->entries, why) : 0;
-    }
+    bool more = true;
+    int status = 0;
+    *found = false;
+    if (source->place.kind == ENTRY_BATCH)
+        status = batch_next(source, sample, found, why);
+    while (!status && !*found && !(status = next_entry(source, &more, why)) && more)
+        status = source->place.kind == ENTRY_BATCH ? batch_next(source, sample, found, why)
+                                                   : other_next(source, sample, found, why);
+    return status;
 }

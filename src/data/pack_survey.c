@@ -1,120 +1,15 @@
-#include <fnmatch.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "pack.h"
-
-const char *const split_names[SPLITS] = {"train", "test"};
 
 static const char cifar_classes[CIFAR_CLASSES][NAME_TEXT] = {"airplane", "automobile", "bird",  "cat",  "deer",
                                                              "dog",      "frog",       "horse", "ship", "truck"};
 
 enum { NAMES_BYTES_MAX = 4096 };
 
-/* ---- what a name says ---- */
-
-static bool is_image_name(const char *base)
-{
-    const char *dot = strrchr(base, '.');
-    return dot && (!strcasecmp(dot, ".jpg") || !strcasecmp(dot, ".jpeg") || !strcasecmp(dot, ".png"));
-}
-
-/* Whether a file or folder of the path is hidden: ".x", but not "." or "..". */
-static bool is_hidden(const char *name)
-{
-    for (; name; name = strchr(name, '/')) {
-        name += strspn(name, "/");
-        size_t length = strcspn(name, "/"), dots = strspn(name, ".");
-        if (dots && (dots < length || dots > 2))
-            return true;
-    }
-    return false;
-}
-
-/* The part of `name` that ends with the slash before `end`: its length and start; NULL where there is none. */
-static const char *part_before(const char *name, const char *end, int *length)
-{
-    if (end == name)
-        return NULL;
-    const char *start = end - 1; /* at the slash */
-    while (start > name && start[-1] != '/')
-        start--;
-    *length = (int)(end - 1 - start);
-    return start;
-}
-
-/* TOP/train/CLASS/FILE or the like, or a file that looks as if it should lie so. */
-static void find_in_folders(const char *name, struct entry_place *place)
-{
-    int class_length = 0, split_length = 0;
-    const char *class_name = part_before(name, place->base, &class_length);
-    const char *split = class_name ? part_before(name, class_name, &split_length) : NULL;
-    bool is_image = is_image_name(place->base), in_split = false;
-    for (int i = 0; split && i < SPLITS && !in_split; i++) {
-        in_split = (int)strlen(split_names[i]) == split_length && !strncmp(split, split_names[i], strlen(split_names[i]));
-        place->split = i;
-    }
-    place->kind = is_image && in_split ? ENTRY_IMAGE : is_image || in_split ? ENTRY_STRAY : ENTRY_OTHER;
-    if (place->kind != ENTRY_IMAGE)
-        return;
-    place->top = (int)(split - name);
-    if (class_length < NAME_TEXT)
-        memcpy(place->class_name, class_name, (size_t)class_length);
-}
-
-void entry_find(const char *name, struct entry_place *place)
-{
-    const char *slash = strrchr(name, '/');
-    *place = (struct entry_place){.kind = ENTRY_OTHER, .base = slash ? slash + 1 : name};
-    if (is_hidden(name))
-        return;
-    if (!strcmp(place->base, "batches.meta.txt"))
-        place->kind = ENTRY_NAMES;
-    else if (!strcmp(place->base, "test_batch.bin") || !fnmatch("data_batch_*.bin", place->base, 0)) {
-        place->kind = ENTRY_BATCH;
-        place->split = place->base[0] == 't' ? TEST : TRAIN;
-    } else
-        find_in_folders(name, place);
-}
-
-/* ---- what all names say ---- */
-
-/* Puts a folder's name into the sorted classes unless it is there. */
-static int add_class(struct survey *survey, const char *name, struct error *why)
-{
-    if (!name[0])
-        return error_set(why, "the class folder's name is longer than %d bytes", NAME_TEXT - 1);
-    int at = 0, order = 1;
-    while (at < survey->class_count && (order = strcmp(survey->classes[at], name)) < 0)
-        at++;
-    if (at < survey->class_count && order == 0)
-        return 0;
-    if (survey->class_count == CLASSES_MAX)
-        return error_set(why, "begins class %d, but labels are bytes: at most %d classes", CLASSES_MAX + 1, CLASSES_MAX);
-    memmove(survey->classes[at + 1], survey->classes[at], (size_t)(survey->class_count - at) * NAME_TEXT);
-    memset(survey->classes[at], 0, NAME_TEXT);
-    memcpy(survey->classes[at], name, strlen(name));
-    survey->class_count++;
-    return 0;
-}
-
-/* All images lie under one top folder, or the source holds several data sets. */
-static int add_image(struct survey *survey, const char *name, const struct entry_place *place, struct error *why)
-{
-    if (!survey->top)
-        survey->top = strndup(name, (size_t)place->top);
-    if (!survey->top)
-        return error_set(why, "no memory for its name");
-    if ((int)strlen(survey->top) != place->top || strncmp(survey->top, name, (size_t)place->top))
-        return error_set(why, "lies beside %s%s/: there are several data sets; name one of them", survey->top,
-                         split_names[place->split]);
-    if (!survey->folders)
-        survey->class_count = 0; /* a batches.meta.txt that lay before them says nothing about folders */
-    survey->folders = true;
-    survey->images[place->split]++;
-    return add_class(survey, place->class_name, why);
-}
+/* ---- CIFAR-10's binary files ---- */
 
 const struct survey_batch *survey_find(const struct survey *survey, const char *name)
 {
@@ -175,71 +70,150 @@ static int read_classes(struct survey *survey, struct entries *entries, struct e
     if (entries_read(entries, text, NAMES_BYTES_MAX, &got, why))
         return -1;
     text[got] = '\0';
-    survey->class_count = 0;
-    char *next = text, *line;
-    while ((line = strsep(&next, "\r\n"))) {
-        if (!*line)
-            continue;
-        if (survey->class_count == CIFAR_CLASSES || strlen(line) >= NAME_TEXT)
-            return error_set(why, "is not %d class names of at most %d bytes, one a line", CIFAR_CLASSES, NAME_TEXT - 1);
-        strcpy(survey->classes[survey->class_count++], line);
-    }
-    if (survey->class_count != CIFAR_CLASSES)
-        return error_set(why, "has %d class names, one a line, instead of %d", survey->class_count, CIFAR_CLASSES);
+    if (class_list_read(&survey->classes, text, CIFAR_CLASSES, why))
+        return -1;
+    if (survey->classes.count != CIFAR_CLASSES)
+        return error_set(why, "has %d class names, one a line, instead of %d", survey->classes.count, CIFAR_CLASSES);
     return 0;
 }
 
-static bool entry_is_read(enum entry_kind kind)
+static int choose_batches(struct survey *survey, const char *from, const struct pack_request *request, struct error *why)
 {
-    return kind == ENTRY_BATCH || kind == ENTRY_NAMES || kind == ENTRY_IMAGE;
+    if (request->test_share > 0 || request->classes)
+        return error_set(why, "%s: holds CIFAR-10's binary files, which have test images and classes of their own: leave --%s out",
+                         from, request->classes ? "classes" : "test-share");
+    place_batches(survey);
+    if (!survey->images[TRAIN])
+        return error_set(why, "%s: holds test images only: there is nothing to train on (data_batch_*.bin)", from);
+    if (!survey->classes.count) {
+        memcpy(survey->classes.names, cifar_classes, sizeof cifar_classes);
+        survey->classes.count = CIFAR_CLASSES;
+    }
+    return 0;
 }
 
-static int add_entry(struct survey *survey, struct entries *entries, struct error *why)
+/* ---- neither binary files nor images in folders ---- */
+
+static const char *other_cifar(const struct survey *survey)
+{
+    return survey->first[ENTRY_PYTHON][0] ? "Python" : survey->first[ENTRY_MATLAB][0] ? "Matlab" : NULL;
+}
+
+/* The most telling of what is there instead. */
+static int nothing_found(const struct survey *survey, const char *from, struct error *why)
+{
+    const char *image = survey->first[ENTRY_IMAGE], *picture = survey->first[ENTRY_PICTURE];
+    const char *archive = survey->first[ENTRY_ARCHIVE], *other = other_cifar(survey);
+    if (other)
+        return error_set(why, "%s: is CIFAR-10 for %s, but its binary version is wanted, cifar-10-binary.tar.gz: "
+                         "'cifar10_mpi pack --download OUT.h5' gets and packs it", from, other);
+    if (survey->first[ENTRY_CIFAR100][0])
+        return error_set(why, "%s: is CIFAR-100, of which only images in folders train/CLASS and test/CLASS can be packed; "
+                         "'cifar10_mpi pack --download OUT.h5' gets CIFAR-10", from);
+    if (image[0])
+        return error_set(why, "%s: its images lie in no class folders (%s): train/CLASS/*.jpg or *.png is wanted, and "
+                         "test/CLASS", from, image);
+    if (picture[0])
+        return error_set(why, "%s: holds images in other formats than JPEG and PNG only (%s): convert them", from, picture);
+    if (archive[0])
+        return error_set(why, "%s: holds no images, but an archive (%s): name that one by --from, or unpack it", from, archive);
+    return error_set(why, "%s: holds neither CIFAR-10's binary files (data_batch_*.bin, test_batch.bin) nor images "
+                     "(.jpg, .jpeg, .png) in folders train/CLASS and test/CLASS", from);
+}
+
+/* ---- all names ---- */
+
+/* Files that will be read can be read; with --skip-bad images that cannot are found later. */
+static int check_readable(struct entries *entries, enum entry_kind kind, bool skip_bad, struct error *why)
+{
+    size_t none;
+    bool is_read = kind == ENTRY_BATCH || kind == ENTRY_NAMES || (kind == ENTRY_IMAGE && !skip_bad);
+    return is_read ? entries_read(entries, NULL, 0, &none, why) : 0;
+}
+
+/* An entry that may lie in a class folder, or be one, in each layout. What is wrong with the flat one matters only where
+ * it is the source's. */
+static int add_in_folders(struct folder_table tables[LAYOUTS], struct entries *entries, enum entry_kind kind, struct error *why)
+{
+    struct folder_table *flat = &tables[LAYOUT_FLAT];
+    if (table_add(flat, entries->name, kind == ENTRY_IMAGE, &flat->conflict))
+        entries_error(entries, &flat->conflict);
+    return table_add(&tables[LAYOUT_SPLITS], entries->name, kind == ENTRY_IMAGE, why);
+}
+
+/* A link without content may have been a class folder, which is then missed. */
+static int add_link(struct folder_table *splits, const struct entries *entries, struct error *why)
+{
+    char name[4096];
+    snprintf(name, sizeof name, "%s/", entries->name);
+    return table_add(splits, name, false, why);
+}
+
+static int add_entry(struct survey *survey, struct folder_table tables[LAYOUTS], struct entries *entries, bool skip_bad,
+                     struct error *why)
 {
     struct entry_place place;
-    entry_find(entries->name, &place);
-    size_t none;
-    int status = entry_is_read(place.kind) ? entries_read(entries, NULL, 0, &none, why) : 0;
+    entry_find(entries->name, entries->size, &place);
+    if (!survey->first[place.kind][0])
+        snprintf(survey->first[place.kind], LEFT_OUT_TEXT, "%s", entries->name);
+    int status = check_readable(entries, place.kind, skip_bad, why);
     if (!status)
         switch (place.kind) {
         case ENTRY_BATCH: status = add_batch(survey, entries, &place, why); break;
-        case ENTRY_NAMES: status = survey->folders ? 0 : read_classes(survey, entries, why); break;
-        case ENTRY_IMAGE: status = add_image(survey, entries->name, &place, why); break;
-        case ENTRY_STRAY: survey->strays++; break;
-        case ENTRY_OTHER: break;
+        case ENTRY_NAMES: status = read_classes(survey, entries, why); break;
+        case ENTRY_IMAGE:
+        case ENTRY_PICTURE:
+        case ENTRY_FOLDER: status = add_in_folders(tables, entries, place.kind, why); break;
+        case ENTRY_OTHER: status = entries->is_link ? add_link(&tables[LAYOUT_SPLITS], entries, why) : 0; break;
+        default: break;
         }
     return status ? entries_error(entries, why) : 0;
 }
 
-/* One kind of source, with images to train on. */
-static int check(struct survey *survey, const char *from, struct error *why)
+/* Whether class folders side by side are a data set: not where all of them are named as splits and have no classes. */
+static bool flat_is_there(const struct folder_table *flat)
 {
-    if (survey->folders && survey->batch_count)
-        return error_set(why, "%s: holds CIFAR-10's binary files and folders of images: name one of them", from);
-    place_batches(survey);
-    if (!survey->folders && !survey->batch_count)
-        return error_set(why, "%s: holds neither CIFAR-10's binary files (data_batch_*.bin, test_batch.bin) nor images "
-                         "(.jpg, .jpeg, .png) in folders train/CLASS and test/CLASS", from);
-    if (!survey->images[TRAIN])
-        return error_set(why, "%s: holds test images only: there is nothing to train on (%s)", from,
-                         survey->folders ? "train/CLASS/*.jpg or *.png" : "data_batch_*.bin");
-    if (!survey->folders && !survey->class_count) {
-        memcpy(survey->classes, cifar_classes, sizeof cifar_classes);
-        survey->class_count = CIFAR_CLASSES;
-    }
-    return 0;
+    for (int i = 0; i < flat->count; i++)
+        if (flat->rows[i].images[0] && !class_is_split_word(flat->rows[i].name))
+            return true;
+    return false;
 }
 
-int survey_take(struct survey *survey, const char *from, struct error *why)
+/* What kind of source it is: images in split folders or binary files, but not both; else class folders side by side. */
+static int choose(struct survey *survey, struct folder_table tables[LAYOUTS], const char *from,
+                  const struct pack_request *request, struct error *why)
+{
+    bool splits = tables[LAYOUT_SPLITS].images;
+    if (splits && survey->batch_count)
+        return error_set(why, "%s: holds CIFAR-10's binary files and folders of images: name one of them", from);
+    if (survey->batch_count)
+        return choose_batches(survey, from, request, why);
+    if (!splits && !flat_is_there(&tables[LAYOUT_FLAT]))
+        return nothing_found(survey, from, why);
+    survey->folders = true;
+    survey->classes.count = 0; /* a batches.meta.txt says nothing about folders */
+    return folders_choose(survey, tables, from, request, why);
+}
+
+int survey_take(struct survey *survey, const char *from, const struct pack_request *request, struct error *why)
 {
     struct entries entries;
     memset(survey, 0, sizeof *survey);
+    struct folder_table *tables = memory_new(LAYOUTS, sizeof *tables, "the table of classes", why);
+    if (!tables)
+        return -1;
+    for (int i = 0; i < LAYOUTS; i++)
+        tables[i].layout = i;
     bool found = true;
     int status = entries_open(&entries, from, why);
     while (!status && !(status = entries_next(&entries, &found, why)) && found)
-        status = add_entry(survey, &entries, why);
+        status = add_entry(survey, tables, &entries, request->skip_bad, why);
     entries_close(&entries);
-    return status ? -1 : check(survey, from, why);
+    status = status || choose(survey, tables, from, request, why) ? -1 : 0;
+    for (int i = 0; i < LAYOUTS; i++)
+        free(tables[i].top);
+    free(tables);
+    return status;
 }
 
 void survey_free(struct survey *survey)

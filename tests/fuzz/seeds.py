@@ -114,6 +114,9 @@ def archives():
     put("archive", "hostile.tar", tar(hostile))
     put("archive", "link.tar", tar(pictures[:1] + [("set/train/cat/2.jpg", (tarfile.LNKTYPE, "set/train/cat/1.jpg"))]))
     put("archive", "device.tar", tar([("train/cat/1.jpg", (tarfile.CHRTYPE, "")), ("train/cat", (tarfile.DIRTYPE, ""))]))
+    flat = [("cat", (tarfile.DIRTYPE, "")), ("cat/1.jpg", image("JPEG", quality=10)), ("dog/1.png", image("PNG")),
+            ("yak/", (tarfile.DIRTYPE, "")), ("yak/1.webp", b"")]
+    put("archive", "flat.tar", tar(flat))
     put("archive", "long.tar", tar([("train/" + "x" * 200 + "/1.png", image("PNG"))], tarfile.GNU_FORMAT))
     put("archive", "pax.tar", tar([("train/\u00e4" + "y" * 120 + "/1.png", image("PNG"))], tarfile.PAX_FORMAT))
     put("archive", "nested.gz", gzip.compress(gzip.compress(tar(pictures), mtime=0), mtime=0))

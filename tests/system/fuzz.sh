@@ -7,7 +7,7 @@ for file in $seeds/{packed,checkpoint}/latest.h5; do
     check "the seed ${file#$seeds/} is a whole file" ./cifar10_mpi inspect "$file"
 done
 for file in $seeds/archive/{pictures,batches}.tar* $seeds/archive/{stored,deflated}.zip; do
-    check "the seed ${file#$seeds/} is a data set" ./cifar10_mpi pack --from "$file" "$tmp/out.h5"
+    check "the seed ${file#$seeds/} is a data set" ./cifar10_mpi pack --allow-missing-classes --from "$file" "$tmp/out.h5"
 done
 names() { for file in tests/fuzz/fuzz_*.c; do name=${file##*/fuzz_}; echo "${name%.c}"; done; }
 for name in $(names); do

@@ -38,10 +38,12 @@ check "the first reads the same" python images "$a" "$tmp" "$tmp/pictures.tar.xz
 check "the second reads as PIL resizes" python images "$tmp/48.h5" "$pictures" "$tmp/pictures.tar" 48 archive squash
 pack --from "$pictures" "$a" > "$tmp/out" 2> "$tmp/said"
 check "says once what was resized" test "$(grep -c '^Resized to 32x32, being of other sizes: 3; not square, and cropped to the centre: 3$' "$tmp/said")" -eq 1
-check "says what was left out" grep -q '^Left out as no JPEG or PNG .*: 1$' "$tmp/said"
+check "says what was left out" grep -A1 '^Left out, because they are no JPEG or PNG images in a class folder: 1$' "$tmp/said"
 check "one line says what was packed" grep -qxE \
-    "Packed pictures: 309 training and 2 test images of 32x32x3, 3 classes, into $a \([0-9.]+ MB, [0-9.]+ s\)" "$tmp/out"
-check "and that is all on standard output" test "$(wc -l < "$tmp/out")" -eq 1
+    "Packed pictures: 310 training and 3 test images of 32x32x3, 3 classes, into $a \([0-9.]+ MB, [0-9.]+ s\)" "$tmp/out"
+check "a table has the images of each class" diff <(sed -n '2,5p' "$tmp/out") <(printf '%s\n' "label training     test  class" \
+    "    0        1        1  Zebra" "    1      303        1  owl" "    2        6        1  élan")
+check "and a line how labels come" test "$(sed -n '6,$p' "$tmp/out")" = "Labels follow the folders' sorted names; --classes FILE gives another order"
 mkdir "$tmp/sample"
 tar -xf tests/data/cifar10-sample.tar.xz -C "$tmp/sample" --wildcards '*/*/[0-9]*0.jpg'
 check "a tenth of the sample" pack --from "$tmp/sample" "$a"

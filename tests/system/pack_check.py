@@ -47,6 +47,8 @@ def make_pictures(directory):
     picture("test/owl/1.png", "RGB", size=(640, 333))
     for number in range(300):
         picture(f"train/owl/many{number:03d}.png", "RGB")
+    picture("train/Zebra/1.png", "RGB")
+    picture("test/élan/1.png", "RGB")
     (directory / "train/owl/notes.txt").write_text("left out")
     (directory / "README").write_text("not counted")
 

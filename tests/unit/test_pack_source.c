@@ -14,6 +14,7 @@
 #include "../../src/data/pack.h"
 
 static char directory[4096];
+static const struct pack_request plain = {.image_size = 32};
 
 static int make_directory(void **state)
 {
@@ -65,42 +66,73 @@ static void test_names(void **state)
     static const struct {
         const char *name;
         enum entry_kind kind;
-        int split;
-        const char *class_name;
+        const char *word, *class_name; /* in split folders; NULL: in none */
         int top;
+        const char *flat; /* class folder without split folders; NULL: none */
     } names[] = {
-        {"data_batch_1.bin", ENTRY_BATCH, TRAIN, "", 0},
-        {"cifar-10-batches-bin/test_batch.bin", ENTRY_BATCH, TEST, "", 0},
-        {"./a/b/data_batch_12.bin", ENTRY_BATCH, TRAIN, "", 0},
-        {"a/batches.meta.txt", ENTRY_NAMES, 0, "", 0},
-        {"train/cat/1.jpg", ENTRY_IMAGE, TRAIN, "cat", 0},
-        {"mine/test/big dog/x.y.PNG", ENTRY_IMAGE, TEST, "big dog", 5},
-        {"./train/cat/1.JPEG", ENTRY_IMAGE, TRAIN, "cat", 2},
-        {"train/test/dog/1.png", ENTRY_IMAGE, TEST, "dog", 6},
-        {"train/cat/notes.txt", ENTRY_STRAY, TRAIN, "", 0},
-        {"train/1.jpg", ENTRY_STRAY, 0, "", 0},
-        {"1.jpg", ENTRY_STRAY, 0, "", 0},
-        {"retrain/cat/1.jpg", ENTRY_STRAY, 0, "", 0},
-        {"training/cat/1.jpg", ENTRY_STRAY, 0, "", 0},
-        {"train/cat/._1.jpg", ENTRY_OTHER, 0, "", 0},
-        {"train/.cat/1.jpg", ENTRY_OTHER, 0, "", 0},
-        {".cache/train/cat/1.jpg", ENTRY_OTHER, 0, "", 0},
-        {"a/.b/data_batch_1.bin", ENTRY_OTHER, 0, "", 0},
-        {"../train/cat/1.jpg", ENTRY_IMAGE, TRAIN, "cat", 3},
-        {"train/a/b/1.jpg", ENTRY_STRAY, 0, "", 0},
-        {"README", ENTRY_OTHER, 0, "", 0},
-        {"", ENTRY_OTHER, 0, "", 0},
-        {"/", ENTRY_OTHER, 0, "", 0},
-        {"/train/cat/1.jpg", ENTRY_IMAGE, TRAIN, "cat", 1},
+        {"data_batch_1.bin", ENTRY_BATCH, NULL, NULL, 0, NULL},
+        {"cifar-10-batches-bin/test_batch.bin", ENTRY_BATCH, NULL, NULL, 0, "cifar-10-batches-bin"},
+        {"./a/b/data_batch_12.bin", ENTRY_BATCH, NULL, NULL, 0, "b"},
+        {"a/batches.meta.txt", ENTRY_NAMES, NULL, NULL, 0, "a"},
+        {"train/cat/1.jpg", ENTRY_IMAGE, "train", "cat", 0, "cat"},
+        {"mine/test/big dog/x.y.PNG", ENTRY_IMAGE, "test", "big dog", 5, "big dog"},
+        {"./train/cat/1.JPEG", ENTRY_IMAGE, "train", "cat", 2, "cat"},
+        {"train/test/dog/1.png", ENTRY_IMAGE, "test", "dog", 6, "dog"},
+        {"Train/cat/1.jpg", ENTRY_IMAGE, "train", "cat", 0, "cat"},
+        {"VAL/cat/1.jfif", ENTRY_IMAGE, "val", "cat", 0, "cat"},
+        {"x/valid/cat/1.jpg", ENTRY_IMAGE, "valid", "cat", 2, "cat"},
+        {"validation/cat/1.jpg", ENTRY_IMAGE, "validation", "cat", 0, "cat"},
+        {"training/cat/1.jpg", ENTRY_IMAGE, "training", "cat", 0, "cat"},
+        {"testing/cat/1.jpg", ENTRY_IMAGE, "testing", "cat", 0, "cat"},
+        {"train/cat/images/1.jpg", ENTRY_IMAGE, "train", "cat", 0, "images"},
+        {"train/cat/val/1.jpg", ENTRY_IMAGE, "train", "cat", 0, "val"},
+        {"train/cat/notes.txt", ENTRY_OTHER, "train", "cat", 0, "cat"},
+        {"train/cat/1.webp", ENTRY_PICTURE, "train", "cat", 0, "cat"},
+        {"train/cat/1.TIFF", ENTRY_PICTURE, "train", "cat", 0, "cat"},
+        {"train/cat/", ENTRY_FOLDER, "train", "cat", 0, "cat"},
+        {"train/", ENTRY_FOLDER, NULL, NULL, 0, "train"},
+        {"train/1.jpg", ENTRY_IMAGE, NULL, NULL, 0, "train"},
+        {"1.jpg", ENTRY_IMAGE, NULL, NULL, 0, NULL},
+        {"./1.jpg", ENTRY_IMAGE, NULL, NULL, 0, NULL},
+        {"retrain/cat/1.jpg", ENTRY_IMAGE, NULL, NULL, 0, "cat"},
+        {"train/cat/._1.jpg", ENTRY_HIDDEN, "train", "cat", 0, "cat"},
+        {"train/.cat/1.jpg", ENTRY_HIDDEN, "train", ".cat", 0, ".cat"},
+        {".cache/train/cat/1.jpg", ENTRY_HIDDEN, "train", "cat", 7, "cat"},
+        {"a/.b/data_batch_1.bin", ENTRY_HIDDEN, NULL, NULL, 0, ".b"},
+        {"__MACOSX/train/cat/", ENTRY_HIDDEN, "train", "cat", 9, "cat"},
+        {"train/cat/Thumbs.db", ENTRY_HIDDEN, "train", "cat", 0, "cat"},
+        {"../train/cat/1.jpg", ENTRY_IMAGE, "train", "cat", 3, "cat"},
+        {"README", ENTRY_OTHER, NULL, NULL, 0, NULL},
+        {"", ENTRY_FOLDER, NULL, NULL, 0, NULL},
+        {"/", ENTRY_FOLDER, NULL, NULL, 0, NULL},
+        {"/train/cat/1.jpg", ENTRY_IMAGE, "train", "cat", 1, "cat"},
+        {"cifar-10-batches-py/data_batch_1", ENTRY_PYTHON, NULL, NULL, 0, "cifar-10-batches-py"},
+        {"data_batch_3.mat", ENTRY_MATLAB, NULL, NULL, 0, NULL},
+        {"cifar-100-python/train", ENTRY_CIFAR100, NULL, NULL, 0, "cifar-100-python"},
+        {"pictures.tar.gz", ENTRY_ARCHIVE, NULL, NULL, 0, NULL},
     };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         struct entry_place place;
-        entry_find(names[i].name, &place);
-        if (place.kind != names[i].kind || (place.kind != ENTRY_STRAY && place.kind != ENTRY_OTHER &&
-                                            (place.split != names[i].split || place.top != names[i].top)))
-            fail_msg("'%s': kind %d, split %d, top %d", names[i].name, place.kind, place.split, place.top);
-        assert_string_equal(place.class_name, names[i].class_name);
+        struct class_folder folder;
+        entry_find(names[i].name, 0, &place);
+        bool found = class_folder_find(names[i].name, LAYOUT_SPLITS, &folder);
+        if (place.kind != names[i].kind || found != (names[i].word != NULL) || (found && folder.top != names[i].top))
+            fail_msg("'%s': kind %d, in a folder: %d, top %d", names[i].name, place.kind, found, folder.top);
+        if (found) {
+            assert_string_equal(split_words[folder.word].name, names[i].word);
+            assert_string_equal(folder.class_name, names[i].class_name);
+        }
+        found = class_folder_find(names[i].name, LAYOUT_FLAT, &folder);
+        if (found != (names[i].flat != NULL) || (found && strcmp(folder.class_name, names[i].flat)))
+            fail_msg("'%s': flat, in a folder: %d, class '%s'", names[i].name, found, folder.class_name);
     }
+    struct entry_place place;
+    entry_find("train.bin", 3074 * 5, &place);
+    assert_int_equal(place.kind, ENTRY_CIFAR100);
+    entry_find("train.bin", 3073 * 5, &place);
+    assert_int_equal(place.kind, ENTRY_OTHER);
+    entry_find("a/test_batch.bin", 0, &place);
+    assert_int_equal(place.split, TEST);
 }
 
 static void test_binary(void **state)
@@ -118,12 +150,12 @@ static void test_binary(void **state)
     put("in/data_batch_1.bin", records, sizeof records);
     records[0] = 0;
     put("in/test_batch.bin", records, CIFAR_RECORD);
-    assert_int_equal(survey_take(&survey, directory, &why), 0);
+    assert_int_equal(survey_take(&survey, directory, &plain, &why), 0);
     assert_false(survey.folders);
     assert_int_equal(survey.images[TRAIN], 2);
     assert_int_equal(survey.images[TEST], 1);
-    assert_string_equal(survey.classes[9], "truck");
-    assert_int_equal(source_open(&source, &survey, directory, 77, RESIZE_CROP, &why), 0);
+    assert_string_equal(survey.classes.names[9], "truck");
+    assert_int_equal(source_open(&source, &survey, directory, &(struct pack_request){.image_size = 77}, &why), 0);
     assert_int_equal(source.side, 32);
     for (int n = 0; n < 3; n++) {
         assert_int_equal(source_next(&source, &sample, &found, &why), 0);
@@ -150,9 +182,9 @@ static const char *sentence(void)
     static struct source source;
     struct sample sample;
     bool found = true;
-    int status = survey_take(&survey, directory, &why);
+    int status = survey_take(&survey, directory, &plain, &why);
     if (!status) {
-        status = source_open(&source, &survey, directory, 32, RESIZE_CROP, &why);
+        status = source_open(&source, &survey, directory, &plain, &why);
         while (!status && found)
             status = source_next(&source, &sample, &found, &why);
         source_close(&source);
@@ -219,6 +251,8 @@ static void test_bad_folders(void **state)
     put("train/cat/notes.txt", "", 0);
     assert_says("/test/cat/1.png: is neither a JPEG nor a PNG image");
     unlink((snprintf(name, sizeof name, "%.250s/test/cat/1.png", directory), name));
+    assert_says("has classes without test images: cat (--allow-missing-classes");
+    rmdir((snprintf(name, sizeof name, "%.250s/test/cat", directory), name));
     assert_says("/train/cat/1.png: is a PNG image that cannot be decoded");
     put("other/train/cat/1.png", "", 0);
     assert_says("there are several data sets");
@@ -228,34 +262,87 @@ static void test_classes(void **state)
 {
     (void)state;
     struct error why;
+    const struct pack_request request = {.image_size = 32, .allow_missing_classes = true};
     static struct survey survey;
     char name[128];
     put("top/test/zebra/1.png", "", 0);
     put("top/train/ant/1.png", "", 0);
     put("top/train/Bee/1.png", "", 0);
     put("top/train/Bee/2.png", "", 0);
-    assert_int_equal(survey_take(&survey, directory, &why), 0);
-    assert_int_equal(survey.class_count, 3);
-    assert_string_equal(survey.classes[0], "Bee");
-    assert_string_equal(survey.classes[1], "ant");
-    assert_string_equal(survey.classes[2], "zebra");
+    assert_int_equal(survey_take(&survey, directory, &request, &why), 0);
+    assert_int_equal(survey.classes.count, 3);
+    assert_string_equal(survey.classes.names[0], "Bee");
+    assert_string_equal(survey.classes.names[1], "ant");
+    assert_string_equal(survey.classes.names[2], "zebra");
     assert_string_equal(survey.top, "top/");
     assert_int_equal(survey.images[TRAIN], 3);
     survey_free(&survey);
     put("batches.meta.txt", "a\nb\nc\nd\ne\nf\ng\nh\ni\nj\n", 20); /* not these folders' names */
-    assert_int_equal(survey_take(&survey, directory, &why), 0);
-    assert_int_equal(survey.class_count, 3);
-    assert_string_equal(survey.classes[0], "Bee");
+    assert_int_equal(survey_take(&survey, directory, &request, &why), 0);
+    assert_int_equal(survey.classes.count, 3);
+    assert_string_equal(survey.classes.names[0], "Bee");
     survey_free(&survey);
     for (int i = 3; i < CLASSES_MAX; i++)
         put((snprintf(name, sizeof name, "top/train/c%03d/1.png", i), name), "", 0);
-    assert_int_equal(survey_take(&survey, directory, &why), 0);
-    assert_int_equal(survey.class_count, CLASSES_MAX);
+    assert_int_equal(survey_take(&survey, directory, &request, &why), 0);
+    assert_int_equal(survey.classes.count, CLASSES_MAX);
     survey_free(&survey);
     put("top/train/more/1.png", "", 0);
     assert_says("/top/train/more/1.png: begins class 257, but labels are bytes");
     put((snprintf(name, sizeof name, "top/train/%070d/1.png", 1), name), "", 0);
     assert_says("the class folder's name is longer than 63 bytes");
+}
+
+/* Class folders without images are classes; one that holds a split's or another data set's folders is none. */
+static void test_empty_folders(void **state)
+{
+    (void)state;
+    struct error why;
+    static struct survey survey;
+    const struct pack_request allowed = {.image_size = 32, .allow_missing_classes = true}, shared = {.test_share = 0.5};
+    put("data/test/cat/1.png", "", 0);
+    put("data/train/ant/notes.txt", "", 0);
+    put("data/train/cat/1.png", "", 0);
+    put("data/train/cat/val/1.txt", "", 0);
+    assert_says("without training images: ant; without test images: ant (--allow");
+    assert_int_equal(survey_take(&survey, directory, &allowed, &why), 0);
+    assert_int_equal(survey.classes.count, 2);
+    assert_string_equal(survey.classes.names[0], "ant");
+    assert_int_equal(survey.class_images[0][TRAIN] + survey.class_images[0][TEST], 0);
+    assert_int_equal(survey.class_images[1][TRAIN], 1);
+    survey_free(&survey);
+    put("flat/README", "", 0);
+    put("flat/set/ant/1.txt", "", 0);
+    put("flat/set/cat/1.png", "", 0);
+    put("flat/set/train/1.png", "", 0); /* a class of vehicles */
+    char name[5000];
+    snprintf(name, sizeof name, "%s/flat", directory);
+    assert_int_equal(survey_take(&survey, name, &shared, &why), -1);
+    assert_non_null(strstr(why.text, "has classes without training images: ant"));
+    survey_free(&survey);
+    assert_int_equal(survey_take(&survey, name, &plain, &why), -1);
+    assert_non_null(strstr(why.text, "--test-share 0.1"));
+    survey_free(&survey);
+}
+
+static void test_seen(void **state)
+{
+    (void)state;
+    struct error why;
+    struct seen seen = {.most = 1536}; /* three quarters of 2048, the most that are used */
+    uint32_t pixels[4] = {0};
+    struct sample sample = {.pixels = (const uint8_t *)pixels};
+    for (int round = 0; round < 3; round++)
+        for (uint32_t i = 0; i < 3000; i++) { /* 0, 2, 4, ... are in both splits, twice in the test split */
+            pixels[0] = i;
+            sample.split = round ? TEST : TRAIN;
+            if (!round || i % 2 == 0)
+                assert_int_equal(seen_add(&seen, &sample, sizeof pixels, &why), 0);
+        }
+    assert_int_equal(seen.used, 1536); /* 0 to 1535, of which every other one */
+    assert_int_equal(seen.size, 2048);
+    assert_int_equal(seen_in_both(&seen), 2 * 1536 / 2);
+    seen_free(&seen);
 }
 
 /* Read only as far as an image may be long; nothing is believed that a size claims. */
@@ -288,7 +375,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_names), IN_DIRECTORY(test_binary),  IN_DIRECTORY(test_bad_binary),
         IN_DIRECTORY(test_bad_names), IN_DIRECTORY(test_bad_folders), IN_DIRECTORY(test_classes),
-        IN_DIRECTORY(test_large),     IN_DIRECTORY(test_links),
+        IN_DIRECTORY(test_empty_folders), cmocka_unit_test(test_seen), IN_DIRECTORY(test_large), IN_DIRECTORY(test_links),
     };
     return cmocka_run_group_tests_name("sources", tests, NULL, NULL);
 }

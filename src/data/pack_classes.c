@@ -1,0 +1,112 @@
+/* Lists of classes: their order, and which classes lack images. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "pack.h"
+
+enum { NAMES_BYTES_MAX = CLASSES_MAX * (NAME_TEXT + 2) };
+
+int class_list_find(const struct class_list *list, const char *name)
+{
+    for (int i = 0; i < list->count; i++)
+        if (!strcmp(list->names[i], name))
+            return i;
+    return -1;
+}
+
+int class_list_read(struct class_list *list, char *text, int count_max, struct error *why)
+{
+    char *next = text, *line;
+    list->count = 0;
+    while ((line = strsep(&next, "\r\n"))) {
+        if (!*line)
+            continue;
+        if (list->count == count_max || strlen(line) >= NAME_TEXT)
+            return error_set(why, "is not %d class names of at most %d bytes, one a line", count_max, NAME_TEXT - 1);
+        strcpy(list->names[list->count++], line);
+    }
+    return 0;
+}
+
+static int read_file(struct class_list *list, const char *name, struct error *why)
+{
+    char text[NAMES_BYTES_MAX + 1];
+    FILE *file = fopen(name, "re");
+    if (!file)
+        return error_set(why, "cannot be opened: %s", strerror(errno));
+    size_t bytes = fread(text, 1, NAMES_BYTES_MAX, file);
+    int status = ferror(file) ? error_set(why, "cannot be read: %s", strerror(errno)) : 0;
+    fclose(file);
+    text[bytes] = '\0';
+    static const char mark[] = "\xef\xbb\xbf"; /* some editors begin UTF-8 with it */
+    if (status || class_list_read(list, text + (strncmp(text, mark, strlen(mark)) ? 0 : strlen(mark)), CLASSES_MAX, why))
+        return -1;
+    for (int i = 1; i < list->count; i++)
+        if (class_list_find(list, list->names[i]) < i)
+            return error_set(why, "names class '%s' twice", list->names[i]);
+    return 0;
+}
+
+/* A folder that has images and that the file does not list would lose them. */
+static int check_listed(const struct survey *survey, const struct class_list *listed, struct error *why)
+{
+    for (int i = 0; i < survey->classes.count; i++) {
+        const char *name = survey->classes.names[i];
+        const int64_t *images = survey->class_images[i];
+        if (images[TRAIN] + images[TEST] > 0 && class_list_find(listed, name) < 0)
+            return error_set(why, "does not list the class folder '%s', which has %lld images", name,
+                             (long long)(images[TRAIN] + images[TEST]));
+    }
+    return 0;
+}
+
+static void take_order(struct survey *survey, const struct class_list *listed)
+{
+    int64_t images[CLASSES_MAX][SPLITS] = {{0}};
+    for (int i = 0; i < listed->count; i++) {
+        int was = class_list_find(&survey->classes, listed->names[i]);
+        if (was >= 0)
+            memcpy(images[i], survey->class_images[was], sizeof images[i]);
+    }
+    survey->classes = *listed;
+    memcpy(survey->class_images, images, sizeof images);
+}
+
+int classes_order(struct survey *survey, const char *file, struct error *why)
+{
+    struct class_list listed;
+    if (read_file(&listed, file, why) || check_listed(survey, &listed, why))
+        return error_in(why, "%s", file);
+    take_order(survey, &listed);
+    return 0;
+}
+
+/* "without SPLIT images: a, b and 3 more" behind the text, where there are such classes. */
+static void add_missing(const struct survey *survey, int64_t counts[CLASSES_MAX][SPLITS], int split, char *text, size_t size)
+{
+    static const char *const names[SPLITS] = {"training", "test"};
+    int missing = 0;
+    for (int i = 0; i < survey->classes.count; i++) {
+        size_t length = strlen(text);
+        if (counts[i][split] > 0)
+            continue;
+        if (missing == 0)
+            snprintf(text + length, size - length, "%swithout %s images: %s", length ? "; " : "", names[split],
+                     survey->classes.names[i]);
+        else if (missing < LEFT_OUT_NAMED)
+            snprintf(text + length, size - length, ", %s", survey->classes.names[i]);
+        missing++;
+    }
+    size_t length = strlen(text);
+    if (missing > LEFT_OUT_NAMED)
+        snprintf(text + length, size - length, " and %d more", missing - LEFT_OUT_NAMED);
+}
+
+void classes_missing(const struct survey *survey, int64_t counts[CLASSES_MAX][SPLITS], char *text, size_t size)
+{
+    text[0] = '\0';
+    add_missing(survey, counts, TRAIN, text, size);
+    if (survey->tested)
+        add_missing(survey, counts, TEST, text, size);
+}
