@@ -16,6 +16,10 @@ struct error {
 /* Control characters become '?': a name that a file brought along neither begins a line of its own nor steers a terminal. */
 void text_printable(char *text);
 
+/* The text as one word for a shell, in quotes where it needs them; control characters as $'\012'. `size` of 4 times the text's
+ * length and 4 is always enough. */
+void text_quote(const char *text, char *word, size_t size);
+
 /* Prints a line (printf's format, without the newline; made printable). */
 void line_print(FILE *stream, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

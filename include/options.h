@@ -20,7 +20,7 @@ struct options {
     char checkpoint_dir[OPTION_TEXT], checkpoint[OPTION_TEXT], split[64];
     char precision[8], allreduce[16], on_nan[16];
     int64_t workspace_mib;
-    bool deterministic, no_graph, share_devices, force;
+    bool deterministic, no_graph, share_devices, force, verbose;
     int64_t eval_interval_secs, num_examples;
     bool run_once, no_ema;
     char from[OPTION_TEXT], url[OPTION_TEXT], md5[64];
@@ -43,5 +43,8 @@ enum options_outcome options_parse(struct options *options, int argc, char **arg
  * *is_default: it was not changed. */
 bool options_text(const struct options *options, int index, const char **name, char *value, size_t size,
                   bool *is_default);
+
+/* Whether the option of that name takes no value: its text is "yes" or "no", on the line it stands alone. */
+bool options_is_switch(const char *name);
 
 #endif

@@ -1,4 +1,4 @@
-/* Reports of rank 0: the tutorial's log line, a progress line, metrics.csv, the start block. */
+/* Reports of rank 0: the tutorial's log line, a progress line, metrics.csv. */
 #ifndef REPORT_H
 #define REPORT_H
 
@@ -37,20 +37,41 @@ void report_close(struct report *report);
  * run; nothing of it stays in the file. */
 void report_line(struct report *report, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Means over the steps since the last row. */
+/* For a person only: the printf text and a newline to standard error where that is a terminal; not to the log file. */
+void report_hint(struct report *report, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* A row of metrics.csv. Its columns, in this order:
+ *
+ *   step                 steps since the run's first one, this one included
+ *   epoch                training images seen so far / images of the data set
+ *   total_loss           mean over the interval: cross-entropy + weight decay, the loss that is minimised
+ *   cross_entropy        mean over the interval, the part of it that tells how well the model classifies
+ *   precision            mean over the interval: share of the distorted training images that are classified rightly, 0 to 1
+ *   last_loss            total loss of this step alone: the `loss` of the log line
+ *   average_loss         moving average of the total loss over all steps, decay 0.9; a resumed run goes on with it
+ *   learning_rate        of this step
+ *   examples_per_second  global batch / seconds_per_batch: images of all ranks
+ *   seconds_per_batch    mean over the interval: wall-clock seconds a step
+ *   data_wait_seconds    mean over the interval: seconds a step that rank 0 waited for images
+ *   reduce_wait_seconds  mean over the interval: seconds a step that rank 0 waited for the other ranks' gradients
+ *
+ * Weight decay is decay / 2 times the sum of squared weights, over the layers that have one. Losses and precision are of the
+ * global batch, before the step's update. There is a row at every step that is a multiple of --log-frequency; its interval is
+ * the steps since the row before, or since the program was started. Steps without an update (--on-nan) do not count. On a
+ * GPU data_wait_seconds is 0, and reduce_wait_seconds is where NCCL adds the gradients up. A resumed run appends; rows of steps after its checkpoint, which are done
+ * again, move to metrics.csv.undone first. */
 struct interval {
     uint64_t step;
     double epoch;
-    double total_loss, cross_entropy, precision; /* means over the interval */
-    double last_loss;    /* of the last step: what the log line shows */
-    double average_loss; /* moving average of the total loss, decay 0.9 */
+    double total_loss, cross_entropy, precision, last_loss, average_loss;
     double examples_per_second, seconds_per_batch;
-    double data_wait, reduce_wait; /* seconds a step */
+    double data_wait, reduce_wait;
     float rate;
 };
-/* The tutorial's line, and a row of metrics.csv. */
+/* The tutorial's line, and the row. */
 void report_step(struct report *report, const struct interval *interval);
-/* On a terminal: epoch, loss, rate, time left; at most ten times a second. */
+/* On a terminal: step, loss, rate, time left, epoch; as many whole items, from the first on, as fit its width; at most ten times
+ * a second. It goes to standard error, also where standard output is a file. */
 void report_progress(struct report *report, uint64_t step, uint64_t last_step, double epoch, double loss);
 /* Takes the progress line away, if one is drawn: before anything else is printed there. */
 void report_clear(struct report *report);

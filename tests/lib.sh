@@ -11,6 +11,7 @@
 #                               in the file DIRECTORY/pid.R, and what they print goes to DIRECTORY/output
 #   eventually SECONDS COMMAND...     repeats the command until it succeeds
 #   wait_for SECONDS PATTERN FILE     until FILE has a line with PATTERN (grep -E)
+#   unwrapped [FILE]            prints it with the lines of a start block that were broken at 80 columns whole again
 #   terminals                   succeeds where `script` can give a command a terminal
 #   no_terminal | no_mount      print why it cannot, and why no file system can be mounted: reasons for a skip
 #   finish                      prints the plan, fails if a result did; the last command of a script
@@ -70,6 +71,8 @@ $(tail -n 5 <<< "$output")"$'\n'"$(tail -n 20 "$tmp/refused")"
 }
 
 finish() { echo "1..$results"; [ $failures -eq 0 ]; }
+
+unwrapped() { sed -E -z 's/( \\)?\n {17}/ /g' "$@"; }
 
 # Whether a command can be given a terminal of its own: some chroots have no /dev/pts.
 terminals() { script -qec true /dev/null > /dev/null 2>&1 < /dev/null; }

@@ -54,7 +54,7 @@ train() {
     local seed=$1 ranks=$2 directory=$3
     shift 3
     on_referee "$seed" mpirun -np "$ranks" ./cifar10_mpi train --data "$data" --train-dir "$tmp/$directory" --tower cudnn --log-frequency 2 \
-        --deterministic "$@"
+        --verbose --deterministic "$@"
 }
 agree() {
     /usr/bin/python3 - "$tmp/$1/metrics.csv" "$tmp/$2/metrics.csv" "$3" << 'END_OF_PYTHON'

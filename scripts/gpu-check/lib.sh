@@ -50,7 +50,7 @@ train() {
     local ranks=$1 directory=$2
     shift 2
     rm -rf "${work:?}/$directory"
-    run mpirun -np "$ranks" ./cifar10_mpi train --data "$data" --train-dir "$work/$directory" --tower cudnn "$@"
+    run mpirun -np "$ranks" ./cifar10_mpi train --data "$data" --train-dir "$work/$directory" --tower cudnn --verbose "$@"
 }
 
 # Rates of ten windows, by the times of log lines: median, least, most. Two windows before them are left out, since engines are

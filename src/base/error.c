@@ -1,18 +1,63 @@
 #include "error.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
+/* Bytes of a control character at `text`: 2 in UTF-8 for those between 0x80 and 0x9f; 0: it is none. */
+static size_t control_bytes(const char *text)
+{
+    const unsigned char *byte = (const unsigned char *)text;
+    if (*byte == 0xc2 && byte[1] >= 0x80 && byte[1] < 0xa0)
+        return 2;
+    return (*byte && *byte < ' ') || *byte == 0x7f;
+}
+
 void text_printable(char *text)
 {
-    for (; *text; text++) {
-        unsigned char *byte = (unsigned char *)text;
-        if (*byte < ' ' || *byte == 0x7f)
-            *byte = '?';
-        else if (*byte == 0xc2 && byte[1] >= 0x80 && byte[1] < 0xa0) /* UTF-8 for those between 0x80 and 0x9f */
-            byte[0] = byte[1] = '?';
+    for (size_t bytes; *text; text += bytes ? bytes : 1) {
+        bytes = control_bytes(text);
+        memset(text, '?', bytes);
     }
+}
+
+static bool has_controls(const char *text)
+{
+    for (; *text; text++)
+        if (control_bytes(text))
+            return true;
+    return false;
+}
+
+/* A character between '...', or between $'...', which all shells but dash read. */
+static void quote_character(char c, bool dollar, char quoted[5])
+{
+    unsigned char byte = (unsigned char)c;
+    if (dollar && (byte < ' ' || byte >= 0x7f)) /* the bytes of UTF-8 too */
+        snprintf(quoted, 5, "\\%03o", byte);
+    else if (dollar && (c == '\'' || c == '\\'))
+        snprintf(quoted, 5, "\\%c", c);
+    else
+        snprintf(quoted, 5, c == '\'' ? "'\\''" : "%c", c);
+}
+
+void text_quote(const char *text, char *word, size_t size)
+{
+    static const char plain[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz%+,-./:=@_";
+    bool dollar = has_controls(text);
+    if (*text && strspn(text, plain) == strlen(text)) {
+        snprintf(word, size, "%s", text);
+        return;
+    }
+    size_t length = (size_t)snprintf(word, size, dollar ? "$'" : "'");
+    for (; *text && length < size; text++) {
+        char quoted[5];
+        quote_character(*text, dollar, quoted);
+        length += (size_t)snprintf(word + length, size - length, "%s", quoted);
+    }
+    if (length < size)
+        snprintf(word + length, size - length, "'");
 }
 
 void line_print(FILE *stream, const char *format, ...)

@@ -78,6 +78,8 @@ const struct flag option_flags[] = {
     {"on-nan", TRAIN | EXPERT, CHOICE, "HOW", "stop", 0, 0, "stop|skip|rollback", "on a NaN loss or gradient", AT(on_nan)},
     {"stall-seconds", TRAIN | EXPERT, INTEGER, "N", "300", 0, 1e6, NULL,
      "end a job that stalls for N seconds, 0 = never", AT(stall_seconds)},
+    {"verbose", TRAIN, SWITCH, NULL, "no", 0, 0, NULL, "print the whole start block: layers, threads, timings",
+     AT(verbose)},
     {"bucket-kib", TRAIN | EXPERT, INTEGER, "N", "1024", 1, 1 << 20, NULL, "KiB of gradients in one message", AT(bucket_kib)},
     {"from", PACK, TEXT, "PATH", "", 0, 0, NULL, "directory or archive: binary files or image folders", AT(from)},
     {"download", PACK, SWITCH, NULL, "no", 0, 0, NULL, "download the original archive instead", AT(download)},
@@ -198,6 +200,14 @@ bool options_text(const struct options *options, int index, const char **name, c
         *is_default = strcmp(value, option_flags[i].initial) == 0;
         return true;
     }
+    return false;
+}
+
+bool options_is_switch(const char *name)
+{
+    for (int i = 0; i < FLAGS; i++)
+        if (strcmp(option_flags[i].name, name) == 0)
+            return option_flags[i].kind == SWITCH;
     return false;
 }
 

@@ -32,7 +32,7 @@ static const char *spoilt_layer(struct run *run)
 static int bad_loss(struct run *run, struct error *why)
 {
     const char *layer = spoilt_layer(run);
-    error_set(why, "the loss is not a finite number");
+    error_set(why, "the loss is not finite");
     return layer ? error_add(why, ", nor are the parameters of layer %s", layer) : -1;
 }
 
@@ -45,7 +45,7 @@ static int check_own(struct run *run, struct error *why)
     for (int i = run->net.layer_count - 1; i >= 0; i--) {
         const struct net_layer *l = &run->net.layers[i];
         if (!reducer_finite(reducer, l->weights, l->weight_count) || !reducer_finite(reducer, l->biases, l->bias_count))
-            return error_set(why, "the gradient of layer %s is not a finite number", l->layer.name);
+            return error_set(why, "layer %s's gradient is not finite", l->layer.name);
     }
     return 0;
 }
@@ -55,9 +55,9 @@ static void find_source(struct run *run, uint64_t step, struct error *why)
 {
     struct error source;
     if (run->backend->device)
-        error_set(&source, "the loss, a gradient or a parameter is not a finite number");
+        error_set(&source, "loss, gradient or parameter not finite");
     else if (!world_agree(run->world, check_own(run, &source), &source))
-        error_set(&source, "the sum of all ranks' gradients is not a finite number, though each of them is");
+        error_set(&source, "the sum of all ranks' gradients is not finite, though each of them is");
     error_set(why, "step %" PRIu64 ": %s", step, source.text);
 }
 
@@ -121,8 +121,10 @@ static int roll_back(struct run *run, bool in_a_row, struct error *why)
         *why = reason;
         return -1;
     }
-    if (world->rank == 0)
-        report_line(&run->report, "%s: back to the parameters of step %" PRIu64, why->text, run->saved_step);
+    if (world->rank == 0) {
+        report_line(&run->report, "%s", why->text);
+        report_line(&run->report, "back to the parameters of step %" PRIu64, run->saved_step);
+    }
     return 0;
 }
 
@@ -133,8 +135,10 @@ static int skip(struct run *run, bool in_a_row, struct error *why)
         error_add(why, ", as in the %d steps before, which were skipped", FAULTS_IN_A_ROW);
         return stop(run, why);
     }
-    if (run->world->rank == 0)
-        report_line(&run->report, "%s: its update is left out", why->text);
+    if (run->world->rank == 0) {
+        report_line(&run->report, "%s", why->text);
+        report_line(&run->report, "the update of this step is left out");
+    }
     return 0;
 }
 

@@ -185,7 +185,7 @@ int run_open(struct run *run, const struct options *options, const struct world 
     set_last_step(run);
     if (world_agree(world, build(run, why), why) || build_reducer(run, why) ||
         (run->backend->device ? run_start_device(run, why) : world_agree(world, start_loader(run, why), why)) ||
-        world_agree(world, world->rank == 0 ? run_begin(run, why) : 0, why) || run_announce(run, why))
+        world_agree(world, world->rank == 0 ? run_begin(run, why) : 0, why) || start_block_print(run, why))
         return -1;
     run->ready = true;
     return 0;

@@ -100,11 +100,18 @@ static int tell_final(const struct run *run, const struct saved *saved, struct e
 {
     if (saved->status == SAVED_NOT_OURS)
         return error_set(why, "%s", saved->why.text);
-    return error_set(why, "step %" PRIu64 ": the parameters are not finite numbers: the model has diverged; nothing was "
+    return error_set(why, "step %" PRIu64 ": the parameters are not finite: the model has diverged; nothing was "
                      "saved since step %" PRIu64 "; try a lower --learning-rate", saved->step, run->saved_step);
 }
 
 /* ---- saving ---- */
+
+/* One that --keep would have removed. */
+static void tell_old(struct run *run, const struct saved *saved)
+{
+    if (saved->why.text[0])
+        report_line(&run->report, "an old checkpoint stays: %s", saved->why.text);
+}
 
 /* A write that failed does not stop a run: the next one is tried when it is due. */
 static int tell(struct run *run, const struct saved *saved, struct error *why)
@@ -118,9 +125,9 @@ static int tell(struct run *run, const struct saved *saved, struct error *why)
     }
     run->saved_step = saved->step;
     run->save_seconds = fmax(run->save_seconds / 2, run->save_pause + saved->seconds);
-    report_line(&run->report, "checkpoint of step %" PRIu64 " saved: training paused for %.1f ms, writing took %.0f ms "
-                "beside it%s%s", saved->step, 1e3 * run->save_pause, 1e3 * saved->seconds,
-                saved->why.text[0] ? "; an old one stays: " : "", saved->why.text);
+    report_line(&run->report, "checkpoint %" PRIu64 " saved in %.2f s, paused %.1f ms", saved->step, saved->seconds,
+                1e3 * run->save_pause);
+    tell_old(run, saved);
     return 0;
 }
 
@@ -174,8 +181,6 @@ int run_save_last(struct run *run, struct error *why)
     if (saved.status)
         return error_set(why, "%s", saved.why.text);
     run->saved_step = saved.step;
-    if (saved.why.text[0])
-        report_line(&run->report, "the checkpoint of step %" PRIu64 " is saved, but an old one stays: %s", saved.step,
-                    saved.why.text);
+    tell_old(run, &saved);
     return 0;
 }

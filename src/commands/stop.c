@@ -180,9 +180,9 @@ static void tell_signals(const int64_t *counts, int64_t rank_sum, int size, char
 static void tell_file(const struct stop *stop, char text[STOP_TEXT])
 {
     if (unlink(stop->file))
-        snprintf(text, STOP_TEXT, "the file stop, which is there still (%m): remove it before the next run");
+        snprintf(text, STOP_TEXT, "the file stop: remove it, it is still there (%m)");
     else
-        snprintf(text, STOP_TEXT, "the file stop, which is removed: the next run goes on");
+        snprintf(text, STOP_TEXT, "the file stop, now removed");
 }
 
 void stop_tell(struct stop *stop, const struct world *world, char text[STOP_TEXT])
@@ -201,9 +201,9 @@ void stop_tell(struct stop *stop, const struct world *world, char text[STOP_TEXT
     else if (stop->cause == STOP_MAX_SECONDS)
         snprintf(text, STOP_TEXT, "--max-seconds %" PRId64, stop->max_seconds);
     else if (stop->cause == STOP_OUTPUT)
-        snprintf(text, STOP_TEXT, "nobody reads the output any more (a closed pipe)");
+        snprintf(text, STOP_TEXT, "nobody reads the output");
     else if (stop->cause == STOP_SLURM)
-        snprintf(text, STOP_TEXT, "Slurm ends the job soon (SLURM_JOB_END_TIME)");
+        snprintf(text, STOP_TEXT, "Slurm ends the job soon");
     else
         tell_signals(sums, sums[SIGNALS], world->size, text);
 }

@@ -1,4 +1,5 @@
 /* cifar10_mpi train: how a run reads, top to bottom. */
+#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -322,13 +323,19 @@ static int train_steps(struct run *run, bool *stopped, struct error *why)
     return run->backend->device ? train_blocks(run, &tally, stopped, why) : train_singly(run, &tally, stopped, why);
 }
 
+/* The log's last line says how it ended: job scripts read that. */
 static void tell_end(struct run *run, const char *cause)
 {
-    if (run->state.step < run->last_step)
-        report_line(&run->report, "stopped at step %" PRIu64 ": %s; checkpoint in %s", run->state.step, cause,
-                    run->options->train_dir);
-    else
-        report_line(&run->report, "done at step %" PRIu64 ", checkpoint in %s", run->state.step, run->options->train_dir);
+    const char *directory = run->options->train_dir;
+    if (run->state.step < run->last_step) {
+        report_line(&run->report, "checkpoint in %s: the same command goes on", directory);
+        report_line(&run->report, "stopped at step %" PRIu64 ": %s", run->state.step, cause);
+        return;
+    }
+    char word[4 * OPTION_TEXT + 4];
+    text_quote(directory, word, sizeof word);
+    report_line(&run->report, "done at step %" PRIu64 ", checkpoint in %s", run->state.step, directory);
+    report_hint(&run->report, "evaluate it: %s eval --run-once --checkpoint-dir %s", program_invocation_name, word);
 }
 
 /* Rank 0 saves what was reached; all ranks learn whether it could. */

@@ -117,6 +117,6 @@ int run_choose_exchange(struct run *run, struct error *why);
 int run_start_device(struct run *run, struct error *why);
 
 /* Collective. Rank 0 prints what runs where. */
-int run_announce(struct run *run, struct error *why);
+int start_block_print(struct run *run, struct error *why);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -77,6 +78,29 @@ static void print_duration(double seconds, char *text, size_t size)
         snprintf(text, size, "%" PRIu64 "d %02" PRIu64 "h", s / 86400, s / 3600 % 24);
 }
 
+/* Items of a line, the most important first: whole ones, as many as fit. */
+struct items {
+    char text[512];
+    int length, width;
+    bool full;
+};
+
+static void items_add(struct items *items, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void items_add(struct items *items, const char *format, ...)
+{
+    char item[64];
+    va_list arguments;
+    va_start(arguments, format);
+    int length = vsnprintf(item, sizeof item, format, arguments);
+    va_end(arguments);
+    int comma = items->length ? 2 : 0;
+    items->full = items->full || items->length + comma + length > items->width;
+    if (!items->full)
+        items->length += snprintf(items->text + items->length, sizeof items->text - (size_t)items->length, "%s%s",
+                                  comma ? ", " : "", item);
+}
+
 void report_progress(struct report *report, uint64_t step, uint64_t last_step, double epoch, double loss)
 {
     double now = clock_seconds();
@@ -88,14 +112,17 @@ void report_progress(struct report *report, uint64_t step, uint64_t last_step, d
     }
     if (now - report->drawn_at < draw_interval || step == report->first_step)
         return;
-    char left[32], rate[48] = "", line[256];
+    char left[32];
     double seconds = (now - report->started) / (double)(step - report->first_step);
     print_duration(last_step > step ? (double)(last_step - step) * seconds : 0, left, sizeof left);
+    struct items items = {.width = terminal_width(report->terminal) - 1};
+    items_add(&items, "step %" PRIu64 "/%" PRIu64, step, last_step);
+    items_add(&items, "loss %.3f", loss);
     if (report->examples_per_second > 0)
-        snprintf(rate, sizeof rate, "%.0f examples/sec, ", report->examples_per_second);
-    snprintf(line, sizeof line, "step %" PRIu64 "/%" PRIu64 ", epoch %.2f, loss %.3f, %s%s left", step, last_step,
-             epoch, loss, rate, left);
-    fprintf(stderr, "\r%.*s\033[K", terminal_width(report->terminal) - 1, line);
+        items_add(&items, "%.0f examples/sec", report->examples_per_second);
+    items_add(&items, "%s left", left);
+    items_add(&items, "epoch %.2f", epoch);
+    fprintf(stderr, "\r%s\033[K", items.text);
     report->drawn = true;
     report->drawn_at = now;
 }

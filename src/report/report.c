@@ -149,6 +149,19 @@ void report_line(struct report *report, const char *format, ...)
     add(report, &report->log, line);
 }
 
+void report_hint(struct report *report, const char *format, ...)
+{
+    char text[4096];
+    va_list arguments;
+    if (!report->terminal)
+        return;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    report_clear(report);
+    line_print(stderr, "%s", text);
+}
+
 void report_step(struct report *report, const struct interval *i)
 {
     char row[512];

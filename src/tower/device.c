@@ -170,10 +170,9 @@ static void tell_failure(struct device_tower *d, int attempt, const struct error
 {
     d->notice = *reason;
     if (attempt < ATTEMPTS)
-        error_in(&d->notice, "the step was captured as a graph at the second attempt only, without early launches of its kernels, "
-                 "which is slower");
+        error_in(&d->notice, "step captured without early launches (slower)");
     else
-        error_in(&d->notice, "the step cannot be captured as a graph, so its kernels are launched one by one, which is slower");
+        error_in(&d->notice, "the step cannot be captured as a graph (slower)");
 }
 
 /* On all ranks or on none: NCCL does not add up what one rank captured and another did not. Where it fails twice, on whatever

@@ -39,7 +39,7 @@ verdict() { # EXIT-CODE SENTENCE: what is wrong after a run; a failure must have
     said=$(sentences "$run-said" | grep -v '^cifar10_mpi: ' | head -n 2)
     [ -z "$said" ] || [ -n "$may_crash" ] || echo "on standard error, no sentence: $said"
     [ "$rc" -ne 0 ] || [ -e "$run/$last" ] || echo "it ended well without its last checkpoint"
-    [ "$rc" -ne 0 ] || grep -qE "checkpoint of step 4 saved|no checkpoint at step 4: .*($2)" "$run-out" || echo "of step 4 it said nothing"
+    [ "$rc" -ne 0 ] || grep -qE "checkpoint 4 saved|no checkpoint at step 4: .*($2)" "$run-out" || echo "of step 4 it said nothing"
     checkpoints_whole
 }
 

@@ -93,7 +93,7 @@ if mount -t tmpfs -o size=2m none "$tmp/disk" 2> /dev/null; then
     check "a row of the log is lost" wait_for 60 "(train.log|metrics.csv): a line cannot be written: No space left.*; training goes on" "$tmp/ranks/output"
     sleep 1
     mount -o remount,size=40m "$tmp/disk"
-    check "with more room one is saved" wait_for 30 "checkpoint of step [0-9]+ saved" "$tmp/ranks/output"
+    check "with more room one is saved" wait_for 30 "checkpoint [0-9]+ saved" "$tmp/ranks/output"
     kill "$(cat "$tmp/ranks/pid.0")"
     wait $job
     check "and the run ends as it should" test $? -eq 75

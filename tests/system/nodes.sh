@@ -6,7 +6,7 @@
 . tests/referee.sh
 data=$(small_data) || { not_ok "a packed data set" "$data"; finish; exit; }
 
-train() { echo train --data "$data" --log-frequency 1 --train-dir "$tmp/$1" "${@:2}"; }
+train() { echo train --data "$data" --verbose --log-frequency 1 --train-dir "$tmp/$1" "${@:2}"; }
 slices="--slices 8 --max-steps 10 --batch-size"
 alone=$tmp/alone/checkpoint-00000010.h5
 check "8 slices on 1 rank" ./cifar10_mpi $(train alone $slices 128)
@@ -18,12 +18,12 @@ inside() {
 }
 if unshare --mount mount -t tmpfs none /mnt 2> /dev/null; then
     check "on 4 ranks where /dev/shm is small, as in a container" eval 'inside "-o size=1m none /dev/shm" small 4 > "$tmp/block"'
-    check "memory is shared all the same" grep -q 'batch .*; in shared memory' "$tmp/block"
-    check "and the data" grep -q 'data .* a copy a node' "$tmp/block"
+    check "memory is shared all the same" grep -q 'gradients .*; in shared memory' "$tmp/block"
+    check "and the data" grep -q 'data set .* a copy a node' "$tmp/block"
     check "the same bits" same_bits "$alone" "$tmp/small/checkpoint-00000010.h5"
     check "on 2 ranks that do not see each other's /proc" eval 'inside "none /proc" hidden 2 > "$tmp/block"'
-    check "nothing can be shared" grep -q 'batch .*; by MPI' "$tmp/block"
-    check "each has its data" grep -q 'data .* a copy a rank' "$tmp/block"
+    check "nothing can be shared" grep -q 'gradients .*; by MPI' "$tmp/block"
+    check "each has its data" grep -q 'data set .* a copy a rank' "$tmp/block"
     check "the same bits" same_bits "$alone" "$tmp/hidden/checkpoint-00000010.h5"
 else
     skip "ranks in containers" "$(no_mount)"
@@ -72,8 +72,8 @@ check "the same bits" same_bits "$alone" "$tmp/slices/checkpoint-00000010.h5"
 apart 2 $(train fastest --batch-size 32 --max-steps 10) > "$tmp/block" 2>&1
 check "the fastest sum runs too" test -e "$tmp/fastest/checkpoint-00000010.h5"
 check "the start block counts the nodes" grep -q '4 ranks on 2 nodes' "$tmp/block"
-check "names each one's ranks" grep -qE "rank 2-3 +on ${hosts[1]}: " "$tmp/block"
-check "and tells how gradients travel" grep -q 'batch .*; by MPI' "$tmp/block"
+check "names each one's ranks" grep -qE "rank 2-3 +${hosts[1]}: " "$tmp/block"
+check "and tells how gradients travel" grep -q 'gradients .*; by MPI' "$tmp/block"
 check "losses of one rank and of two nodes agree to 5e-5" awk '{ d = $1 - $2; worst = d > worst ? d : -d > worst ? -d : worst; n++ }
     END { print n, worst; exit !(n == 10 && worst < 5e-5) }' <(paste <(loss alone) <(loss fastest))
 check "eval counts every image once" grep -qE ' of 200 test images right' \
@@ -89,7 +89,7 @@ namesakes() {
 }
 if [ -f cifar10_cudnn.so ] && [ -f "$fakes/libcudart.so.13" ]; then
     check "GPUs of two containers of one name, in the same slot of two nodes, are two" namesakes
-    check "they had one name" test "$(grep -cE '^  rank [01] +on cifar: cudnn tower, .* PCI 0000:10:00\.0$' "$tmp/block")" -eq 2
+    check "they had one name" test "$(unwrapped "$tmp/block" | grep -cE '^  rank [01] +cifar: cudnn tower, .* PCI 0000:10:00\.0$')" -eq 2
 else
     skip "GPUs of two containers of one name" "the cudnn module or its referee was not built (make info tells why)"
 fi

@@ -8,14 +8,18 @@ if terminals; then
     for launcher in "" "mpirun -np 2 "; do
         where=${launcher:+"behind mpirun "}
         TERM=xterm script -qec "stty cols 50; $launcher$train/tty${launcher:0:1}" /dev/null < /dev/null > "$tmp/typescript" 2>&1
-        check "a terminal ${where}shows progress" grep -qE 'step [0-9]+/20, epoch 0\.[0-9]+, loss [0-9.]+' \
-            "$tmp/typescript"
+        check "a terminal ${where}shows progress" grep -qE 'step [0-9]+/20, loss [0-9.]+' "$tmp/typescript"
         tr '\r' '\n' < "$tmp/typescript" | sed 's/\x1b\[K//g' | grep -E '^step [0-9]+/20' > "$tmp/progress"
         check "never wider than the terminal ${where}" test -s "$tmp/progress" -a "$(wc -L < "$tmp/progress")" -le 49
+        check "in whole items ${where}" test -z "$(grep -vxE 'step [0-9]+/20(, loss [0-9]+\.[0-9]{3}(, [0-9]+ examples/sec)?(, [0-9]+s left)?(, epoch 0\.[0-9]{2})?)?' "$tmp/progress")"
         TERM=dumb script -qec "$launcher$train/dumb${launcher:0:1}" /dev/null < /dev/null > "$tmp/typescript" 2>&1
         check "a run on a dumb terminal ${where}" grep "done at step 20" "$tmp/typescript"
-        check "shows none" test "$(grep -c '20, epoch' "$tmp/typescript")" -eq 0
+        check "shows none" test "$(grep -c '/20, loss' "$tmp/typescript")" -eq 0
     done
+    TERM=xterm script -qec "$train/half > $tmp/out" /dev/null < /dev/null > "$tmp/typescript" 2>&1
+    check "where only standard error is a terminal, progress is there" grep -qE 'step [0-9]+/20, loss [0-9.]+, .*s left, epoch 0\.' "$tmp/typescript"
+    check "and the log is in the file, without it" eval 'grep -q ": done at step 20" "$tmp/out" && ! grep -q /20, "$tmp/out"'
+    check "and what comes next is said to the person" grep -qE "evaluate it: ./cifar10_mpi eval --run-once --checkpoint-dir $tmp/half" "$tmp/typescript"
 else
     skip "progress on a terminal" "$(no_terminal)"
 fi

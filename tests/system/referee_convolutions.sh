@@ -12,7 +12,7 @@ check "test_convolution_pool, 2 orders" in_orders 1 2 build/tests/backends/test_
 data=$(small_data) || { not_ok "a packed data set" "$data"; finish; exit; }
 engines() { # LIST OPTION...: 3 steps with those; what the run says, in $tmp/engines
     rm -rf "$tmp/run"
-    FAKECUDA_ENGINES=$1 on_referee 4 ./cifar10_mpi train --data "$data" --train-dir "$tmp/run" --tower cudnn --batch-size 2 --max-steps 3 \
+    FAKECUDA_ENGINES=$1 on_referee 4 ./cifar10_mpi train --data "$data" --train-dir "$tmp/run" --tower cudnn --verbose --batch-size 2 --max-steps 3 \
         "${@:2}" > "$tmp/engines" 2>&1
 }
 chosen() { # PATTERN LIST OPTION...: the run ends well, and says that of the first pass

@@ -15,7 +15,7 @@ for how in tree nccl; do
     kill -USR1 "$(cat "$tmp/ranks/pid.1")"
     wait $job
     check "a signal to the second rank: exit code 75" test $? -eq 75
-    step=$(sed -n 's/.*: stopped at step \([0-9]*\): SIGUSR1 on rank 1; .*/\1/p' "$tmp/$how/train.log")
+    step=$(sed -n 's/.*: stopped at step \([0-9]*\): SIGUSR1 on rank 1$/\1/p' "$tmp/$how/train.log")
     check "saved at step ${step:-none}" test -s "$tmp/$how/$(printf 'checkpoint-%08d.h5' "${step:-0}")"
     end=$((step + 4))
     check "it goes on" mpirun -np 2 ./cifar10_mpi $(arguments $how $how) --max-steps $end
@@ -23,5 +23,5 @@ for how in tree nccl; do
     same "by $how" $how $how-unbroken $end
 done
 check "--max-seconds" bash -c "mpirun -np 2 ./cifar10_mpi $(arguments timed tree) --max-steps 100000 --max-seconds 4; [ \$? -eq 75 ]"
-check "is said" grep -qE ': stopped at step [0-9]+: --max-seconds 4; ' "$tmp/timed/train.log"
+check "is said" grep -qE ': stopped at step [0-9]+: --max-seconds 4$' "$tmp/timed/train.log"
 finish

@@ -21,7 +21,7 @@ check "and leaves no lock" test ! -e "$tmp/run/lock"
 # The lock is removed by hand: the first run notices that when it saves, and leaves the directory to the second.
 rm -r "$tmp/run"
 ranks_start 2 "$tmp/ranks" $arguments --max-steps 100000 --checkpoint-steps 100
-check "a run that saves" wait_for 60 "checkpoint of step [0-9]+ saved" "$tmp/ranks/output"
+check "a run that saves" wait_for 60 "checkpoint [0-9]+ saved" "$tmp/ranks/output"
 kill -STOP "$(cat "$tmp/ranks/pid.0")"
 rm "$tmp/run/lock"
 newest=$(ls "$tmp/run" | grep '^checkpoint' | tail -n 1 | grep -oE '[0-9]{8}')

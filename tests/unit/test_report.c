@@ -3,17 +3,20 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "clock.h"
 #include "report.h"
 
 static char directory[256];
@@ -319,6 +322,64 @@ static void names_begin_no_line_of_their_own(void **state)
     assert_string_equal(strstr(contents("train.log"), "done"), "done in a?b?[31m??31m\xc3\xa4\n");
 }
 
+/* ---- the progress line ---- */
+
+/* A terminal so many columns wide; -1: none can be had. */
+static int terminal(unsigned short columns)
+{
+    struct winsize size = {.ws_row = 24, .ws_col = columns};
+    int master = posix_openpt(O_RDWR | O_NOCTTY);
+    if (master < 0 || grantpt(master) || unlockpt(master))
+        return -1;
+    int slave = open(ptsname(master), O_RDWR | O_NOCTTY);
+    assert_int_equal(ioctl(slave, TIOCSWINSZ, &size), 0); /* the master stays open, or the size is lost */
+    return slave;
+}
+
+/* Step 50 after 49 s, a second each, drawn on standard error, which goes to the file `said`. */
+static void draw(int descriptor)
+{
+    fflush(stderr);
+    int kept = dup(STDERR_FILENO);
+    assert_non_null(freopen(path("said"), "w", stderr));
+    struct report drawn = {.terminal = descriptor, .started = clock_seconds() - 49, .first_step = 1, .examples_per_second = 9420};
+    report_progress(&drawn, 50, 1500, 1.2345, 4.3014);
+    fflush(stderr);
+    dup2(kept, STDERR_FILENO);
+    close(kept);
+}
+
+static void progress_drops_whole_items(void **state)
+{
+    static const struct {
+        unsigned short columns;
+        const char *line;
+    } cases[] = {
+        {12, ""},
+        {13, "step 50/1500"},
+        {20, "step 50/1500"},
+        {24, "step 50/1500"},
+        {25, "step 50/1500, loss 4.301"},
+        {40, "step 50/1500, loss 4.301"},
+        {57, "step 50/1500, loss 4.301, 9420 examples/sec"},
+        {60, "step 50/1500, loss 4.301, 9420 examples/sec, 24m 10s left"},
+        {80, "step 50/1500, loss 4.301, 9420 examples/sec, 24m 10s left, epoch 1.23"},
+        {120, "step 50/1500, loss 4.301, 9420 examples/sec, 24m 10s left, epoch 1.23"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char expected[128];
+        int descriptor = terminal(cases[i].columns);
+        if (descriptor < 0)
+            skip();
+        draw(descriptor);
+        close(descriptor);
+        snprintf(expected, sizeof expected, "\r%s\033[K", cases[i].line);
+        assert_string_equal(contents("said"), expected);
+    }
+    remove(path("said"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -331,6 +392,7 @@ int main(void)
         cmocka_unit_test(half_a_row_is_cut_off_and_told_of_once),
         cmocka_unit_test(nothing_is_written_through_links),
         cmocka_unit_test(names_begin_no_line_of_their_own),
+        cmocka_unit_test(progress_drops_whole_items),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
     return cmocka_run_group_tests_name("report", tests, make_directory, remove_directory);

@@ -1,0 +1,267 @@
+/* The start block: what runs where, on what, and every option that is not at its default. */
+#include <inttypes.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "start_block.h"
+
+/* ---- lines ---- */
+
+enum { LABEL = 17, WIDTH = 80 };
+enum { QUOTED = 4 * OPTION_TEXT + 4 };
+
+/* A line under way, and what joins it to the next one where it is full. */
+struct row {
+    size_t column;
+    const char *joint;
+};
+
+static struct row row_begin(const char *label, const char *joint)
+{
+    printf("  %-*s", LABEL - 2, label);
+    return (struct row){.column = LABEL, .joint = joint};
+}
+
+/* The blanks are left out where the word begins a line. */
+static void row_add(struct row *row, size_t blanks, const char *word, size_t length)
+{
+    if (row->column == LABEL) {
+        blanks = 0;
+    } else if (row->column + blanks + length + strlen(row->joint) > WIDTH) {
+        printf("%s\n%*s", row->joint, LABEL, "");
+        row->column = LABEL;
+        blanks = 0;
+    }
+    printf("%*s%.*s", (int)blanks, "", (int)length, word);
+    row->column += blanks + length;
+}
+
+void start_block_line(const char *label, const char *format, ...)
+{
+    char text[16384];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    text_printable(text);
+    struct row row = row_begin(label, "");
+    for (const char *word = text; *word;) {
+        size_t blanks = strspn(word, " "), length = strcspn(word + blanks, " ");
+        row_add(&row, blanks, word + blanks, length);
+        word += blanks + length;
+    }
+    printf("\n");
+}
+
+/* ---- ranks ---- */
+
+/* What a rank says of itself. */
+struct introduction {
+    char host[64], tower[32], about[160];
+    int node, shared;
+    int cores, allowed; /* of the node; that this rank may use (mpirun binds ranks to cores) */
+    int node_size;
+};
+
+static void introduce(const struct run *run, struct introduction *mine)
+{
+    cpu_set_t allowed;
+    mine->node = run->world->node;
+    mine->node_size = run->world->node_size;
+    mine->shared = run->dataset.memory.shared;
+    mine->cores = (int)sysconf(_SC_NPROCESSORS_ONLN);
+    mine->allowed = sched_getaffinity(0, sizeof allowed, &allowed) ? mine->cores : CPU_COUNT(&allowed);
+    memcpy(mine->host, run->world->host, sizeof mine->host);
+    snprintf(mine->tower, sizeof mine->tower, "%s", run->backend->name); /* auto may choose another one elsewhere */
+    memcpy(mine->about, run->place.about, sizeof mine->about);
+}
+
+/* Threads that share a core wait for each other: the commonest way to a slow run. */
+static void warn_of_threads(const struct run *run, const struct introduction *rank)
+{
+    int64_t threads = run->options->threads, loaders = run->options->loader_threads;
+    int64_t wanted = threads > loaders ? threads : loaders;
+    if (threads * rank->node_size > rank->cores)
+        start_block_line("warning", "%d ranks x %" PRId64 " threads share the %d cores of %s", rank->node_size, threads,
+                         rank->cores, rank->host);
+    else if (wanted > rank->allowed && wanted * rank->node_size <= rank->cores)
+        start_block_line("warning", "a rank on %s may use %d core%s, not %" PRId64 ": start it with mpirun --map-by slot:PE=%"
+                         PRId64, rank->host, rank->allowed, rank->allowed > 1 ? "s" : "", wanted, wanted);
+}
+
+/* Beside the thread that gives a device its steps others save, and serve NCCL and the driver. Open MPI's mpirun binds each of two
+ * ranks to one core. */
+static void warn_of_binding(const struct introduction *rank)
+{
+    if (rank->allowed == 1 && rank->cores > rank->node_size)
+        start_block_line("warning", "a rank on %s may use 1 of %d cores, for saving and the GPU's own threads too: start it "
+                         "with mpirun --bind-to none, or srun --cpus-per-task 2", rank->host, rank->cores);
+}
+
+/* "ranks 0-3   host: tower": a line for each run of ranks that are alike. */
+static void print_ranks(const struct run *run, const struct introduction *ranks)
+{
+    int size = run->world->size;
+    for (int first = 0, next; first < size; first = next) {
+        for (next = first + 1; next < size && !memcmp(&ranks[next], &ranks[first], sizeof *ranks);)
+            next++;
+        char label[40];
+        snprintf(label, sizeof label, next - first > 1 ? "rank %d-%d" : "rank %d", first, next - 1);
+        start_block_line(label, "%s: %s tower, %s", ranks[first].host, ranks[first].tower, ranks[first].about);
+        if (run->backend->device)
+            warn_of_binding(&ranks[first]);
+        else
+            warn_of_threads(run, &ranks[first]);
+    }
+}
+
+/* ---- the run ---- */
+
+static const char *exchange_name(const struct run *run)
+{
+    static const char *const names[] = {[EXCHANGE_NONE] = "no other ranks", [EXCHANGE_HOST] = "in host memory",
+                                        [EXCHANGE_MPI] = "by MPI, in the GPUs' memory", [EXCHANGE_NCCL] = "by NCCL"};
+    return names[run->exchange];
+}
+
+/* What only a device has. */
+static void print_device(const struct run *run)
+{
+    const struct options *o = run->options;
+    start_block_line("device", "%s, %s; images %s; gradients meet %s (%s)", o->precision, o->no_graph ?
+                     "kernels launched one by one" : "a step is one graph", run->ahead.data, exchange_name(run), run->exchange_why);
+    if (run->sharing == SHARING_DEVICE)
+        start_block_line("warning", "ranks share a GPU: without NVIDIA's MPS (nvidia-cuda-mps-control -d) they take turns");
+}
+
+static void print_batch(const struct run *run)
+{
+    const struct options *o = run->options;
+    int ranks = run->world->size;
+    start_block_line("batch", "%d = %d rank%s x %" PRId64 " images", run->global_batch, ranks, ranks > 1 ? "s" : "", o->batch_size);
+    if (run->tree)
+        start_block_line("slices", "%d, summed in the fixed tree: the same bits on any ranks", run->slices * ranks);
+    start_block_line("learning rate", "%g, times %g every %g epochs (%.0f steps)", o->learning_rate, o->lr_decay_factor,
+                     o->lr_decay_epochs, o->lr_decay_epochs * (double)run->dataset.count / run->global_batch);
+}
+
+/* How much of a picture a model sees at a time: it gets a crop, not the whole picture made smaller. */
+static void print_images(const struct dataset *data, const struct model *model)
+{
+    int tall = 100 * model->height / data->height, wide = 100 * model->width / data->width;
+    int larger = model->height > model->width ? model->height : model->width;
+    char share[64];
+    snprintf(share, sizeof share, tall == wide ? "%d %% of each side" : "%d %% of the height, %d %% of the width", tall, wide);
+    start_block_line("images", "%dx%d: the model sees %dx%d of them (%s)", data->height, data->width, model->height,
+                     model->width, share);
+    if (2 * model->height < data->height || 2 * model->width < data->width)
+        start_block_line("warning", "the model sees less than half of a side, and learns less for it: pack the pictures again, "
+                         "with pack --image-size %d (4/3 of what it sees)", 4 * larger / 3); /* the tutorial's: 32 for 24 */
+}
+
+static void print_data(const struct run *run)
+{
+    start_block_line("data", "%s: %" PRId64 " training images, %d classes", run->dataset.file, run->dataset.count,
+                     run->dataset.classes);
+    print_images(&run->dataset, run->model);
+}
+
+static bool has_decay(const struct net *net)
+{
+    for (int i = 0; i < net->layer_count; i++)
+        if (net->layers[i].layer.decay > 0)
+            return true;
+    return false;
+}
+
+static bool was_measured(const struct run *run)
+{
+    for (int i = 0; i < run->net.layer_count; i++)
+        if (run->ways.direct[i] > 0)
+            return true;
+    return false;
+}
+
+/* The ways of convolutions are a matter of bits. */
+static void print_model(const struct run *run)
+{
+    const char *ways = run->state.convolutions;
+    start_block_line("model", "%s: %zu parameters%s%s%s", run->model->name, run->net.parameters, *ways ? "; " : "", ways,
+                     was_measured(run) ? " (measured)" : "");
+    start_block_line("loss", "cross-entropy%s", has_decay(&run->net) ? " + weight decay" : "");
+}
+
+static void print_place(const struct run *run)
+{
+    const char *directory = run->options->train_dir;
+    uint64_t step = run->state.step, last = run->last_step;
+    if (run->resumed_from[0]) {
+        start_block_line("train-dir", "%s", directory);
+        start_block_line("continues", "%s, step %" PRIu64 " of %" PRIu64, run->resumed_from, step, last);
+    } else {
+        start_block_line("train-dir", "%s: a new run, step 0 of %" PRIu64, directory, last);
+    }
+    if (step >= last)
+        start_block_line("nothing to do", "step %" PRIu64 " is reached: a higher --%s goes on", last,
+                         run->options->epochs > 0 ? "epochs" : "max-steps");
+}
+
+/* As words that a shell takes: they can be copied behind the program's name. */
+static void print_options(const struct run *run)
+{
+    const char *name;
+    char value[OPTION_TEXT], quoted[QUOTED], word[sizeof quoted + 64];
+    bool is_default;
+    struct row row = row_begin("options", " \\");
+    row_add(&row, 0, "train", 5);
+    for (int i = 0; options_text(run->options, i, &name, value, sizeof value, &is_default); i++) {
+        if (is_default)
+            continue;
+        text_quote(value, quoted, sizeof quoted);
+        bool alone = options_is_switch(name);
+        snprintf(word, sizeof word, "--%s%s%s", name, alone ? "" : " ", alone ? "" : quoted);
+        row_add(&row, 1, word, strlen(word));
+    }
+    printf("\n");
+}
+
+static void print_run(const struct run *run, const struct introduction *ranks)
+{
+    const struct world *world = run->world;
+    printf("cifar10_mpi %s: %d rank%s on %d node%s, %s\n", VERSION, world->size, world->size > 1 ? "s" : "",
+           world->nodes, world->nodes > 1 ? "s" : "", world->library);
+    print_ranks(run, ranks);
+    if (run->place.passed_by[0])
+        start_block_line("tower", "%s", run->place.passed_by);
+    if (run->backend->device)
+        print_device(run);
+    print_batch(run);
+    print_data(run);
+    print_model(run);
+    print_place(run);
+    print_options(run);
+    if (run->options->verbose)
+        start_block_verbose(run);
+    fflush(stdout);
+}
+
+int start_block_print(struct run *run, struct error *why)
+{
+    struct introduction mine, *all = NULL;
+    memset(&mine, 0, sizeof mine); /* compared and sent as bytes */
+    introduce(run, &mine);
+    if (run->world->rank == 0)
+        all = memory_new((size_t)run->world->size, sizeof *all, "the introductions", why);
+    if (world_agree(run->world, run->world->rank == 0 && !all ? -1 : 0, why))
+        return -1;
+    if (world_gather(run->world, &mine, sizeof mine, all, why))
+        world_abort(run->world, why->text);
+    if (run->world->rank == 0)
+        print_run(run, all);
+    free(all);
+    return 0;
+}

@@ -1,0 +1,66 @@
+/* The rest of the start block, behind the short one. */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "start_block.h"
+
+static void print_layer(const struct net_layer *l)
+{
+    char output[48];
+    if (l->layer.kind == LAYER_DENSE)
+        snprintf(output, sizeof output, "%d", l->out.channels);
+    else
+        snprintf(output, sizeof output, "%dx%dx%d", l->out.height, l->out.width, l->out.channels);
+    printf("%17s%-16s %10s", "", l->layer.name, output);
+    if (l->weight_count + l->bias_count)
+        printf(" %12zu %15.0f", l->weight_count + l->bias_count, l->multiply_adds);
+    printf("\n");
+}
+
+static void print_layers(const struct net *net)
+{
+    printf("  %-14s %-16s %10s %12s %15s\n", "layers", "layer", "output", "parameters", "multiply-adds");
+    for (int i = 0; i < net->layer_count; i++)
+        print_layer(&net->layers[i]);
+    printf("%17s%-27s %12zu %15.0f an image forward\n", "", "all", net->parameters, net_forward_multiply_adds(net));
+    printf("%61s%15.0f a training step\n", "", net_step_multiply_adds(net));
+}
+
+/* What the stages' library chose, a line each. */
+static void print_choices(const struct plan *plan)
+{
+    const char *label = "  convolutions";
+    for (int i = 0; i < plan->stage_count; i++) {
+        const struct stage *stage = &plan->stages[i];
+        if (!*stage->about)
+            continue;
+        printf("%-17s%s: %s\n", label, stage->name, stage->about);
+        label = "";
+    }
+}
+
+/* The times of each convolution that can be computed in two ways. */
+static void print_times(const struct run *run)
+{
+    const struct convolution_ways *ways = &run->ways;
+    for (int i = 0; i < run->net.layer_count; i++)
+        if (ways->direct[i] > 0)
+            start_block_line("measured", "%s: winograd %.2f ms, direct %.2f ms", run->net.layers[i].layer.name,
+                             1e3 * ways->winograd[i], 1e3 * ways->direct[i]);
+}
+
+void start_block_verbose(const struct run *run)
+{
+    const struct options *o = run->options;
+    const char *copies = run->dataset.memory.shared ? "node" : "rank";
+    start_block_line("threads", "%" PRId64 " of the tower and %" PRId64 " of the loader a rank", o->threads, o->loader_threads);
+    start_block_line("gradients", "%d slice%s a rank, %s%s", run->slices, run->slices > 1 ? "s" : "",
+                     run->tree ? "summed in the fixed tree" : "summed as is fastest", run->world->size == 1 ? "" :
+                     run->reducer.leaves.shared ? "; in shared memory" : "; by MPI");
+    start_block_line("averages", "of the parameters, with decay %g (EMA); eval uses them", o->ema_decay);
+    start_block_line("data set", "%s, %d channels; a copy a %s", run->dataset.name, run->dataset.channels, copies);
+    start_block_line("model", "%s", run->model->about);
+    print_layers(&run->net);
+    print_choices(&run->tower.plan);
+    print_times(run);
+}
