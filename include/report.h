@@ -56,10 +56,12 @@ void report_hint(struct report *report, const char *format, ...) __attribute__((
  *   reduce_wait_seconds  mean over the interval: seconds a step that rank 0 waited for the other ranks' gradients
  *
  * Weight decay is decay / 2 times the sum of squared weights, over the layers that have one. Losses and precision are of the
- * global batch, before the step's update. There is a row at every step that is a multiple of --log-frequency; its interval is
- * the steps since the row before, or since the program was started. Steps without an update (--on-nan) do not count. On a
- * GPU data_wait_seconds is 0, and reduce_wait_seconds is where NCCL adds the gradients up. A resumed run appends; rows of steps after its checkpoint, which are done
- * again, move to metrics.csv.undone first. */
+ * global batch, before the step's update.
+ *
+ * There is a row at every step that is a multiple of --log-frequency. Its interval is the steps since the row before, or since
+ * the program was started. Steps without an update (--on-nan) do not count. On a GPU data_wait_seconds is 0, and so is
+ * reduce_wait_seconds where NCCL adds the gradients up. A resumed run appends; rows of steps after its checkpoint, which are
+ * done again, move to metrics.csv.undone first. */
 struct interval {
     uint64_t step;
     double epoch;

@@ -1,4 +1,4 @@
-/* A loss or gradient that is no number: whose it is, and how the run goes on (--on-nan). */
+/* A loss or gradient that is not finite: which rank had it, and how the run goes on (--on-nan). */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,7 +7,7 @@
 #include "finite.h"
 #include "train.h"
 
-enum { FAULTS_IN_A_ROW = 3 }; /* so many are borne */
+enum { FAULTS_IN_A_ROW = 3 }; /* tolerated */
 enum { FILE_NAME = sizeof ((struct run *)0)->resumed_from };
 
 /* ---- whose ---- */
@@ -81,8 +81,8 @@ static int stop(struct run *run, struct error *why)
     return ALL_FAILED;
 }
 
-/* Rank 0: the last good checkpoint's parameters and shadows into the state. Not for ever: only so often without both a good
- * step and a newer checkpoint between. */
+/* Rank 0: the last good checkpoint's parameters and shadows into the state. Refused when a few rollbacks in a row had neither
+ * a good step nor a newer checkpoint between them. */
 static int load_good(struct run *run, bool in_a_row, struct error *why)
 {
     struct checkpoint found = {.parameters = run->state.parameters, .shadows = run->state.shadows};

@@ -160,9 +160,9 @@ static int check_images(const struct run *run, struct error *why)
 {
     if (run->dataset.height >= run->model->height && run->dataset.width >= run->model->width)
         return 0;
-    return error_set(why, "%s: images of %dx%d are smaller than the %dx%d that model %s is trained on",
-                     run->dataset.file, run->dataset.height, run->dataset.width, run->model->height,
-                     run->model->width, run->model->name);
+    return error_set(why, "%s: images of %dx%d are smaller than the %dx%d that model %s sees: pack the pictures again, with "
+                     "pack --image-size %d", run->dataset.file, run->dataset.height, run->dataset.width,
+                     run->model->height, run->model->width, run->model->name, good_image_size(run->model));
 }
 
 int run_open(struct run *run, const struct options *options, const struct world *world, struct error *why)

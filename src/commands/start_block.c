@@ -59,7 +59,7 @@ void start_block_line(const char *label, const char *format, ...)
 
 /* ---- ranks ---- */
 
-/* What a rank says of itself. */
+/* What each rank sends to rank 0. */
 struct introduction {
     char host[64], tower[32], about[160];
     int node, shared;
@@ -93,8 +93,8 @@ static void warn_of_threads(const struct run *run, const struct introduction *ra
                          PRId64, rank->host, rank->allowed, rank->allowed > 1 ? "s" : "", wanted, wanted);
 }
 
-/* Beside the thread that gives a device its steps others save, and serve NCCL and the driver. Open MPI's mpirun binds each of two
- * ranks to one core. */
+/* A rank with a device has more threads than the one that enqueues steps: for saving, NCCL and the driver. Open MPI's mpirun
+ * binds each of two ranks to one core. */
 static void warn_of_binding(const struct introduction *rank)
 {
     if (rank->allowed == 1 && rank->cores > rank->node_size)
@@ -153,14 +153,13 @@ static void print_batch(const struct run *run)
 static void print_images(const struct dataset *data, const struct model *model)
 {
     int tall = 100 * model->height / data->height, wide = 100 * model->width / data->width;
-    int larger = model->height > model->width ? model->height : model->width;
     char share[64];
     snprintf(share, sizeof share, tall == wide ? "%d %% of each side" : "%d %% of the height, %d %% of the width", tall, wide);
     start_block_line("images", "%dx%d: the model sees %dx%d of them (%s)", data->height, data->width, model->height,
                      model->width, share);
     if (2 * model->height < data->height || 2 * model->width < data->width)
         start_block_line("warning", "the model sees less than half of a side, and learns less for it: pack the pictures again, "
-                         "with pack --image-size %d (4/3 of what it sees)", 4 * larger / 3); /* the tutorial's: 32 for 24 */
+                         "with pack --image-size %d", good_image_size(model));
 }
 
 static void print_data(const struct run *run)

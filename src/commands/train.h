@@ -110,13 +110,19 @@ static inline bool is_multiple(uint64_t step, int64_t of)
     return of && step % (uint64_t)of == 0;
 }
 
+/* Pixels of packed pictures of which the model sees three quarters of a side: the tutorial's 32 for its 24. */
+static inline int good_image_size(const struct model *model)
+{
+    return 4 * (model->height > model->width ? model->height : model->width) / 3;
+}
+
 /* Collective. Whether each rank has a device of its own, where the backend has devices; how gradients meet (devices.c). */
 int run_check_devices(struct run *run, struct error *why);
 int run_choose_exchange(struct run *run, struct error *why);
 /* Collective. The tower's steps on its device. */
 int run_start_device(struct run *run, struct error *why);
 
-/* Collective. Rank 0 prints what runs where. */
+/* Collective. Rank 0 prints what runs where, on what, and with which options. */
 int start_block_print(struct run *run, struct error *why);
 
 #endif

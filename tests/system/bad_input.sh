@@ -65,7 +65,7 @@ refused "fewer labels than images" "wrong_count.h5: /train has 1000 images, but 
 refused "an empty split" "empty_split.h5: has no images in /train" with_data "$tmp/empty_split.h5"
 refused "seven channels" "wrong_channels.h5: /train/images are 32 x 32 of 7 channels, but" \
     with_data "$tmp/wrong_channels.h5"
-refused "images smaller than the crop" "small_images.h5: images of 16x16 are smaller than the 24x24" \
+refused "images smaller than the crop" "small_images.h5: images of 16x16 are smaller than the 24x24 .* pack --image-size 32" \
     with_data "$tmp/small_images.h5"
 refused "a label that is no class" "wrong_label.h5: /train/labels: image 777 has label 10, but" \
     with_data "$tmp/wrong_label.h5"

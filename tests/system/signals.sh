@@ -28,7 +28,7 @@ obeyed() { # RUN EXIT-CODE CAUSE STEP-BEFORE
     local last step code=75
     [[ $3 != "the file stop"* ]] || code=76
     last=$(tail -n 2 "$tmp/$1/train.log" | sed 's/^.\{26\}//' | tr -d '\n')
-    step=$(sed -n "s,^: checkpoint in $tmp/$1: the same command goes on: stopped at step \([0-9]*\): $3$,\1,p" <<< "$last")
+    step=$(sed -n "s|^: checkpoint in $tmp/$1: the same command goes on: stopped at step \([0-9]*\): $3$|\1|p" <<< "$last")
     if [ "$2" -eq $code ] && [ "${step:-0}" -gt "$4" ] && [ "$(newest "$1")" = "$step" ] && [ "$(newest "$1" 2)" = "$4" ] &&
         continued "$4"; then return; fi
     echo "exit code $2; $last; after step $4; $(ls "$tmp/$1" | xargs)"

@@ -29,7 +29,7 @@ sees() { # PIXELS: what a run on pictures of that size says, in $tmp/sees
 }
 check "pictures of 96 pixels" sees 96
 check "of which the model sees a quarter" has '^  images +96x96: the model sees 24x24 of them \(25 % of each side\)$' "$tmp/sees"
-check "which is warned of, with a remedy" has '^  warning +.*less than half of a side.* pack --image-size 32 ' "$tmp/sees"
+check "which is warned of, with a remedy" has '^  warning +.*less than half of a side.* pack --image-size 32$' "$tmp/sees"
 check "pictures of 48 pixels" sees 48
 check "half is no warning" eval 'has "\(50 % of each side\)" "$tmp/sees" && ! grep -q " less than half" "$tmp/sees"'
 
