@@ -33,8 +33,8 @@ int report_open(struct report *report, const char *directory, uint64_t step, str
 void report_close(struct report *report);
 
 /* "2026-11-24 12:00:00.123456: " + the printf text + newline to standard output and the log file,
- * clearing a progress line first. A line that cannot be written is told of on standard error the first time, and does not stop a
- * run; nothing of it stays in the file. */
+ * clearing a progress line first. Time and colon take 28 columns: what always stands in the text should fit the other 52. A line
+ * that cannot be written is told of on standard error the first time, and does not stop a run; nothing of it stays in the file. */
 void report_line(struct report *report, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* For a person only: the printf text and a newline to standard error where that is a terminal; not to the log file. */

@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <sched.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -102,16 +103,43 @@ static void warn_of_binding(const struct introduction *rank)
                          "with mpirun --bind-to none, or srun --cpus-per-task 2", rank->host, rank->cores);
 }
 
-/* "ranks 0-3   host: tower": a line for each run of ranks that are alike. */
-static void print_ranks(const struct run *run, const struct introduction *ranks)
+/* Places are for --verbose. Without them a job of many nodes, or of many GPUs, is one line where all compute alike. */
+static void leave_out_places(struct introduction *ranks, int size)
+{
+    for (int i = 0; i < size; i++) {
+        char *place = strstr(ranks[i].about, ", PCI ");
+        if (place)
+            memset(place, 0, strlen(place));
+        ranks[i].node = 0;
+    }
+}
+
+static bool same_host(const struct introduction *a, const struct introduction *b)
+{
+    return !strcmp(a->host, b->host);
+}
+
+static bool alike(const struct introduction *a, const struct introduction *b, bool verbose)
+{
+    size_t start = offsetof(struct introduction, tower);
+    return (!verbose || same_host(a, b)) && !memcmp((const char *)a + start, (const char *)b + start, sizeof *a - start);
+}
+
+/* "rank 0-3   host: tower": a line for ranks that follow one another and are alike. */
+static void print_ranks(const struct run *run, struct introduction *ranks)
 {
     int size = run->world->size;
+    bool verbose = run->options->verbose;
+    if (!verbose && size > 1)
+        leave_out_places(ranks, size);
     for (int first = 0, next; first < size; first = next) {
-        for (next = first + 1; next < size && !memcmp(&ranks[next], &ranks[first], sizeof *ranks);)
-            next++;
+        bool one_host = true;
+        for (next = first + 1; next < size && alike(&ranks[next], &ranks[first], verbose); next++)
+            one_host = one_host && same_host(&ranks[next], &ranks[first]);
         char label[40];
         snprintf(label, sizeof label, next - first > 1 ? "rank %d-%d" : "rank %d", first, next - 1);
-        start_block_line(label, "%s: %s tower, %s", ranks[first].host, ranks[first].tower, ranks[first].about);
+        start_block_line(label, "%s%s: %s tower, %s", ranks[first].host, one_host ? "" : " and others", ranks[first].tower,
+                         ranks[first].about);
         if (run->backend->device)
             warn_of_binding(&ranks[first]);
         else
@@ -228,7 +256,7 @@ static void print_options(const struct run *run)
     printf("\n");
 }
 
-static void print_run(const struct run *run, const struct introduction *ranks)
+static void print_run(const struct run *run, struct introduction *ranks)
 {
     const struct world *world = run->world;
     printf("cifar10_mpi %s: %d rank%s on %d node%s, %s\n", VERSION, world->size, world->size > 1 ? "s" : "",

@@ -6,7 +6,7 @@
 . tests/referee.sh
 data=$(small_data) || { not_ok "a packed data set" "$data"; finish; exit; }
 
-train() { echo train --data "$data" --verbose --log-frequency 1 --train-dir "$tmp/$1" "${@:2}"; }
+train() { echo train --data "$data" --log-frequency 1 --train-dir "$tmp/$1" "${@:2}"; }
 slices="--slices 8 --max-steps 10 --batch-size"
 alone=$tmp/alone/checkpoint-00000010.h5
 check "8 slices on 1 rank" ./cifar10_mpi $(train alone $slices 128)
@@ -14,7 +14,7 @@ check "8 slices on 1 rank" ./cifar10_mpi $(train alone $slices 128)
 # inside MOUNT DIRECTORY RANKS: the same on ranks in a place of their own, where MOUNT hides something
 inside() {
     OMPI_MCA_btl=self,tcp timeout 60 mpirun -np "$3" unshare --mount sh -c "mount -t tmpfs $1 && exec ./cifar10_mpi \"\$@\"" \
-        sh $(train "$2" $slices $((128 / $3)))
+        sh $(train "$2" $slices $((128 / $3))) --verbose
 }
 if unshare --mount mount -t tmpfs none /mnt 2> /dev/null; then
     check "on 4 ranks where /dev/shm is small, as in a container" eval 'inside "-o size=1m none /dev/shm" small 4 > "$tmp/block"'
@@ -67,9 +67,10 @@ apart() { # RANKS-A-NODE COMMAND...
 }
 loss() { sed -n 2,11p "$tmp/$1/metrics.csv" | cut -d, -f 4; } # cross-entropies of ten steps
 
-check "on 4 ranks of 2 nodes" apart 2 $(train slices $slices 32)
+check "on 4 ranks of 2 nodes" eval 'apart 2 $(train slices $slices 32) > "$tmp/short"'
+check "a short start block has one line for all of them" grep -qE "^  rank 0-3 +${hosts[0]} and others: " "$tmp/short"
 check "the same bits" same_bits "$alone" "$tmp/slices/checkpoint-00000010.h5"
-apart 2 $(train fastest --batch-size 32 --max-steps 10) > "$tmp/block" 2>&1
+apart 2 $(train fastest --batch-size 32 --max-steps 10) --verbose > "$tmp/block" 2>&1
 check "the fastest sum runs too" test -e "$tmp/fastest/checkpoint-00000010.h5"
 check "the start block counts the nodes" grep -q '4 ranks on 2 nodes' "$tmp/block"
 check "names each one's ranks" grep -qE "rank 2-3 +${hosts[1]}: " "$tmp/block"
@@ -85,7 +86,7 @@ refused "one sentence, though on another node" "there is no tower 'abacus'|--tow
 namesakes() {
     timeout 60 "$tmp/agent" "${hosts[0]}" exec mpirun -np 2 --host "${hosts[0]}:1,${hosts[1]}:1" --bind-to none unshare --uts sh -c \
         "'hostname cifar && LD_LIBRARY_PATH=$fakes CIFAR10_MODULES=$PWD FAKECUDA_NODE=-1 exec ./cifar10_mpi \"\$@\"'" \
-        sh $(train namesakes --tower cudnn --allreduce mpi --batch-size 4 --max-steps 2) > "$tmp/block" 2>&1 || { cat "$tmp/block"; return 1; }
+        sh $(train namesakes --verbose --tower cudnn --allreduce mpi --batch-size 4 --max-steps 2) > "$tmp/block" 2>&1 || { cat "$tmp/block"; return 1; }
 }
 if [ -f cifar10_cudnn.so ] && [ -f "$fakes/libcudart.so.13" ]; then
     check "GPUs of two containers of one name, in the same slot of two nodes, are two" namesakes
