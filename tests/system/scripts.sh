@@ -30,7 +30,7 @@ check "it names the newest checkpoint, which is there" said "h5dump -A ${newest:
 steps=$(grep -o '[0-9]*\.h5$' <<< "$newest")
 AIM=1 check "run.sh again" run_script run
 check "takes the sample that is there" said "^== Data: no download; .*, which is there" run
-check "and goes on where it was" said "continues runs/cifar10-sample/checkpoint-$steps" run
+check "and goes on where it was" said "continues +runs/cifar10-sample/checkpoint-$steps" run
 mv "$tree/data/cifar10-sample.h5" "$tree/data/cifar10.h5"
 AIM=1 check "run.sh with data/cifar10.h5" run_script run
 check "takes that" said "^== Data: data/cifar10.h5, which is there" run
