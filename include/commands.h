@@ -13,7 +13,8 @@
 /* Trains --model on the train split of --data; checkpoints, train.log and metrics.csv go to --train-dir. */
 int command_train(const struct options *options, const struct world *world);
 
-/* Counts the correctly classified images of a split, with the newest checkpoint or a given one. */
+/* Counts the correctly classified images of a split, with a given checkpoint, the newest one, or each new one until the training
+ * has ended. Rows go to eval.csv in --train-dir, the best checkpoint to best.h5 there where asked for. */
 int command_eval(const struct options *options, const struct world *world);
 
 /* Makes the packed file (rank 0; the others wait). */

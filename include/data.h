@@ -69,6 +69,8 @@ struct dataset {
  * range, an empty split. All ranks return the same status. */
 int dataset_open(struct dataset *dataset, const struct world *world, const char *file, const char *split,
                  struct error *why);
+/* Not collective. The identity (sha256, above) of one split of a packed file, without its images. */
+int dataset_identify(const char *file, const char *split, char sha256[65], struct error *why);
 /* Collective over the node. */
 void dataset_close(struct dataset *dataset);
 

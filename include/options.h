@@ -17,12 +17,13 @@ struct options {
     int64_t batch_size, max_steps, max_seconds, threads, loader_threads, slices, seed;
     int64_t log_frequency, checkpoint_secs, checkpoint_steps, keep, parity_steps, stall_seconds, bucket_kib;
     double epochs, learning_rate, lr_decay_factor, lr_decay_epochs, ema_decay;
-    char checkpoint_dir[OPTION_TEXT], checkpoint[OPTION_TEXT], split[64];
+    char eval_data[OPTION_TEXT]; /* "": the run's */
+    char checkpoint[OPTION_TEXT], split[64];
     char precision[8], allreduce[16], on_nan[16];
     int64_t workspace_mib;
     bool deterministic, no_graph, share_devices, force, verbose;
     int64_t eval_interval_secs, num_examples;
-    bool run_once, no_ema;
+    bool run_once, no_ema, keep_best;
     char from[OPTION_TEXT], url[OPTION_TEXT], md5[64];
     char classes[OPTION_TEXT];
     bool download, allow_missing_classes, skip_bad;

@@ -75,7 +75,28 @@ void report_step(struct report *report, const struct interval *interval);
 /* On a terminal: step, loss, rate, time left, epoch; as many whole items, from the first on, as fit its width; at most ten times
  * a second. It goes to standard error, also where standard output is a file. */
 void report_progress(struct report *report, uint64_t step, uint64_t last_step, double epoch, double loss);
+/* On a terminal: the text, as far as it fits, where the progress line would stand. */
+void report_status(struct report *report, const char *text);
 /* Takes the progress line away, if one is drawn: before anything else is printed there. */
 void report_clear(struct report *report);
+
+/* A checkpoint that was evaluated, and its row of eval.csv. A step that was evaluated again has another row. Columns:
+ *   time            of the evaluation, UTC: 2026-11-24T12:00:00Z
+ *   step            of the checkpoint
+ *   split           test or train
+ *   images          that were counted
+ *   precision_at_1  right / images
+ *   cross_entropy   mean over the images, without weight decay
+ *   parameters      EMA or raw
+ *   data_sha256     the split's identity (struct dataset), its first 12 digits */
+struct evaluated {
+    uint64_t step;
+    const char *split, *parameters, *data_sha256;
+    int64_t images, right;
+    double cross_entropy;
+};
+/* The tutorial's line, and a row of DIR/eval.csv. directory NULL: the line only. A row that cannot be written, as in a directory
+ * where only the trainer may write, is reported on standard error once. */
+void report_evaluation(struct report *report, const char *directory, const struct evaluated *evaluated);
 
 #endif

@@ -100,6 +100,9 @@ int file_new_beside(const char *file, char *temporary, size_t size, struct error
 int file_write(const char *file, const void *data, size_t bytes, struct error *why);
 /* Flushes `temporary` to disk, renames it to `file`, flushes the directory. */
 int file_commit(const char *temporary, const char *file, struct error *why);
+/* The file that is open for reading gets the name `file` too, even if it was removed meanwhile: as a hard link where possible, else
+ * as a copy. What had that name is replaced at once. */
+int file_keep(int descriptor, const char *file, struct error *why);
 
 /* ---- lock: one process at a time in a directory ---- */
 
@@ -115,6 +118,9 @@ struct lock {
 int lock_take(struct lock *lock, const char *directory, struct error *why);
 /* 0 while the directory has this lock, or is not there; -1 where the file was removed or is another run's. */
 int lock_check(const struct lock *lock, const char *directory, struct error *why);
+/* Takes and changes nothing. Whether a run has the lock, as far as its file says: a process that has ended on this host has it no
+ * more; of another host's process the file is all that is known. */
+bool lock_is_held(const char *directory);
 /* Gives it back, and removes the file. Also of a zeroed one. */
 void lock_free(struct lock *lock);
 
@@ -158,6 +164,9 @@ int checkpoint_prune(const char *directory, uint64_t saved, int keep, struct err
 
 /* What a checkpoint is of, without its buffers: to lay out the net before checkpoint_load. */
 int checkpoint_peek(struct checkpoint *checkpoint, const char *file, struct error *why);
+
+/* One text of its provenance, "" where it has none of that name. */
+int checkpoint_provenance(const char *file, const char *name, char *text, size_t size, struct error *why);
 
 /* Reads all of it. Refuses, naming what differs: another model, other shapes, not complete, damaged;
  * then only the buffers may have changed. */

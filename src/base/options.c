@@ -15,8 +15,10 @@ enum { FLAG_VALUE = 256 }; /* getopt's value of the first row: above any charact
 #define AT(member) offsetof(struct options, member), sizeof(((struct options *)0)->member)
 
 const struct flag option_flags[] = {
-    {"data", TRAIN | EVAL, TEXT, "FILE", "data/cifar10.h5", 0, 0, NULL, "packed data set", AT(data)},
-    {"train-dir", TRAIN, TEXT, "DIR", "runs/cifar10", 0, 0, NULL, "directory of checkpoints and logs", AT(train_dir)},
+    {"data", TRAIN, TEXT, "FILE", "data/cifar10.h5", 0, 0, NULL, "packed data set", AT(data)},
+    {"data", EVAL, TEXT, "FILE", "", 0, 0, NULL, "packed data set, default: the run's own", AT(eval_data)},
+    {"train-dir", TRAIN | EVAL | PREDICT, TEXT, "DIR", "runs/cifar10", 0, 0, NULL, "directory of checkpoints and logs",
+     AT(train_dir)},
     {"model", TRAIN | BENCH, TEXT, "NAME", "tutorial", 0, 0, NULL, "model to use, a layer table", AT(model)},
     {"batch-size", TRAIN | EVAL | BENCH, INTEGER, "N", "128", 1, 1e8, NULL, "images per rank and step", AT(batch_size)},
     {"max-steps", TRAIN, INTEGER, "N", "100000", 1, 1e9, NULL, "last step, counted from the run's first",
@@ -25,14 +27,16 @@ const struct flag option_flags[] = {
     {"max-seconds", TRAIN, INTEGER, "N", "0", 0, 1e9, NULL, "saves and stops within N seconds, 0 = never",
      AT(max_seconds)},
     {"split", EVAL, CHOICE, "NAME", "test", 0, 0, "test|train", "images to evaluate", AT(split)},
-    {"checkpoint-dir", EVAL | PREDICT, TEXT, "DIR", "runs/cifar10", 0, 0, NULL, "use the newest checkpoint there",
-     AT(checkpoint_dir)},
-    {"checkpoint", EVAL | PREDICT, TEXT, "FILE", "", 0, 0, NULL, "use this one, instead of the newest",
+    {"checkpoint-dir", EVAL | PREDICT | EXPERT, TEXT, "DIR", "runs/cifar10", 0, 0, NULL, "another name of --train-dir",
+     AT(train_dir)},
+    {"checkpoint", EVAL | PREDICT, TEXT, "FILE", "", 0, 0, NULL, "use this one, not the newest of --train-dir",
      AT(checkpoint)},
     {"run-once", EVAL, SWITCH, NULL, "no", 0, 0, NULL, "evaluate once, do not wait for new checkpoints",
      AT(run_once)},
     {"eval-interval-secs", EVAL, INTEGER, "N", "300", 1, 1e9, NULL, "seconds between looks for a new checkpoint",
      AT(eval_interval_secs)},
+    {"keep-best", EVAL, SWITCH, NULL, "no", 0, 0, NULL, "keep the best checkpoint as best.h5 there", AT(keep_best)},
+    {"verbose", EVAL, SWITCH, NULL, "no", 0, 0, NULL, "also print the precision of each class", AT(verbose)},
     {"no-ema", EVAL | PREDICT | EXPERT, SWITCH, NULL, "no", 0, 0, NULL,
      "use the raw parameters, not their moving averages", AT(no_ema)},
     {"num-examples", EVAL | EXPERT, INTEGER, "N", "0", 0, 1e9, NULL, "number of images to evaluate, 0 = all",
@@ -216,8 +220,8 @@ bool options_is_switch(const char *name)
 static bool was_given(const bool *given, const char *name)
 {
     for (int i = 0; i < FLAGS; i++)
-        if (strcmp(option_flags[i].name, name) == 0)
-            return given[i];
+        if (given[i] && strcmp(option_flags[i].name, name) == 0)
+            return true;
     return false;
 }
 
@@ -269,7 +273,8 @@ static int check_pack(const struct options *options, struct error *why)
 static int options_check(const struct options *options, const bool *given, struct error *why)
 {
     static const char *const exclusive[][2] = {
-        {"max-steps", "epochs"}, {"checkpoint", "checkpoint-dir"}, {"from", "download"}};
+        {"max-steps", "epochs"}, {"checkpoint", "checkpoint-dir"}, {"checkpoint", "train-dir"},
+        {"checkpoint", "keep-best"}, {"from", "download"}};
     if (check_files(options, why))
         return -1;
     for (size_t i = 0; i < sizeof exclusive / sizeof *exclusive; i++)

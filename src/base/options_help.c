@@ -22,7 +22,7 @@ static const struct translation {
     {"device|cuda|no-cuda|cpu|backend", "tower", " cudnn|onednn|openblas"},
     {"log-device-placement", NULL, "in the first lines that train prints"},
     {"eval-data", "split", " test|train"},
-    {"eval-dir|model-dir|logdir|log-dir", "checkpoint-dir", " DIR"},
+    {"eval-dir|model-dir|logdir|log-dir", "train-dir", " DIR"},
     {"checkpoint-dir|model-dir|logdir|log-dir|output-dir|output|out|save-dir|job-dir", "train-dir", " DIR"},
     {"arch|a|network|net", "model", " NAME"},
     {"b|per-device-batch-size", "batch-size", " N"},

@@ -1,294 +1,155 @@
-/* cifar10_mpi eval: every image of a split exactly once, integer counts summed over all ranks. */
+/* cifar10_mpi eval: every image of a split exactly once, integer counts summed over all ranks; of the newest checkpoint, or of each
+ * new one until the training has ended. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
-#include "backend.h"
-#include "clock.h"
 #include "commands.h"
-#include "data.h"
-#include "model.h"
-#include "report.h"
-#include "store.h"
-#include "tower.h"
+#include "eval.h"
 
-struct evaluation {
-    const struct options *options;
-    const struct world *world;
-    struct dataset dataset;
-    int64_t examples; /* of the split: the first so many */
-    const struct backend *backend;
-    struct net net;
-    struct tower tower;
-    float *parameters, *shadows; /* what is evaluated, on all ranks; rank 0 loads both */
-    float *images;               /* (batch, H, W, C) */
-    int32_t *labels;
-    struct report report; /* rank 0 */
-    struct error passed;  /* rank 0: the damaged checkpoints that were last told of */
-    bool ready;           /* net and tower are laid out */
-};
+enum { NOT_NOW = 1 };
 
-/* What rank 0 found, and tells. */
-struct found {
-    bool any;
-    uint64_t step;
-    int classes, channels;
-    char model[64];
-};
-
-static int choose(struct evaluation *e, struct error *why)
+static bool is_once(const struct evaluation *e)
 {
-    struct device_place place;
-    e->backend = backend_open(e->options->tower, (int)e->options->threads, e->world->node_rank, &place, why);
-    if (!e->backend)
-        return -1;
-    e->examples = e->options->num_examples ? e->options->num_examples : e->dataset.count;
-    if (e->examples > e->dataset.count)
-        return error_set(why, "--num-examples %" PRId64 ": the %s split of %s holds %" PRId64, e->examples,
-                         e->dataset.split, e->dataset.file, e->dataset.count);
-    return 0;
+    return e->options->run_once || e->options->checkpoint[0];
 }
 
-/* Rank 0: the file to evaluate, "" where there is none yet. Of damaged ones that are passed by it tells once. */
-static int find_file(struct evaluation *e, char *file, size_t size, struct error *why)
+/* eval.csv and best.h5, which belong to a directory. Copies of the program (world_refuse_copies) would all write the same ones. */
+static bool writes_files(const struct evaluation *e)
 {
-    struct error passed;
-    snprintf(file, size, "%s", e->options->checkpoint);
-    if (file[0])
+    return !e->options->checkpoint[0] && !e->world->copy;
+}
+
+/* Rank 0. Where the best one cannot be kept, the next better one may be. */
+static int report(struct evaluation *e, const struct evaluated *evaluated, struct error *why)
+{
+    report_evaluation(&e->report, writes_files(e) ? e->options->train_dir : NULL, evaluated);
+    if (e->options->verbose)
+        eval_print_classes(e);
+    if (!e->options->keep_best || !writes_files(e) || !eval_best_keep(e, evaluated, why))
         return 0;
-    if (checkpoint_newest(e->options->checkpoint_dir, file, size, &passed, why))
+    if (is_once(e))
         return -1;
-    if (passed.text[0] && strcmp(passed.text, e->passed.text))
-        report_line(&e->report, "passing by a checkpoint: %s", passed.text);
-    e->passed = passed;
+    report_line(&e->report, "the best so far, but not kept: %s", why->text);
     return 0;
 }
 
-static int no_checkpoint(const struct evaluation *e, struct error *why)
-{
-    return error_set(why, "there is no checkpoint in %s", e->options->checkpoint_dir);
-}
-
-static bool same_classes(const struct dataset *dataset, const struct checkpoint *checkpoint)
-{
-    if (dataset->classes != checkpoint->classes)
-        return false;
-    for (int i = 0; i < dataset->classes; i++)
-        if (strcmp(dataset->class_names[i], checkpoint->class_names[i]))
-            return false;
-    return true;
-}
-
-/* Rank 0, once. The net sees a larger or smaller part of such pictures than it was trained on. */
-static void warn_of_size(struct evaluation *e, const struct checkpoint *trained)
-{
-    const struct dataset *d = &e->dataset;
-    if (!e->ready && trained->image_height && (trained->image_height != d->height || trained->image_width != d->width))
-        report_line(&e->report, "warning: the checkpoint was trained on images of %dx%d, those of %s are %dx%d",
-                    trained->image_height, trained->image_width, d->file, d->height, d->width);
-}
-
-static int peek(struct evaluation *e, const char *file, struct found *found, struct error *why)
-{
-    struct checkpoint checkpoint = {0};
-    if (checkpoint_peek(&checkpoint, file, why))
-        return -1;
-    bool same = same_classes(&e->dataset, &checkpoint);
-    warn_of_size(e, &checkpoint);
-    free(checkpoint.class_names);
-    *found = (struct found){.any = true, .step = checkpoint.step, .classes = checkpoint.classes,
-                            .channels = checkpoint.channels};
-    memcpy(found->model, checkpoint.model, sizeof found->model);
-    if (same && found->channels == e->dataset.channels)
-        return 0;
-    return error_set(why, "%s tells %d classes in images of %d channels apart; %s has %d classes%s and %d channels", file,
-                     found->classes, found->channels, e->dataset.file, e->dataset.classes,
-                     found->classes == e->dataset.classes && !same ? " of other names" : "", e->dataset.channels);
-}
-
-/* Rank 0: whether a run that trains there has removed the file since it was found, and so has a newer one. */
-static bool has_gone(const struct evaluation *e, const char *file)
-{
-    return !e->options->checkpoint[0] && file[0] && checkpoint_is_gone(file);
-}
-
-/* Rank 0: the file to evaluate, and what it is of. */
-static int find(struct evaluation *e, char *file, size_t size, struct found *found, struct error *why)
-{
-    int status;
-    do {
-        memset(found, 0, sizeof *found);
-        status = find_file(e, file, size, why);
-        if (!status && file[0])
-            status = peek(e, file, found, why);
-    } while (status && has_gone(e, file));
-    return status;
-}
-
-/* Once: the net that the checkpoint is of. */
-static int lay_out(struct evaluation *e, const struct found *found, struct error *why)
-{
-    const struct options *o = e->options;
-    const struct model *model = model_find(found->model, why);
-    if (!model || net_init(&e->net, model, found->channels, found->classes, why))
-        return -1;
-    if (e->dataset.height < model->height || e->dataset.width < model->width)
-        return error_set(why, "%s: images of %dx%d are smaller than the %dx%d of model %s", e->dataset.file,
-                         e->dataset.height, e->dataset.width, model->height, model->width, model->name);
-    size_t batch = (size_t)o->batch_size, parameters = e->net.parameters;
-    struct tower_request request = {.backend = e->backend, .net = &e->net, .batch = (int)batch,
-                                    .convolution = convolution_choice_find(o->conv),
-                                    .precision = precision_find(o->precision)};
-    if (tower_init(&e->tower, &request, why) ||
-        !(e->parameters = memory_new(parameters, sizeof(float), "the parameters", why)) ||
-        !(e->shadows = memory_new(parameters, sizeof(float), "the shadows", why)) ||
-        !(e->images = memory_new(batch * shape_size(e->net.input), sizeof(float), "a batch", why)) ||
-        !(e->labels = memory_new(batch, sizeof *e->labels, "a batch", why)))
-        return -1;
-    e->ready = true;
-    return 0;
-}
-
-static int load_file(struct evaluation *e, const char *file, struct error *why)
-{
-    struct checkpoint checkpoint = {.parameters = e->parameters, .shadows = e->shadows};
-    if (checkpoint_load(&checkpoint, &e->net, file, why))
-        return -1;
-    free(checkpoint.class_names);
-    if (!e->options->no_ema)
-        memcpy(e->parameters, e->shadows, e->net.parameters * sizeof(float));
-    return 0;
-}
-
-/* Rank 0: its parameters, or those of the one that is the newest by now. */
-static int load(struct evaluation *e, char *file, size_t size, struct found *found, struct error *why)
-{
-    int status = load_file(e, file, why);
-    while (status && has_gone(e, file)) {
-        status = find(e, file, size, found, why);
-        if (!status)
-            status = found->any ? load_file(e, file, why) : no_checkpoint(e, why);
-    }
-    return status;
-}
-
-/* Collective. The newest checkpoint's parameters into every tower, where it is newer than `last`. */
-static int load_newest(struct evaluation *e, uint64_t last, struct found *found, struct error *why)
-{
-    char file[4096] = "";
-    memset(found, 0, sizeof *found);
-    int status = e->world->rank == 0 ? find(e, file, sizeof file, found, why) : 0;
-    if (world_agree(e->world, status, why))
-        return -1;
-    if (world_broadcast(e->world, found, sizeof *found, why))
-        world_abort(e->world, why->text);
-    if (!found->any || (last == found->step && e->ready))
-        return 0;
-    if (world_agree(e->world, e->ready ? 0 : lay_out(e, found, why), why) ||
-        world_agree(e->world, e->world->rank == 0 ? load(e, file, sizeof file, found, why) : 0, why))
-        return -1;
-    if (world_broadcast(e->world, found, sizeof *found, why) ||
-        world_broadcast(e->world, e->parameters, e->net.parameters * sizeof(float), why))
-        world_abort(e->world, why->text);
-    return world_agree(e->world, tower_set_parameters(&e->tower, e->parameters, why), why);
-}
-
-static void fill(struct evaluation *e, int64_t first, int count)
-{
-    const struct dataset *d = &e->dataset;
-    const struct shape in = e->net.input;
-    struct distortion center = distort_center(d->height, d->width, in.height, in.width);
-    size_t image = (size_t)d->height * d->width * d->channels;
-    for (int i = 0; i < count; i++) {
-        distort_apply(d->images + (size_t)(first + i) * image, d->height, d->width, d->channels, &center, in.height,
-                      in.width, e->images + (size_t)i * shape_size(in));
-        e->labels[i] = d->labels[first + i];
-    }
-}
-
-/* This rank's part [N r / R, N (r + 1) / R): an exact partition for any N and R. */
-static int count_part(struct evaluation *e, struct loss_sums *sums, struct error *why)
-{
-    int64_t n = e->examples, r = e->world->rank, size = e->world->size;
-    int64_t end = n * (r + 1) / size;
-    for (int64_t first = n * r / size; first < end;) {
-        int count = (int)(end - first < e->options->batch_size ? end - first : e->options->batch_size);
-        fill(e, first, count);
-        struct batch batch = {.count = count, .images = e->images, .labels = e->labels};
-        if (tower_evaluate(&e->tower, &batch, sums, why))
-            return -1;
-        first += count;
-    }
-    return 0;
-}
-
+/* Collective. */
 static int evaluate(struct evaluation *e, uint64_t step, struct error *why)
 {
-    struct loss_sums sums = {0};
-    if (count_part(e, &sums, why))
-        world_abort(e->world, why->text);
-    /* the loss travels as fixed point, so that its sum does not depend on the ranks' order */
-    bool fits = sums.loss >= 0 && sums.loss < 0x1p62 / e->world->size * 0x1p-20; /* and is not NaN */
-    int64_t totals[4] = {sums.correct, sums.count, fits ? (int64_t)(sums.loss * 0x1p20) : 0, !fits};
-    if (world_sum(e->world, totals, 4, why))
-        world_abort(e->world, why->text);
-    if (totals[3])
-        return error_set(why, "checkpoint of step %" PRIu64 ": the loss is no finite number, or far too large: the model "
-                         "has diverged", step);
-    if (totals[1] != e->examples)
-        return error_set(why, "%" PRId64 " of %" PRId64 " images were counted", totals[1], e->examples);
-    if (e->world->rank == 0)
-        report_line(&e->report,
-                    "precision @ 1 = %.3f (step %" PRIu64 ": %" PRId64 " of %" PRId64 " %s images right, cross-entropy "
-                    "%.4f, %s parameters)", (double)totals[0] / (double)totals[1], step, totals[0], totals[1],
-                    e->dataset.split, (double)totals[2] * 0x1p-20 / (double)totals[1],
-                    e->options->no_ema ? "raw" : "EMA");
-    return 0;
+    struct evaluated evaluated;
+    if (eval_count(e, step, &evaluated, why))
+        return -1;
+    return world_agree(e->world, e->world->rank == 0 ? report(e, &evaluated, why) : 0, why);
 }
 
-/* Once on the newest checkpoint, or for ever on each new one. In periodic mode a missing or
- * half-written one is waited for; what is wrong with it is said once. */
-static int evaluate_newest(struct evaluation *e, struct error *why)
+/* The lock was looked at first: a run saves its last checkpoint before it gives the lock back, so no later one comes. */
+static bool has_ended(const struct found *found)
 {
-    char said[sizeof why->text] = "";
+    return !found->training && found->last_step && found->step >= found->last_step;
+}
+
+static void say_what_comes(const struct found *found, struct error *what)
+{
+    bool last = found->last_step && found->step >= found->last_step;
+    error_set(what, "waiting for %sa checkpoint newer than step %" PRIu64, last ? "the run to end, or " : "", found->step);
+    if (!found->training && found->last_step)
+        error_add(what, ": training has stopped before its last step, %" PRIu64 ", and may go on", found->last_step);
+}
+
+/* Rank 0. What it waits for is said once; a terminal also shows each next look. */
+static void say_wait(struct evaluation *e, const struct error *what)
+{
+    char next[64] = "";
+    time_t then = time(NULL) + (time_t)e->options->eval_interval_secs;
+    struct tm local;
+    if (localtime_r(&then, &local))
+        strftime(next, sizeof next, "next look at %H:%M:%S", &local);
+    if (strcmp(e->waits_for.text, what->text))
+        report_line(&e->report, "%s; %s, then every %" PRId64 " s", what->text, next, e->options->eval_interval_secs);
+    else
+        report_status(&e->report, next);
+    e->waits_for = *what;
+}
+
+/* Collective. Evaluates the newest checkpoint, where it is not that of step `last`. NOT_NOW: the next look may find one. */
+static int evaluate_newest(struct evaluation *e, struct found *found, uint64_t *last, struct error *why)
+{
+    if (eval_find(e, found, why))
+        return NOT_NOW;
+    if (found->step == *last)
+        return 0;
+    if (eval_prepare(e, found, why) || (e->options->keep_best && eval_best_begin(e, why)))
+        return -1;
+    if (eval_load(e, found, why))
+        return NOT_NOW;
+    *last = found->step;
+    return evaluate(e, found->step, why);
+}
+
+/* Collective. Once, or each new checkpoint until the training has ended. */
+static int evaluate_all(struct evaluation *e, struct error *why)
+{
     for (uint64_t last = UINT64_MAX;;) {
         struct found found;
-        int status = load_newest(e, last, &found, why);
-        if (!status && !found.any)
-            status = no_checkpoint(e, why);
-        if (status && (e->options->run_once || e->options->checkpoint[0]))
-            return -1;
-        if (status && e->world->rank == 0 && strcmp(said, why->text))
-            report_line(&e->report, "waiting: %s", why->text);
-        if (status)
-            memcpy(said, why->text, sizeof said);
-        if (!status && found.step != last && evaluate(e, found.step, why))
-            return -1;
-        if (e->options->run_once || e->options->checkpoint[0])
+        struct error what;
+        int status = evaluate_newest(e, &found, &last, why);
+        if (status < 0 || is_once(e))
+            return status;
+        if (!status && has_ended(&found)) {
+            if (e->world->rank == 0)
+                report_line(&e->report, "training has ended at its last step, %" PRIu64, found.step);
             return 0;
-        last = status ? last : found.step;
+        }
+        if (status)
+            error_set(&what, "waiting: %s", why->text);
+        else
+            say_what_comes(&found, &what);
+        if (e->world->rank == 0)
+            say_wait(e, &what);
         sleep((unsigned)e->options->eval_interval_secs);
     }
 }
 
+static int begin(struct evaluation *e, struct error *why)
+{
+    struct device_place place;
+    if (e->world->rank == 0 && report_open(&e->report, NULL, 0, why))
+        return -1;
+    e->backend = backend_open(e->options->tower, (int)e->options->threads, e->world->node_rank, &place, why);
+    return e->backend ? 0 : -1;
+}
+
+static void release(struct evaluation *e)
+{
+    if (e->held >= 0)
+        close(e->held);
+    tower_free(&e->tower);
+    free(e->peeked.class_names);
+    free(e->parameters);
+    free(e->shadows);
+    free(e->images);
+    free(e->labels);
+    free(e->logits);
+    free(e->by_class);
+    dataset_close(&e->dataset);
+}
+
 int command_eval(const struct options *options, const struct world *world)
 {
-    struct evaluation e = {.options = options, .world = world};
+    struct evaluation e = {.options = options, .world = world, .held = -1};
     struct error why;
-    int status = dataset_open(&e.dataset, world, options->data, options->split, &why);
+    int status = world_agree(world, begin(&e, &why), &why);
+    if (!status && options->eval_data[0]) /* a mistake in --data is met at once, and not with the first checkpoint */
+        status = eval_open_data(&e, options->eval_data, &why);
     if (!status)
-        status = world_agree(world, choose(&e, &why), &why);
-    if (!status)
-        status = evaluate_newest(&e, &why);
+        status = evaluate_all(&e, &why);
+    report_close(&e.report);
     if (status && world->rank == 0)
         fprintf(stderr, "cifar10_mpi: %s\n", why.text);
-    tower_free(&e.tower);
-    free(e.parameters);
-    free(e.shadows);
-    free(e.images);
-    free(e.labels);
-    dataset_close(&e.dataset);
+    release(&e);
     return status ? 1 : 0;
 }

@@ -29,18 +29,18 @@ struct predictor {
     enum resize resize;
 };
 
-/* --checkpoint, or the newest of --checkpoint-dir. */
+/* --checkpoint, or the newest of --train-dir. */
 static int find_checkpoint(struct predictor *p, struct error *why)
 {
     const struct options *o = p->options;
     struct error passed = {""};
     snprintf(p->file, sizeof p->file, "%s", o->checkpoint);
-    if (!p->file[0] && checkpoint_newest(o->checkpoint_dir, p->file, sizeof p->file, &passed, why))
+    if (!p->file[0] && checkpoint_newest(o->train_dir, p->file, sizeof p->file, &passed, why))
         return -1;
     if (passed.text[0])
         fprintf(stderr, "cifar10_mpi: passing by a checkpoint: %s\n", passed.text);
     return p->file[0] ? 0 : error_set(why, "there is no checkpoint in %s: train first, or name one with --checkpoint",
-                                      o->checkpoint_dir);
+                                      o->train_dir);
 }
 
 /* A run that trains there may have removed it since, and so has a newer one. */

@@ -48,6 +48,7 @@ static void provenance_collect(struct run_provenance *all, const struct run *run
     provenance_add(all, "ranks", "%d", run->world->size);
     provenance_add(all, "nodes", "%d", run->world->nodes);
     provenance_add(all, "global_batch", "%d", run->global_batch);
+    provenance_add(all, "last_step", "%" PRIu64, run->last_step); /* of --max-steps or --epochs: eval ends there */
     for (int i = 0; options_text(run->options, i, &name, value, sizeof value, &is_default); i++)
         provenance_add(all, name, "%s", value);
 }

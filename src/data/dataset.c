@@ -194,6 +194,20 @@ int dataset_open(struct dataset *dataset, const struct world *world, const char 
     return status;
 }
 
+int dataset_identify(const char *file, const char *split, char sha256[65], struct error *why)
+{
+    struct dataset header = {.count = 0};
+    struct error closing;
+    snprintf(header.file, sizeof header.file, "%s", file);
+    snprintf(header.split, sizeof header.split, "%s", split);
+    struct h5 *h5 = open_file(file, why);
+    int status = h5 ? read_header(&header, h5, why) : -1;
+    h5_close(h5, &closing);
+    free(header.class_names);
+    memcpy(sha256, header.sha256, sizeof header.sha256);
+    return status;
+}
+
 void dataset_close(struct dataset *dataset)
 {
     world_unshare(&dataset->memory);

@@ -64,6 +64,14 @@ static int terminal_width(int terminal)
     return ioctl(terminal, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 ? size.ws_col : 80;
 }
 
+void report_status(struct report *report, const char *text)
+{
+    if (!report->terminal)
+        return;
+    fprintf(stderr, "\r%.*s\033[K", terminal_width(report->terminal) - 1, text);
+    report->drawn = true;
+}
+
 /* "45s", "12m 05s", "3h 20m", "2d 03h". */
 static void print_duration(double seconds, char *text, size_t size)
 {

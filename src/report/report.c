@@ -18,6 +18,7 @@ enum { NAME_SIZE = sizeof ((struct report *)0)->directory + 16 };
 static const char metrics_header[] = "step,epoch,total_loss,cross_entropy,precision,last_loss,average_loss,"
                                      "learning_rate,examples_per_second,seconds_per_batch,data_wait_seconds,"
                                      "reduce_wait_seconds\n";
+static const char evaluated_header[] = "time,step,split,images,precision_at_1,cross_entropy,parameters,data_sha256\n";
 
 /* ---- files ---- */
 
@@ -172,4 +173,44 @@ void report_step(struct report *report, const struct interval *i)
              i->total_loss, i->cross_entropy, i->precision, i->last_loss, i->average_loss, (double)i->rate,
              i->examples_per_second, i->seconds_per_batch, i->data_wait, i->reduce_wait);
     add(report, &report->metrics, row);
+}
+
+/* ---- evaluations ---- */
+
+/* Opened for each row: hours may lie between two, and a run's directory may be another one by then. */
+static int append_evaluated(const char *directory, const char *row, struct error *why)
+{
+    char name[NAME_SIZE], line[512];
+    struct report_file file = {.half = -1};
+    if (snprintf(name, sizeof name, "%s/eval.csv", directory) >= (int)sizeof name)
+        return error_set(why, "the name of the directory %.60s... is too long", directory);
+    file.descriptor = writing_open(name, O_WRONLY | O_APPEND | O_CREAT, 0666, why);
+    if (file.descriptor < 0)
+        return -1;
+    snprintf(line, sizeof line, "%s%s", lseek(file.descriptor, 0, SEEK_END) == 0 ? evaluated_header : "", row);
+    int status = append(&file, line) ? error_set(why, "%s: cannot be written: %s", name, strerror(errno)) : 0;
+    if (close(file.descriptor) && !status)
+        status = error_set(why, "%s: cannot be written: %s", name, strerror(errno));
+    return status;
+}
+
+void report_evaluation(struct report *report, const char *directory, const struct evaluated *e)
+{
+    char row[256], date[32] = "";
+    double precision = (double)e->right / (double)e->images;
+    time_t now = time(NULL);
+    struct tm utc;
+    struct error why;
+    report_line(report, "precision @ 1 = %.3f (step %" PRIu64 ": %" PRId64 " of %" PRId64 " %s images right, cross-entropy %.4f, "
+                "%s parameters)", precision, e->step, e->right, e->images, e->split, e->cross_entropy, e->parameters);
+    if (!directory)
+        return;
+    if (gmtime_r(&now, &utc))
+        strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", &utc);
+    snprintf(row, sizeof row, "%s,%" PRIu64 ",%s,%" PRId64 ",%.9g,%.9g,%s,%.12s\n", date, e->step, e->split, e->images, precision,
+             e->cross_entropy, e->parameters, e->data_sha256);
+    if (!append_evaluated(directory, row, &why) || report->lost)
+        return;
+    line_print(stderr, "cifar10_mpi: no row in eval.csv: %s", why.text);
+    report->lost = true;
 }

@@ -387,3 +387,15 @@ int checkpoint_load(struct checkpoint *checkpoint, const struct net *net, const 
 {
     return checkpoint_read(checkpoint, net, file, why);
 }
+
+int checkpoint_provenance(const char *file, const char *name, char *text, size_t size, struct error *why)
+{
+    struct error ignored;
+    struct h5 *h5 = h5_open(file, why);
+    text[0] = '\0';
+    if (!h5)
+        return -1;
+    int status = h5_has(h5, "/provenance", name) ? h5_get_text(h5, "/provenance", name, text, size, why) : 0;
+    h5_close(h5, &ignored); /* was only read */
+    return status;
+}

@@ -100,3 +100,39 @@ int file_commit(const char *temporary, const char *file, struct error *why)
     snprintf(directory, sizeof directory, "%.*s", length ? length : 1, length ? file : ".");
     return path_flush(directory, O_DIRECTORY, why);
 }
+
+static int link_open(int descriptor, const char *file)
+{
+    char opened[64];
+    snprintf(opened, sizeof opened, "/proc/self/fd/%d", descriptor);
+    return linkat(AT_FDCWD, opened, AT_FDCWD, file, AT_SYMLINK_FOLLOW);
+}
+
+static int copy_open(int descriptor, const char *file, struct error *why)
+{
+    char block[65536];
+    off_t done = 0;
+    ssize_t got;
+    int to = writing_open(file, O_WRONLY | O_CREAT | O_EXCL, 0666, why);
+    if (to < 0)
+        return -1;
+    while ((got = pread(descriptor, block, sizeof block, done)) > 0 && !writing_all(to, block, (size_t)got))
+        done += got;
+    int status = got ? error_set(why, "%s: cannot be copied: %s", file, strerror(errno)) : 0;
+    if (close(to) && !status)
+        status = error_set(why, "%s: cannot be written: %s", file, strerror(errno));
+    return status;
+}
+
+int file_keep(int descriptor, const char *file, struct error *why)
+{
+    char temporary[4096];
+    if (file_beside(file, temporary, sizeof temporary, why))
+        return -1;
+    unlink(temporary); /* a process that was killed here may have left it */
+    int status = link_open(descriptor, temporary) ? copy_open(descriptor, temporary, why) : 0;
+    if (!status)
+        status = file_commit(temporary, file, why);
+    unlink(temporary); /* it stays where renaming fails, and where `file` is the same file already */
+    return status;
+}

@@ -139,14 +139,19 @@ static bool owner_touches(const struct lock *lock)
     return status && errno != ENOENT; /* its run has ended, and removed it */
 }
 
-static bool owner_lives(const struct lock *lock, const struct owner *owner)
+/* Known of this host's processes only. */
+static bool owner_has_ended(const struct owner *owner)
 {
     struct owner self;
     owner_self(&self);
+    return !strcmp(owner->host, self.host) && kill((pid_t)owner->process, 0) && errno == ESRCH;
+}
+
+static bool owner_lives(const struct lock *lock, const struct owner *owner)
+{
     if (!owner->process || owner_is_self(owner))
         return false;
-    bool gone = !strcmp(owner->host, self.host) && kill((pid_t)owner->process, 0) && errno == ESRCH;
-    return !gone && owner_touches(lock);
+    return !owner_has_ended(owner) && owner_touches(lock);
 }
 
 /* ---- taking it ---- */
@@ -225,6 +230,17 @@ int lock_check(const struct lock *lock, const char *directory, struct error *why
         return 0;
     return error_set(why, "%s: was removed while this run had it, and another one may train there: this one ends, and saves "
                      "nothing more", lock->file);
+}
+
+bool lock_is_held(const char *directory)
+{
+    struct lock lock;
+    struct owner owner;
+    if (snprintf(lock.file, sizeof lock.file, "%s/lock", directory) >= (int)sizeof lock.file)
+        return false;
+    if (owner_there(&lock, &owner))
+        return errno == EACCES; /* it is there, and another user's */
+    return owner.process && !owner_has_ended(&owner);
 }
 
 void lock_free(struct lock *lock)

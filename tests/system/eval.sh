@@ -19,25 +19,68 @@ same_counts() { # NAME TOTAL OPTIONS...
     shift 2
     expected=$(counts 1 "$@")
     check "$name: all $total are counted" test "${expected#* }" = "$total"
-    for ranks in 2 3 4 7; do
+    for ranks in $several; do
         got=$(counts $ranks "$@")
         check "$name: the same counts on $ranks ranks" test -n "$got" -a "$got" = "$expected"
     done
 }
 
+several=3
 same_counts "10,000 images" 10000 --data "$sample" --split train --num-examples 10000
+several="2 3 4 7"
 same_counts "997 images" 997 --data "$sample" --split train --num-examples 997
 same_counts "200 images" 200 --data "$data"
 same_counts "97 images in batches of 10" 97 --data "$data" --num-examples 97 --batch-size 10
 same_counts "3 images, fewer than ranks" 3 --data "$data" --num-examples 3
 
 eval_on() { timeout 60 mpirun -np "$1" ./cifar10_mpi eval --data "$data" --run-once "${@:2}"; } # RANKS OPTION...
+
+# ---- each class: expected from predict, which reads image files
+classes() { # RANKS OPTION...: "name right images"
+    mpirun -np "$1" ./cifar10_mpi eval --checkpoint "$checkpoint" --run-once --verbose "${@:2}" |
+        sed -nE 's/^ +[0-9.-]+ +([0-9]+) of +([0-9]+)  (.*)$/\3 \1 \2/p'
+}
+tar -xf tests/data/cifar10-sample.tar.xz -C "$tmp" --wildcards 'test/*/[0-9]*0.jpg'
+expected=$(./cifar10_mpi predict --checkpoint "$checkpoint" "$tmp"/test/*/*.jpg | awk -F: '
+    NR > 1 { n = split($1, part, "/"); split($2, word, " "); images[part[n - 1]]++; right[part[n - 1]] += part[n - 1] == word[1] }
+    END { for (name in images) print name, right[name] + 0, images[name] }' | sort)
+check "--verbose tells each class's right images, as predict finds them" diff <(echo "$expected") <(classes 1 --data "$data" | sort)
+for ranks in 2 3; do
+    check "and the same on $ranks ranks" diff <(classes 1 --data "$data" --batch-size 30) <(classes $ranks --data "$data" --batch-size 30)
+done
+check "they add up" test "$(classes 3 --data "$data" | awk '{ right += $2; all += $3 } END { print right, all }')" = "$(counts 2 --data "$data")"
+check "a class without images has no precision" grep -x "      -  0 of 0  truck" \
+    <(mpirun -np 3 ./cifar10_mpi eval --data "$data" --checkpoint "$checkpoint" --run-once --verbose --num-examples 3)
+long=$(printf 'ü%.0s' {1..31}) # 62 bytes
+for split in train test; do mkdir -p "$tmp/long/$split" && cp -r "$tmp/test/cat" "$tmp/long/$split/a$long" && cp -r "$tmp/test/dog" "$tmp/long/$split/b$long"; done
+long_names() {
+    ./cifar10_mpi pack --from "$tmp/long" "$tmp/long.h5" &&
+        ./cifar10_mpi train --data "$tmp/long.h5" --train-dir "$tmp/long/run" --batch-size 8 --max-steps 1 &&
+        ./cifar10_mpi eval --train-dir "$tmp/long/run" --verbose > "$tmp/long.log" && cat "$tmp/long.log" &&
+        [ "$(grep -cE " of 20  [ab](ü){30}$" "$tmp/long.log")" = 2 ] && ! grep -E '^ .{80}' "$tmp/long.log"
+}
+check "long names end before column 80, with a whole character" long_names
+
 check "it says that it used the raw parameters" grep "raw parameters" <(eval_on 1 --checkpoint "$checkpoint" --no-ema)
 refused "an empty directory is named" "no checkpoint in $tmp/nothing" eval_on 3 --checkpoint-dir "$tmp/nothing"
+refused "and what to do" "which is no directory yet: train first, with cifar10_mpi train --train-dir $tmp/nothing" \
+    eval_on 1 --train-dir "$tmp/nothing"
+refused "a file as --train-dir" "is a file.*--checkpoint $checkpoint" eval_on 1 --train-dir "$checkpoint"
+refused "a directory as --checkpoint" "is a directory.*--train-dir $tmp/run" eval_on 1 --checkpoint "$tmp/run"
 refused "more examples than there are" "--num-examples 201: the test split of .* holds 200" \
     eval_on 3 --checkpoint "$checkpoint" --num-examples 201
 head -c 3000000 "$checkpoint" > "$tmp/torn.h5"
 refused "a half-written checkpoint is named" "torn.h5: .*truncated" eval_on 3 --checkpoint "$tmp/torn.h5"
+
+# ---- the run's own data, and others
+check "the data are those of the run" grep "data: $data, as in training" <(./cifar10_mpi eval --train-dir "$tmp/run")
+said() { grep -c "data: " <(eval_on 1 --checkpoint "$checkpoint" "$@"); }
+check "which need no word where they are given" test "$(said)" = 0
+check "others are said" grep "data: $sample, other than the run was trained on (.*, SHA-256 " \
+    <(mpirun -np 2 ./cifar10_mpi eval --data "$sample" --checkpoint-dir "$tmp/run" --run-once)
+mkdir "$tmp/elsewhere"
+refused "where they are not there they are asked for" "^cifar10_mpi: $data, the data that the run was trained on, is not there: .*--data" \
+    env -C "$tmp/elsewhere" "$PWD/cifar10_mpi" eval --checkpoint "$checkpoint"
 
 # Beside a run that keeps one checkpoint: what was found may be gone when it is opened.
 mkdir "$tmp/moving"
@@ -54,22 +97,8 @@ for ranks in 1 2 2; do
 done
 tar -xf tests/data/cifar10-sample.tar.xz -C "$tmp" --wildcards 'test/cat/0000.jpg'
 for image in 1 2; do
-    check "so does predict" timeout 60 ./cifar10_mpi predict --checkpoint-dir "$tmp/moving" "$tmp/test/cat/0000.jpg"
+    check "so does predict" timeout 60 ./cifar10_mpi predict --train-dir "$tmp/moving" "$tmp/test/cat/0000.jpg"
 done
 kill $moving
 
-# Periodic mode: waits for a missing checkpoint, then a half-written one, then evaluates each new one once.
-mkdir "$tmp/watched"
-./cifar10_mpi eval --data "$data" --checkpoint-dir "$tmp/watched" --eval-interval-secs 1 > "$tmp/watch.log" 2>&1 &
-watch=$!
-cleanup() { kill $watch 2> /dev/null; }
-check "periodic: a missing checkpoint is waited for" wait_for 30 "waiting: .*no checkpoint" "$tmp/watch.log"
-cp "$tmp/torn.h5" "$tmp/watched/checkpoint-00000030.h5"
-check "periodic: a half-written checkpoint is waited for" wait_for 30 "waiting: .*checkpoint-00000030.h5" \
-    "$tmp/watch.log"
-cp "$checkpoint" "$tmp/watched/.new" && mv "$tmp/watched/.new" "$tmp/watched/checkpoint-00000040.h5"
-check "periodic: a new checkpoint is evaluated" wait_for 30 "precision @ 1 = .*step 40" "$tmp/watch.log"
-sleep 2.5
-check "periodic: once" test "$(grep -c "precision @ 1" "$tmp/watch.log")" = 1
-kill $watch && wait $watch 2> /dev/null
 finish

@@ -59,7 +59,7 @@ check "the log says so" says 'local3: forward, bias by a kernel; weights, bias b
 check "3 steps on the CPU" ./cifar10_mpi train --data "$data" --train-dir "$tmp/mixed" --tower openblas --batch-size 32 --max-steps 4 --log-frequency 2
 check "continued on the device" train 5 1 mixed --batch-size 32 --max-steps 6
 check "losses as all on one" agree cpu mixed 1e-4
-check "evaluated on the device" on_referee 6 ./cifar10_mpi eval --data "$data" --checkpoint-dir "$tmp/mixed" --run-once --tower cudnn --batch-size 50
+check "evaluated on the device" on_referee 6 ./cifar10_mpi eval --data "$data" --checkpoint-dir "$tmp/mixed" --run-once --tower cudnn --batch-size 50 --verbose
 
 # Memory: too little for the images, and for the batch.
 turns() { train 9 1 "$1" --workspace-mib 4 --batch-size 4 --max-steps 22 --log-frequency 11; } # more than the ring of a window has slots

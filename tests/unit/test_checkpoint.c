@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <hdf5.h>
 #include <inttypes.h>
@@ -16,6 +17,7 @@
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -326,6 +328,65 @@ static void test_keep(void **state)
     free(steps);
 }
 
+static bool links; /* whether the file system has hard links */
+
+int linkat(int from, const char *old, int to, const char *new, int flags)
+{
+    errno = EPERM; /* as FAT says it */
+    return links ? (int)syscall(SYS_linkat, from, old, to, new, flags) : -1;
+}
+
+/* The file that is kept as best.h5 is the one that was open, though it is removed meanwhile; the trainer neither takes it for a
+ * checkpoint of its own nor removes it. */
+static void test_best(void **state)
+{
+    struct fixture *f = *state;
+    struct error why, passed;
+    char best[4200], file[4200];
+    struct stat kept, original;
+    snprintf(best, sizeof best, "%s/best.h5", f->directory);
+    for (int how = 0; how < 4; how++) { /* linked, copied, both of a file that is gone */
+        links = how % 2 == 0;
+        strcpy(file, save(f, 10));
+        int descriptor = open(file, O_RDONLY);
+        assert_true(descriptor >= 0 && !fstat(descriptor, &original));
+        if (how >= 2)
+            assert_int_equal(unlink(file), 0);
+        for (int i = 0; i < 2; i++) /* the second time it is that file already, where it is a link */
+            assert_fine(file_keep(descriptor, best, &why));
+        assert_int_equal(stat(best, &kept), 0);
+        assert_int_equal(kept.st_ino == original.st_ino, how == 0);
+        close(descriptor);
+        load_and_compare(f, best);
+        assert_fine(checkpoint_check(best, &why));
+    }
+    snprintf(file, sizeof file, "%s/.best.h5.tmp", f->directory);
+    assert_int_equal(access(file, F_OK), -1);
+    assert_fine(checkpoint_newest(f->directory, file, sizeof file, &passed, &why));
+    assert_string_equal(file, ""); /* best.h5 alone is no run's checkpoint */
+    save(f, 5);
+    save(f, 7);
+    assert_fine(checkpoint_prune(f->directory, 7, 1, &why));
+    assert_fine(checkpoint_newest(f->directory, file, sizeof file, &passed, &why));
+    assert_non_null(strstr(file, "checkpoint-00000007.h5"));
+    assert_int_equal(access(best, F_OK), 0);
+    assert_int_equal(file_keep(-1, best, &why), -1);
+    assert_fine(checkpoint_check(best, &why)); /* what was there stays where nothing can be kept */
+}
+
+static void test_provenance(void **state)
+{
+    struct fixture *f = *state;
+    struct error why;
+    char text[64];
+    const char *file = save(f, 1);
+    assert_fine(checkpoint_provenance(file, "seed", text, sizeof text, &why));
+    assert_string_equal(text, "also an option");
+    assert_fine(checkpoint_provenance(file, "last_step", text, sizeof text, &why));
+    assert_string_equal(text, "");
+    assert_refused(checkpoint_provenance("/no/such/file", "seed", text, sizeof text, &why), "No such file");
+}
+
 /* The newest whole one is found; a file that the system cannot read, or of another format, is not passed by. */
 static void test_newest(void **state)
 {
@@ -377,6 +438,7 @@ int main(void)
         TEST(test_flipped_bits),  TEST(test_list),          TEST(test_keep),
         TEST(test_no_directory),  TEST(test_changed),       TEST(test_newest),
         TEST(test_image_size),
+        TEST(test_best),          TEST(test_provenance),
         cmocka_unit_test(test_all_is_closed),
     };
     return cmocka_run_group_tests(tests, ids_remember, NULL);

@@ -136,6 +136,37 @@ static void test_killed(void **state)
     lock_free(&lock);
 }
 
+/* Who only looks takes nothing, and waits for nobody. */
+static void test_looked_at(void **state)
+{
+    (void)state;
+    struct error why;
+    struct lock lock;
+    watched = 0;
+    assert_false(lock_is_held(directory));
+    assert_false(lock_is_held("/no/such/directory"));
+    pid_t child = start_holder();
+    assert_true(lock_is_held(directory));
+    assert_int_equal(kill(child, SIGKILL), 0);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    assert_int_equal(access(file, F_OK), 0);
+    assert_false(lock_is_held(directory));
+    assert_fine(lock_take(&lock, directory, &why));
+    assert_true(lock_is_held(directory));
+    assert_fine(lock_check(&lock, directory, &why)); /* it is as it was */
+    lock_free(&lock);
+    assert_false(lock_is_held(directory));
+    write_file("process %ld on %s\n", 7, "elsewhere");
+    assert_true(lock_is_held(directory)); /* nobody can tell from here */
+    write_file("%ld %s, which says nothing\n", -3, "a text");
+    assert_false(lock_is_held(directory));
+    assert_int_equal(unlink(file), 0);
+    assert_int_equal(symlink("somewhere", file), 0); /* no run makes one */
+    assert_false(lock_is_held(directory));
+    assert_int_equal(unlink(file), 0);
+    assert_int_equal(watched, 0);
+}
+
 static void touch_in_the_third(void)
 {
     if (watched == 3)
@@ -351,6 +382,7 @@ int main(void)
         cmocka_unit_test(test_another_directory), cmocka_unit_test(test_no_directory),
         cmocka_unit_test(test_touched),       cmocka_unit_test(test_checked),
         cmocka_unit_test(test_planted),       cmocka_unit_test(test_private),
+        cmocka_unit_test(test_looked_at),
     };
     return cmocka_run_group_tests(tests, make_directory, remove_directory);
 }

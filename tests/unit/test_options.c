@@ -81,6 +81,16 @@ static void values_are_read(void **state)
     assert_string_equal(options.files[0], "a.png");
     assert_string_equal(options.files[1], "b.jpg");
     assert_string_equal(options.files[2], "--odd.png");
+    const char *const names[] = {"eval --train-dir d", "eval --checkpoint-dir d", "predict --train-dir d a.png",
+                                 "eval --train-dir c --checkpoint-dir d"}; /* two names of one option */
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        assert_int_equal(parse(names[i]), OPTIONS_RUN);
+        assert_string_equal(options.train_dir, "d");
+        assert_string_equal(options.eval_data, ""); /* the run's */
+    }
+    assert_int_equal(parse("eval --data x.h5 --keep-best --verbose"), OPTIONS_RUN);
+    assert_string_equal(options.eval_data, "x.h5");
+    assert_true(options.keep_best && options.verbose);
     assert_int_equal(parse("pack --from somewhere out.h5"), OPTIONS_RUN);
     assert_string_equal(options.files[0], "out.h5");
 }
@@ -127,7 +137,7 @@ static const struct {
     {"--sead 1", {"did you mean --seed?", "", ""}},
     {"--xyz 1", {"no flag --xyz;", "lists them", ""}},
     {"--num-gpus 2", {"the number of ranks", "mpirun -np N", ""}},
-    {"eval --log-dir x", {"here it is --checkpoint-dir DIR", "", ""}},
+    {"eval --log-dir x", {"here it is --train-dir DIR", "", ""}},
     {"eval --lr 1", {"eval has no flag --lr", "lists them", ""}},
     {"trian", {"'trian'", "did you mean train?", ""}},
     {"evaluate", {"'evaluate'", "did you mean eval?", ""}},
@@ -141,6 +151,8 @@ static const struct {
     {"eval --run-once=False", {"--run-once", "'False'", "no value"}},
     {"eval --split valid", {"--split", "'valid'", "test|train"}},
     {"eval --checkpoint a --checkpoint-dir b", {"--checkpoint", "--checkpoint-dir", ""}},
+    {"predict --checkpoint a --train-dir b c.png", {"--checkpoint", "--train-dir", ""}},
+    {"eval --checkpoint a --keep-best", {"--checkpoint", "--keep-best", ""}},
     {"pack --from x", {"pack needs a file (OUT.h5)", "./cifar10_mpi pack --from x data/", ".h5"}},
     {"pack", {"pack needs a file (OUT.h5)", "./cifar10_mpi pack --download data/cifar10.h5", ""}},
     {"pack out.h5", {"pack needs a source", "./cifar10_mpi pack --from DIRECTORY-OR-ARCHIVE out.h5", "--download"}},
@@ -186,7 +198,7 @@ static void tutorial_flags_are_answered(void **state)
     static const char *const words[][2] = {
         {"--train_dir", "--train-dir"}, {"--max_steps", "--max-steps"}, {"--log_device_placement", "first lines"},
         {"--log_frequency", "--log-frequency"}, {"--batch_size", "--batch-size"}, {"--data_dir", "--data FILE"},
-        {"--use_fp16", "--precision bf16"}, {"--num_gpus", "mpirun -np N"}, {"eval --eval_dir", "--checkpoint-dir"},
+        {"--use_fp16", "--precision bf16"}, {"--num_gpus", "mpirun -np N"}, {"eval --eval_dir", "--train-dir"},
         {"eval --eval_data", "--split test|train"}, {"eval --checkpoint_dir", "--checkpoint-dir"},
         {"eval --eval_interval_secs", "--eval-interval-secs"}, {"eval --num_examples", "--num-examples"},
         {"eval --run_once", "--run-once"}, {"eval --batch_size", "--batch-size"}, {"eval --data_dir", "--data FILE"}};

@@ -1,0 +1,134 @@
+/* What a checkpoint is evaluated with: a data set, and a net and tower as it has them. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "eval.h"
+
+int eval_open_data(struct evaluation *e, const char *file, struct error *why)
+{
+    const struct dataset *d = &e->dataset;
+    if (dataset_open(&e->dataset, e->world, file, e->options->split, why))
+        return -1;
+    e->examples = e->options->num_examples ? e->options->num_examples : d->count;
+    if (e->examples > d->count)
+        return error_set(why, "--num-examples %" PRId64 ": the %s split of %s holds %" PRId64, e->examples, d->split, d->file,
+                         d->count);
+    return 0;
+}
+
+/* Rank 0, without --data: the run's own file, from where it was trained; else the usual one. */
+static int choose_data(const struct evaluation *e, struct found *found, struct error *why)
+{
+    const char *usual = e->options->data;
+    if (found->data[0] && !access(found->data, F_OK))
+        return 0;
+    if (found->data[0] && access(usual, F_OK))
+        return error_set(why, "%s, the data that the run was trained on, is not there: name a packed data set with --data",
+                         found->data);
+    strcpy(found->data, usual);
+    return 0;
+}
+
+/* Rank 0: which data, where that is no matter of course. */
+static void say_data(struct evaluation *e)
+{
+    const struct checkpoint *c = &e->peeked;
+    char sha256[sizeof e->dataset.sha256];
+    struct error ignored;
+    if (dataset_identify(e->dataset.file, "train", sha256, &ignored) || strcmp(sha256, c->dataset_sha256))
+        report_line(&e->report, "data: %s, other than the run was trained on (%s, SHA-256 %.12s...)", e->dataset.file, c->dataset,
+                    c->dataset_sha256);
+    else if (!e->options->eval_data[0])
+        report_line(&e->report, "data: %s, as in training", e->dataset.file);
+}
+
+/* Rank 0. The net sees a larger or smaller part of such pictures than it was trained on. */
+static void warn_of_size(struct evaluation *e)
+{
+    const struct checkpoint *trained = &e->peeked;
+    const struct dataset *d = &e->dataset;
+    if (trained->image_height && (trained->image_height != d->height || trained->image_width != d->width))
+        report_line(&e->report, "warning: the checkpoint was trained on images of %dx%d, those of %s are %dx%d",
+                    trained->image_height, trained->image_width, d->file, d->height, d->width);
+}
+
+static bool same_classes(const struct dataset *dataset, const struct checkpoint *checkpoint)
+{
+    if (dataset->classes != checkpoint->classes)
+        return false;
+    for (int i = 0; i < dataset->classes; i++)
+        if (strcmp(dataset->class_names[i], checkpoint->class_names[i]))
+            return false;
+    return true;
+}
+
+int eval_match(const struct evaluation *e, struct error *why)
+{
+    const struct checkpoint *c = &e->peeked;
+    const struct dataset *d = &e->dataset;
+    bool same = same_classes(d, c);
+    if (same && c->channels == d->channels)
+        return 0;
+    return error_set(why, "%s: is for %d classes and images of %d channels; %s has %d classes%s and %d channels", e->file,
+                     c->classes, c->channels, d->file, d->classes, c->classes == d->classes && !same ? " of other names" : "",
+                     d->channels);
+}
+
+/* Memory for a batch, and with --verbose for the counts of each class. */
+static int take_memory(struct evaluation *e, struct error *why)
+{
+    size_t batch = (size_t)e->options->batch_size, parameters = e->net.parameters, classes = (size_t)e->net.classes;
+    if (!(e->parameters = memory_new(parameters, sizeof(float), "the parameters", why)) ||
+        !(e->shadows = memory_new(parameters, sizeof(float), "the shadows", why)) ||
+        !(e->images = memory_new(batch * shape_size(e->net.input), sizeof(float), "a batch", why)) ||
+        !(e->labels = memory_new(batch, sizeof *e->labels, "a batch", why)))
+        return -1;
+    if (e->options->verbose && (!(e->logits = memory_new(batch * classes, sizeof(float), "the logits", why)) ||
+                                !(e->by_class = memory_new(2 * classes, sizeof *e->by_class, "counts of classes", why))))
+        return -1;
+    return 0;
+}
+
+/* The net that the checkpoint is of. */
+static int lay_out(struct evaluation *e, const struct found *found, struct error *why)
+{
+    const struct options *o = e->options;
+    const struct dataset *d = &e->dataset;
+    const struct model *model = model_find(found->model, why);
+    if (!model || net_init(&e->net, model, found->channels, found->classes, why))
+        return -1;
+    if (d->height < model->height || d->width < model->width)
+        return error_set(why, "%s: images of %dx%d are smaller than the %dx%d of model %s", d->file, d->height, d->width,
+                         model->height, model->width, model->name);
+    struct tower_request request = {.backend = e->backend, .net = &e->net, .batch = (int)o->batch_size,
+                                    .convolution = convolution_choice_find(o->conv),
+                                    .precision = precision_find(o->precision)};
+    return tower_init(&e->tower, &request, why) || take_memory(e, why) ? -1 : 0;
+}
+
+/* Collective. */
+static int open_run_data(struct evaluation *e, struct found *found, struct error *why)
+{
+    if (world_agree(e->world, e->world->rank == 0 ? choose_data(e, found, why) : 0, why))
+        return -1;
+    if (world_broadcast(e->world, found, sizeof *found, why))
+        world_abort(e->world, why->text);
+    return eval_open_data(e, found->data, why);
+}
+
+int eval_prepare(struct evaluation *e, struct found *found, struct error *why)
+{
+    if (!e->dataset.count && open_run_data(e, found, why))
+        return -1;
+    if (!e->ready && e->world->rank == 0) {
+        say_data(e);
+        warn_of_size(e);
+    }
+    if (world_agree(e->world, e->world->rank == 0 ? eval_match(e, why) : 0, why) ||
+        (!e->ready && world_agree(e->world, lay_out(e, found, why), why)))
+        return -1;
+    e->ready = true;
+    return 0;
+}
