@@ -8,5 +8,8 @@ export OMPI_MCA_hwloc_base_binding_policy=none PRTE_MCA_hwloc_default_binding_po
 # No network; no reading of another process's memory, which containers often forbid.
 export OMPI_MCA_btl=self,vader OMPI_MCA_btl_vader_single_copy_mechanism=none
 export OMPI_MCA_oob_tcp_if_include=lo PMIX_MCA_ptl_tcp_if_include=lo
+# Where a run ends with an exit code other than 0, mpirun leaves the last word to its sentence. Open MPI 4 adds twelve lines else,
+# but is then silent, too, about a program that is not there (exit code 132) or was killed (137). Open MPI 5 knows no such setting.
+export OMPI_MCA_orte_execute_quiet=1
 # hwloc looks for no X displays, and does not complain where a chroot has no /sys.
 export HWLOC_COMPONENTS=-gl HWLOC_HIDE_ERRORS=2

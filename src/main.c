@@ -73,6 +73,5 @@ int main(int argc, char **argv)
         world_abort(&world, why.text);
     enum options_outcome outcome = parse(&world, &options, argc, argv);
     int code = outcome == OPTIONS_DONE ? 0 : outcome == OPTIONS_WRONG ? 2 : run_command(&options, &world);
-    world_close(&world);
-    return check_output(code);
+    return check_output(world_close(&world, code));
 }

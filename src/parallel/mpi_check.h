@@ -10,7 +10,8 @@
 int mpi_check(int status, const char *call, struct error *why);
 
 struct world_state {
-    MPI_Comm node; /* the ranks that share this node's memory */
+    MPI_Comm node;  /* the ranks that share this node's memory */
+    int *processes; /* theirs, in the order of their ranks */
 };
 
 #endif

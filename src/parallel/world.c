@@ -1,6 +1,8 @@
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "mpi_check.h"
@@ -93,6 +95,13 @@ static int find_nodes(struct world *world, struct error *why)
     return status;
 }
 
+static int find_processes(struct world *world, struct error *why)
+{
+    int own = getpid(), *all = memory_new((size_t)world->node_size, sizeof *all, "the table of processes", why);
+    world->state->processes = all;
+    return all ? mpi_check(MPI_Allgather(&own, 1, MPI_INT, all, 1, MPI_INT, world->state->node), "MPI_Allgather", why) : -1;
+}
+
 static void name_library(struct world *world)
 {
     char text[MPI_MAX_LIBRARY_VERSION_STRING];
@@ -134,17 +143,32 @@ int world_open(struct world *world, int *argc, char ***argv, struct error *why)
         mpi_check(MPI_Comm_set_errhandler(world->state->node, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler", why))
         return -1;
     find_copies(world);
-    return find_nodes(world, why);
+    return find_nodes(world, why) || find_processes(world, why) ? -1 : 0;
 }
 
-void world_close(struct world *world)
+/* Until the other processes of the node are gone, and the launcher knows; two seconds at most. */
+static void outlast(const int *processes, int count)
 {
-    if (world->state) {
-        MPI_Comm_free(&world->state->node);
-        free(world->state);
-        world->state = NULL;
+    const struct timespec tick = {.tv_nsec = 20000000};
+    bool others = count > 1;
+    for (int ticks = 100; others && ticks > 0; ticks--) {
+        nanosleep(&tick, NULL);
+        others = false;
+        for (int i = 1; i < count; i++)
+            others |= !kill(processes[i], 0);
     }
+}
+
+int world_close(struct world *world, int code)
+{
+    MPI_Comm_free(&world->state->node);
     MPI_Finalize();
+    if (code && world->rank == 0)
+        outlast(world->state->processes, world->node_size);
+    free(world->state->processes);
+    free(world->state);
+    world->state = NULL;
+    return world->rank == 0 ? code : 0;
 }
 
 void world_abort(const struct world *world, const char *sentence)

@@ -345,6 +345,6 @@ int main(int argc, char **argv)
     if (world_open(&world, &argc, &argv, &why))
         world_abort(&world, why.text);
     int failed = cmocka_run_group_tests(tests, begin, end);
-    world_close(&world);
+    world_close(&world, 0);
     return failed;
 }

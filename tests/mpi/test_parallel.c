@@ -239,6 +239,5 @@ int main(int argc, char **argv)
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     if (failed)
         world_abort(&world, "a test failed");
-    world_close(&world);
-    return 0;
+    return world_close(&world, 0);
 }

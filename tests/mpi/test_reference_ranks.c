@@ -118,6 +118,5 @@ int main(int argc, char **argv)
         world_abort(&world, "the number of ranks must divide the batch of 8");
     if (run_on_backends(argc, argv, tests, sizeof tests / sizeof *tests))
         world_abort(&world, "a test failed");
-    world_close(&world);
-    return 0;
+    return world_close(&world, 0);
 }

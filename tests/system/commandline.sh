@@ -63,4 +63,15 @@ said_once() { # NAME EXIT-CODE PATTERN WORD...: under mpirun with 3 ranks
 said_once "3 ranks say it once" 2 "--batch-size '0'" --batch-size=0
 said_once "3 ranks print help once" 0 "^Usage:" --help
 said_once "3 ranks print the version once" 0 "^cifar10_mpi [0-9]" --version
+
+# An end that all ranks agree on: the sentence is all there is to read, and mpirun passes the exit code on.
+data=$(small_data) || not_ok "a packed data set" "$data"
+alone() { # NAME EXIT-CODE PATTERN WORD...
+    said_once "$@"
+    check "and no page of mpirun's stands below" grep -qE -- "$3" <(tail -n 1 "$tmp/said")
+}
+alone "a flag that is not there" 2 "^cifar10_mpi: train has no flag --bad" --bad
+alone "data that are not there" 1 "^cifar10_mpi: nowhere.h5: there is no such data file" --data nowhere.h5
+mkdir "$tmp/stopped" && touch "$tmp/stopped/stop"
+alone "a run that is stopped" 76 "stopped at step 1: the file stop" --data "$data" --batch-size 2 --train-dir "$tmp/stopped"
 finish
