@@ -1,6 +1,6 @@
 #!/bin/bash
 # Installs Debian packages: `scripts/deps.sh build` those that building and running need, `build test` also those of the tests.
-# Quick and silent where all are there. Without apt, or without the right to use it, it prints the list and fails.
+# Quick and silent where all are there. Without apt, or without the right to use it, it prints the command and fails.
 set -euo pipefail
 build="gcc libc6-dev make pkg-config libopenmpi-dev openmpi-bin libhdf5-dev hdf5-tools libopenblas-dev libdnnl-dev
     libcurl4-openssl-dev ca-certificates libarchive-dev libjpeg-dev libpng-dev libssl-dev librandom123-dev curl xz-utils"
@@ -30,8 +30,9 @@ as_root=
 if [ "$(id -u)" -ne 0 ]; then as_root="sudo"; fi
 if ! command -v apt-get > /dev/null || { [ -n "$as_root" ] && ! command -v sudo > /dev/null; }; then
     [ -n "$missing" ] || exit 0
-    echo "These packages (Debian's names) are missing, and only root with apt-get can install them here:"
-    echo " $missing"
+    apt-cache show $extra > /dev/null 2>&1 || extra=
+    echo "Packages are missing, which only root can install. Debian's command for that:"
+    echo "apt-get install -y --no-install-recommends$missing$extra"
     echo "Where they or their like are there under other names, go on: plain 'make' builds with what it finds."
     exit 1
 fi >&2

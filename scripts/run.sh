@@ -1,13 +1,13 @@
 #!/bin/bash
 # What `make run` does once the program is built: finds data, trains on 2 ranks for a minute or two, evaluates the
-# newest checkpoint, and says where the results are. Run again, it goes on from where it was.
+# newest checkpoint, classifies a picture, and says where the results are. Run again, it goes on from where it was.
 #   CIFAR10_DIR=DIR      the files of CIFAR-10; else data/cifar10.h5, else a download, else the repository's sample
-#   AIM=90               seconds of training to aim for
+#   AIM=90               seconds to train, at most
 set -euo pipefail
 cd "$(dirname "$0")/.."
 aim=${AIM:-90}
-steps_max=1500 # at most so many steps a run
-batch=64       # per rank
+more=1500 # steps, at most
+again="make run"
 
 . scripts/local_mpi.sh
 # nproc takes these for the number of cores, but they are meant for each process.
@@ -23,6 +23,7 @@ find_data() { # sets $data
         # Named after what it holds, and so is the run, which other data could not go on.
         data=data/cifar10-dir-$(sha256sum data/cifar10-dir.h5 | cut -c 1-8).h5
         mv data/cifar10-dir.h5 "$data"
+        again="CIFAR10_DIR=$(printf %q "$CIFAR10_DIR") make run"
         say "Data: $data"
         return
     fi
@@ -37,45 +38,69 @@ find_data() { # sets $data
     ./cifar10_mpi pack --from tests/data/cifar10-sample.tar.xz $data
 }
 
-steps_done() { # of the newest checkpoint in $run
-    local newest
-    newest=$(ls $run/checkpoint-*.h5 2> /dev/null | tail -n 1 | grep -o '[0-9]*\.h5$') || { echo 0; return; }
-    echo $((10#${newest%.h5}))
+newest() { ls $run/checkpoint-*.h5 2> /dev/null | tail -n 1; } # checkpoint; fails where there is none
+
+steps_done() { # of that
+    local name
+    name=$(newest | grep -o '[0-9]*\.h5$') || { echo 0; return; }
+    echo $((10#${name%.h5}))
 }
 
-train() { # MORE: goes on for so many steps, $steps in all
-    steps=$((steps + $1))
-    mpirun -np "$ranks" ./cifar10_mpi train --data $data --train-dir $run --batch-size $batch --max-steps $steps \
-        --log-frequency 25 2>&1 | tee -a $run.log
+stop() { # the training saves when it has finished its step. Asked again, it ends at once.
+    touch $run/stop
+    stopped=yes
+    trap 'kill $training' INT TERM HUP
+}
+
+interrupted() { # ends as Ctrl-C ends a program
+    say "Interrupted: $(newest || echo "no checkpoint") is saved. To go on: $again"
+    trap - INT
+    kill -INT $$
+}
+
+train() { # STEPS in all
+    local code=0
+    stopped=
+    mkdir -p $run
+    trap stop INT TERM HUP
+    # Out of Ctrl-C's reach: mpirun would kill the ranks before they have saved.
+    setsid mpirun -np "$ranks" ./cifar10_mpi train --data $data --train-dir $run --batch-size 64 --max-steps "$1" \
+        --max-seconds "$aim" < /dev/null &
+    training=$!
+    # A signal that interrupts a `wait` may take the exit code with it.
+    while kill -0 $training 2> /dev/null; do sleep 0.2 || true; done
+    wait $training || code=$?
+    rm -f $run/stop
+    trap interrupted INT TERM HUP
+    if [ -n "$stopped" ] || [ $code -eq 76 ]; then interrupted; fi # 76: somebody else has made the file
+    case $code in
+        0 | 75) ;; # 75: its time was over
+        137) say "Training failed: a rank was killed; was there memory left?"; exit $code ;;
+        *) say "Training failed: exit code $code"; exit $code ;;
+    esac
 }
 
 find_data
-run=runs/$(basename $data .h5)
-mkdir -p runs
-steps=$(steps_done)
-
-say "Training on $ranks rank(s): 30 steps to see how fast this machine is"
-start=${EPOCHREALTIME/[.,]/}
-train 30
-took=$((${EPOCHREALTIME/[.,]/} - start))
-more=$((30 * aim * 1000000 / took))
-more=$((more > steps_max ? steps_max : more / 10 * 10 + 10))
-say "Training: $more steps more"
-train $more
+run=runs/make-run-$(basename $data .h5)
+say "Training on $ranks rank(s): $more steps more, for $aim s at most"
+train $(($(steps_done) + more))
 
 say "Evaluating the newest checkpoint"
 mpirun -np "$ranks" ./cifar10_mpi eval --data $data --checkpoint-dir $run --run-once
 
+say "Classifying a picture"
+tar -xf tests/data/cifar10-sample.tar.xz -O test/cat/0000.jpg > data/cat.jpg
+./cifar10_mpi predict --checkpoint-dir $run data/cat.jpg
+
 say "Results"
 cat <<END
-data         $data
-             look into it:  ./cifar10_mpi inspect $data
-checkpoints  $run/checkpoint-*.h5
-             look into it:  h5dump -A $run/checkpoint-$(printf %08d $steps).h5
-log          $run.log
-go on        make run, or
-             mpirun -np $ranks ./cifar10_mpi train --data $data --train-dir $run \\
-                 --batch-size $batch --max-steps $((2 * steps))
+data         ./cifar10_mpi inspect $data
+checkpoint   ./cifar10_mpi inspect $(newest)
+log          $run/train.log
+metrics      $run/metrics.csv
+predict      ./cifar10_mpi predict --checkpoint-dir $run data/cat.jpg
+go on        $again
+Before mpirun, once in a shell: . scripts/local_mpi.sh
+train        mpirun -np $ranks ./cifar10_mpi train --data $data --train-dir $run --batch-size 64
 evaluate     mpirun -np $ranks ./cifar10_mpi eval --data $data --checkpoint-dir $run --run-once
 END
-echo "mpirun       . scripts/local_mpi.sh    before it: as root, in a container, or for more ranks than cores"
