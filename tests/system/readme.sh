@@ -1,0 +1,93 @@
+#!/bin/bash
+# README's first commands in README's order, as root and as a user, with what a clone has; then `make run` on a terminal.
+#   EPOCHS=yes      with README's epochs, not 4 steps in their place (tests/soak/readme.sh)
+# There is no network here: the repository's sample takes the place of the download.
+# time limit: 240 s
+. tests/lib.sh
+git ls-files > /dev/null 2>&1 || { skip "README's commands" "this is no git repository"; finish; exit; }
+for setting in ${!OMPI_*} ${!PRTE_*} ${!PMIX_*} ${!HWLOC_*} OMP_NUM_THREADS CIFAR10_DIR MAKEFLAGS MAKELEVEL BACKENDS BUILD; do
+    unset "$setting"
+done
+export https_proxy=http://127.0.0.1:1 TERM=xterm AIM=2
+chmod 711 "$tmp" # for the user
+
+# What is built from the sources comes along, and keeps its time: nothing is to be compiled again.
+clone() { # DIRECTORY
+    mkdir "$1"
+    { git ls-files -z; printf '%s\0' cifar10_* build; } |
+        tar --exclude=build/{tests,asan,tsan,fuzz,fakecuda,platforms,arm64} --null -T - -cf - | tar -xf - -C "$1"
+}
+
+# Those of the first block of a section, without the remarks behind them.
+commands() { # SECTION
+    awk -v title="## $1" '/^## / { inside = $0 == title } inside && /^```/ && fences++ { exit } inside && fences && !/^```/' README.md |
+        sed 's/  *# .*//; /^make test$/d'
+}
+
+# What a command says when it has done its work. Where README has another command, the test fails.
+expected() {
+    case $1 in
+        "make run") echo '== Results' ;;
+        ". scripts/local_mpi.sh") echo '^$' ;;
+        "./cifar10_mpi pack --download data/cifar10.h5") echo '^Packed .* into data/cifar10.h5 ' ;;
+        "mpirun -np 2 ./cifar10_mpi --epochs 5") echo ' done at step [0-9]+, checkpoint in runs/cifar10$' ;;
+        "mpirun -np 2 ./cifar10_mpi eval --run-once") echo ' precision @ 1 = 0\.[0-9]+ ' ;;
+        "./cifar10_mpi predict data/cat.jpg") echo '^data/cat.jpg: [a-z]+ 0\.[0-9]+, ' ;;
+        "./cifar10_mpi inspect data/cifar10.h5") echo airplane ;;
+        "mpirun -np 2 ./cifar10_mpi") echo ' continues runs/cifar10/checkpoint-' ;;
+        *) echo "no test of this command" ;;
+    esac
+}
+
+shorter() { # the same command, in less time and with the data that are here
+    sed -E "s,--download,--from tests/data/cifar10-sample.tar.xz,; /eval|predict|inspect|pack/! { ${EPOCHS:+/--epochs/b}
+        s,--epochs 5,--max-steps 4,; t; s,( ./cifar10_mpi)$,\1 --max-steps 8, }" <<< "$1"
+}
+
+session= # what the shell of a user has done so far that lasts
+run() { # USER COMMAND [PATTERN]
+    local said code pattern=${3:-$(expected "$2")}
+    said=$(cd "$tmp/$1" && "${as[@]}" bash -c "$session $(shorter "$2")" 2>&1 < /dev/null)
+    code=$?
+    if [ $code -eq 0 ] && grep -qE -- "$pattern" <<< "$said"; then ok "as $1: $2"
+    else not_ok "as $1: $2" "exit code $code; expected: $pattern"$'\n'"$(tail -n 20 <<< "$said")"; fi
+    [[ $2 != ". "* ]] || session="$2;"
+}
+
+readme() { # USER
+    local command
+    session=
+    clone "$tmp/$1"
+    [ "$1" = "$(id -un)" ] || chown -R "$1" "$tmp/$1"
+    { commands "Two commands"; commands Training; } > "$tmp/commands"
+    check "README's commands are found" test "$(wc -l < "$tmp/commands")" -ge 8
+    while read -r command; do run "$1" "$command"; done < "$tmp/commands"
+}
+
+as=()
+readme "$(id -un)"
+run "$(id -un)" "make run" "^== Data: data/cifar10.h5, which is there" # after them, too
+if [ "$(id -u)" -eq 0 ] && command -v setpriv > /dev/null; then
+    as=(setpriv --reuid=nobody --regid="$(id -g nobody)" --clear-groups env HOME="$tmp/nobody")
+    readme nobody
+else
+    skip "as another user" "only root with setpriv can be one"
+fi
+
+# ---- a terminal, and Ctrl-C
+terminals || { skip "make run on a terminal" "no terminal can be had here (script, /dev/pts)"; finish; exit; }
+cd "$tmp/$(id -un)" || exit 1
+mkfifo keys
+exec 8<> keys
+said=$tmp/typescript
+# A shell starts what runs beside it without the signal of Ctrl-C.
+AIM=60 env --default-signal=INT script -qec "make run" /dev/null < keys > "$said" 2>&1 &
+check "make run shows progress" wait_for 60 $'\r''step [0-9]+/[0-9]+, epoch' "$said"
+printf '\003' >&8
+wait $!; code=$?
+check "Ctrl-C ends it as it ends a program (exit code $code)" test $code -eq 130
+newest=$(ls runs/make-run-cifar10/checkpoint-*.h5 | tail -n 1)
+check "it says what is saved and how to go on" grep -F "== Interrupted: $newest is saved. To go on: make run" "$said"
+check "mpirun says nothing" eval '! grep "^mpirun\|^Primary job" "$said"'
+check "the start block comes once" test "$(grep -c '^cifar10_mpi [0-9]' "$said")" -eq 1
+finish
