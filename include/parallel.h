@@ -93,8 +93,8 @@ enum stall_phase {
 /* Each rank says what it does in memory that its node's ranks share: a store. A thread of each watches its own rank; the
  * first to see it in one phase for too long names, for its node, the ranks that the others wait for, and ends the job. So
  * a rank whose process is stopped, threads and all, is named by those that wait for it. Seconds in which a watch itself was
- * stopped do not count: a suspended job goes on. A rank that is dead is named after 3 s, where its launcher has not ended the
- * job by then. */
+ * stopped do not count: a suspended job goes on. A rank that is dead is named after 0.5 s, and the job is ended after
+ * 3 s, where its launcher has not done so by then. */
 struct stall {
     const struct world *world;
     struct shared_memory memory;

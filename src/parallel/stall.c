@@ -20,7 +20,9 @@
 enum { SLOW = 10, LAST_WORDS = 2, LAST_RESORT = 10 }; /* times as long; seconds for other nodes' sentences; to end the job */
 enum { PHASE_BITS = 8 };
 static const double TICK = 0.25; /* seconds between looks */
-static const double DEAD = 3;    /* seconds in which a launcher may itself end a job that has lost a rank */
+/* Seconds after which a rank that is dead is named, before Open MPI 4's mpirun, which may be quiet, ends the others; and
+ * those in which a launcher may itself end the job, with that rank's exit code. */
+static const double DEAD = 0.5, LAUNCHER = 3;
 
 /* A cache line a rank: a step only writes to its own. */
 struct stall_slot {
@@ -46,7 +48,7 @@ struct stall_state {
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t ended;
-    bool started, ending;
+    bool started, ending, tells; /* tells: this rank has, for its node */
 };
 
 /* ---- what a rank says ---- */
@@ -153,22 +155,31 @@ static void wake_stopped(const struct stall_view *views, int count)
             kill((pid_t)views[i].process, SIGCONT);
 }
 
-/* The first of the node tells, and ends the job; should that not come about, each rank ends by itself. */
-static void end_job(const struct stall *stall, double seconds)
+/* The first of the node tells, once. */
+static void tell(const struct stall *stall, double seconds)
+{
+    struct stall_state *state = stall->state;
+    struct error why;
+    if (state->tells || atomic_flag_test_and_set(&state->board->told))
+        return;
+    state->tells = true;
+    for (int i = 0; i < state->seats; i++)
+        look(&state->board->slots[i], &state->views[i]);
+    stall_sentence(&why, stall->world, state->views, state->seats, fmax(1, seconds));
+    dprintf(STDERR_FILENO, "cifar10_mpi: %s\n", why.text);
+}
+
+/* The rank that told ends the job; should that not come about, each ends by itself. */
+static void end_job(const struct stall *stall)
 {
     const struct world *world = stall->world;
     struct stall_state *state = stall->state;
-    struct error why;
     int started = 0;
-    if (atomic_flag_test_and_set(&state->board->told)) {
+    if (!state->tells) {
         sleep(LAST_RESORT);
         _exit(1);
     }
     alarm(LAST_RESORT);
-    for (int i = 0; i < state->seats; i++)
-        look(&state->board->slots[i], &state->views[i]);
-    stall_sentence(&why, world, state->views, state->seats, seconds);
-    dprintf(STDERR_FILENO, "cifar10_mpi: %s\n", why.text);
     if (world->nodes > 1)
         sleep(LAST_WORDS);
     wake_stopped(state->views, state->seats);
@@ -223,8 +234,11 @@ static void *watch(void *of)
         dead = next_is_dead(state, slot) ? dead + passed : 0;
         seen = phases;
         before = now;
-        if (still >= (slow ? SLOW : 1) * state->seconds || dead >= DEAD)
-            end_job(stall, fmax(still, dead));
+        bool stalled = still >= (slow ? SLOW : 1) * state->seconds;
+        if (stalled || dead >= DEAD)
+            tell(stall, fmax(still, dead));
+        if (stalled || dead >= LAUNCHER)
+            end_job(stall);
     }
     return NULL;
 }

@@ -57,6 +57,8 @@ for signal in KILL SEGV; do
     check "4 ranks train" wait_for 30 'step 20, loss' "$tmp/ranks/output"
     kill -$signal "$(cat "$tmp/ranks/pid.2")"
     ended "SIG$signal of rank 2" 5 137 139
+    # By the others or, where Open MPI 5 gives them no time for it, by mpirun.
+    check "and names it" grep -E "^cifar10_mpi: .* rank 2 on .*, dead\)|process rank 2 .*exited on" "$tmp/ranks/output"
 done
 
 # Rank 0 in a system call that does not return: what it prints goes to a pipe that nobody reads.
