@@ -51,7 +51,8 @@ check "suspended as a whole, and woken: it goes on" eventually 10 goes_on
 kill -USR1 "$(cat "$tmp/ranks/pid.0")"
 ended "and is then asked to stop" 10 75
 
-# Killed while the others wait for it.
+# Killed while the others wait for it, who do not need that time to see it.
+seconds=60
 for signal in KILL SEGV; do
     ranks_start 4 "$tmp/ranks" $(arguments killed$signal)
     check "4 ranks train" wait_for 30 'step 20, loss' "$tmp/ranks/output"
@@ -60,6 +61,7 @@ for signal in KILL SEGV; do
     # By the others or, where Open MPI 5 gives them no time for it, by mpirun.
     check "and names it" grep -E "^cifar10_mpi: .* rank 2 on .*, dead\)|process rank 2 .*exited on" "$tmp/ranks/output"
 done
+seconds=1
 
 # Rank 0 in a system call that does not return: what it prints goes to a pipe that nobody reads.
 mkfifo "$tmp/pipe"
