@@ -41,7 +41,7 @@ expected() {
 
 shorter() { # the same command, in less time and with the data that are here
     sed -E "s,--download,--from tests/data/cifar10-sample.tar.xz,; /eval|predict|inspect|pack/! { ${EPOCHS:+/--epochs/b}
-        s,--epochs 5,--max-steps 4,; t; s,( ./cifar10_mpi)$,\1 --max-steps 8, }" <<< "$1"
+        s,--epochs 5,--max-steps 4,; t; s,( ./cifar10_mpi)$,\1 --max-steps ${EPOCHS:+30}8, }" <<< "$1"
 }
 
 session= # what the shell of a user has done so far that lasts
@@ -74,20 +74,23 @@ else
     skip "as another user" "only root with setpriv can be one"
 fi
 
-# ---- a terminal, and Ctrl-C
+# ---- a terminal, Ctrl-C, and a blank in a name
 terminals || { skip "make run on a terminal" "no terminal can be had here (script, /dev/pts)"; finish; exit; }
 cd "$tmp/$(id -un)" || exit 1
 mkfifo keys
 exec 8<> keys
 said=$tmp/typescript
+export CIFAR10_DIR="$tmp/my images"
+mkdir "$CIFAR10_DIR"
+tar -xf tests/data/cifar10-sample.tar.xz -C "$CIFAR10_DIR" --wildcards '*/*/[0-9]*0.jpg'
 # A shell starts what runs beside it without the signal of Ctrl-C.
 AIM=60 env --default-signal=INT script -qec "make run" /dev/null < keys > "$said" 2>&1 &
 check "make run shows progress" wait_for 60 $'\r''step [0-9]+/[0-9]+, epoch' "$said"
 printf '\003' >&8
 wait $!; code=$?
 check "Ctrl-C ends it as it ends a program (exit code $code)" test $code -eq 130
-newest=$(ls runs/make-run-cifar10/checkpoint-*.h5 | tail -n 1)
-check "it says what is saved and how to go on" grep -F "== Interrupted: $newest is saved. To go on: make run" "$said"
+newest=$(ls runs/make-run-cifar10-dir-*/checkpoint-*.h5 | tail -n 1)
+check "it says what is saved and how to go on" grep -F "== Interrupted: $newest is saved. To go on: CIFAR10_DIR=$tmp/my\\ images make run" "$said"
 check "mpirun says nothing" eval '! grep "^mpirun\|^Primary job" "$said"'
 check "the start block comes once" test "$(grep -c '^cifar10_mpi [0-9]' "$said")" -eq 1
 finish
