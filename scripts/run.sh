@@ -65,7 +65,7 @@ train() { # STEPS in all
     trap stop INT TERM HUP
     # Out of Ctrl-C's reach: mpirun would kill the ranks before they have saved.
     setsid mpirun -np "$ranks" ./cifar10_mpi train --data $data --train-dir $run --batch-size 64 --max-steps "$1" \
-        --max-seconds "$aim" < /dev/null &
+        --max-seconds "$aim" --log-frequency 50 < /dev/null &
     training=$!
     # A signal that interrupts a `wait` may take the exit code with it.
     while kill -0 $training 2> /dev/null; do sleep 0.2 || true; done
