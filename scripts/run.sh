@@ -86,11 +86,11 @@ say "Training on $ranks rank(s): $more steps more, for $aim s at most"
 train $(($(steps_done) + more))
 
 say "Evaluating the newest checkpoint"
-mpirun -np "$ranks" ./cifar10_mpi eval --data $data --checkpoint-dir $run --run-once
+mpirun -np "$ranks" ./cifar10_mpi eval --train-dir $run --run-once
 
 say "Classifying a picture"
 tar -xf tests/data/cifar10-sample.tar.xz -O test/cat/0000.jpg > data/cat.jpg
-./cifar10_mpi predict --checkpoint-dir $run data/cat.jpg
+./cifar10_mpi predict --train-dir $run data/cat.jpg
 
 say "Results"
 cat <<END
@@ -98,9 +98,9 @@ data         ./cifar10_mpi inspect $data
 checkpoint   ./cifar10_mpi inspect $(newest)
 log          $run/train.log
 metrics      $run/metrics.csv
-predict      ./cifar10_mpi predict --checkpoint-dir $run data/cat.jpg
+predict      ./cifar10_mpi predict --train-dir $run data/cat.jpg
 go on        $again
 Before mpirun, once in a shell: . scripts/local_mpi.sh
 train        mpirun -np $ranks ./cifar10_mpi train --data $data --train-dir $run --batch-size 64
-evaluate     mpirun -np $ranks ./cifar10_mpi eval --data $data --checkpoint-dir $run --run-once
+evaluate     mpirun -np $ranks ./cifar10_mpi eval --train-dir $run --run-once
 END

@@ -335,7 +335,7 @@ static void tell_end(struct run *run, const char *cause)
     char word[4 * OPTION_TEXT + 4];
     text_quote(directory, word, sizeof word);
     report_line(&run->report, "done at step %" PRIu64 ", checkpoint in %s", run->state.step, directory);
-    report_hint(&run->report, "evaluate it: %s eval --run-once --checkpoint-dir %s", program_invocation_name, word);
+    report_hint(&run->report, "evaluate it: %s eval --run-once --train-dir %s", program_invocation_name, word);
 }
 
 /* Rank 0 saves what was reached; all ranks learn whether it could. */

@@ -19,7 +19,7 @@ if terminals; then
     TERM=xterm script -qec "$train/half > $tmp/out" /dev/null < /dev/null > "$tmp/typescript" 2>&1
     check "where only standard error is a terminal, progress is there" grep -qE 'step [0-9]+/20, loss [0-9.]+, .*s left, epoch 0\.' "$tmp/typescript"
     check "and the log is in the file, without it" eval 'grep -q ": done at step 20" "$tmp/out" && ! grep -q /20, "$tmp/out"'
-    check "and what comes next is said to the person" grep -qE "evaluate it: ./cifar10_mpi eval --run-once --checkpoint-dir $tmp/half" "$tmp/typescript"
+    check "and what comes next is said to the person" grep -qE "evaluate it: ./cifar10_mpi eval --run-once --train-dir $tmp/half" "$tmp/typescript"
 else
     skip "progress on a terminal" "$(no_terminal)"
 fi
