@@ -23,7 +23,7 @@ curve=$run/curve.csv
 
 precision() { # OPTIONS...: of the newest checkpoint
     mpirun -np "$ranks" ./cifar10_mpi eval --data "$data" --checkpoint-dir "$run" --run-once "$@" |
-        sed -n 's/.*: \([0-9]*\) of \([0-9]*\) .*/\1 \2/p' | awk '{ printf "%.4f", $1 / $2 } END { exit !NR }'
+        sed -n 's/.*: \([0-9]*\) of \([0-9]*\)).*/\1 \2/p' | awk '{ printf "%.4f", $1 / $2 } END { exit !NR }'
 }
 
 means() { # FIRST LAST: mean losses of the steps in between, from rows that each stand for --log-frequency steps

@@ -13,7 +13,7 @@ means() { # FIRST LAST FILE: mean losses of the steps in between, from rows that
 precision() { # DIRECTORY: of the last checkpoint
     run ./cifar10_mpi eval --data "$data" --checkpoint-dir "$work/$1" --run-once > "$work/said"
     cat "$work/said" >&2
-    sed -n 's/.*: \([0-9]*\) of \([0-9]*\) .*/\1 \2/p' "$work/said" | awk '{ printf "%.4f", $1 / $2 } END { exit !NR }'
+    sed -n 's/.*: \([0-9]*\) of \([0-9]*\)).*/\1 \2/p' "$work/said" | awk '{ printf "%.4f", $1 / $2 } END { exit !NR }'
 }
 curve() { # NAME RANKS OPTIONS...: one run through all marks; the precision only at its end
     local before=0 name=$1 ranks=$2 csv=$RESULTS/learned-$1.csv mark losses

@@ -54,10 +54,12 @@ static bool has_ended(const struct found *found)
 
 static void say_what_comes(const struct found *found, struct error *what)
 {
-    bool last = found->last_step && found->step >= found->last_step;
-    error_set(what, "waiting for %sa checkpoint newer than step %" PRIu64, last ? "the run to end, or " : "", found->step);
     if (!found->training && found->last_step)
-        error_add(what, ": training has stopped before its last step, %" PRIu64 ", and may go on", found->last_step);
+        error_set(what, "waiting: training stopped at step %" PRIu64 " of %" PRIu64, found->step, found->last_step);
+    else if (found->last_step && found->step >= found->last_step)
+        error_set(what, "waiting for the run to end");
+    else
+        error_set(what, "waiting for a checkpoint newer than step %" PRIu64, found->step);
 }
 
 /* Rank 0. What it waits for is said once; a terminal also shows each next look. */
@@ -68,10 +70,12 @@ static void say_wait(struct evaluation *e, const struct error *what)
     struct tm local;
     if (localtime_r(&then, &local))
         strftime(next, sizeof next, "next look at %H:%M:%S", &local);
-    if (strcmp(e->waits_for.text, what->text))
-        report_line(&e->report, "%s; %s, then every %" PRId64 " s", what->text, next, e->options->eval_interval_secs);
-    else
+    if (strcmp(e->waits_for.text, what->text)) {
+        report_line(&e->report, "%s", what->text);
+        report_line(&e->report, "%s, then every %" PRId64 " s", next, e->options->eval_interval_secs);
+    } else {
         report_status(&e->report, next);
+    }
     e->waits_for = *what;
 }
 

@@ -201,8 +201,9 @@ void report_evaluation(struct report *report, const char *directory, const struc
     time_t now = time(NULL);
     struct tm utc;
     struct error why;
-    report_line(report, "precision @ 1 = %.3f (step %" PRIu64 ": %" PRId64 " of %" PRId64 " %s images right, cross-entropy %.4f, "
-                "%s parameters)", precision, e->step, e->right, e->images, e->split, e->cross_entropy, e->parameters);
+    report_line(report, "precision @ 1 = %.3f (step %" PRIu64 ": %" PRId64 " of %" PRId64 ")", precision, e->step, e->right,
+                e->images);
+    report_line(report, "cross-entropy %.4f (%s images, %s parameters)", e->cross_entropy, e->split, e->parameters);
     if (!directory)
         return;
     if (gmtime_r(&now, &utc))

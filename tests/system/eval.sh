@@ -11,7 +11,7 @@ counts() { # RANKS OPTIONS...: "right total"
     local ranks=$1
     shift
     mpirun -np "$ranks" ./cifar10_mpi eval --checkpoint "$checkpoint" --run-once "$@" 2>> "$tmp/eval.err" |
-        sed -n 's/.*precision @ 1 = .*: \([0-9]*\) of \([0-9]*\) .*/\1 \2/p'
+        sed -n 's/.*precision @ 1 = .*: \([0-9]*\) of \([0-9]*\)).*/\1 \2/p'
 }
 
 same_counts() { # NAME TOTAL OPTIONS...

@@ -14,7 +14,7 @@ right() { # FLAG...: images whose folder is the first class named
 }
 counted() { # FLAG...
     mpirun -np 1 ./cifar10_mpi eval --data "$data" --checkpoint "$checkpoint" --run-once "$@" |
-        sed -n 's/.*precision @ 1 = .*: \([0-9]*\) of \([0-9]*\) .*/\1 \2/p'
+        sed -n 's/.*precision @ 1 = .*: \([0-9]*\) of \([0-9]*\)).*/\1 \2/p'
 }
 for flag in "" --no-ema; do
     got=$(right $flag) expected=$(counted $flag)
@@ -80,7 +80,7 @@ END
     checkpoint=$tmp/large/checkpoint-00000010.h5
     same_answer() { # DATA FLAG...: predict's probability of cat is that of eval's cross-entropy
         local entropy
-        entropy=$(./cifar10_mpi eval --data "$1" --checkpoint "$checkpoint" --run-once | sed -n 's/.*cross-entropy \([0-9.]*\),.*/\1/p')
+        entropy=$(./cifar10_mpi eval --data "$1" --checkpoint "$checkpoint" --run-once | sed -n 's/.*cross-entropy \([0-9.]*\) .*/\1/p')
         predict "${@:2}" "$wide" | awk -v entropy="$entropy" -F '[ ,]+' '
             { print } NR > 1 { for (i = 2; i < NF; i += 2) if ($i == "cat") p = $(i + 1) }
             END { print "eval:", exp(-entropy); d = p - exp(-entropy); exit !(entropy != "" && d * d < 1e-4 * 1e-4) }'
