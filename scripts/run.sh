@@ -46,35 +46,43 @@ steps_done() { # of that
     echo $((10#${name%.h5}))
 }
 
-stop() { # the training saves when it has finished its step. Asked again, it ends at once.
-    touch $run/stop
-    stopped=yes
-    trap 'kill $training' INT TERM HUP
+on_signal() { # COMMAND: runs with the signal's name as its argument
+    local name
+    # shellcheck disable=SC2064 # now, not then
+    for name in INT TERM HUP; do trap "$1 $name" $name; done
 }
 
-interrupted() { # ends as Ctrl-C ends a program
+stop() { # SIGNAL: the training finishes its step and saves
+    stopped=$1
+    touch $run/stop
+    say "Stopping after this step. Once more, and it ends at once, without saving"
+    on_signal "kill $training; :"
+}
+
+interrupted() { # SIGNAL: ends as the signal ends a program
     say "Interrupted: $(newest || echo "no checkpoint") is saved. To go on: $again"
-    trap - INT
-    kill -INT $$
+    trap - "$1"
+    kill -"$1" $$
 }
 
 train() { # STEPS in all
     local code=0
     stopped=
     mkdir -p $run
-    trap stop INT TERM HUP
     # Out of Ctrl-C's reach: mpirun would kill the ranks before they have saved.
     setsid mpirun -np "$ranks" ./cifar10_mpi train --data $data --train-dir $run --batch-size 64 --max-steps "$1" \
         --max-seconds "$aim" --log-frequency 50 < /dev/null &
     training=$!
+    on_signal stop
     # A signal that interrupts a `wait` may take the exit code with it.
     while kill -0 $training 2> /dev/null; do sleep 0.2 || true; done
     wait $training || code=$?
     rm -f $run/stop
-    trap interrupted INT TERM HUP
-    if [ -n "$stopped" ] || [ $code -eq 76 ]; then interrupted; fi # 76: somebody else has made the file
+    on_signal interrupted
     case $code in
-        0 | 75) ;; # 75: its time was over
+        0 | 75) if [ -n "$stopped" ]; then interrupted $stopped; fi ;; # 75: its time was over
+        76) interrupted ${stopped:-INT} ;; # perhaps somebody else has made the file
+        143) interrupted ${stopped:-TERM} ;; # ended without saving
         137) say "Training failed: a rank was killed; was there memory left?"; exit $code ;;
         *) say "Training failed: exit code $code"; exit $code ;;
     esac

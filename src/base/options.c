@@ -23,7 +23,7 @@ const struct flag option_flags[] = {
     {"batch-size", TRAIN | EVAL | BENCH, INTEGER, "N", "128", 1, 1e8, NULL, "images per rank and step", AT(batch_size)},
     {"max-steps", TRAIN, INTEGER, "N", "100000", 1, 1e9, NULL, "last step, counted from the run's first",
      AT(max_steps)},
-    {"epochs", TRAIN, REAL, "X", "0", 0, 1e6, NULL, "last epoch, instead of --max-steps", AT(epochs)},
+    {"epochs", TRAIN, REAL, "X", "0", 0, 1e6, NULL, "epochs in all, instead of --max-steps", AT(epochs)},
     {"max-seconds", TRAIN, INTEGER, "N", "0", 0, 1e9, NULL, "saves and stops within N seconds, 0 = never",
      AT(max_seconds)},
     {"split", EVAL, CHOICE, "NAME", "test", 0, 0, "test|train", "images to evaluate", AT(split)},

@@ -24,6 +24,7 @@ static const struct translation {
     {"eval-data", "split", " test|train"},
     {"eval-dir|model-dir|logdir|log-dir", "train-dir", " DIR"},
     {"checkpoint-dir|model-dir|logdir|log-dir|output-dir|output|out|save-dir|job-dir", "train-dir", " DIR"},
+    {"split|val-share|test-split|test-size|val-split|validation-split", "test-share", " X, a share such as 0.1"},
     {"arch|a|network|net", "model", " NAME"},
     {"b|per-device-batch-size", "batch-size", " N"},
     {"iterations|iters|max-iter|max-iters|train-steps", "max-steps", " N"},

@@ -77,7 +77,8 @@ static int stop(struct run *run, struct error *why)
     error_add(why, ": the model has diverged; nothing was saved since step %" PRIu64, run_saved_step(run));
     if (run->world->rank == 0)
         last_good(run, file);
-    error_add(why, "%s%s%s; try a lower --learning-rate", file[0] ? " (" : "", file, file[0] ? ")" : "");
+    error_add(why, "%s%s%s; try a lower --learning-rate, with --force or in a new --train-dir",
+              file[0] ? " (" : "", file, file[0] ? ")" : "");
     return ALL_FAILED;
 }
 

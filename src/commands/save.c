@@ -102,7 +102,8 @@ static int tell_final(const struct run *run, const struct saved *saved, struct e
     if (saved->status == SAVED_NOT_OURS)
         return error_set(why, "%s", saved->why.text);
     return error_set(why, "step %" PRIu64 ": the parameters are not finite: the model has diverged; nothing was "
-                     "saved since step %" PRIu64 "; try a lower --learning-rate", saved->step, run->saved_step);
+                     "saved since step %" PRIu64 "; try a lower --learning-rate, with --force or in a new --train-dir", saved->step,
+                     run->saved_step);
 }
 
 /* ---- saving ---- */

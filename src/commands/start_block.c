@@ -195,6 +195,9 @@ static void print_data(const struct run *run)
     start_block_line("data", "%s: %" PRId64 " training images, %d classes", run->dataset.file, run->dataset.count,
                      run->dataset.classes);
     print_images(&run->dataset, run->model);
+    if (run->global_batch > run->dataset.count)
+        start_block_line("warning", "a batch has more images than there are, and each comes more than once in it: take a smaller "
+                         "--batch-size");
 }
 
 static bool has_decay(const struct net *net)

@@ -13,7 +13,8 @@ static struct h5 *open_file(const char *file, struct error *why)
 {
     if (!access(file, F_OK))
         return h5_open(file, why);
-    error_set(why, "%s: there is no such data file (%m); make one with: ./cifar10_mpi pack --download data/cifar10.h5", file);
+    error_set(why, "%s: there is no such data file (%m); make one with: ./cifar10_mpi pack --download data/cifar10.h5 "
+              "(or --from YOUR-FILES)", file);
     return NULL;
 }
 

@@ -192,6 +192,20 @@ static void tell(struct packing *packing, double seconds)
     report_classes(survey, packing->class_counts, packing->request->classes);
 }
 
+/* Only an HDF5 file is replaced: another one is there by a slip of the hand. */
+static int check_output(const char *output, struct error *why)
+{
+    static const char signature[] = "\x89HDF";
+    char start[sizeof signature] = "";
+    FILE *file = fopen(output, "rb");
+    if (!file)
+        return errno == ENOENT ? 0 : error_set(why, "%s: %m", output);
+    size_t got = fread(start, 1, sizeof start - 1, file);
+    fclose(file);
+    return got == 0 || !strcmp(start, signature) ? 0
+               : error_set(why, "%s: is there and is no packed data set: give another OUT.h5, or remove it", output);
+}
+
 static int pack(struct packing *packing, struct error *why)
 {
     const struct pack_request *request = packing->request;
@@ -199,7 +213,7 @@ static int pack(struct packing *packing, struct error *why)
     double started = clock_seconds();
     if (!stat(request->output, &status) && !S_ISREG(status.st_mode))
         return error_set(why, "%s: is there and no file that could be replaced", request->output);
-    if (make_directory(request->output, why) ||
+    if (check_output(request->output, why) || make_directory(request->output, why) ||
         file_new_beside(request->output, packing->unfinished->packed, sizeof packing->unfinished->packed, why) ||
         (request->download && download(packing, why)) || survey_take(&packing->survey, packing->from, request, why) ||
         write_beside(packing, why))

@@ -1,7 +1,10 @@
 #include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "clock.h"
 #include "pack.h"
+#include "terminal.h"
 
 static const double draw_interval = 0.1; /* seconds */
 
@@ -15,7 +18,7 @@ void progress_draw(struct progress *progress, int64_t done, int64_t total)
         progress->first = done;
     }
     progress->drawn_at = now;
-    char bar[32] = "", of[32] = "", rate[64] = "";
+    char bar[32] = "", of[32] = "", count[96], rate[64] = "";
     double scale = progress->scale, seconds = now - progress->started;
     int digits = scale > 1 ? 1 : 0;
     if (total > 0) {
@@ -26,8 +29,11 @@ void progress_draw(struct progress *progress, int64_t done, int64_t total)
     if (seconds > 0)
         snprintf(rate, sizeof rate, ", %.*f %s/s", digits, (double)(done - progress->first) / scale / seconds,
                  progress->unit);
-    fprintf(stderr, "\r%s %s%.*f%s %s%s\033[K", progress->what, bar, digits, (double)done / scale, of, progress->unit,
-            rate);
+    snprintf(count, sizeof count, "%.*f%s %s", digits, (double)done / scale, of, progress->unit);
+    /* what a narrow terminal has no room for is left out, whole */
+    size_t room = (size_t)terminal_width(STDERR_FILENO) - 1, needed = strlen(progress->what) + 1 + strlen(count);
+    bool rated = needed + strlen(rate) <= room, barred = rated && needed + strlen(rate) + strlen(bar) <= room;
+    fprintf(stderr, "\r%s %s%s%s\033[K", progress->what, barred ? bar : "", count, rated ? rate : "");
 }
 
 void progress_clear(struct progress *progress)

@@ -5,11 +5,11 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "clock.h"
+#include "terminal.h"
 
 static const double draw_interval = 0.1; /* seconds */
 
@@ -56,12 +56,6 @@ void report_clear(struct report *report)
     if (report->drawn)
         fputs(TERMINAL_CLEAR, stderr);
     report->drawn = false;
-}
-
-static int terminal_width(int terminal)
-{
-    struct winsize size;
-    return ioctl(terminal, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 ? size.ws_col : 80;
 }
 
 void report_status(struct report *report, const char *text)

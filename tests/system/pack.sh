@@ -104,6 +104,10 @@ else
     skip "an unreachable network" "no network of its own can be made here: $(tail -n 1 "$tmp/why")"
 fi
 
+echo mine > "$tmp/README.md"
+refused "an output that is another file" "README.md: is there and is no packed data set" pack --from "$tmp/sample" "$tmp/README.md"
+check "which stays" test "$(cat "$tmp/README.md")" = mine
+
 # ---- bad sources: one sentence, and what was there before stays
 before=$(sha256sum "$packed/out.h5")
 bad() { refused "$1" "$2" pack --from "$3" "$packed/out.h5"; }
@@ -144,10 +148,10 @@ check "after all that the output is as it was" eval 'only_output && [ "$(sha256s
 
 mkdir "$tmp/small"
 if unshare -m mount -t tmpfs -o size=2m tmpfs "$tmp/small" 2> /dev/null; then
-    full="mount -t tmpfs -o size=2m tmpfs $tmp/small && echo before > $tmp/small/out.h5 &&"
+    full="mount -t tmpfs -o size=2m tmpfs $tmp/small && printf '\211HDF before' > $tmp/small/out.h5 &&"
     refused "a full disk" "small/.*No space left" \
         unshare -m bash -c "$full timeout 60 ./cifar10_mpi pack --from $tmp/sample $tmp/small/out.h5"
-    check "leaves what was there" unshare -m bash -c "$full ! timeout 60 ./cifar10_mpi pack --from $tmp/sample $tmp/small/out.h5 && [ \$(ls -A $tmp/small) = out.h5 ] && [ \$(cat $tmp/small/out.h5) = before ]"
+    check "leaves what was there" unshare -m bash -c "$full ! timeout 60 ./cifar10_mpi pack --from $tmp/sample $tmp/small/out.h5 && [ \$(ls -A $tmp/small) = out.h5 ] && [ \$(tail -c 6 $tmp/small/out.h5) = before ]"
     refused "a disk too full for the download" "small/out.h5.part: cannot be written: No space left" unshare -m bash -c "$full timeout 60 ./cifar10_mpi pack --download --url $web/whole/flat.tar --md5 $(md5 "$tmp/flat.tar") $tmp/small/out.h5"
 else
     skip "a full disk" "$(no_mount)"
@@ -162,6 +166,8 @@ if terminals; then
     TERM=xterm script -qec "./cifar10_mpi pack --from $tmp/large $tmp/large.h5" /dev/null < /dev/null > "$tmp/typescript" 2>&1
     check "a terminal shows progress" grep -qE 'packing \[#+ +\] [0-9]+ of 60000 images, [0-9]+ images/s' \
         "$tmp/typescript"
+    TERM=xterm script -qec "stty cols 40; ./cifar10_mpi pack --from $tmp/large $tmp/large.h5" /dev/null < /dev/null > "$tmp/typescript" 2>&1
+    check "of 40 columns, too" test "$(tr '\r' '\n' < "$tmp/typescript" | sed 's/\x1b.*//' | grep '^packing' | wc -L)" -lt 40
     TERM=dumb script -qec "./cifar10_mpi pack --from $tmp/sample $tmp/large.h5" /dev/null < /dev/null > "$tmp/typescript" 2>&1
     check "on a dumb terminal" grep '^Packed ' "$tmp/typescript"
     check "there is none" test "$(grep -c 'packing' "$tmp/typescript")" -eq 0
