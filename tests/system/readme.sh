@@ -93,4 +93,15 @@ newest=$(ls runs/make-run-cifar10-dir-*/checkpoint-*.h5 | tail -n 1)
 check "it says what is saved and how to go on" grep -F "== Interrupted: $newest is saved. To go on: CIFAR10_DIR=$tmp/my\\ images make run" "$said"
 check "mpirun says nothing" eval '! grep "^mpirun\|^Primary job" "$said"'
 check "the start block comes once" test "$(grep -c '^cifar10_mpi [0-9]' "$said")" -eq 1
+
+# A training that cannot save when it is to stop.
+mkdir "$tmp/bin"
+printf '#!/bin/bash\nuntil [ -e runs/make-run-*/stop ]; do sleep 0.1; done\nexit 1\n' > "$tmp/bin/mpirun"
+chmod +x "$tmp/bin/mpirun"
+PATH=$tmp/bin:$PATH scripts/run.sh > "$said" 2>&1 &
+wait_for 30 "^== Training on" "$said"
+kill -TERM $!
+wait $!; code=$?
+check "a training that fails to save has failed (exit code $code)" test $code -eq 1
+check "which is said" grep "^== Training failed: exit code 1" "$said"
 finish
