@@ -96,7 +96,7 @@ check "the start block comes once" test "$(grep -c '^cifar10_mpi [0-9]' "$said")
 
 # A training that cannot save when it is to stop.
 mkdir "$tmp/bin"
-printf '#!/bin/bash\nuntil [ -e runs/make-run-*/stop ]; do sleep 0.1; done\nexit 1\n' > "$tmp/bin/mpirun"
+printf '#!/bin/bash\nuntil ls runs/make-run-*/stop; do sleep 0.1; done\nexit 1\n' > "$tmp/bin/mpirun"
 chmod +x "$tmp/bin/mpirun"
 PATH=$tmp/bin:$PATH scripts/run.sh > "$said" 2>&1 &
 wait_for 30 "^== Training on" "$said"
