@@ -34,6 +34,10 @@ expected() {
         "mpirun -np 2 ./cifar10_mpi eval --run-once") echo ' precision @ 1 = 0\.[0-9]+ ' ;;
         "./cifar10_mpi predict data/cat.jpg") echo '^data/cat.jpg: [a-z]+ 0\.[0-9]+, ' ;;
         "./cifar10_mpi inspect data/cifar10.h5") echo airplane ;;
+        "./cifar10_mpi pack --from pictures data/own.h5") echo '^Packed .* into data/own.h5 ' ;;
+        "mpirun -np 2 ./cifar10_mpi --data data/own.h5"*) echo ' done at step [0-9]+, checkpoint in runs/own$' ;;
+        "mpirun -np 2 ./cifar10_mpi eval --train-dir runs/own"*) echo "of +[0-9]+ +ship$" ;;
+        "./cifar10_mpi predict --train-dir runs/own data/cat.jpg") echo '^data/cat.jpg: [a-z]+ 0\.[0-9]+, ' ;;
         "mpirun -np 2 ./cifar10_mpi") echo ' continues +runs/cifar10/checkpoint-' ;;
         *) echo "no test of this command" ;;
     esac
@@ -41,7 +45,7 @@ expected() {
 
 shorter() { # the same command, in less time and with the data that are here
     sed -E "s,--download,--from tests/data/cifar10-sample.tar.xz,; /eval|predict|inspect|pack/! { ${EPOCHS:+/--epochs/b}
-        s,--epochs 5,--max-steps 4,; t; s,( ./cifar10_mpi)$,\1 --max-steps ${EPOCHS:+30}8, }" <<< "$1"
+        s,--epochs [0-9]+,--max-steps 4,; t; s,( ./cifar10_mpi)$,\1 --max-steps ${EPOCHS:+30}8, }" <<< "$1"
 }
 
 session= # what the shell of a user has done so far that lasts
@@ -59,8 +63,10 @@ readme() { # USER
     session=
     clone "$tmp/$1"
     [ "$1" = "$(id -un)" ] || chown -R "$1" "$tmp/$1"
-    { commands "Two commands"; commands Training; } > "$tmp/commands"
-    check "README's commands are found" test "$(wc -l < "$tmp/commands")" -ge 8
+    { commands "Two commands"; commands Training; commands "Your own pictures"; } > "$tmp/commands"
+    check "README's commands are found" test "$(wc -l < "$tmp/commands")" -ge 12
+    mkdir "$tmp/$1/pictures"
+    tar -xf tests/data/cifar10-sample.tar.xz -C "$tmp/$1/pictures" --wildcards '*/*/[0-9]*0.jpg'
     while read -r command; do run "$1" "$command"; done < "$tmp/commands"
 }
 
