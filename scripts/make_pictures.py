@@ -208,6 +208,8 @@ def jpegs():
     made["xmp-element.jpg"] = with_block(plain, name + xmp(7, XMP_ELEMENT))
     made["xmp-strange.jpg"] = with_block(plain, name + xmp(9, 'tiff:Orientation=6 tiff:Orientation="%d"'))
     made["xmp-and-exif.jpg"] = with_block(plain, name + xmp(6), head + exif(3))
+    turned = with_block(plain, head + exif(6))
+    made["exif-after-empty.jpg"] = turned[:2] + b"\xff\xe1\0\2" * 3 + b"\xff\xe1\0\0" + b"\xff" * 5 + turned[2:]
     return made
 
 

@@ -8,7 +8,7 @@
 
 #include "decoders.h"
 
-enum { EXIF_MARKER = JPEG_APP0 + 1 /* XMP's too */, MARKER_MAX = 0xffff, INKS = 4 };
+enum { START_OF_IMAGE = 0xd8, START_OF_SCAN = 0xda, EXIF_MARKER = JPEG_APP0 + 1 /* XMP's too */, INKS = 4 };
 
 struct jpeg {
     struct jpeg_decompress_struct decoder;
@@ -44,16 +44,39 @@ static void jpeg_watch(j_common_ptr decoder)
     longjmp(jpeg->escape, 1);
 }
 
-/* From the first EXIF block that has one, or else from an XMP text. */
-static int jpeg_orientation(const struct jpeg_decompress_struct *decoder)
+static bool has_length(uint8_t marker)
+{
+    return marker >= 0xc0 && marker != 0xff && (marker < JPEG_RST0 || marker > START_OF_IMAGE);
+}
+
+static void read_block(const uint8_t *block, size_t size, int *by_exif, int *by_xmp)
 {
     static const char exif[] = "Exif\0", xmp[] = "http://ns.adobe.com/xap/1.0/";
+    if (!*by_exif && size > sizeof exif && !memcmp(block, exif, sizeof exif))
+        *by_exif = exif_orientation(block, size);
+    if (!*by_xmp && size > sizeof xmp && !memcmp(block, xmp, sizeof xmp))
+        *by_xmp = xmp_orientation((const char *)block, size);
+}
+
+/* From the first EXIF block that has one, or else from an XMP text. Reads the segments up to the first scan: 0xff, the marker, a
+ * length that counts its own two bytes, data. (The library can save them, but in a time that grows as the square of their
+ * number.) */
+static int jpeg_orientation(const uint8_t *bytes, size_t size)
+{
     int by_exif = 0, by_xmp = 0;
-    for (jpeg_saved_marker_ptr marker = decoder->marker_list; marker; marker = marker->next) {
-        if (!by_exif && marker->data_length > sizeof exif && !memcmp(marker->data, exif, sizeof exif))
-            by_exif = exif_orientation(marker->data, marker->data_length);
-        if (!by_xmp && marker->data_length > sizeof xmp && !memcmp(marker->data, xmp, sizeof xmp))
-            by_xmp = xmp_orientation((const char *)marker->data, marker->data_length);
+    for (size_t at = 0; at + 4 <= size;) {
+        const uint8_t *segment = bytes + at;
+        if (segment[0] != 0xff || !has_length(segment[1])) {
+            at++;
+            continue;
+        }
+        size_t length = (size_t)segment[2] << 8 | segment[3];
+        length = length < 2 ? 2 : length; /* as the library takes it */
+        if (segment[1] == START_OF_SCAN || length > size - at - 2)
+            break;
+        if (segment[1] == EXIF_MARKER)
+            read_block(segment + 4, length - 2, &by_exif, &by_xmp);
+        at += 2 + length;
     }
     return by_exif ? by_exif : by_xmp;
 }
@@ -88,9 +111,8 @@ static int jpeg_read(struct jpeg *jpeg, struct image *image, const uint8_t *byte
     if (setjmp(jpeg->escape))
         return error_set(why, "is a JPEG image that cannot be decoded: %s", jpeg->text);
     jpeg_mem_src(decoder, bytes, size);
-    jpeg_save_markers(decoder, EXIF_MARKER, MARKER_MAX);
     jpeg_read_header(decoder, TRUE);
-    *orientation = jpeg_orientation(decoder);
+    *orientation = jpeg_orientation(bytes, size);
     if (image_reserve(image, decoder->image_height, decoder->image_width, why))
         return -1;
     decoder->out_color_space = decoder->num_components == INKS ? JCS_CMYK : JCS_RGB;

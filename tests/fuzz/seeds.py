@@ -64,7 +64,7 @@ def images():
     put("image", "interlaced.png", interlaced())
     pictures = os.path.join(os.path.dirname(__file__), "..", "data", "pictures")
     for name in "turned-3.png", "turned-8.png", "xmp-behind.png", "exif-squeezed.png", "xmp-element.jpg", "turned-5.jpg", \
-            "ycck.jpg", "arithmetic.jpg", "rgb-alpha-16.png", "palette-clear.png":
+            "exif-after-empty.jpg", "ycck.jpg", "arithmetic.jpg", "rgb-alpha-16.png", "palette-clear.png":
         with open(os.path.join(pictures, name), "rb") as file:
             put("image", name, file.read())
 

@@ -12,7 +12,10 @@ frugal() {
     /usr/bin/python3 -c '
 import resource, subprocess, sys, time
 start = time.time()
-code = subprocess.call(sys.argv[1:])
+try:
+    code = subprocess.call(sys.argv[1:], timeout=30)
+except subprocess.TimeoutExpired:
+    code = 124
 seconds, mb = time.time() - start, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
 if seconds > 10 or mb > 300:
     print(f"and took {seconds:.1f} s and {mb:.0f} MB", file=sys.stderr)
@@ -44,6 +47,7 @@ refused "a small PNG file of a billion pixels" "is 30000 x 30000 pixels" thrifty
 refused "one within the sides of too many" "is 8192 x 8192 pixels, but at most" thrifty square
 modest() { thrifty "$1" 2> "$tmp/said" && ! grep 'and took' "$tmp/said"; }
 check "a PNG file with 200 texts of 8 MB, of which a few are read" modest texts
+check "a JPEG file with 400,000 empty blocks where EXIF may be" modest segments
 
 # ---- HDF5
 inspect() { frugal ./cifar10_mpi inspect "$tmp/$1.h5"; }

@@ -64,6 +64,9 @@ write("square/train/cat/1.png", png(8192))
 text = zlib.compress(b"a" * 7900000, 9)
 write("texts/train/cat/1.png", png(32, 100 * (chunk(b"zTXt", b"Raw profile type exif\0\0" + text) +
                                               chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + text))))
+with open(os.path.join(os.path.dirname(__file__), "..", "data", "pictures", "turned-6.jpg"), "rb") as file:
+    picture = file.read()
+write("segments/train/cat/1.jpg", picture[:2], b"\xff\xe1\0\2" * 400000, picture[2:])
 
 
 # ---- bombs: compressed streams may follow one another, so that 10 GB are the same block many times

@@ -168,7 +168,7 @@ static struct file file_of(const char *path)
 static void test_damage(void **state)
 {
     (void)state;
-    static const char *const pictures[] = {"turned-6.png", "palette-2.png", "turned-6.jpg", "ycck.jpg"};
+    static const char *const pictures[] = {"turned-6.png", "palette-2.png", "exif-after-empty.jpg", "ycck.jpg"};
     uint8_t pixels[HEIGHT * WIDTH * 3];
     paint(pixels, 3);
     struct file png = png_of(PNG_FORMAT_RGB, pixels), jpeg = jpeg_of(HEIGHT, WIDTH, JCS_RGB, 3, pixels);
