@@ -21,7 +21,8 @@ enum { IMAGE_FILE_MAX = 64 << 20 }; /* bytes of a file worth reading */
  * block counts as none), grey, palette, CMYK and YCCK become RGB, alpha is dropped, of 16 bits the high 8 are taken (of grey too,
  * which Pillow cuts off at 255), gamma and colour profiles change nothing, and of several pictures in a file the first counts.
  * Sizes are checked before memory is allocated; a damaged or cut image is an error. `name` begins the sentence (NULL: the caller
- * adds one). */
+ * adds one). IMAGE_NO_MEMORY is returned instead of -1 where memory was lacking, which says nothing about the file. */
+enum { IMAGE_NO_MEMORY = -2 };
 int image_decode(struct image *image, const void *bytes, size_t size, const char *name, struct error *why);
 
 /* How an image gets another shape: squash changes its proportions; crop keeps them and cuts off what is too much, the same on

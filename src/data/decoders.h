@@ -1,4 +1,5 @@
-/* The parts of image_decode (include/image.h): one decoder a file format, and what turns a picture upright. */
+/* The parts of image_decode (include/image.h): one decoder a file format, and what turns a picture upright. Those with
+ * a `why` return 0, -1 or IMAGE_NO_MEMORY, as it does. */
 #ifndef DECODERS_H
 #define DECODERS_H
 

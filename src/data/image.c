@@ -12,7 +12,7 @@ int image_reserve(struct image *image, uint32_t height, uint32_t width, struct e
     image->height = (int)height;
     image->width = (int)width;
     image->pixels = memory_new((size_t)height * width, IMAGE_CHANNELS, "its pixels", why);
-    return image->pixels ? 0 : -1;
+    return image->pixels ? 0 : IMAGE_NO_MEMORY;
 }
 
 static int refuse(const uint8_t *bytes, size_t size, struct error *why)
@@ -31,16 +31,18 @@ static int decode(struct image *image, const uint8_t *bytes, size_t size, struct
         status = png_decode(image, bytes, size, &orientation, why);
     else
         status = refuse(bytes, size, why);
-    return status ? -1 : image_turn(image, orientation, why);
+    return status ? status : image_turn(image, orientation, why);
 }
 
 int image_decode(struct image *image, const void *bytes, size_t size, const char *name, struct error *why)
 {
     image_free(image);
-    if (!decode(image, bytes, size, why))
-        return 0;
-    image_free(image);
-    return name ? error_in(why, "%s", name) : -1;
+    int status = decode(image, bytes, size, why);
+    if (status)
+        image_free(image);
+    if (status && name)
+        error_in(why, "%s", name);
+    return status;
 }
 
 void image_free(struct image *image)

@@ -108,13 +108,16 @@ static int jpeg_read(struct jpeg *jpeg, struct image *image, const uint8_t *byte
                      struct error *why)
 {
     struct jpeg_decompress_struct *decoder = &jpeg->decoder;
-    if (setjmp(jpeg->escape))
-        return error_set(why, "is a JPEG image that cannot be decoded: %s", jpeg->text);
+    if (setjmp(jpeg->escape)) {
+        error_set(why, "is a JPEG image that cannot be decoded: %s", jpeg->text);
+        return jpeg->errors.msg_code == JERR_OUT_OF_MEMORY ? IMAGE_NO_MEMORY : -1;
+    }
     jpeg_mem_src(decoder, bytes, size);
     jpeg_read_header(decoder, TRUE);
     *orientation = jpeg_orientation(bytes, size);
-    if (image_reserve(image, decoder->image_height, decoder->image_width, why))
-        return -1;
+    int status = image_reserve(image, decoder->image_height, decoder->image_width, why);
+    if (status)
+        return status;
     decoder->out_color_space = decoder->num_components == INKS ? JCS_CMYK : JCS_RGB;
     jpeg_start_decompress(decoder);
     jpeg_read_rows(decoder, image);
@@ -129,8 +132,10 @@ int jpeg_decode(struct image *image, const uint8_t *bytes, size_t size, int *ori
     jpeg.errors.error_exit = jpeg_fail;
     jpeg.errors.emit_message = jpeg_warn;
     jpeg.decoder.client_data = &jpeg;
-    if (setjmp(jpeg.escape))
-        return error_set(why, "the JPEG library does not start: %s", jpeg.text);
+    if (setjmp(jpeg.escape)) {
+        error_set(why, "the JPEG library does not start: %s", jpeg.text);
+        return IMAGE_NO_MEMORY;
+    }
     jpeg_create_decompress(&jpeg.decoder);
     jpeg.progress.progress_monitor = jpeg_watch;
     jpeg.decoder.progress = &jpeg.progress;

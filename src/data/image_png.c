@@ -15,6 +15,8 @@ struct png {
     png_infop info;
     const uint8_t *bytes; /* the rest of the file */
     size_t size;
+    size_t most; /* bytes that the library may allocate at once */
+    bool no_memory;
     char text[128];
 };
 
@@ -44,8 +46,12 @@ static void png_read_bytes(png_structp reader, png_bytep to, size_t size)
 /* The library allocates as many bytes as a chunk claims to have, before it reads them. */
 static png_voidp png_allocate(png_structp reader, png_alloc_size_t size)
 {
-    const size_t *most = png_get_mem_ptr(reader);
-    return size <= *most ? malloc(size) : NULL;
+    struct png *png = png_get_mem_ptr(reader);
+    if (size > png->most)
+        return NULL;
+    void *memory = malloc(size);
+    png->no_memory = png->no_memory || !memory;
+    return memory;
 }
 
 /* Of the optional chunks only those are read that may hold the orientation: Pillow does not apply gamma or colour profiles. */
@@ -77,8 +83,9 @@ static int png_read_pixels(struct png *png, struct image *image, struct error *w
     png_set_benign_errors(reader, 1);
     png_choose_chunks(reader);
     png_read_info(reader, png->info);
-    if (image_reserve(image, png_get_image_height(reader, png->info), png_get_image_width(reader, png->info), why))
-        return -1;
+    int status = image_reserve(image, png_get_image_height(reader, png->info), png_get_image_width(reader, png->info), why);
+    if (status)
+        return status;
     png_choose_rgb(reader);
     int passes = png_set_interlace_handling(reader);
     png_read_update_info(reader, png->info);
@@ -120,13 +127,16 @@ static int png_orientation(struct png *png)
 
 int png_decode(struct image *image, const uint8_t *bytes, size_t size, int *orientation, struct error *why)
 {
-    struct png png = {.bytes = bytes, .size = size};
-    size_t most = size + 2 * TEXT_MAX;
-    png.reader = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, &png, png_fail, png_ignore, &most, png_allocate, NULL);
+    struct png png = {.bytes = bytes, .size = size, .most = size + 2 * TEXT_MAX};
+    png.reader = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, &png, png_fail, png_ignore, &png, png_allocate, NULL);
     png.info = png.reader ? png_create_info_struct(png.reader) : NULL;
-    int status = png.info ? png_read_pixels(&png, image, why) : error_set(why, "the PNG library does not start");
+    bool started = png.info;
+    int status = started ? png_read_pixels(&png, image, why) : -1;
     if (!status)
         *orientation = png_orientation(&png);
     png_destroy_read_struct(&png.reader, &png.info, NULL);
-    return status;
+    if (started && !png.no_memory)
+        return status;
+    error_set(why, "the PNG library %s", started ? "has no memory for it" : "does not start");
+    return IMAGE_NO_MEMORY;
 }

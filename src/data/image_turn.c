@@ -16,7 +16,7 @@ int image_turn(struct image *image, int orientation, struct error *why)
     struct image upright = {swapped ? image->width : image->height, swapped ? image->height : image->width, NULL};
     uint8_t *to = memory_new((size_t)upright.height * (size_t)upright.width, IMAGE_CHANNELS, "its pixels, turned", why);
     if (!to)
-        return -1;
+        return IMAGE_NO_MEMORY;
     upright.pixels = to;
     for (int y = 0; y < upright.height; y++)
         for (int x = 0; x < upright.width; x++, to += IMAGE_CHANNELS) {

@@ -43,7 +43,8 @@ static int read_image(struct source *source, struct error *why)
     int status = read_file(source, why);
     if (status)
         return status;
-    return image_decode(&source->image, source->bytes, source->size, NULL, why) ? UNUSABLE : 0;
+    status = image_decode(&source->image, source->bytes, source->size, NULL, why);
+    return status == IMAGE_NO_MEMORY ? -1 : status ? UNUSABLE : 0;
 }
 
 static int digest_bytes(const struct source *source, char text[DIGEST_TEXT], struct error *why)

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include <jpeglib.h>
 #include <png.h>
@@ -185,6 +186,49 @@ static void test_damage(void **state)
     }
 }
 
+/* Where memory is lacking a file is not called damaged: from no memory at all on, kilobyte after kilobyte, until it is decoded. */
+static void starve(const struct file *file)
+{
+    enum { BLOCK = 1024, BLOCKS = 1 << 16 };
+    static void *blocks[BLOCKS];
+    struct error why;
+    struct image image = {0};
+    struct rlimit before, none = {0, RLIM_INFINITY};
+    int held = 0, lacking = 0, status;
+    assert_int_equal(getrlimit(RLIMIT_AS, &before), 0);
+    none.rlim_max = before.rlim_max;
+    assert_int_equal(setrlimit(RLIMIT_AS, &none), 0);
+    while (held < BLOCKS && (blocks[held] = malloc(BLOCK)))
+        held++;
+    while ((status = image_decode(&image, file->bytes, file->size, NULL, &why)) == IMAGE_NO_MEMORY && held > 0) {
+        lacking++;
+        free(blocks[--held]);
+    }
+    while (held > 0)
+        free(blocks[--held]);
+    assert_int_equal(setrlimit(RLIMIT_AS, &before), 0);
+    if (status || !lacking)
+        fail_msg("after %d times without memory: status %d: %s", lacking, status, status ? why.text : "decoded");
+    image_free(&image);
+}
+
+static void test_no_memory(void **state)
+{
+    (void)state;
+#ifdef __SANITIZE_ADDRESS__
+    print_message("the address sanitizer keeps memory of its own\n");
+    skip();
+#endif
+    static const char *const pictures[] = {"turned-6.png", "exif-squeezed.png", "turned-6.jpg", "progressive.jpg"};
+    for (size_t i = 0; i < sizeof pictures / sizeof *pictures; i++) {
+        char path[100];
+        snprintf(path, sizeof path, "tests/data/pictures/%s", pictures[i]);
+        struct file picture = file_of(path);
+        starve(&picture);
+        free(picture.bytes);
+    }
+}
+
 static struct image image_of(int height, int width)
 {
     struct image image = {height, width, calloc((size_t)(height * width), 3)};
@@ -247,7 +291,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pixels),    cmocka_unit_test(test_scans),   cmocka_unit_test(test_sides),
         cmocka_unit_test(test_damage),    cmocka_unit_test(test_growing), cmocka_unit_test(test_shrinking),
-        cmocka_unit_test(test_flat),
+        cmocka_unit_test(test_flat),      cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests_name("images", tests, NULL, NULL);
 }
