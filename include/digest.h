@@ -18,7 +18,8 @@ int digest_add(struct digest *digest, const void *data, size_t bytes, struct err
 /* Ends it; the digest of all that was added in hexadecimal, lower case. text NULL: only ends it. */
 int digest_close(struct digest *digest, char text[DIGEST_TEXT], struct error *why);
 
-/* The same of a whole file. */
+/* The same of data in memory, and of a whole file. */
+int digest_data(const void *data, size_t bytes, const char *algorithm, char text[DIGEST_TEXT], struct error *why);
 int digest_file(const char *file, const char *algorithm, char text[DIGEST_TEXT], struct error *why);
 
 #endif

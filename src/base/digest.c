@@ -33,6 +33,15 @@ int digest_close(struct digest *digest, char text[DIGEST_TEXT], struct error *wh
     return done ? 0 : error_set(why, "OpenSSL cannot compute a digest");
 }
 
+int digest_data(const void *data, size_t bytes, const char *algorithm, char text[DIGEST_TEXT], struct error *why)
+{
+    struct digest digest;
+    if (digest_open(&digest, algorithm, why))
+        return -1;
+    int status = digest_add(&digest, data, bytes, why), closed = digest_close(&digest, status ? NULL : text, why);
+    return status || closed ? -1 : 0;
+}
+
 int digest_file(const char *file, const char *algorithm, char text[DIGEST_TEXT], struct error *why)
 {
     struct digest digest;

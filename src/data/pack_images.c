@@ -47,17 +47,6 @@ static int read_image(struct source *source, struct error *why)
     return status == IMAGE_NO_MEMORY ? -1 : status ? UNUSABLE : 0;
 }
 
-static int digest_bytes(const struct source *source, char text[DIGEST_TEXT], struct error *why)
-{
-    struct digest digest;
-    struct error ignored;
-    if (digest_open(&digest, "sha256", why))
-        return -1;
-    if (digest_add(&digest, source->bytes, source->size, why))
-        return digest_close(&digest, NULL, &ignored), -1;
-    return digest_close(&digest, text, why);
-}
-
 /* A line as sha256sum writes it: the sum of all lines stands for a directory of images. */
 static int digest_line(struct source *source, const char *text, struct error *why)
 {
@@ -82,7 +71,7 @@ static int choose_split(struct source *source, const struct class_folder *folder
     char text[DIGEST_TEXT];
     double share = source->request->test_share;
     bool is_file = entries_are_files(&source->entries);
-    if ((is_file || share > 0) && digest_bytes(source, text, why))
+    if ((is_file || share > 0) && digest_data(source->bytes, source->size, "sha256", text, why))
         return -1;
     *split = share > 0 ? share_split(text, share) : split_words[folder->word].split;
     return is_file ? digest_line(source, text, why) : 0;

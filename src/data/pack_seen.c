@@ -7,14 +7,8 @@ enum { FIRST_SLOTS = 1 << 10 };
 
 static int hash_pixels(const uint8_t *pixels, size_t bytes, uint64_t *hash, struct error *why)
 {
-    struct digest digest;
-    struct error ignored;
     char text[DIGEST_TEXT];
-    if (digest_open(&digest, "sha256", why))
-        return -1;
-    if (digest_add(&digest, pixels, bytes, why))
-        return digest_close(&digest, NULL, &ignored), -1;
-    if (digest_close(&digest, text, why))
+    if (digest_data(pixels, bytes, "sha256", text, why))
         return -1;
     text[2 * sizeof *hash] = '\0';
     *hash = strtoull(text, NULL, 16);
@@ -39,7 +33,7 @@ static struct seen_image *find_slot(struct seen_image *slots, size_t size, uint6
 static int grow(struct seen *seen, struct error *why)
 {
     size_t larger = seen->size ? 2 * seen->size : FIRST_SLOTS;
-    struct seen_image *slots = memory_new(larger, sizeof *slots, "what identical images are found by", why);
+    struct seen_image *slots = memory_new(larger, sizeof *slots, "the table of image hashes", why);
     if (!slots)
         return -1;
     for (size_t i = 0; i < seen->size; i++)

@@ -31,6 +31,17 @@ static void test_vectors(void **state)
     check("md5", "message", " digest", "f96b697d7cb7938d525a2f31aaf161d0");
 }
 
+static void test_data(void **state)
+{
+    (void)state;
+    struct error why;
+    char text[DIGEST_TEXT];
+    assert_int_equal(digest_data("abc", 3, "sha256", text, &why), 0);
+    assert_string_equal(text, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    assert_int_equal(digest_data("abc", 3, "no such digest", text, &why), -1);
+    assert_non_null(strstr(why.text, "no such digest"));
+}
+
 static void test_refusal(void **state)
 {
     (void)state;
@@ -43,6 +54,6 @@ static void test_refusal(void **state)
 int main(void)
 {
     cmocka_set_message_output(CM_OUTPUT_TAP);
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_vectors), cmocka_unit_test(test_refusal)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_vectors), cmocka_unit_test(test_data), cmocka_unit_test(test_refusal)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
