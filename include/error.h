@@ -16,6 +16,9 @@ struct error {
 /* Control characters become '?': a name that a file brought along neither begins a line of its own nor steers a terminal. */
 void text_printable(char *text);
 
+/* How many bytes of a UTF-8 text to print where `most` fit: no part of a character is among them. */
+int text_fit(const char *text, int most);
+
 /* The text as one word for a shell, in quotes where it needs them; control characters as $'\012'. `size` of 4 times the text's
  * length and 4 is always enough. */
 void text_quote(const char *text, char *word, size_t size);

@@ -22,6 +22,14 @@ void text_printable(char *text)
     }
 }
 
+int text_fit(const char *text, int most)
+{
+    int length = (int)strnlen(text, (size_t)most);
+    while (length > 0 && ((unsigned char)text[length] & 0xc0) == 0x80)
+        length--;
+    return length;
+}
+
 static bool has_controls(const char *text)
 {
     for (; *text; text++)

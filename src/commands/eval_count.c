@@ -88,15 +88,6 @@ int eval_count(struct evaluation *e, uint64_t step, struct evaluated *evaluated,
     return 0;
 }
 
-/* Not beyond 80 columns, nor in the middle of a UTF-8 character. */
-static int name_length(const char *name, int room)
-{
-    int length = (int)strnlen(name, (size_t)room);
-    while (length > 0 && ((unsigned char)name[length] & 0xc0) == 0x80)
-        length--;
-    return length;
-}
-
 void eval_print_classes(const struct evaluation *e)
 {
     char most[24], share[16], line[64];
@@ -107,7 +98,7 @@ void eval_print_classes(const struct evaluation *e)
         snprintf(share, sizeof share, "%.3f", (double)of_class[RIGHT] / (double)of_class[IMAGES]);
         int used = snprintf(line, sizeof line, "  %5s  %*" PRId64 " of %*" PRId64, of_class[IMAGES] ? share : "-", width,
                             of_class[RIGHT], width, of_class[IMAGES]);
-        line_print(stdout, "%s  %.*s", line, name_length(name, 78 - used), name);
+        line_print(stdout, "%s  %.*s", line, text_fit(name, 78 - used), name);
     }
     fflush(stdout); /* it is read while the next checkpoint is waited for; main() sees what fails */
 }

@@ -65,16 +65,6 @@ void report_notes(const struct survey *survey, const struct source *source, cons
 
 /* ---- on standard output ---- */
 
-/* Bytes of the name to print: at most so many, and no part of a UTF-8 character. */
-static int name_bytes(const char *name, int most)
-{
-    if ((int)strlen(name) <= most)
-        return (int)strlen(name);
-    while (most > 0 && ((unsigned char)name[most] & 0xc0) == 0x80)
-        most--;
-    return most;
-}
-
 static bool all_equal(const struct survey *survey, int64_t counts[CLASSES_MAX][SPLITS])
 {
     for (int i = 1; i < survey->classes.count; i++)
@@ -89,7 +79,7 @@ static void print_table(const struct survey *survey, int64_t counts[CLASSES_MAX]
     for (int i = 0; i < survey->classes.count; i++) {
         const char *name = survey->classes.names[i];
         line_print(stdout, "%5d %8lld %8lld  %.*s", i, (long long)counts[i][TRAIN], (long long)counts[i][TEST],
-                   name_bytes(name, TABLE_NAME), name);
+                   text_fit(name, TABLE_NAME), name);
     }
 }
 
@@ -102,8 +92,8 @@ static void print_range(const struct survey *survey, int64_t counts[CLASSES_MAX]
     }
     const char *small = survey->classes.names[least], *large = survey->classes.names[most];
     line_print(stdout, "%-8s images a class: %lld (%.*s) to %lld (%.*s)", split_adjectives[split],
-               (long long)counts[least][split], name_bytes(small, RANGE_NAME), small, (long long)counts[most][split],
-               name_bytes(large, RANGE_NAME), large);
+               (long long)counts[least][split], text_fit(small, RANGE_NAME), small, (long long)counts[most][split],
+               text_fit(large, RANGE_NAME), large);
 }
 
 void report_classes(const struct survey *survey, int64_t counts[CLASSES_MAX][SPLITS], const char *classes_file)

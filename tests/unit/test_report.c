@@ -380,6 +380,15 @@ static void progress_drops_whole_items(void **state)
     remove(path("said"));
 }
 
+/* In "a\u00e9\u20ac" the second character has two bytes, the third three. */
+static void texts_are_cut_between_characters(void **state)
+{
+    (void)state;
+    const int bytes[] = {0, 1, 1, 3, 3, 3, 6, 6};
+    for (int most = 0; most < (int)(sizeof bytes / sizeof *bytes); most++)
+        assert_int_equal(text_fit("a\xc3\xa9\xe2\x82\xac", most), bytes[most]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -393,6 +402,7 @@ int main(void)
         cmocka_unit_test(nothing_is_written_through_links),
         cmocka_unit_test(names_begin_no_line_of_their_own),
         cmocka_unit_test(progress_drops_whole_items),
+        cmocka_unit_test(texts_are_cut_between_characters),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
     return cmocka_run_group_tests_name("report", tests, make_directory, remove_directory);
