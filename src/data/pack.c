@@ -50,9 +50,8 @@ static int download(struct packing *packing, struct error *why)
     const struct pack_request *request = packing->request;
     const char *md5 = request->md5 ? request->md5 : published_md5;
     char *unverified = packing->unfinished->download;
-    if (!request->url && (request->test_share > 0 || request->classes))
-        return error_set(why, "--download gets CIFAR-10, which has test images and classes of its own: leave --%s out",
-                         request->classes ? "classes" : "test-share");
+    if (!request->url && survey_check_cifar("--download", request, why))
+        return -1;
     if (!md5[0]) {
         fprintf(stderr, "The download is not verified: --md5 none\n");
         if (file_new_beside(request->output, unverified, sizeof packing->unfinished->download, why))
@@ -98,21 +97,13 @@ static int copy_samples(struct packing *packing, struct error *why)
 /* What only packing shows of image folders: what --skip-bad left out and how --test-share has split the rest. */
 static int check_classes(struct packing *packing, struct error *why)
 {
-    char missing[MISSING_TEXT];
     const struct source *source = &packing->source;
     if (!packing->counts[TRAIN])
         return error_set(why, "%s: no training images are left%s%s", packing->from, source->bad.count ? "; left out: " : "",
                          source->bad.first[0]);
     if (!packing->survey.folders)
         return 0;
-    classes_missing(&packing->survey, packing->class_counts, missing, sizeof missing);
-    if (!missing[0])
-        return 0;
-    if (!packing->request->allow_missing_classes)
-        return error_set(why, "%s: %s classes %s (--allow-missing-classes packs it as it is)", packing->from,
-                         packing->request->test_share > 0 ? "--test-share leaves" : "has", missing);
-    line_print(stderr, "Classes %s", missing);
-    return 0;
+    return classes_check(&packing->survey, packing->class_counts, packing->from, packing->request, why);
 }
 
 /* The source's own name: of a download, the URL's. */

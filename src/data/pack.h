@@ -16,10 +16,10 @@ struct h5;
 
 enum { TRAIN, TEST, SPLITS };
 enum { NAME_TEXT = 64, CLASSES_MAX = 256 };
-enum { LEFT_OUT_NAMED = 5, LEFT_OUT_TEXT = 384, MISSING_TEXT = 768 }; /* files named when they are left out; bytes for one */
+enum { NAMED_MAX = 5, NAMED_TEXT = 384 }; /* names that a message lists; bytes for one */
 /* CIFAR-10's binary files: records of a label and three planes of bytes. */
 enum { CIFAR_CLASSES = 10, CIFAR_SIDE = 32, CIFAR_RECORD = 1 + 3 * CIFAR_SIDE * CIFAR_SIDE, CIFAR_FILES_MAX = 64 };
-extern const char *const split_names[SPLITS];
+extern const char *const split_names[SPLITS], *const split_adjectives[SPLITS];
 
 /* ---- entries: files and folders, in sorted order of a directory, in the archive's own order ---- */
 
@@ -81,6 +81,8 @@ struct class_folder {
 /* The class folder that an entry lies in or, of a folder, is; false where there is none. In LAYOUT_SPLITS an image may
  * lie deeper, TOP/train/CLASS/more/1.jpg; in LAYOUT_FLAT the class is the folder right above it. */
 bool class_folder_find(const char *name, enum layout layout, struct class_folder *found);
+/* Whether it lies right in that TOP/ (NULL: there is none). name: the entry's. */
+bool class_folder_is_in(const struct class_folder *folder, const char *name, const char *top);
 bool class_is_split_word(const char *class_name);
 
 /* ---- survey: a first look at all names, so that what is wrong with a source is known at once ---- */
@@ -105,10 +107,12 @@ struct survey {
     char *top;          /* TOP/ */
     int words[SPLITS];  /* the split folders that are taken; NO_WORD */
     int64_t word_images[SPLIT_WORDS]; /* also in split folders that are not taken */
-    bool tested;        /* there is a test split: each class should have test images */
+    bool tested;        /* there is a test split, of the source's own or by --test-share */
     int64_t class_images[CLASSES_MAX][SPLITS];
-    char first[ENTRY_KINDS][LEFT_OUT_TEXT]; /* the first name of each kind */
+    char first[ENTRY_KINDS][NAMED_TEXT]; /* the first name of each kind */
 };
+/* An error where the request has a test share or classes for CIFAR-10's binary files. `from` begins the sentence. */
+int survey_check_cifar(const char *from, const struct pack_request *request, struct error *why);
 /* from: the request's, or what was downloaded. */
 int survey_take(struct survey *survey, const char *from, const struct pack_request *request, struct error *why);
 /* The binary file of that name, or NULL. */
@@ -140,8 +144,10 @@ int class_list_read(struct class_list *list, char *text, int count_max, struct e
 int class_list_find(const struct class_list *list, const char *name); /* -1: not in it */
 /* The names of the file replace the survey's, in the file's order. */
 int classes_order(struct survey *survey, const char *file, struct error *why);
-/* "without training images: a, b; without test images: c", "" where each class has what it should have. */
-void classes_missing(const struct survey *survey, int64_t counts[CLASSES_MAX][SPLITS], char *text, size_t size);
+/* Classes should have training images and, where there is a test split, test images. Those that lack them are an error or, with
+ * --allow-missing-classes, a line on standard error. counts: images of each class and split. `from` begins the sentence. */
+int classes_check(const struct survey *survey, int64_t counts[CLASSES_MAX][SPLITS], const char *from,
+                  const struct pack_request *request, struct error *why);
 
 /* ---- source: samples ---- */
 
@@ -162,7 +168,7 @@ struct source_file {
 /* Files that are no samples: how many, and the first of them by name. */
 struct left_out {
     int64_t count;
-    char first[LEFT_OUT_NAMED][LEFT_OUT_TEXT];
+    char first[NAMED_MAX][NAMED_TEXT];
 };
 
 struct source {

@@ -5,7 +5,7 @@
 
 #include "pack.h"
 
-enum { NAMES_BYTES_MAX = CLASSES_MAX * (NAME_TEXT + 2) };
+enum { LIST_BYTES_MAX = CLASSES_MAX * (NAME_TEXT + 2), MISSING_TEXT = 768 }; /* bytes of a file, of a sentence's part */
 
 int class_list_find(const struct class_list *list, const char *name)
 {
@@ -31,11 +31,11 @@ int class_list_read(struct class_list *list, char *text, int count_max, struct e
 
 static int read_file(struct class_list *list, const char *name, struct error *why)
 {
-    char text[NAMES_BYTES_MAX + 1];
+    char text[LIST_BYTES_MAX + 1];
     FILE *file = fopen(name, "re");
     if (!file)
         return error_set(why, "cannot be opened: %s", strerror(errno));
-    size_t bytes = fread(text, 1, NAMES_BYTES_MAX, file);
+    size_t bytes = fread(text, 1, LIST_BYTES_MAX, file);
     int status = ferror(file) ? error_set(why, "cannot be read: %s", strerror(errno)) : 0;
     fclose(file);
     text[bytes] = '\0';
@@ -85,28 +85,35 @@ int classes_order(struct survey *survey, const char *file, struct error *why)
 /* "without SPLIT images: a, b and 3 more" behind the text, where there are such classes. */
 static void add_missing(const struct survey *survey, int64_t counts[CLASSES_MAX][SPLITS], int split, char *text, size_t size)
 {
-    static const char *const names[SPLITS] = {"training", "test"};
     int missing = 0;
     for (int i = 0; i < survey->classes.count; i++) {
         size_t length = strlen(text);
         if (counts[i][split] > 0)
             continue;
         if (missing == 0)
-            snprintf(text + length, size - length, "%swithout %s images: %s", length ? "; " : "", names[split],
+            snprintf(text + length, size - length, "%swithout %s images: %s", length ? "; " : "", split_adjectives[split],
                      survey->classes.names[i]);
-        else if (missing < LEFT_OUT_NAMED)
+        else if (missing < NAMED_MAX)
             snprintf(text + length, size - length, ", %s", survey->classes.names[i]);
         missing++;
     }
     size_t length = strlen(text);
-    if (missing > LEFT_OUT_NAMED)
-        snprintf(text + length, size - length, " and %d more", missing - LEFT_OUT_NAMED);
+    if (missing > NAMED_MAX)
+        snprintf(text + length, size - length, " and %d more", missing - NAMED_MAX);
 }
 
-void classes_missing(const struct survey *survey, int64_t counts[CLASSES_MAX][SPLITS], char *text, size_t size)
+int classes_check(const struct survey *survey, int64_t counts[CLASSES_MAX][SPLITS], const char *from,
+                  const struct pack_request *request, struct error *why)
 {
-    text[0] = '\0';
-    add_missing(survey, counts, TRAIN, text, size);
+    char missing[MISSING_TEXT] = "";
+    add_missing(survey, counts, TRAIN, missing, sizeof missing);
     if (survey->tested)
-        add_missing(survey, counts, TEST, text, size);
+        add_missing(survey, counts, TEST, missing, sizeof missing);
+    if (!missing[0])
+        return 0;
+    if (!request->allow_missing_classes)
+        return error_set(why, "%s: %s classes %s (--allow-missing-classes packs it as it is)", from,
+                         survey->tested && request->test_share > 0 ? "--test-share leaves" : "has", missing);
+    line_print(stderr, "Classes %s", missing);
+    return 0;
 }

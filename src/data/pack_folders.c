@@ -24,11 +24,6 @@ static struct class_row *find_row(struct folder_table *table, const char *name)
     return row;
 }
 
-static bool is_below(const struct folder_table *table, const char *name, const struct class_folder *folder)
-{
-    return table->top && (int)strlen(table->top) == folder->top && !strncmp(table->top, name, (size_t)folder->top);
-}
-
 /* Folders without images that were met under another TOP/ are forgotten. */
 static int begin_top(struct folder_table *table, const char *name, const struct class_folder *folder, struct error *why)
 {
@@ -40,7 +35,7 @@ static int begin_top(struct folder_table *table, const char *name, const struct 
 
 static int add_image(struct folder_table *table, const char *name, const struct class_folder *folder, struct error *why)
 {
-    if (!is_below(table, name, folder)) {
+    if (!class_folder_is_in(folder, name, table->top)) {
         if (table->images && folder->word == NO_WORD)
             return error_set(why, "lies beside the class folders in '%s': if those are a split, call the folder train or test",
                              table->top);
@@ -67,7 +62,7 @@ static int add_folder(struct folder_table *table, const char *name, const struct
 {
     if (!folder->class_name[0] || class_is_split_word(folder->class_name))
         return 0;
-    if (!is_below(table, name, folder) && (table->images || begin_top(table, name, folder, why)))
+    if (!class_folder_is_in(folder, name, table->top) && (table->images || begin_top(table, name, folder, why)))
         return table->images ? 0 : -1;
     struct class_row *row = find_row(table, folder->class_name);
     if (row)
@@ -152,18 +147,14 @@ static int check_share(const struct survey *survey, const char *from, double sha
     return 0;
 }
 
-/* Every class should have images in each split that is there. With --test-share and --skip-bad more is known at the end. */
-static int check_classes(const struct survey *survey, const char *from, const struct pack_request *request, struct error *why)
+/* What the names show; what --test-share and --skip-bad make of it is known at the end of packing. */
+static int check_classes(struct survey *survey, const char *from, const struct pack_request *request, struct error *why)
 {
-    int64_t images[CLASSES_MAX][SPLITS];
-    char missing[MISSING_TEXT];
-    memcpy(images, survey->class_images, sizeof images);
-    for (int i = 0; i < CLASSES_MAX && request->test_share > 0; i++)
-        images[i][TEST] = 1;
-    classes_missing(survey, images, missing, sizeof missing);
-    if (!missing[0] || request->allow_missing_classes)
-        return 0;
-    return error_set(why, "%s: has classes %s (--allow-missing-classes packs it as it is)", from, missing);
+    survey->tested = request->test_share <= 0 && survey->words[TEST] != NO_WORD;
+    if (!request->allow_missing_classes && classes_check(survey, survey->class_images, from, request, why))
+        return -1;
+    survey->tested = survey->tested || request->test_share > 0;
+    return 0;
 }
 
 int folders_choose(struct survey *survey, struct folder_table tables[LAYOUTS], const char *from,
@@ -177,7 +168,6 @@ int folders_choose(struct survey *survey, struct folder_table tables[LAYOUTS], c
     table->top = NULL;
     choose_words(survey, table);
     take_classes(survey, table);
-    survey->tested = request->test_share > 0 || survey->words[TEST] != NO_WORD;
     if (check_share(survey, from, request->test_share, why) ||
         (request->classes && classes_order(survey, request->classes, why)))
         return -1;

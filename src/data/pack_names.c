@@ -4,7 +4,7 @@
 
 #include "pack.h"
 
-const char *const split_names[SPLITS] = {"train", "test"};
+const char *const split_names[SPLITS] = {"train", "test"}, *const split_adjectives[SPLITS] = {"training", "test"};
 
 const struct split_word split_words[SPLIT_WORDS] = {
     {"train", TRAIN}, {"training", TRAIN}, {"test", TEST},       {"testing", TEST},
@@ -124,6 +124,11 @@ static int find_word(const char *part, int length)
         if ((int)strlen(split_words[i].name) == length && !strncasecmp(part, split_words[i].name, (size_t)length))
             return i;
     return NO_WORD;
+}
+
+bool class_folder_is_in(const struct class_folder *folder, const char *name, const char *top)
+{
+    return top && (int)strlen(top) == folder->top && !strncmp(top, name, (size_t)folder->top);
 }
 
 bool class_is_split_word(const char *class_name)

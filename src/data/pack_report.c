@@ -6,8 +6,6 @@
 enum { TABLE_MAX = 20 }; /* classes; of more only the smallest and the largest are named */
 enum { TABLE_NAME = 56, RANGE_NAME = 24 }; /* bytes: lines stay within 80 columns */
 
-static const char *const split_adjectives[SPLITS] = {"training", "test"};
-
 /* ---- on standard error ---- */
 
 static void print_left_out(const struct left_out *left_out, const char *heading)
@@ -15,10 +13,10 @@ static void print_left_out(const struct left_out *left_out, const char *heading)
     if (!left_out->count)
         return;
     fprintf(stderr, "%s: %lld\n", heading, (long long)left_out->count);
-    for (int i = 0; i < LEFT_OUT_NAMED && i < left_out->count; i++)
+    for (int i = 0; i < NAMED_MAX && i < left_out->count; i++)
         line_print(stderr, "  %s", left_out->first[i]);
-    if (left_out->count > LEFT_OUT_NAMED)
-        fprintf(stderr, "  and %lld more\n", (long long)left_out->count - LEFT_OUT_NAMED);
+    if (left_out->count > NAMED_MAX)
+        fprintf(stderr, "  and %lld more\n", (long long)left_out->count - NAMED_MAX);
 }
 
 static void print_splits(const struct survey *survey)

@@ -97,9 +97,9 @@ static int batch_start(struct source *source, struct error *why)
 
 void left_out_add(struct left_out *left_out, const char *name, const char *reason)
 {
-    if (left_out->count < LEFT_OUT_NAMED)
-        snprintf(left_out->first[left_out->count], LEFT_OUT_TEXT, "%.200s%s%.*s", name, reason[0] ? ": " : "",
-                 LEFT_OUT_TEXT - 204, reason);
+    if (left_out->count < NAMED_MAX)
+        snprintf(left_out->first[left_out->count], NAMED_TEXT, "%.200s%s%.*s", name, reason[0] ? ": " : "",
+                 NAMED_TEXT - 204, reason);
     left_out->count++;
 }
 
@@ -108,8 +108,8 @@ static bool find_folder(const struct source *source, struct class_folder *folder
 {
     const struct survey *survey = source->survey;
     const char *name = source->entries.name;
-    return survey->folders && class_folder_find(name, survey->layout, folder) && folder->top == (int)strlen(survey->top) &&
-           !strncmp(survey->top, name, (size_t)folder->top);
+    return survey->folders && class_folder_find(name, survey->layout, folder) &&
+           class_folder_is_in(folder, name, survey->top);
 }
 
 static bool is_taken(const struct survey *survey, const struct class_folder *folder)

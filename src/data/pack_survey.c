@@ -7,7 +7,7 @@
 static const char cifar_classes[CIFAR_CLASSES][NAME_TEXT] = {"airplane", "automobile", "bird",  "cat",  "deer",
                                                              "dog",      "frog",       "horse", "ship", "truck"};
 
-enum { NAMES_BYTES_MAX = 4096 };
+enum { META_BYTES_MAX = 4096 }; /* of batches.meta.txt */
 
 /* ---- CIFAR-10's binary files ---- */
 
@@ -65,9 +65,9 @@ static void place_batches(struct survey *survey)
 /* batches.meta.txt: a class a line, in the labels' order. */
 static int read_classes(struct survey *survey, struct entries *entries, struct error *why)
 {
-    char text[NAMES_BYTES_MAX + 1];
+    char text[META_BYTES_MAX + 1];
     size_t got;
-    if (entries_read(entries, text, NAMES_BYTES_MAX, &got, why))
+    if (entries_read(entries, text, META_BYTES_MAX, &got, why))
         return -1;
     text[got] = '\0';
     if (class_list_read(&survey->classes, text, CIFAR_CLASSES, why))
@@ -77,11 +77,18 @@ static int read_classes(struct survey *survey, struct entries *entries, struct e
     return 0;
 }
 
+int survey_check_cifar(const char *from, const struct pack_request *request, struct error *why)
+{
+    if (!request->classes && request->test_share <= 0)
+        return 0;
+    return error_set(why, "%s: CIFAR-10's binary files have test images and classes of their own: leave --%s out", from,
+                     request->classes ? "classes" : "test-share");
+}
+
 static int choose_batches(struct survey *survey, const char *from, const struct pack_request *request, struct error *why)
 {
-    if (request->test_share > 0 || request->classes)
-        return error_set(why, "%s: holds CIFAR-10's binary files, which have test images and classes of their own: leave --%s out",
-                         from, request->classes ? "classes" : "test-share");
+    if (survey_check_cifar(from, request, why))
+        return -1;
     place_batches(survey);
     if (!survey->images[TRAIN])
         return error_set(why, "%s: holds test images only: there is nothing to train on (data_batch_*.bin)", from);
@@ -155,7 +162,7 @@ static int add_entry(struct survey *survey, struct folder_table tables[LAYOUTS],
     struct entry_place place;
     entry_find(entries->name, entries->size, &place);
     if (!survey->first[place.kind][0])
-        snprintf(survey->first[place.kind], LEFT_OUT_TEXT, "%s", entries->name);
+        snprintf(survey->first[place.kind], NAMED_TEXT, "%s", entries->name);
     int status = check_readable(entries, place.kind, skip_bad, why);
     if (!status)
         switch (place.kind) {

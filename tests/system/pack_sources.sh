@@ -136,8 +136,8 @@ check "train without test is packed, with a hint" says "There are no test images
 check "or can be split" eval 'flat=$tmp/odd/train shared "$tmp/odd"'
 tree
 refused "where there are test images" "odd: has test images of its own, in test/: leave --test-share out" pack --from "$tmp/odd" --test-share 0.1 "$other"
-refused "binary files" "binary files, .*: leave --test-share out" pack --from "$bin" --test-share 0.1 "$other"
-refused "the published archive, before it is there" "CIFAR-10, which has test images .*: leave --test-share out" pack --download --test-share 0.1 "$other"
+refused "binary files" "bin: CIFAR-10's binary files have .*: leave --test-share out" pack --from "$bin" --test-share 0.1 "$other"
+refused "the published archive, before it is there" "--download: CIFAR-10's binary files have .*: leave --test-share out" pack --download --test-share 0.1 "$other"
 side_by_side; rm "$flat"/*/000[1-3].jpg
 refused "a class that has no image for the test" "odd: --test-share leaves classes without .*images: .*--allow-missing-classes" pack --from "$flat" --test-share 0.1 "$other"
 rm -rf "$flat"; mkdir -p "$flat/train" "$flat/test"; cp "$pictures/train/cat"/*.jpg "$flat/train"; cp "$pictures/test/cat"/*.jpg "$flat/test"
@@ -174,7 +174,7 @@ refused "a folder that is not listed" "order: does not list the class folder 'ai
 order truck ship truck
 refused "a class that is listed twice" "order: names class 'truck' twice" pack --from "$tmp/odd" --classes "$tmp/order" "$other"
 refused "no such file" "nobody: cannot be opened: No such file" pack --from "$tmp/odd" --classes "$tmp/nobody" "$other"
-refused "an order for binary files" "binary files, .*: leave --classes out" pack --from "$bin" --classes "$tmp/order" "$other"
+refused "an order for binary files" "bin: CIFAR-10's binary files have .*: leave --classes out" pack --from "$bin" --classes "$tmp/order" "$other"
 
 # ---- identical images
 tree; { cat "$pictures/train/cat/0000.jpg"; echo; } > "$tmp/odd/test/dog/x.jpg"; cp "$tmp/odd/test/dog/x.jpg" "$tmp/odd/test/cat/y.jpg"
