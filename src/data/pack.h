@@ -139,7 +139,7 @@ int table_add(struct folder_table *table, const char *name, bool is_image, struc
 int folders_choose(struct survey *survey, struct folder_table tables[LAYOUTS], const char *from,
                    const struct pack_request *request, struct error *why);
 
-/* Class names from text, one a line; changes it. count_max names at most, none twice. */
+/* Class names from text, one a line, without blanks behind them; changes it. count_max names at most. */
 int class_list_read(struct class_list *list, char *text, int count_max, struct error *why);
 int class_list_find(const struct class_list *list, const char *name); /* -1: not in it */
 /* The names of the file replace the survey's, in the file's order. */

@@ -5,7 +5,7 @@
 
 #include "pack.h"
 
-enum { LIST_BYTES_MAX = CLASSES_MAX * (NAME_TEXT + 2), MISSING_TEXT = 768 }; /* bytes of a file, of a sentence's part */
+enum { LIST_BYTES_MAX = 1 << 16, MISSING_TEXT = 768 }; /* bytes of a file, of a sentence's part */
 
 int class_list_find(const struct class_list *list, const char *name)
 {
@@ -15,11 +15,21 @@ int class_list_find(const struct class_list *list, const char *name)
     return -1;
 }
 
+/* Cuts off blanks at the end. */
+static void trim(char *line)
+{
+    size_t length = strlen(line);
+    while (length > 0 && (line[length - 1] == ' ' || line[length - 1] == '\t'))
+        line[--length] = '\0';
+}
+
 int class_list_read(struct class_list *list, char *text, int count_max, struct error *why)
 {
-    char *next = text, *line;
+    static const char mark[] = "\xef\xbb\xbf"; /* some editors begin UTF-8 with it */
+    char *next = text + (strncmp(text, mark, strlen(mark)) ? 0 : strlen(mark)), *line;
     list->count = 0;
     while ((line = strsep(&next, "\r\n"))) {
+        trim(line);
         if (!*line)
             continue;
         if (list->count == count_max || strlen(line) >= NAME_TEXT)
@@ -35,12 +45,15 @@ static int read_file(struct class_list *list, const char *name, struct error *wh
     FILE *file = fopen(name, "re");
     if (!file)
         return error_set(why, "cannot be opened: %s", strerror(errno));
-    size_t bytes = fread(text, 1, LIST_BYTES_MAX, file);
+    size_t bytes = fread(text, 1, sizeof text, file);
     int status = ferror(file) ? error_set(why, "cannot be read: %s", strerror(errno)) : 0;
     fclose(file);
+    if (status)
+        return -1;
+    if (bytes > LIST_BYTES_MAX)
+        return error_set(why, "has more than %d bytes: it is no list of class names", LIST_BYTES_MAX);
     text[bytes] = '\0';
-    static const char mark[] = "\xef\xbb\xbf"; /* some editors begin UTF-8 with it */
-    if (status || class_list_read(list, text + (strncmp(text, mark, strlen(mark)) ? 0 : strlen(mark)), CLASSES_MAX, why))
+    if (class_list_read(list, text, CLASSES_MAX, why))
         return -1;
     for (int i = 1; i < list->count; i++)
         if (class_list_find(list, list->names[i]) < i)

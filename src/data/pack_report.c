@@ -24,8 +24,9 @@ static void print_splits(const struct survey *survey)
     for (int word = 0; word < SPLIT_WORDS; word++) {
         int split = split_words[word].split, taken = survey->words[split];
         if (word != taken && taken != NO_WORD && survey->word_images[word])
-            fprintf(stderr, "Left out: %lld images in %s/, because %s/ is there for the %s split\n",
-                    (long long)survey->word_images[word], split_words[word].name, split_words[taken].name, split_names[split]);
+            fprintf(stderr, "Left out %s/ (%lld %s): %s/ is the %s split\n", split_words[word].name,
+                    (long long)survey->word_images[word], survey->word_images[word] == 1 ? "image" : "images",
+                    split_words[taken].name, split_names[split]);
         else if (word == taken && strcmp(split_words[word].name, split_names[split]))
             fprintf(stderr, "%s/ is taken for the %s split\n", split_words[word].name, split_names[split]);
     }
@@ -33,12 +34,14 @@ static void print_splits(const struct survey *survey)
 
 static void print_resized(const struct source *source)
 {
+    const char *how = source->request->resize == RESIZE_CROP ? "cropped to the centre" : "squashed";
+    const char *were = source->reshaped == 1 ? "was" : "were";
     if (!source->resized)
         return;
-    fprintf(stderr, "Resized to %dx%d, being of other sizes: %lld", source->side, source->side, (long long)source->resized);
+    fprintf(stderr, "Resized to %dx%d: %lld %s", source->side, source->side, (long long)source->resized,
+            source->resized == 1 ? "image" : "images");
     if (source->reshaped)
-        fprintf(stderr, "; not square, and %s: %lld", source->request->resize == RESIZE_CROP ? "cropped to the centre" : "squashed",
-                (long long)source->reshaped);
+        fprintf(stderr, "; %lld %s not square and %s %s", (long long)source->reshaped, were, were, how);
     fprintf(stderr, "\n");
 }
 
@@ -55,8 +58,7 @@ void report_notes(const struct survey *survey, const struct source *source, cons
     if (!tests)
         fprintf(stderr, "There are no test images%s\n", survey->folders ? "; --test-share 0.1 takes a tenth of these" : "");
     if (both)
-        fprintf(stderr, "Test images that are training images too, pixel by pixel: %lld of %lld\n", (long long)both,
-                (long long)tests);
+        fprintf(stderr, "%lld of %lld test images are also training images (same pixels)\n", (long long)both, (long long)tests);
     if (seen->used == seen->most)
         fprintf(stderr, "Identical images were looked for among the first %zu different ones only\n", seen->most);
 }
@@ -97,7 +99,7 @@ static void print_range(const struct survey *survey, int64_t counts[CLASSES_MAX]
 void report_classes(const struct survey *survey, int64_t counts[CLASSES_MAX][SPLITS], const char *classes_file)
 {
     if (all_equal(survey, counts))
-        printf("Each class has %lld training and %lld test images\n", (long long)counts[0][TRAIN], (long long)counts[0][TEST]);
+        printf("Images of each class: %lld training, %lld test\n", (long long)counts[0][TRAIN], (long long)counts[0][TEST]);
     else if (survey->classes.count <= TABLE_MAX)
         print_table(survey, counts);
     else

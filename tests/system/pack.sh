@@ -37,7 +37,7 @@ check "and a plain tar without one, squashed to another size" pack --from "$tmp/
 check "the first reads the same" python images "$a" "$tmp" "$tmp/pictures.tar.xz" 32 archive
 check "the second reads as PIL resizes" python images "$tmp/48.h5" "$pictures" "$tmp/pictures.tar" 48 archive squash
 pack --from "$pictures" "$a" > "$tmp/out" 2> "$tmp/said"
-check "says once what was resized" test "$(grep -c '^Resized to 32x32, being of other sizes: 3; not square, and cropped to the centre: 3$' "$tmp/said")" -eq 1
+check "says once what was resized" test "$(grep -c '^Resized to 32x32: 3 images; 3 were not square and were cropped to the centre$' "$tmp/said")" -eq 1
 check "says what was left out" grep -A1 '^Left out, because they are no JPEG or PNG images in a class folder: 1$' "$tmp/said"
 check "one line says what was packed" grep -qxE \
     "Packed pictures: 310 training and 3 test images of 32x32x3, 3 classes, into $a \([0-9.]+ MB, [0-9.]+ s\)" "$tmp/out"

@@ -67,7 +67,7 @@ archive() { (cd "$tmp/odd" && tar -chf "$tmp/odd.tar" --hard-dereference --sort=
 not_said() { ! grep -E -- "$1" "$tmp/said"; }
 plain=$tmp/plain.h5
 pack --from "$pictures" "$plain" > "$tmp/said"
-check "equal counts are one line" test "$(sed -n 2p "$tmp/said")" = "Each class has 4 training and 4 test images"
+check "equal counts are one line" test "$(sed -n 2p "$tmp/said")" = "Images of each class: 4 training, 4 test"
 renamed() { # TRAIN TEST LINE: the split folders are called so: the line is said, and the data are the same
     tree; mv "$tmp/odd/train" "$tmp/odd/x" && mv "$tmp/odd/x" "$tmp/odd/$1" && mv "$tmp/odd/test" "$tmp/odd/x" && mv "$tmp/odd/x" "$tmp/odd/$2"
     says "$3" --from "$tmp/odd" && same_data "$plain" "$other"
@@ -78,7 +78,7 @@ check "val is taken for the test" renamed train val "val/ is taken for the test 
 check "so is Valid" renamed train Valid "valid/ is taken for the test split"
 check "and validation, and training for train" renamed training validation "training/ is taken for the train split"
 tree; cp -r "$tmp/odd/test" "$tmp/odd/val"; mkdir "$tmp/odd/val/other"; cp "$pictures/test/cat/0000.jpg" "$tmp/odd/val/other"
-check "beside test val is left out, and said" says "Left out: 41 images in val/, because test/ is there for the test split" --from "$tmp/odd"
+check "beside test val is left out, and said" says "Left out val/ \(41 images\): test/ is the test split" --from "$tmp/odd"
 check "and adds no class" same_data "$plain" "$other"
 tree; mv "$tmp/odd/test" "$tmp/odd/val"; mkdir "$tmp/odd/test"; cp "$pictures/test/cat/0000.jpg" "$tmp/odd/test/1.jpg"
 check "a folder test without class folders is none" says "val/ is taken for the test split" --from "$tmp/odd"
@@ -88,7 +88,7 @@ check "a linked class folder, and a link in a circle" says "Packed .*" --from "$
 check "are read as folders" same_data "$plain" "$other"
 tree; for split in train test; do mv "$tmp/odd/$split/cat" "$tmp/odd/$split/a \"cat's\" é"; done
 for file in "$tmp/odd/train/dog"/*; do mv "$file" "${file%.jpg}.JPG"; done
-check "blanks, quotes, UTF-8 and capital extensions" says "Each class has 4 training and 4 test images" --from "$tmp/odd"
+check "blanks, quotes, UTF-8 and capital extensions" says "Images of each class: 4 training, 4 test" --from "$tmp/odd"
 check "are kept" eval './cifar10_mpi inspect "$other" | grep -E "class_names +a \"cat.s\" é, airplane"'
 made() { /usr/bin/python3 - "$pictures" "$tmp/mac.zip" << 'END'
 import pathlib, sys, zipfile
@@ -130,7 +130,7 @@ check "is the same data set" same_data "$tmp/shared.h5" "$other"
 rm "$flat"/*/*[13].jpg
 check "with fewer images the others stay where they were" shared
 side_by_side; for class in "$flat"/*/; do for n in 0 1 2 3; do cp "$flat/cat/000$n.jpg" "$class/copy$n.jpg"; done; done
-check "copies are in the split of the original" eval 'shared && not_said "Test images that"'
+check "copies are in the split of the original" eval 'shared && not_said "are also training"'
 side_by_side; mv "$flat" "$tmp/moved"; mkdir "$flat"; mv "$tmp/moved" "$flat/train"
 check "train without test is packed, with a hint" says "There are no test images; --test-share 0.1 takes a tenth of these" --from "$tmp/odd"
 check "or can be split" eval 'flat=$tmp/odd/train shared "$tmp/odd"'
@@ -162,7 +162,7 @@ mkdir "$tmp/odd/train/"{k,l,m,n}; for c in k l m n; do ln -s ../dog/0000.jpg "$t
 check "many classes are two lines" says "training images a class: 1 \(c3\) to 5 \(c1\)" --from "$tmp/odd" --allow-missing-classes
 check "the other" grep -x "test     images a class: 0 (c1) to 4 (airplane)" "$tmp/said"
 order() { printf '%s\r\n' "$@" > "$tmp/order"; }
-tree; order truck ship horse frog dog deer cat bird automobile airplane
+tree; { printf '\xef\xbb\xbf  \r\n'; printf '%s \t\r\n' truck ship horse frog dog deer cat bird automobile airplane; } > "$tmp/order"
 check "--classes is the order of labels" says "Labels follow the order of $tmp/order" --from "$tmp/odd" --classes "$tmp/order"
 check "in the file" eval 'h5dump -a /class_names "$other" | grep -F "(0): \"truck\", \"ship\", \"horse\"" &&
     h5dump -y -d /train/labels "$other" | tr -d " \n" | grep -F "{9,9,9,9,8,8,8,8,7,7,7,7,"'
@@ -171,6 +171,8 @@ refused "a listed class without a folder" "has classes without training images: 
 check "which may be allowed" says "Classes without training images: yak; without test images: yak" --from "$tmp/odd" --classes "$tmp/order" --allow-missing-classes
 order truck ship horse frog dog deer cat bird automobile
 refused "a folder that is not listed" "order: does not list the class folder 'airplane', which has 8 images" pack --from "$tmp/odd" --classes "$tmp/order" --allow-missing-classes "$other"
+{ head -c 70000 /dev/zero | tr '\0' ' '; echo truck; } > "$tmp/order"
+refused "a list of classes that is too long" "order: has more than 65536 bytes" pack --from "$tmp/odd" --classes "$tmp/order" "$other"
 order truck ship truck
 refused "a class that is listed twice" "order: names class 'truck' twice" pack --from "$tmp/odd" --classes "$tmp/order" "$other"
 refused "no such file" "nobody: cannot be opened: No such file" pack --from "$tmp/odd" --classes "$tmp/nobody" "$other"
@@ -179,9 +181,9 @@ refused "an order for binary files" "bin: CIFAR-10's binary files have .*: leave
 # ---- identical images
 tree; { cat "$pictures/train/cat/0000.jpg"; echo; } > "$tmp/odd/test/dog/x.jpg"; cp "$tmp/odd/test/dog/x.jpg" "$tmp/odd/test/cat/y.jpg"
 cp "$pictures/train/cat/0000.jpg" "$tmp/odd/train/cat/twice.jpg"
-check "test images that are training images, in files that differ, are counted" says "Test images that are training images too, pixel by pixel: 2 of 42" --from "$tmp/odd"
+check "test images that are training images, in files that differ, are counted" says "2 of 42 test images are also training images \(same pixels\)" --from "$tmp/odd"
 cp -r "$bin" "$tmp/same"; batch "$tmp/same/test_batch.bin" 2 70; head -c 3073 "$bin/test_batch.bin" >> "$tmp/same/test_batch.bin"
-check "so are binary files' records" says "Test images that are training images too, pixel by pixel: 70 of 71" --from "$tmp/same"
+check "so are binary files' records" says "70 of 71 test images are also training images \(same pixels\)" --from "$tmp/same"
 
 # ---- --skip-bad
 spoilt() {
