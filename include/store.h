@@ -101,7 +101,7 @@ int file_write(const char *file, const void *data, size_t bytes, struct error *w
 /* Flushes `temporary` to disk, renames it to `file`, flushes the directory. */
 int file_commit(const char *temporary, const char *file, struct error *why);
 /* The file that is open for reading gets the name `file` too, even if it was removed meanwhile: as a hard link where possible, else
- * as a copy. What had that name is replaced at once. */
+ * as a copy. An existing file is replaced atomically. */
 int file_keep(int descriptor, const char *file, struct error *why);
 
 /* ---- lock: one process at a time in a directory ---- */
@@ -186,9 +186,10 @@ int checkpoint_list(const char *directory, uint64_t **steps, int *count, struct 
 void checkpoint_name(const char *directory, uint64_t step, char *file, size_t size);
 /* A run that trains there may remove a checkpoint which somebody has found and not yet read: then it has a newer one. */
 bool checkpoint_is_gone(const char *file);
-/* The file of the newest whole one, "" where there is none at all. Damaged ones and files that are none are passed by, and
- * `passed` tells which ("" where there were none). CHECKPOINT_DAMAGED where all are, -1 where something else stands in the way. */
-int checkpoint_newest(const char *directory, char *file, size_t size, struct error *passed, struct error *why);
+/* The file of the newest whole one, "" where there is none at all. Damaged ones and files that are none are skipped, and
+ * `skipped` is a sentence that names them ("" where there were none). CHECKPOINT_DAMAGED where all are, -1 where something else
+ * stands in the way. */
+int checkpoint_newest(const char *directory, char *file, size_t size, struct error *skipped, struct error *why);
 
 /* ---- saver: checkpoints written beside training, by one thread ---- */
 

@@ -95,7 +95,7 @@ void help_print(enum command command, bool all_commands)
 
 /* ---- what is wrong with a word ---- */
 
-/* The flag of one of these commands (a mask) that is nearest to the word, at most so far. */
+/* The flag of one of these commands (a mask) that is nearest to the word, within `farthest`. */
 static const struct flag *flag_nearest(int mask, const char *plain, int farthest)
 {
     const struct flag *nearest = NULL;

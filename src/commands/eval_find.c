@@ -33,7 +33,7 @@ static int find_newest(struct evaluation *e, bool training, struct error *why)
     if (checkpoint_newest(directory, e->file, sizeof e->file, &skipped, why))
         return -1;
     if (skipped.text[0] && strcmp(skipped.text, e->skipped.text))
-        report_line(&e->report, "passing by a checkpoint: %s", skipped.text);
+        report_line(&e->report, "%s", skipped.text);
     e->skipped = skipped;
     return e->file[0] ? 0 : no_checkpoint(directory, training, why);
 }

@@ -31,7 +31,7 @@ static int choose_data(const struct evaluation *e, struct found *found, struct e
     return 0;
 }
 
-/* Rank 0: which data, where that is no matter of course. */
+/* Rank 0: which data, unless --data named the run's own. */
 static void say_data(struct evaluation *e)
 {
     const struct checkpoint *c = &e->peeked;

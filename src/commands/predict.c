@@ -33,12 +33,12 @@ struct predictor {
 static int find_checkpoint(struct predictor *p, struct error *why)
 {
     const struct options *o = p->options;
-    struct error passed = {""};
+    struct error skipped = {""};
     snprintf(p->file, sizeof p->file, "%s", o->checkpoint);
-    if (!p->file[0] && checkpoint_newest(o->train_dir, p->file, sizeof p->file, &passed, why))
+    if (!p->file[0] && checkpoint_newest(o->train_dir, p->file, sizeof p->file, &skipped, why))
         return -1;
-    if (passed.text[0])
-        fprintf(stderr, "cifar10_mpi: passing by a checkpoint: %s\n", passed.text);
+    if (skipped.text[0])
+        fprintf(stderr, "cifar10_mpi: %s\n", skipped.text);
     return p->file[0] ? 0 : error_set(why, "there is no checkpoint in %s: train first, or name one with --checkpoint",
                                       o->train_dir);
 }

@@ -61,13 +61,13 @@ static int load_file(struct run *run, const char *file, struct error *why)
     return 0;
 }
 
-/* The newest whole checkpoint in --train-dir, "" where there is none. Where others are passed by, which. */
+/* The newest whole checkpoint in --train-dir, "" where there is none. Says which damaged ones were skipped. */
 static int find_newest(const struct run *run, char *file, size_t size, struct error *why)
 {
-    struct error passed;
-    int status = checkpoint_newest(run->options->train_dir, file, size, &passed, why);
-    if (!status && passed.text[0])
-        fprintf(stderr, "cifar10_mpi: passing by a checkpoint: %s\n", passed.text);
+    struct error skipped;
+    int status = checkpoint_newest(run->options->train_dir, file, size, &skipped, why);
+    if (!status && skipped.text[0])
+        fprintf(stderr, "cifar10_mpi: %s\n", skipped.text);
     return status;
 }
 
@@ -117,7 +117,7 @@ static int load_given(struct run *run, struct error *why)
         return -1;
     int status = find_newest(run, newest, sizeof newest, why);
     if (status == CHECKPOINT_DAMAGED)
-        fprintf(stderr, "cifar10_mpi: passing by: %s\n", why->text);
+        fprintf(stderr, "cifar10_mpi: skipping %s\n", why->text);
     if (status == CHECKPOINT_DAMAGED || (!status && (!newest[0] || same_file(newest, given))))
         return 0;
     return status ? -1 : error_set(why, "--train-dir %s holds a run (%s), and %s is not its newest checkpoint: leave --resume out "

@@ -216,7 +216,7 @@ static bool was_measured(const struct run *run)
     return false;
 }
 
-/* The ways of convolutions are a matter of bits. */
+/* The ways of convolutions change the bits. */
 static void print_model(const struct run *run)
 {
     const char *ways = run->state.convolutions;

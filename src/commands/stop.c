@@ -180,7 +180,7 @@ static void tell_signals(const int64_t *counts, int64_t rank_sum, int size, char
 static void tell_file(const struct stop *stop, char text[STOP_TEXT])
 {
     if (unlink(stop->file))
-        snprintf(text, STOP_TEXT, "the file stop: remove it, it is still there (%m)");
+        snprintf(text, STOP_TEXT, "the file stop, which cannot be removed (%m)");
     else
         snprintf(text, STOP_TEXT, "the file stop, now removed");
 }

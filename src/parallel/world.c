@@ -146,7 +146,7 @@ int world_open(struct world *world, int *argc, char ***argv, struct error *why)
     return find_nodes(world, why) || find_processes(world, why) ? -1 : 0;
 }
 
-/* Until the other processes of the node are gone, and the launcher knows; two seconds at most. */
+/* Waits at most 2 s for the node's other processes to end, so that the launcher sees them end first. */
 static void outlast(const int *processes, int count)
 {
     const struct timespec tick = {.tv_nsec = 20000000};

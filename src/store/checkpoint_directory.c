@@ -97,11 +97,11 @@ bool checkpoint_is_gone(const char *file)
     return lstat(file, &found) && errno == ENOENT;
 }
 
-static int newest_listed(const char *directory, char *file, size_t size, struct error *passed, struct error *why)
+static int newest_listed(const char *directory, char *file, size_t size, struct error *skipped, struct error *why)
 {
     uint64_t *steps;
     int count, status = 0;
-    file[0] = passed->text[0] = 0;
+    file[0] = skipped->text[0] = 0;
     if (checkpoint_list(directory, &steps, &count, why))
         return -1;
     for (int i = 0; i < count; i++) {
@@ -109,23 +109,25 @@ static int newest_listed(const char *directory, char *file, size_t size, struct 
         status = checkpoint_check(file, why);
         if (status != CHECKPOINT_DAMAGED)
             break;
-        bool said = passed->text[0] != '\0';
+        bool said = skipped->text[0] != '\0';
         size_t known = strlen(directory);
         known = said && !strncmp(why->text, directory, known) && why->text[known] ? known + 1 : 0; /* named once */
-        error_add(passed, "%s%s", said ? "; " : "", why->text + known);
+        error_add(skipped, "%s%s", said ? "; " : "", why->text + known);
     }
     free(steps);
     if (status == CHECKPOINT_DAMAGED)
-        error_set(why, "%s: no checkpoint there is whole: %s", directory, passed->text);
+        error_set(why, "%s: no checkpoint there is whole: %s", directory, skipped->text);
     return status;
 }
 
-int checkpoint_newest(const char *directory, char *file, size_t size, struct error *passed, struct error *why)
+int checkpoint_newest(const char *directory, char *file, size_t size, struct error *skipped, struct error *why)
 {
     int status;
     do
-        status = newest_listed(directory, file, size, passed, why);
+        status = newest_listed(directory, file, size, skipped, why);
     while (status == -1 && file[0] && checkpoint_is_gone(file));
+    if (skipped->text[0])
+        error_in(skipped, "skipping a damaged checkpoint");
     return status;
 }
 

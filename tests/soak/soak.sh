@@ -42,7 +42,7 @@ end_life() {
     [ "$signal" = KILL ] || [ $rc -eq 75 ] || wrong+="life $lives, $signal to rank $rank: exit code $rc, not 75: $(tail -n 1 "$tmp/ranks/output")"$'\n'
     [ "$signal" != KILL ] || [ $rc -ne 0 ] || wrong+="life $lives, KILL of rank $rank: exit code 0"$'\n'
     eventually 10 nobody_left || wrong+="life $lives, $signal to rank $rank: left are $(left)"$'\n'
-    ! grep -q 'passing by' "$tmp/ranks/output" || wrong+="life $lives: $(grep 'passing by' "$tmp/ranks/output")"$'\n'
+    ! grep -q 'skipping a damaged' "$tmp/ranks/output" || wrong+="life $lives: $(grep 'skipping a damaged' "$tmp/ranks/output")"$'\n'
     tally[$signal]=$((${tally[$signal]:-0} + 1))
 }
 

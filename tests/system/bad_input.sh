@@ -108,8 +108,8 @@ mkdir "$tmp/torn"
 cp "$tmp/run/checkpoint-00000004.h5" "$tmp/torn/"
 head -c 2000000 "$tmp/run/checkpoint-00000004.h5" > "$tmp/torn/checkpoint-00000009.h5"
 into "$tmp/torn" --max-steps 6 > "$tmp/torn.log" 2>&1
-check "a torn newest checkpoint is passed by" test $? -eq 0
-check "and named" grep "^cifar10_mpi: passing by a checkpoint: .*checkpoint-00000009.h5: .*truncated" "$tmp/torn.log"
+check "a torn newest checkpoint is skipped" test $? -eq 0
+check "and named" grep "^cifar10_mpi: skipping a damaged checkpoint: .*checkpoint-00000009.h5: .*truncated" "$tmp/torn.log"
 check "the one before goes on" grep "continues .*checkpoint-00000004.h5" "$tmp/torn.log"
 
 # A small disk that fills up.

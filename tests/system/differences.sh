@@ -48,10 +48,10 @@ echo text > "$tmp/torn/checkpoint-00000009.h5"
 again() { usual --seed 7 --learning-rate 0.05 --train-dir "$tmp/torn" --resume "$@"; }
 again "$tmp/torn/checkpoint-00000006.h5" --max-steps 7 > "$tmp/given" 2>&1
 check "--resume FILE, the newest that is whole" test $? -eq 0
-check "the others are named" says "passing by .*/checkpoint-00000009.h5: is not an HDF5 file; checkpoint-00000008.h5: .*truncated" "$tmp/given"
+check "the others are named" says "skipping a damaged checkpoint: .*/checkpoint-00000009.h5: is not an HDF5 file; checkpoint-00000008.h5: .*truncated" "$tmp/given"
 again auto --max-steps 10 > "$tmp/auto" 2>&1
 check "--resume auto goes on from there" says "continues .*checkpoint-00000007.h5, step 7 of 10" <(unwrapped "$tmp/auto")
-check "and names them too" says "passing by .*00000009.h5: .*00000008.h5: " "$tmp/auto"
+check "and names them too" says "skipping a damaged checkpoint: .*00000009.h5: .*00000008.h5: " "$tmp/auto"
 cp "$tmp/torn/checkpoint-00000010.h5" "$tmp/copy.h5"
 for torn in "$tmp"/torn/*.h5; do echo text > "$torn"; done
 refused "where all are torn" "no checkpoint there is whole" again auto --max-steps 11

@@ -45,7 +45,7 @@ verdict() { # EXIT-CODE SENTENCE: what is wrong after a run; a failure must have
 
 recovers() { # the same command, without a fault
     go_on > "$run-out" 2>&1 || { echo "then: $(tail -n 2 "$run-out")"; return; }
-    ! grep 'passing by' "$run-out" || echo "then: a torn file has a checkpoint's name"
+    ! grep 'skipping a damaged' "$run-out" || echo "then: a torn file has a checkpoint's name"
     [ -e "$run/$last" ] && ! ls -A "$run" | grep -q '\.tmp$' || echo "then: there are $(ls -A "$run" | xargs)"
     checkpoints_whole
 }

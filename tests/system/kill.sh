@@ -77,7 +77,7 @@ while [ $kills -lt "$count" ] && [ -z "$wrong" ]; do
     eventually 5 all_gone || { stuck=$((stuck + 1)); kill -KILL $(everybody) 2> /dev/null; }
     wait "$job" 2> /dev/null
     rc=$?
-    ! grep -q 'passing by' "$tmp/out" || complain "$(grep 'passing by' "$tmp/out")"
+    ! grep -q 'skipping a damaged' "$tmp/out" || complain "$(grep 'skipping a damaged' "$tmp/out")"
     if [ $rc -eq 0 ] && grep -q 'done at step' "$tmp/out"; then
         compare # it was faster
         continue
