@@ -18,16 +18,14 @@ int eval_open_data(struct evaluation *e, const char *file, struct error *why)
     return 0;
 }
 
-/* Rank 0, without --data: the run's own file, from where it was trained; else the usual one. */
+/* Rank 0, without --data: the run's own file, from where it was trained. Older checkpoints name none: then the usual one. */
 static int choose_data(const struct evaluation *e, struct found *found, struct error *why)
 {
-    const char *usual = e->options->data;
-    if (found->data[0] && !access(found->data, F_OK))
-        return 0;
-    if (found->data[0] && access(usual, F_OK))
+    if (!found->data[0])
+        strcpy(found->data, e->options->data);
+    else if (access(found->data, F_OK))
         return error_set(why, "%s, the data that the run was trained on, is not there: name a packed data set with --data",
                          found->data);
-    strcpy(found->data, usual);
     return 0;
 }
 

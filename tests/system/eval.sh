@@ -78,7 +78,7 @@ said() { grep -c "data: " <(eval_on 1 --checkpoint "$checkpoint" "$@"); }
 check "which need no word where they are given" test "$(said)" = 0
 check "others are said" grep "data: $sample, other than the run was trained on (.*, SHA-256 " \
     <(mpirun -np 2 ./cifar10_mpi eval --data "$sample" --checkpoint-dir "$tmp/run" --run-once)
-mkdir "$tmp/elsewhere"
+mkdir -p "$tmp/elsewhere/data" && cp "$tmp/long.h5" "$tmp/elsewhere/data/cifar10.h5" # which are not asked for
 refused "where they are not there they are asked for" "^cifar10_mpi: $data, the data that the run was trained on, is not there: .*--data" \
     env -C "$tmp/elsewhere" "$PWD/cifar10_mpi" eval --checkpoint "$checkpoint"
 
