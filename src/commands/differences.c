@@ -25,11 +25,15 @@ static void setting_now(const struct run *run, const char *setting, char *text, 
     for (int i = 0; options_text(run->options, i, &name, text, size, &is_default); i++)
         if (!strcmp(name, setting))
             return;
+    *text = '\0';
 }
 
 static void remedy_add(struct differences *all, const char *flag, const char *value)
 {
-    error_add(&all->remedy, "%s %s%s%s", all->remedy.text[0] ? "" : " with", flag, *value ? " " : "", value);
+    char word[4 * OPTION_TEXT + 4] = "";
+    if (*value)
+        text_quote(value, word, sizeof word);
+    error_add(&all->remedy, "%s %s%s%s", all->remedy.text[0] ? "" : " with", flag, *value ? " " : "", word);
 }
 
 /* A switch has no value, and the only one of the settings comes last: "without" holds for no other. */
@@ -77,8 +81,7 @@ static int batch_compare(const struct run *run, struct h5 *h5, struct difference
         ranks--;
     snprintf(text, sizeof text, "%d", then / ranks);
     remedy_add(all, "--batch-size", text);
-    if (ranks < run->world->size)
-        error_add(&all->remedy, " on %d rank%s (mpirun -np %d)", ranks, ranks > 1 ? "s" : "", ranks);
+    all->ranks = ranks < run->world->size ? ranks : 0;
     return 0;
 }
 
@@ -146,5 +149,7 @@ int differences_find(const struct run *run, const struct checkpoint *found, cons
     if (!status)
         status = bits_compare(run, h5, found, all, why);
     h5_close(h5, &ignored); /* was only read */
+    if (all->ranks)
+        error_add(&all->remedy, " on %d rank%s (mpirun -np %d)", all->ranks, all->ranks > 1 ? "s" : "", all->ranks);
     return status;
 }

@@ -26,31 +26,31 @@ static int make_directories(const char *directory, struct error *why)
 }
 
 /* What a run's trajectory depends on must be the same, or --force takes this run's. */
-static int check_differences(const struct run *run, const struct checkpoint *found, const char *file, struct error *why)
+static int check_differences(const struct run *run, const struct differences *all, const char *file, struct error *why)
 {
-    struct differences all;
-    if (differences_find(run, found, file, &all, why))
-        return -1;
-    if (!all.list.text[0])
+    if (!all->list.text[0] || run->options->force)
         return 0;
-    if (!run->options->force)
-        return error_set(why, "%s was trained with %s: %s%s%sfor a new run give another --train-dir; --force goes on all the same",
-                         file, all.list.text, all.gone ? "" : "to go on, train", all.gone ? "" : all.remedy.text,
-                         all.gone ? "" : "; ");
-    line_print(stderr, "cifar10_mpi: going on by --force: %s was trained with %s", file, all.list.text);
-    return 0;
+    return error_set(why, "%s was trained with %s: %s%s%sfor a new run give another --train-dir; --force goes on all the same",
+                     file, all->list.text, all->gone ? "" : "to go on, train", all->gone ? "" : all->remedy.text,
+                     all->gone ? "" : "; ");
 }
 
-/* Loads one file into the state, of which seed and data set are this run's own. */
+/* Loads one file into the state, of which seed and data set are this run's own. Other data may need another net: its refusal would
+ * name no remedy, and so comes last. */
 static int load_file(struct run *run, const char *file, struct error *why)
 {
     struct checkpoint *state = &run->state;
     struct checkpoint found = {.parameters = state->parameters, .shadows = state->shadows};
-    if (checkpoint_load(&found, &run->net, file, why))
+    struct differences all;
+    if (checkpoint_peek(&found, file, why))
         return -1;
     free(found.class_names);
-    if (check_differences(run, &found, file, why))
+    if (differences_find(run, &found, file, &all, why) || check_differences(run, &all, file, why) ||
+        checkpoint_load(&found, &run->net, file, why))
         return -1;
+    free(found.class_names);
+    if (all.list.text[0])
+        line_print(stderr, "cifar10_mpi: going on by --force: %s was trained with %s", file, all.list.text);
     state->step = run->saved_step = found.step;
     state->position = found.position;
     state->loss_average = found.loss_average;

@@ -75,7 +75,8 @@ int run_begin(struct run *run, struct error *why);
 /* What of this run differs from the one that wrote a checkpoint, as far as its trajectory depends on it. */
 struct differences {
     struct error list;   /* "--seed 1, not 2; ...", "" where nothing differs */
-    struct error remedy; /* the flags that give what the run had: " with --seed 1 ..." */
+    struct error remedy; /* the flags that give what the run had: " with --seed 1 ...", then the number of ranks */
+    int ranks;           /* that can share its global batch; 0: these can */
     bool gone;           /* no flags give it back: the data file has other contents */
 };
 

@@ -20,6 +20,8 @@ refused "the same batch on more ranks" "with a global batch of 16, not 32 \(4 ra
 refused "on ranks that cannot share it" "not 24 \(3 ranks x 8\): to go on, train with --seed 1 --batch-size 8 on 2 ranks \(mpirun -np 2\);" \
     on 3 --batch-size 8 --max-steps 4 --seed 2
 refused "--deterministic" "with --deterministic no, not yes: to go on, train without --deterministic;" usual --deterministic
+refused "both at once: flags first, then ranks" "to go on, train with --batch-size 8 without --deterministic on 2 ranks \(mpirun -np 2\);" \
+    on 3 --batch-size 8 --max-steps 4 --deterministic
 check "nothing was changed" test "$before" = "$(cd "$tmp/run" && sha256sum *)"
 check "more ranks with the same global batch go on" on 4 --batch-size 4 --max-steps 3
 check "and what is no part of the trajectory may change" usual --keep 3 --checkpoint-steps 1 --loader-threads 2 --parity-steps 1 --threads 2
@@ -39,6 +41,17 @@ if ./cifar10_mpi bench --batch-size 2 --bench-steps 1 | grep -q "onednn tower"; 
 else
     skip "another way of convolutions" "there is no onednn tower here"
 fi
+
+# Data of another number of classes, under a name that needs quotes.
+mkdir "$tmp/own"
+tar -xf tests/data/cifar10-sample.tar.xz -C "$tmp/own" --wildcards "*/[cd][ao][tg]/[0-9]*00.jpg"
+check "data of two classes" ./cifar10_mpi pack --from "$tmp/own" "$tmp/two classes.h5"
+two() { timeout 60 ./cifar10_mpi train --tower openblas --train-dir "$tmp/two" --batch-size 8 "$@"; }
+check "a run on them" two --data "$tmp/two classes.h5" --max-steps 1
+refused "other classes" "the images, labels and classes of .*: to go on, train with --data '$tmp/two classes.h5'; for a new run" \
+    two --data "$data" --max-steps 2
+refused "which --force cannot go on with" "is of model tutorial for 3 channels and 2 classes .*, not .* 10 classes" \
+    two --data "$data" --max-steps 2 --force
 
 # --resume FILE beside what is newer, but torn.
 mkdir "$tmp/torn"
