@@ -116,11 +116,12 @@ void stall_step(struct stall *stall, uint64_t step, bool slow);
 struct stall_view {
     int rank;
     long process;
-    char run_state; /* the system's letter: 'T' stopped, 'D' in a system call that cannot be interrupted, 0: no such process */
+    char run_state; /* the system's letter: 'T' stopped, 'D' in a system call that cannot be interrupted; 0: no such process; '?' */
     enum stall_phase phase;
     uint64_t step;
 };
-/* The sentence about the `count` ranks of this node, where nothing has moved for `seconds`. */
+/* The sentence about the `count` ranks of this node: which have died, or, where nothing has moved for `seconds`, which the others
+ * wait for. */
 void stall_sentence(struct error *why, const struct world *world, const struct stall_view *views, int count, double seconds);
 
 /* ---- reducer: gradient sums of all ranks ---- */

@@ -36,7 +36,7 @@ struct stall_slot {
 
 struct board {
     _Alignas(64) long token; /* of world_share */
-    atomic_flag told;        /* a rank of this node has */
+    atomic_flag reported;    /* by a rank of this node */
     struct stall_slot slots[];
 };
 
@@ -48,7 +48,7 @@ struct stall_state {
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t ended;
-    bool started, ending, tells; /* tells: this rank has, for its node */
+    bool started, ending, reports; /* reports: this rank has, for its node */
 };
 
 /* ---- what a rank says ---- */
@@ -74,11 +74,11 @@ void stall_step(struct stall *stall, uint64_t step, bool slow)
 /* ---- the sentence ---- */
 
 static const char *const doing[STALL_PHASES] = {
-    [STALL_START] = "is setting up",          [STALL_LOAD] = "is waiting for images",
-    [STALL_COMPUTE] = "is computing",         [STALL_REDUCE] = "is in the allreduce",
-    [STALL_UPDATE] = "is updating parameters", [STALL_REPORT] = "is writing the log",
-    [STALL_SAVE] = "is saving a checkpoint",  [STALL_PARITY] = "is comparing parameters",
-    [STALL_END] = "is waiting for the last checkpoint",
+    [STALL_START] = "setting up",          [STALL_LOAD] = "waiting for images",
+    [STALL_COMPUTE] = "computing",         [STALL_REDUCE] = "in the allreduce",
+    [STALL_UPDATE] = "updating parameters", [STALL_REPORT] = "writing the log",
+    [STALL_SAVE] = "saving a checkpoint",  [STALL_PARITY] = "comparing parameters",
+    [STALL_END] = "waiting for the last checkpoint",
 };
 
 static const char *run_state_text(char run_state)
@@ -86,9 +86,13 @@ static const char *run_state_text(char run_state)
     switch (run_state) {
     case 'T': case 't': return ", stopped";
     case 'D': return ", in a system call that does not return";
-    case 'Z': case 'X': case 0: return ", dead";
     default: return "";
     }
+}
+
+static bool is_dead(const struct stall_view *view)
+{
+    return view->run_state == 'Z' || view->run_state == 'X' || !view->run_state;
 }
 
 /* It waits for others, as far as it goes. */
@@ -98,10 +102,23 @@ static bool is_waiting(const struct stall_view *view)
     return runs && (view->phase == STALL_REDUCE || view->phase == STALL_PARITY || view->phase == STALL_END);
 }
 
+/* Whether there are dead ranks, which alone are to blame. */
+static bool name_dead(struct error *why, const struct world *world, const struct stall_view *views, int count)
+{
+    why->text[0] = '\0';
+    for (int i = 0; i < count; i++)
+        if (is_dead(&views[i]))
+            error_add(why, "%srank %d on %s (process %ld) has died while %s, step %" PRIu64, why->text[0] ? "; " : "",
+                      views[i].rank, world->host, views[i].process, doing[views[i].phase], views[i].step);
+    return why->text[0];
+}
+
 void stall_sentence(struct error *why, const struct world *world, const struct stall_view *views, int count, double seconds)
 {
     const char *separator = ": ";
     int waiting = 0;
+    if (name_dead(why, world, views, count))
+        return;
     for (int i = 0; i < count; i++)
         waiting += is_waiting(&views[i]);
     error_set(why, "no step was finished for %.0f s", seconds);
@@ -109,7 +126,7 @@ void stall_sentence(struct error *why, const struct world *world, const struct s
         const struct stall_view *v = &views[i];
         if (is_waiting(v) && waiting < count)
             continue;
-        error_add(why, "%srank %d on %s (process %ld%s) %s, step %" PRIu64, separator, v->rank, world->host, v->process,
+        error_add(why, "%srank %d on %s (process %ld%s) is %s, step %" PRIu64, separator, v->rank, world->host, v->process,
                   run_state_text(v->run_state), doing[v->phase], v->step);
         separator = "; ";
     }
@@ -135,13 +152,19 @@ static char run_state_of(long process)
     return name_end && name_end[1] ? name_end[2] : 0;
 }
 
-static void look(const struct stall_slot *slot, struct stall_view *view)
+/* Process numbers of one mean the same to the other. */
+static bool share_space(const struct stall_slot *one, const struct stall_slot *other)
+{
+    return one->space && one->space == other->space;
+}
+
+static void look(const struct stall_slot *own, const struct stall_slot *slot, struct stall_view *view)
 {
     long process = atomic_load(&slot->process);
     *view = (struct stall_view){
         .rank = slot->rank,
         .process = process,
-        .run_state = run_state_of(process),
+        .run_state = process && share_space(own, slot) ? run_state_of(process) : '?',
         .phase = atomic_load_explicit(&slot->phases, memory_order_relaxed) & ((1u << PHASE_BITS) - 1),
         .step = atomic_load_explicit(&slot->step, memory_order_relaxed),
     };
@@ -155,27 +178,27 @@ static void wake_stopped(const struct stall_view *views, int count)
             kill((pid_t)views[i].process, SIGCONT);
 }
 
-/* The first of the node tells, once. */
-static void tell(const struct stall *stall, double seconds)
+/* The first of the node reports, once. */
+static void report(const struct stall *stall, double seconds)
 {
     struct stall_state *state = stall->state;
     struct error why;
-    if (state->tells || atomic_flag_test_and_set(&state->board->told))
+    if (state->reports || atomic_flag_test_and_set(&state->board->reported))
         return;
-    state->tells = true;
+    state->reports = true;
     for (int i = 0; i < state->seats; i++)
-        look(&state->board->slots[i], &state->views[i]);
+        look(stall->slot, &state->board->slots[i], &state->views[i]);
     stall_sentence(&why, stall->world, state->views, state->seats, fmax(1, seconds));
     dprintf(STDERR_FILENO, "cifar10_mpi: %s\n", why.text);
 }
 
-/* The rank that told ends the job; should that not come about, each ends by itself. */
+/* The rank that reported ends the job; should that fail, each ends by itself. */
 static void end_job(const struct stall *stall)
 {
     const struct world *world = stall->world;
     struct stall_state *state = stall->state;
     int started = 0;
-    if (!state->tells) {
+    if (!state->reports) {
         sleep(LAST_RESORT);
         _exit(1);
     }
@@ -202,7 +225,7 @@ static bool next_is_dead(const struct stall_state *state, const struct stall_slo
 {
     const struct stall_slot *slots = state->board->slots, *next = slot + 1 < slots + state->seats ? slot + 1 : slots;
     long process = atomic_load(&next->process);
-    return process && slot->space && next->space == slot->space && kill((pid_t)process, 0) && errno == ESRCH;
+    return process && share_space(slot, next) && kill((pid_t)process, 0) && errno == ESRCH;
 }
 
 /* Until the time, or the end of the watch: then true. */
@@ -236,7 +259,7 @@ static void *watch(void *of)
         before = now;
         bool stalled = still >= (slow ? SLOW : 1) * state->seconds;
         if (stalled || dead >= DEAD)
-            tell(stall, fmax(still, dead));
+            report(stall, fmax(still, dead));
         if (stalled || dead >= LAUNCHER)
             end_job(stall);
     }

@@ -83,7 +83,7 @@ while [ $kills -lt "$count" ] && [ -z "$wrong" ]; do
         continue
     fi
     # A slow mpirun leaves the others time to name the rank that is dead.
-    ! grep '^cifar10_mpi: ' "$tmp/out" | grep -v ', dead) ' || complain "$(tail -n 1 "$tmp/out")"
+    ! grep '^cifar10_mpi: ' "$tmp/out" | grep -v ') has died while ' || complain "$(tail -n 1 "$tmp/out")"
     kills=$((kills + 1)) torn=$((torn + $(ls -A "$tmp/run" 2> /dev/null | grep -c '\.tmp$')))
     tally[$whom]=$((${tally[$whom]:-0} + 1)) tally[$moment]=$((${tally[$moment]:-0} + 1))
 done

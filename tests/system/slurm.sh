@@ -158,7 +158,7 @@ start=$EPOCHREALTIME
 wait $run
 check "ends with an error" test $? -ne 0
 check "within some seconds" awk "BEGIN { exit !($EPOCHREALTIME - $start < 12) }"
-check "and names the rank" said "rank 1 on .* \(process $(cat "$tmp/pid.1"), dead\)" killed
+check "and names the rank" said "rank 1 on .* \(process $(cat "$tmp/pid.1")\) has died while" killed
 
 # An mpirun that does not end, as one that waits for a node that is cut off.
 mkdir "$tmp/bin"

@@ -59,7 +59,7 @@ for signal in KILL SEGV; do
     kill -$signal "$(cat "$tmp/ranks/pid.2")"
     ended "SIG$signal of rank 2" 5 137 139
     # By the others or, where Open MPI 5 gives them no time for it, by mpirun.
-    check "and names it" grep -E "^cifar10_mpi: .* rank 2 on .*, dead\)|process rank 2 .*exited on" "$tmp/ranks/output"
+    check "and names it" grep -E "^cifar10_mpi: rank 2 on .* has died while .*, step|process rank 2 .*exited on" "$tmp/ranks/output"
 done
 seconds=1
 

@@ -156,9 +156,20 @@ static void test_names_those_that_others_wait_for(void **state)
     const struct stall_view stopped[] = {{4, 10, 'T', STALL_REDUCE, 4}, {5, 11, 'R', STALL_REDUCE, 4}};
     expect(stopped, 2, 1, "no step was finished for 300 s: rank 4 on here (process 10, stopped) is in the allreduce, step 4; "
                           "1 other of this node waits for that");
-    const struct stall_view two[] = {{0, 10, 'D', STALL_SAVE, 4}, {1, 11, 0, STALL_COMPUTE, 5}};
+    const struct stall_view two[] = {{0, 10, 'D', STALL_SAVE, 4}, {1, 11, '?', STALL_COMPUTE, 5}};
     expect(two, 2, 1, "no step was finished for 300 s: rank 0 on here (process 10, in a system call that does not return) is "
-                      "saving a checkpoint, step 4; rank 1 on here (process 11, dead) is computing, step 5");
+                      "saving a checkpoint, step 4; rank 1 on here (process 11) is computing, step 5");
+}
+
+/* They are seen long before a step is late. */
+static void test_names_the_dead_alone(void **state)
+{
+    (void)state;
+    const struct stall_view one[] = {{0, 10, 'S', STALL_REDUCE, 4}, {1, 11, 0, STALL_COMPUTE, 4}, {2, 12, 'D', STALL_SAVE, 4}};
+    expect(one, 3, 1, "rank 1 on here (process 11) has died while computing, step 4");
+    const struct stall_view two[] = {{0, 10, 'Z', STALL_REDUCE, 4}, {1, 11, 0, STALL_LOAD, 5}};
+    expect(two, 2, 1, "rank 0 on here (process 10) has died while in the allreduce, step 4; rank 1 on here (process 11) has died "
+                      "while waiting for images, step 5");
 }
 
 static void test_names_all_where_all_wait(void **state)
@@ -195,6 +206,7 @@ int main(void)
         cmocka_unit_test(test_nothing_is_watched),
         cmocka_unit_test(test_phases_come_back),
         cmocka_unit_test(test_names_those_that_others_wait_for),
+        cmocka_unit_test(test_names_the_dead_alone),
         cmocka_unit_test(test_names_all_where_all_wait),
         cmocka_unit_test(test_many_ranks_fit),
     };
