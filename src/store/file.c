@@ -127,9 +127,9 @@ static int copy_open(int descriptor, const char *file, struct error *why)
 int file_keep(int descriptor, const char *file, struct error *why)
 {
     char temporary[4096];
-    if (file_beside(file, temporary, sizeof temporary, why))
+    if (file_new_beside(file, temporary, sizeof temporary, why))
         return -1;
-    unlink(temporary); /* a process that was killed here may have left it */
+    unlink(temporary); /* its name was needed, which no other process uses */
     int status = link_open(descriptor, temporary) ? copy_open(descriptor, temporary, why) : 0;
     if (!status)
         status = file_commit(temporary, file, why);
