@@ -274,7 +274,7 @@ static int options_check(const struct options *options, const bool *given, struc
 {
     static const char *const exclusive[][2] = {
         {"max-steps", "epochs"}, {"checkpoint", "checkpoint-dir"}, {"checkpoint", "train-dir"},
-        {"checkpoint", "keep-best"}, {"from", "download"}};
+        {"train-dir", "checkpoint-dir"}, {"checkpoint", "keep-best"}, {"from", "download"}};
     if (check_files(options, why))
         return -1;
     for (size_t i = 0; i < sizeof exclusive / sizeof *exclusive; i++)
