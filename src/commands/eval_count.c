@@ -20,15 +20,6 @@ static void fill(struct evaluation *e, int64_t first, int count)
     }
 }
 
-static int index_of_largest(const float *values, int count)
-{
-    int largest = 0;
-    for (int i = 1; i < count; i++)
-        if (values[i] > values[largest])
-            largest = i;
-    return largest;
-}
-
 /* The batch that the tower has just evaluated, as its loss counts it (struct loss_sums). */
 static int count_classes(struct evaluation *e, int count, struct error *why)
 {

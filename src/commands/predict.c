@@ -158,19 +158,15 @@ static int read_image(struct predictor *p, const char *file, struct error *why)
 static void print_classes(const struct predictor *p, const char *file)
 {
     int classes = p->net.classes;
-    double total = 0, largest = p->logits[0];
+    double total = 0, largest = p->logits[index_of_largest(p->logits, classes)];
     char shown[4096];
-    for (int i = 1; i < classes; i++)
-        largest = p->logits[i] > largest ? p->logits[i] : largest;
     for (int i = 0; i < classes; i++)
         total += exp(p->logits[i] - largest);
     snprintf(shown, sizeof shown, "%s", file);
     text_printable(shown);
     printf("%s:", shown);
     for (int rank = 0; rank < SHOWN && rank < classes; rank++) {
-        int best = 0;
-        for (int i = 1; i < classes; i++)
-            best = p->logits[i] > p->logits[best] ? i : best;
+        int best = index_of_largest(p->logits, classes);
         printf("%s %s %.5f", rank ? "," : "", p->checkpoint.class_names[best], exp(p->logits[best] - largest) / total);
         p->logits[best] = -INFINITY;
     }
