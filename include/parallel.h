@@ -29,8 +29,8 @@ int world_open(struct world *world, int *argc, char ***argv, struct error *why);
 int world_refuse_copies(const struct world *world, struct error *why);
 
 /* Collective. Ends MPI. `code` is the job's exit code, the same on all ranks; the result is this process's: rank 0 alone has
- * the code, the others 0, and it returns last, because Open MPI 5's mpirun then adds no page of its own. Never where only
- * some ranks have failed: a rank that finalizes strands its peers. */
+ * the code, the others 0, and it returns last, because Open MPI 5's mpirun then adds no page of its own. 1, with a sentence, where
+ * MPI could not be ended. Never where only some ranks have failed: a rank that finalizes strands its peers. */
 int world_close(struct world *world, int code);
 
 /* Not collective. Prints rank, host and the sentence to standard error and ends the whole job.

@@ -161,14 +161,16 @@ static void outlast(const int *processes, int count)
 
 int world_close(struct world *world, int code)
 {
-    MPI_Comm_free(&world->state->node);
-    MPI_Finalize();
+    bool failed = MPI_Comm_free(&world->state->node) != MPI_SUCCESS;
+    failed |= MPI_Finalize() != MPI_SUCCESS;
+    if (failed)
+        fprintf(stderr, "cifar10_mpi: rank %d on %s: MPI_Comm_free or MPI_Finalize failed\n", world->rank, world->host);
     if (code && world->rank == 0)
         outlast(world->state->processes, world->node_size);
     free(world->state->processes);
     free(world->state);
     world->state = NULL;
-    return world->rank == 0 ? code : 0;
+    return failed ? 1 : world->rank == 0 ? code : 0;
 }
 
 void world_abort(const struct world *world, const char *sentence)
