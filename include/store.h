@@ -118,8 +118,8 @@ struct lock {
 int lock_take(struct lock *lock, const char *directory, struct error *why);
 /* 0 while the directory has this lock, or is not there; -1 where the file was removed or is another run's. */
 int lock_check(const struct lock *lock, const char *directory, struct error *why);
-/* Takes and changes nothing. Whether a run has the lock, as far as its file says: a process that has ended on this host has it no
- * more; of another host's process the file is all that is known. */
+/* Whether a run has the lock, as lock_take judges. Where the file system has no locks: true while the file names a process that may
+ * still run; one of another host counts as running, for ever. Read-only. */
 bool lock_is_held(const char *directory);
 /* Gives it back, and removes the file. Also of a zeroed one. */
 void lock_free(struct lock *lock);

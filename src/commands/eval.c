@@ -52,12 +52,12 @@ static bool has_ended(const struct found *found)
     return !found->training && found->last_step && found->step >= found->last_step;
 }
 
-static void say_what_comes(const struct found *found, struct error *what)
+static void say_what_comes(const struct evaluation *e, const struct found *found, struct error *what)
 {
     if (!found->training && found->last_step)
         error_set(what, "waiting: training stopped at step %" PRIu64 " of %" PRIu64, found->step, found->last_step);
     else if (found->last_step && found->step >= found->last_step)
-        error_set(what, "waiting for the run to end");
+        error_set(what, "waiting for the run that has %s/lock to end", e->options->train_dir);
     else
         error_set(what, "waiting for a checkpoint newer than step %" PRIu64, found->step);
 }
@@ -111,7 +111,7 @@ static int evaluate_all(struct evaluation *e, struct error *why)
         if (status)
             error_set(&what, "waiting: %s", why->text);
         else
-            say_what_comes(&found, &what);
+            say_what_comes(e, &found, &what);
         if (e->world->rank == 0)
             say_wait(e, &what);
         sleep((unsigned)e->options->eval_interval_secs);
@@ -121,7 +121,7 @@ static int evaluate_all(struct evaluation *e, struct error *why)
 static int begin(struct evaluation *e, struct error *why)
 {
     struct device_place place;
-    if (e->world->rank == 0 && report_open(&e->report, NULL, 0, why))
+    if (e->world->rank == 0 && (eval_check_names(e->options, why) || report_open(&e->report, NULL, 0, why)))
         return -1;
     e->backend = backend_open(e->options->tower, (int)e->options->threads, e->world->node_rank, &place, why);
     return e->backend ? 0 : -1;
@@ -129,8 +129,8 @@ static int begin(struct evaluation *e, struct error *why)
 
 static void release(struct evaluation *e)
 {
-    if (e->held >= 0)
-        close(e->held);
+    if (e->newest_open >= 0)
+        close(e->newest_open);
     tower_free(&e->tower);
     free(e->peeked.class_names);
     free(e->parameters);
@@ -144,7 +144,7 @@ static void release(struct evaluation *e)
 
 int command_eval(const struct options *options, const struct world *world)
 {
-    struct evaluation e = {.options = options, .world = world, .held = -1};
+    struct evaluation e = {.options = options, .world = world, .newest_open = -1};
     struct error why;
     int status = world_agree(world, begin(&e, &why), &why);
     if (!status && options->eval_data[0]) /* a mistake in --data is met at once, and not with the first checkpoint */

@@ -32,7 +32,7 @@ struct evaluation {
     struct checkpoint peeked; /* what it says of itself; no parameters */
     struct error skipped;     /* the damaged checkpoints that were reported last */
     struct error waits_for;   /* what the last line about waiting said */
-    int held;                 /* --keep-best: the checkpoint, open for reading; -1: none */
+    int newest_open;          /* --keep-best: the checkpoint, open for reading; -1: none */
     bool best_known;          /* best.h5 was evaluated, or there was none */
     int64_t best;             /* images right with it; -1: there is none */
 };
@@ -47,6 +47,8 @@ struct found {
 
 /* ---- which checkpoint (eval_find.c) ---- */
 
+/* Rank 0. -1: --checkpoint is a directory, or --train-dir a file. */
+int eval_check_names(const struct options *options, struct error *why);
 /* Collective. --checkpoint, or the newest of the directory. -1: there is none now. */
 int eval_find(struct evaluation *e, struct found *found, struct error *why);
 /* Collective. Its parameters into every tower; those of a newer one, and *found so, where the run has removed it meanwhile. -1: it

@@ -62,7 +62,7 @@ int eval_best_begin(struct evaluation *e, struct error *why)
 static int keep(struct evaluation *e, int64_t right, struct error *why)
 {
     char file[4096];
-    if (best_name(e, file, sizeof file, why) || file_keep(e->held, file, why))
+    if (best_name(e, file, sizeof file, why) || file_keep(e->newest_open, file, why))
         return -1;
     e->best = right;
     report_line(&e->report, "the best so far, kept as %s", file);
@@ -72,7 +72,7 @@ static int keep(struct evaluation *e, int64_t right, struct error *why)
 int eval_best_keep(struct evaluation *e, const struct evaluated *evaluated, struct error *why)
 {
     int status = evaluated->right > e->best ? keep(e, evaluated->right, why) : 0;
-    close(e->held);
-    e->held = -1;
+    close(e->newest_open);
+    e->newest_open = -1;
     return status;
 }

@@ -15,6 +15,17 @@ static bool is_kind(const char *path, mode_t kind)
     return !stat(path, &found) && (found.st_mode & S_IFMT) == kind;
 }
 
+int eval_check_names(const struct options *options, struct error *why)
+{
+    const char *file = options->checkpoint, *directory = options->train_dir;
+    if (file[0] && is_kind(file, S_IFDIR))
+        return error_set(why, "--checkpoint %s: is a directory, and not a file; --train-dir %s takes its newest checkpoint", file,
+                         file);
+    if (!file[0] && is_kind(directory, S_IFREG))
+        return error_set(why, "--train-dir %s: is a file, and not a directory; --checkpoint %s takes it", directory, directory);
+    return 0;
+}
+
 static int no_checkpoint(const char *directory, bool training, struct error *why)
 {
     if (training)
@@ -28,8 +39,6 @@ static int find_newest(struct evaluation *e, bool training, struct error *why)
 {
     const char *directory = e->options->train_dir;
     struct error skipped;
-    if (is_kind(directory, S_IFREG))
-        return error_set(why, "--train-dir %s: is a file, and not a directory; --checkpoint %s takes it", directory, directory);
     if (checkpoint_newest(directory, e->file, sizeof e->file, &skipped, why))
         return -1;
     if (skipped.text[0] && strcmp(skipped.text, e->skipped.text))
@@ -43,9 +52,6 @@ static int find_file(struct evaluation *e, bool training, struct error *why)
     const char *given = e->options->checkpoint;
     if (!given[0])
         return find_newest(e, training, why);
-    if (is_kind(given, S_IFDIR))
-        return error_set(why, "--checkpoint %s: is a directory, and not a file; --train-dir %s takes its newest checkpoint", given,
-                         given);
     strcpy(e->file, given);
     return 0;
 }
@@ -108,17 +114,17 @@ int eval_load_file(struct evaluation *e, const char *file, struct error *why)
 }
 
 /* So that the run cannot take it away before it is known to be the best. */
-static int hold(struct evaluation *e, struct error *why)
+static int keep_open(struct evaluation *e, struct error *why)
 {
-    if (e->held >= 0)
-        close(e->held);
-    e->held = open(e->file, O_RDONLY | O_CLOEXEC);
-    return e->held < 0 ? error_set(why, "%s: cannot be opened: %s", e->file, strerror(errno)) : 0;
+    if (e->newest_open >= 0)
+        close(e->newest_open);
+    e->newest_open = open(e->file, O_RDONLY | O_CLOEXEC);
+    return e->newest_open < 0 ? error_set(why, "%s: cannot be opened: %s", e->file, strerror(errno)) : 0;
 }
 
 static int load_once(struct evaluation *e, struct error *why)
 {
-    return (e->options->keep_best && hold(e, why)) || eval_load_file(e, e->file, why) ? -1 : 0;
+    return (e->options->keep_best && keep_open(e, why)) || eval_load_file(e, e->file, why) ? -1 : 0;
 }
 
 static int load(struct evaluation *e, struct found *found, struct error *why)

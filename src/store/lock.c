@@ -156,13 +156,35 @@ static bool owner_lives(const struct lock *lock, const struct owner *owner)
 
 /* ---- taking it ---- */
 
+/* What the system's lock on the file says; the file's text counts only where the file system has no locks. */
+enum verdict { FREE, HELD, NO_LOCKS };
+
+static enum verdict system_lock(int descriptor, int kind)
+{
+    if (!flock(descriptor, kind | LOCK_NB))
+        return FREE;
+    return errno == EWOULDBLOCK ? HELD : NO_LOCKS;
+}
+
+/* One that only looks (lock_is_held) has it for a moment. */
+static enum verdict system_lock_insist(int descriptor)
+{
+    enum verdict verdict = system_lock(descriptor, LOCK_EX);
+    for (int tries = 0; verdict == HELD && tries < 5; tries++) {
+        poll(NULL, 0, 10);
+        verdict = system_lock(descriptor, LOCK_EX);
+    }
+    return verdict;
+}
+
 /* The system's lock, or where there is none a file that nobody touches. */
 static int lock_try(struct lock *lock, const char *directory, struct error *why)
 {
     struct owner owner;
-    if (!flock(lock->descriptor, LOCK_EX | LOCK_NB))
+    enum verdict verdict = system_lock_insist(lock->descriptor);
+    if (verdict == FREE)
         return 0;
-    lock->unlockable = errno != EWOULDBLOCK;
+    lock->unlockable = verdict == NO_LOCKS;
     owner_read(lock->descriptor, &owner);
     if (lock->unlockable && !owner_lives(lock, &owner))
         return 0;
@@ -206,10 +228,15 @@ int lock_take(struct lock *lock, const char *directory, struct error *why)
 
 /* ---- keeping it ---- */
 
+static int open_there(const struct lock *lock)
+{
+    return open(lock->file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+}
+
 /* Whom the directory's file names, opened anew; -1 where there is none, or none that can be read. */
 static int owner_there(const struct lock *lock, struct owner *owner)
 {
-    int descriptor = open(lock->file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    int descriptor = open_there(lock);
     if (descriptor < 0)
         return -1;
     owner_read(descriptor, owner);
@@ -238,9 +265,13 @@ bool lock_is_held(const char *directory)
     struct owner owner;
     if (snprintf(lock.file, sizeof lock.file, "%s/lock", directory) >= (int)sizeof lock.file)
         return false;
-    if (owner_there(&lock, &owner))
+    lock.descriptor = open_there(&lock);
+    if (lock.descriptor < 0)
         return errno == EACCES; /* it is there, and another user's */
-    return owner.process && !owner_has_ended(&owner);
+    enum verdict verdict = system_lock(lock.descriptor, LOCK_SH);
+    owner_read(lock.descriptor, &owner);
+    close(lock.descriptor);
+    return verdict == HELD || (verdict == NO_LOCKS && owner.process && !owner_has_ended(&owner));
 }
 
 void lock_free(struct lock *lock)

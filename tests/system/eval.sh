@@ -65,7 +65,7 @@ check "it says that it used the raw parameters" grep "raw parameters" <(eval_on 
 refused "an empty directory is named" "no checkpoint in $tmp/nothing" eval_on 3 --checkpoint-dir "$tmp/nothing"
 refused "and what to do" "which is no directory yet: train first, with cifar10_mpi train --train-dir $tmp/nothing" \
     eval_on 1 --train-dir "$tmp/nothing"
-refused "a file as --train-dir" "is a file.*--checkpoint $checkpoint" eval_on 1 --train-dir "$checkpoint"
+refused "a file as --train-dir is not waited on" "is a file.*--checkpoint $checkpoint" timeout 20 ./cifar10_mpi eval --train-dir "$checkpoint"
 refused "a directory as --checkpoint" "is a directory.*--train-dir $tmp/run" eval_on 1 --checkpoint "$tmp/run"
 refused "more examples than there are" "--num-examples 201: the test split of .* holds 200" \
     eval_on 3 --checkpoint "$checkpoint" --num-examples 201

@@ -66,11 +66,17 @@ END
 check "eval.csv has what was printed" csv_is_log
 check "of a run that has ended it evaluates the last checkpoint and ends" eval_of --train-dir "$tmp/run"
 cp "$tmp/run/checkpoint-$(printf %08d $end).h5" "$tmp/end.h5"
+printf 'process %d on %s\n' $$ "$(uname -n)" > "$tmp/run/lock" # a crashed run's, whose number another process has by now
+check "where a lock was left behind, too" eval_of --train-dir "$tmp/run"
 printf 'process 7 on elsewhere\n' > "$tmp/run/lock"
+flock --no-fork "$tmp/run/lock" sleep 100 &
+job=$!
 ./cifar10_mpi eval --train-dir "$tmp/run" > "$tmp/watch.log" 2>&1 &
 watch=$!
-check "where another host's run has the lock it waits on, 300 s at a time" wait_for 30 "next look.*every 300 s" "$tmp/watch.log"
-kill -TERM $watch
+check "where another run has the lock it waits on, 300 s at a time" wait_for 30 "next look.*every 300 s" "$tmp/watch.log"
+check "and says where the lock is" times 1 ": waiting for the run that has $tmp/run/lock to end$"
+kill -TERM $watch $job
+job=
 check "a signal ends it at once" timeout 5 tail --pid=$watch -f /dev/null
 watch=
 rm "$tmp/run/lock"

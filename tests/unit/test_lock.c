@@ -55,12 +55,17 @@ int poll(struct pollfd *of, nfds_t count, int milliseconds)
 }
 
 static int fail_with;      /* errno of all calls, 0: they go to the system */
+static int looks;          /* so often one that only looks has the lock just then */
 static int removed_before; /* so often another run removes its file between open and flock */
 
 int flock(int descriptor, int operation)
 {
     if (removed_before && removed_before--)
         unlink(file);
+    if (looks && looks--) {
+        errno = EWOULDBLOCK;
+        return -1;
+    }
     errno = fail_with;
     return fail_with ? -1 : (int)syscall(SYS_flock, descriptor, operation);
 }
@@ -156,15 +161,35 @@ static void test_looked_at(void **state)
     assert_fine(lock_check(&lock, directory, &why)); /* it is as it was */
     lock_free(&lock);
     assert_false(lock_is_held(directory));
-    write_file("process %ld on %s\n", 7, "elsewhere");
-    assert_true(lock_is_held(directory)); /* nobody can tell from here */
-    write_file("%ld %s, which says nothing\n", -3, "a text");
-    assert_false(lock_is_held(directory));
+    for (int locks = 1; locks >= 0; locks--) { /* of the file system; without a lock, only then does the text count */
+        fail_with = locks ? 0 : ENOLCK;
+        write_file("process %ld on %s\n", 7, "elsewhere");
+        assert_int_equal(lock_is_held(directory), !locks); /* nobody can tell from here */
+        write_file("process %ld on %s\n", getppid(), host); /* a number that another process may have by now */
+        assert_int_equal(lock_is_held(directory), !locks);
+        write_file("process %ld on %s\n", child, host);
+        assert_false(lock_is_held(directory));
+        write_file("%ld %s, which says nothing\n", -3, "a text");
+        assert_false(lock_is_held(directory));
+    }
+    fail_with = 0;
     assert_int_equal(unlink(file), 0);
     assert_int_equal(symlink("somewhere", file), 0); /* no run makes one */
     assert_false(lock_is_held(directory));
     assert_int_equal(unlink(file), 0);
     assert_int_equal(watched, 0);
+}
+
+/* Nor does it keep a run out. */
+static void test_while_another_looks(void **state)
+{
+    (void)state;
+    struct error why;
+    struct lock lock;
+    looks = 2;
+    assert_fine(lock_take(&lock, directory, &why));
+    assert_int_equal(looks, 0);
+    lock_free(&lock);
 }
 
 static void touch_in_the_third(void)
@@ -382,7 +407,7 @@ int main(void)
         cmocka_unit_test(test_another_directory), cmocka_unit_test(test_no_directory),
         cmocka_unit_test(test_touched),       cmocka_unit_test(test_checked),
         cmocka_unit_test(test_planted),       cmocka_unit_test(test_private),
-        cmocka_unit_test(test_looked_at),
+        cmocka_unit_test(test_looked_at),     cmocka_unit_test(test_while_another_looks),
     };
     return cmocka_run_group_tests(tests, make_directory, remove_directory);
 }
