@@ -79,6 +79,30 @@ static void say_wait(struct evaluation *e, const struct error *what)
     e->waits_for = *what;
 }
 
+/* Collective. */
+static bool is_training(const struct evaluation *e)
+{
+    struct error why;
+    bool held = e->world->rank == 0 && lock_is_held(e->options->train_dir);
+    if (world_broadcast(e->world, &held, sizeof held, &why))
+        world_abort(e->world, why.text);
+    return held;
+}
+
+/* Collective. Until the next look is due, or a run that trains in the directory ends. */
+static void wait_for_next_look(const struct evaluation *e)
+{
+    enum { LOCK_SECONDS = 5 }; /* between looks at its lock */
+    bool training = is_training(e);
+    for (int64_t left = e->options->eval_interval_secs; left > 0; left -= LOCK_SECONDS) {
+        sleep((unsigned)(left < LOCK_SECONDS ? left : LOCK_SECONDS));
+        bool before = training;
+        training = is_training(e);
+        if (before && !training)
+            return;
+    }
+}
+
 /* Collective. Evaluates the newest checkpoint, where it is not that of step `last`. NOT_NOW: the next look may find one. */
 static int evaluate_newest(struct evaluation *e, struct found *found, uint64_t *last, struct error *why)
 {
@@ -114,7 +138,7 @@ static int evaluate_all(struct evaluation *e, struct error *why)
             say_what_comes(e, &found, &what);
         if (e->world->rank == 0)
             say_wait(e, &what);
-        sleep((unsigned)e->options->eval_interval_secs);
+        wait_for_next_look(e);
     }
 }
 

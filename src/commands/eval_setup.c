@@ -62,6 +62,23 @@ static bool same_classes(const struct dataset *dataset, const struct checkpoint 
     return true;
 }
 
+static bool has_class(const struct dataset *dataset, const char *name)
+{
+    for (int i = 0; i < dataset->classes; i++)
+        if (!strcmp(dataset->class_names[i], name))
+            return true;
+    return false;
+}
+
+/* Of as many classes. */
+static const char *difference(const struct dataset *dataset, const struct checkpoint *checkpoint)
+{
+    for (int i = 0; i < checkpoint->classes; i++)
+        if (!has_class(dataset, checkpoint->class_names[i]))
+            return " of other names";
+    return " in another order";
+}
+
 int eval_match(const struct evaluation *e, struct error *why)
 {
     const struct checkpoint *c = &e->peeked;
@@ -70,7 +87,7 @@ int eval_match(const struct evaluation *e, struct error *why)
     if (same && c->channels == d->channels)
         return 0;
     return error_set(why, "%s: is for %d classes and images of %d channels; %s has %d classes%s and %d channels", e->file,
-                     c->classes, c->channels, d->file, d->classes, c->classes == d->classes && !same ? " of other names" : "",
+                     c->classes, c->channels, d->file, d->classes, c->classes == d->classes && !same ? difference(d, c) : "",
                      d->channels);
 }
 

@@ -75,8 +75,14 @@ job=$!
 watch=$!
 check "where another run has the lock it waits on, 300 s at a time" wait_for 30 "next look.*every 300 s" "$tmp/watch.log"
 check "and says where the lock is" times 1 ": waiting for the run that has $tmp/run/lock to end$"
-kill -TERM $watch $job
+kill -TERM $job
 job=
+check "soon after that run has ended it ends" timeout 20 tail --pid=$watch -f /dev/null
+check "having evaluated the last checkpoint" grep "training has ended at its last step, $end$" "$tmp/watch.log"
+./cifar10_mpi eval --train-dir "$tmp/none" > "$tmp/watch.log" 2>&1 &
+watch=$!
+wait_for 30 "next look" "$tmp/watch.log" > /dev/null
+kill -TERM $watch
 check "a signal ends it at once" timeout 5 tail --pid=$watch -f /dev/null
 watch=
 rm "$tmp/run/lock"
