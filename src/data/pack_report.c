@@ -3,6 +3,7 @@
 
 #include "pack.h"
 
+enum { CIFAR_TRAINING_FILES = 5 };
 enum { TABLE_MAX = 20 }; /* classes; of more only the smallest and the largest are named */
 enum { TABLE_NAME = 56, RANGE_NAME = 24 }; /* bytes: lines stay within 80 columns */
 
@@ -45,12 +46,26 @@ static void print_resized(const struct source *source)
     fprintf(stderr, "\n");
 }
 
+static void print_missing(const struct survey *survey)
+{
+    char name[NAME_TEXT];
+    for (int i = 1; i <= CIFAR_TRAINING_FILES; i++) {
+        snprintf(name, sizeof name, "data_batch_%d.bin", i);
+        if (!survey_find(survey, name))
+            fprintf(stderr, "CIFAR-10's %s is not there\n", name);
+    }
+}
+
 void report_notes(const struct survey *survey, const struct source *source, const struct seen *seen, int64_t tests)
 {
     int64_t both = seen_in_both(seen);
     if (survey->folders && survey->layout == LAYOUT_SPLITS)
         print_splits(survey);
-    print_left_out(&source->strays, "Left out, because they are no JPEG or PNG images in a class folder");
+    if (!survey->folders)
+        print_missing(survey);
+    print_left_out(&source->strays, survey->folders && survey->layout == LAYOUT_SPLITS ?
+                   "Left out, because they are no JPEG or PNG images in a class folder of a split" :
+                   "Left out, because they are no JPEG or PNG images in a class folder");
     print_left_out(&source->bad, "Left out by --skip-bad");
     print_resized(source);
     if (survey->classes.count == 1)

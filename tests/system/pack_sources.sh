@@ -212,7 +212,7 @@ refused "no training image is left" "no training images are left; left out: trai
 # ---- what is left out is named, and what is something else is recognised
 tree; for n in 1.webp 2.gif 3.BMP 4.tif notes.txt; do : > "$tmp/odd/train/cat/$n"; done; : > "$tmp/odd/train/dog/7.avif"; : > "$tmp/odd/README"; : > "$tmp/odd/train/cat/.hidden"
 cp "$pictures/train/cat/0000.jpg" "$tmp/odd/logo.jpg"
-check "files that are no images are left out" says "Left out, because they are no JPEG or PNG images in a class folder: 7" --from "$tmp/odd"
+check "files that are no images are left out" says "Left out, because they are no JPEG or PNG images in a class folder( of a split)?: 7" --from "$tmp/odd"
 check "five by name" test "$(grep -A6 '^Left out' "$tmp/said" | tail -n +2)" = "  logo.jpg
   train/cat/1.webp
   train/cat/2.gif
