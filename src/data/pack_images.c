@@ -25,8 +25,10 @@ static int read_file(struct source *source, struct error *why)
     if (entries_read(&source->entries, NULL, 0, &got, why))
         return UNUSABLE;
     for (;;) {
-        if (source->size == source->capacity && 2 * source->capacity > IMAGE_FILE_MAX)
-            return error_set(why, "has %d MiB or more: not an image", IMAGE_FILE_MAX >> 20), UNUSABLE;
+        if (source->size == source->capacity && 2 * source->capacity > IMAGE_FILE_MAX) {
+            error_set(why, "has %d MiB or more: not an image", IMAGE_FILE_MAX >> 20);
+            return UNUSABLE;
+        }
         if (source->size == source->capacity && grow(source, why))
             return -1;
         size_t room = source->capacity - source->size;
