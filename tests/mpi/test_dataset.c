@@ -220,7 +220,7 @@ static void test_other_files(void **state)
     make_file(&good);
     check_refused_at(file, "valid", "/valid/images");
     check_refused_at(directory, "train", "directory");
-    check_refused_at("/nowhere/at/all.h5", "train", "cifar10_mpi pack --download /nowhere/at/all.h5");
+    check_refused_at("/nowhere/at/all.h5", "train", "make one with: ./cifar10_mpi pack --download data/cifar10.h5");
 }
 
 /* Collective. A bit of the second training image is changed, or the file cut there. */
