@@ -28,8 +28,8 @@ int world_open(struct world *world, int *argc, char ***argv, struct error *why);
  * would write the same files. Only the first copy has a sentence, which it says for all. */
 int world_refuse_copies(const struct world *world, struct error *why);
 
-/* Collective. Ends MPI. `code` is the job's exit code, the same on all ranks; the result is this process's: rank 0 alone has
- * the code, the others 0, and it returns last, because Open MPI 5's mpirun then adds no page of its own. 1, with a sentence, where
+/* Collective. Ends MPI. `code` is the job's exit code, the same on all ranks; the result is this process's. With Open MPI 5
+ * rank 0 alone has the code, the others 0, and it returns last: its mpirun then adds no page of its own. 1, with a sentence, where
  * MPI could not be ended. Never where only some ranks have failed: a rank that finalizes strands its peers. */
 int world_close(struct world *world, int code);
 

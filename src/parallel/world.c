@@ -165,12 +165,12 @@ int world_close(struct world *world, int code)
     failed |= MPI_Finalize() != MPI_SUCCESS;
     if (failed)
         fprintf(stderr, "cifar10_mpi: rank %d on %s: MPI_Comm_free or MPI_Finalize failed\n", world->rank, world->host);
-    if (code && world->rank == 0)
+    if (ONE_EXIT_CODE && code && world->rank == 0)
         outlast(world->state->processes, world->node_size);
     free(world->state->processes);
     free(world->state);
     world->state = NULL;
-    return failed ? 1 : world->rank == 0 ? code : 0;
+    return failed ? 1 : ONE_EXIT_CODE && world->rank ? 0 : code;
 }
 
 void world_abort(const struct world *world, const char *sentence)
