@@ -32,6 +32,8 @@ check "of which the model sees a quarter" has '^  images +96x96: the model sees 
 check "which is warned of, with a remedy" has '^  warning +.*less than half of a side.* pack --image-size 32$' "$tmp/sees"
 check "pictures of 48 pixels" sees 48
 check "half is no warning" eval 'has "\(50 % of each side\)" "$tmp/sees" && ! grep -q " less than half" "$tmp/sees"'
+train --data 48.h5 --train-dir few --batch-size 11 --max-steps 1 | unwrapped > "$tmp/more" # of 10 pictures
+check "a batch of more pictures than there are is warned of" has '^  warning +a batch has more images than there are, .* --batch-size$' "$tmp/more"
 
 # ---- options that can be pasted: what a shell makes of them
 pasted() { sed -n '/^  options /,/[^\\]$/p' "$tmp/said" | sed '1s/^  options  *//'; }
