@@ -7,7 +7,7 @@
 #include "digest.h"
 #include "store.h"
 
-enum { FORMAT_VERSION = 1, SIDE_MAX = 8192, CHANNELS_MAX = 4, CLASSES_MAX = 256 };
+enum { FORMAT_VERSION = 1, CHANNELS_MAX = 4, CLASSES_MAX = 256 };
 
 static struct h5 *open_file(const char *file, struct error *why)
 {
@@ -61,11 +61,11 @@ static int check_images(struct dataset *dataset, const struct h5_shape *shape, s
     if (shape->type != H5_UINT8 || shape->rank != 4)
         return error_set(why, "%s: /%s/images is not uint8 [count,height,width,channels], but %s of %d dimensions",
                          dataset->file, dataset->split, name_type(shape), shape->rank);
-    if (shape->size[1] < 1 || shape->size[1] > SIDE_MAX || shape->size[2] < 1 || shape->size[2] > SIDE_MAX ||
+    if (shape->size[1] < 1 || shape->size[1] > IMAGE_SIDE_MAX || shape->size[2] < 1 || shape->size[2] > IMAGE_SIDE_MAX ||
         shape->size[3] < 1 || shape->size[3] > CHANNELS_MAX)
         return error_set(why, "%s: /%s/images are %lld x %lld of %lld channels, but sides of 1 to %d and 1 to %d "
                          "channels are expected", dataset->file, dataset->split, (long long)shape->size[1],
-                         (long long)shape->size[2], (long long)shape->size[3], SIDE_MAX, CHANNELS_MAX);
+                         (long long)shape->size[2], (long long)shape->size[3], IMAGE_SIDE_MAX, CHANNELS_MAX);
     if (shape->size[0] < 1)
         return error_set(why, "%s: has no images in /%s", dataset->file, dataset->split);
     dataset->count = shape->size[0];

@@ -188,6 +188,9 @@ static int check_output(const char *output, struct error *why)
 {
     static const char signature[] = "\x89HDF";
     char start[sizeof signature] = "";
+    struct stat status;
+    if (!stat(output, &status) && !S_ISREG(status.st_mode))
+        return error_set(why, "%s: is there and no file that could be replaced", output);
     FILE *file = fopen(output, "rb");
     if (!file)
         return errno == ENOENT ? 0 : error_set(why, "%s: %m", output);
@@ -200,10 +203,7 @@ static int check_output(const char *output, struct error *why)
 static int pack(struct packing *packing, struct error *why)
 {
     const struct pack_request *request = packing->request;
-    struct stat status;
     double started = clock_seconds();
-    if (!stat(request->output, &status) && !S_ISREG(status.st_mode))
-        return error_set(why, "%s: is there and no file that could be replaced", request->output);
     if (check_output(request->output, why) || make_directory(request->output, why) ||
         file_new_beside(request->output, packing->unfinished->packed, sizeof packing->unfinished->packed, why) ||
         (request->download && download(packing, why)) || survey_take(&packing->survey, packing->from, request, why) ||

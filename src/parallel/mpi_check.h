@@ -19,7 +19,7 @@ enum { ONE_EXIT_CODE = 0 };
 
 struct world_state {
     MPI_Comm node;  /* the ranks that share this node's memory */
-    int *processes; /* theirs, in the order of their ranks */
+    int *processes; /* theirs, in the order of their ranks; NULL without ONE_EXIT_CODE */
 };
 
 #endif

@@ -143,7 +143,7 @@ int world_open(struct world *world, int *argc, char ***argv, struct error *why)
         mpi_check(MPI_Comm_set_errhandler(world->state->node, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler", why))
         return -1;
     find_copies(world);
-    return find_nodes(world, why) || find_processes(world, why) ? -1 : 0;
+    return find_nodes(world, why) || (ONE_EXIT_CODE && find_processes(world, why)) ? -1 : 0;
 }
 
 /* Waits at most 2 s for the node's other processes to end, so that the launcher sees them end first. */

@@ -7,10 +7,11 @@
 
 #include "checkpoint.h"
 #include "digest.h"
+#include "image.h"
 #include "store.h"
 
 static const char format[] = "cifar10_mpi checkpoint";
-enum { FORMAT_VERSION = 1, CLASSES_MAX = 65536, CHANNELS_MAX = 65536, SIDE_MAX = 8192 };
+enum { FORMAT_VERSION = 1, CLASSES_MAX = 65536, CHANNELS_MAX = 65536 };
 
 /* ---- the parameters by name ---- */
 
@@ -306,7 +307,7 @@ static int image_read(struct h5 *h5, struct checkpoint *c, struct error *why)
     if (h5_get_integer(h5, "/", "image_height", &height, why) || h5_get_integer(h5, "/", "image_width", &width, why) ||
         h5_get_text(h5, "/", "resize", c->resize, sizeof c->resize, why))
         return -1;
-    if (height < 1 || height > SIDE_MAX || width < 1 || width > SIDE_MAX)
+    if (height < 1 || height > IMAGE_SIDE_MAX || width < 1 || width > IMAGE_SIDE_MAX)
         return error_set(why, "%s: makes no sense: images of %" PRId64 " x %" PRId64 " pixels", h5_path(h5), height, width);
     c->image_height = (int)height;
     c->image_width = (int)width;

@@ -324,7 +324,7 @@ static void names_begin_no_line_of_their_own(void **state)
 
 /* ---- the progress line ---- */
 
-/* A terminal so many columns wide; -1: none can be had. */
+/* Opens a terminal of that width; -1: there is none. */
 static int terminal(unsigned short columns)
 {
     struct winsize size = {.ws_row = 24, .ws_col = columns};
