@@ -109,15 +109,15 @@ CFLAGS_ALL := -std=c11 -D_GNU_SOURCE $(WARN) $(OPTIMISE) -ffp-contract=off -fno-
   $(foreach b,$(LINKED),-DHAVE_$(b) $($(b)_flags)) $(CFLAGS)
 # These fuse multiply-adds: the measurement of a core's peak, and loops in vector types, compiled for instruction sets that
 # are chosen at run time.
-flags_peak            := -ffp-contract=fast
+flags_core_speed      := -ffp-contract=fast
 flags_vectors_generic := -ffp-contract=fast
 flags_vectors_avx2    := -ffp-contract=fast $(if $(X86),-mavx2 -mfma)
 flags_vectors_avx512  := -ffp-contract=fast $(if $(X86),-mavx512f -mavx512dq -mavx512vl -mavx512bw -mavx2 -mfma -mprefer-vector-width=512)
 LDFLAGS_ALL := -pie -Wl,-z,relro,-z,now -pthread $(if $(SANITIZE),-fsanitize=$(SANITIZE)) $(LDFLAGS)
 LIBS := $(hdf5_libs) $(call pkg_libs,$(LIBRARIES)) $(foreach b,$(LINKED),$($(b)_libs)) -ldl -lm $(LDLIBS)
 
-ROOMS   := base commands data model tower parallel optimize store report backends $(addprefix backends/,$(LINKED))
-SOURCES := $(filter-out %/products_$(if $(libxsmm_found),none,libxsmm).c %/pack_curl_$(if $(curl_new),old,new).c %/mpi_devices_$(if $(mpi_ext),none,ext).c,$(wildcard $(addsuffix /*.c,$(addprefix src/,$(ROOMS)))))
+ROOMS   := base commands train eval bench pack image data model tower parallel optimize store report backends $(addprefix backends/,$(LINKED))
+SOURCES := $(filter-out %/products_$(if $(libxsmm_found),none,libxsmm).c %/pack/curl_$(if $(curl_new),old,new).c %/mpi_devices_$(if $(mpi_ext),none,ext).c,$(wildcard $(addsuffix /*.c,$(addprefix src/,$(ROOMS)))))
 OBJECTS := $(SOURCES:src/%.c=$(BUILD)/%.o)
 LIBRARY := $(BUILD)/libcifar10.a
 PROGRAM := $(if $(filter build,$(BUILD)),cifar10_mpi,$(BUILD)/cifar10_mpi)

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "error.h"
+#include "lock.h"
 #include "model.h"
 
 /* ---- h5: files, data sets, attributes ---- */
@@ -87,42 +88,6 @@ void h5_shape_text(const struct h5_shape *shape, char *text, size_t size); /* "5
 int h5_sha256(struct h5 *h5, const char *name, char *text, struct error *why);
 /* An empty group, to bear attributes. */
 int h5_make_group(struct h5 *h5, const char *name, struct error *why);
-
-/* ---- files that are whole or absent ---- */
-
-/* The temporary name beside `file` (same directory): ".NAME.tmp". */
-int file_beside(const char *file, char *temporary, size_t size, struct error *why);
-/* 0 where the system can read `file` to its end, whatever it holds. */
-int file_readable(const char *file, struct error *why);
-/* A new, empty file beside, of a name that is nobody else's: ".NAME.XXXXXX.tmp". */
-int file_new_beside(const char *file, char *temporary, size_t size, struct error *why);
-/* Writes `file` (created or truncated) as a whole. */
-int file_write(const char *file, const void *data, size_t bytes, struct error *why);
-/* Flushes `temporary` to disk, renames it to `file`, flushes the directory. */
-int file_commit(const char *temporary, const char *file, struct error *why);
-/* The file that is open for reading gets the name `file` too, even if it was removed meanwhile: as a hard link where possible, else
- * as a copy. An existing file is replaced atomically. */
-int file_keep(int descriptor, const char *file, struct error *why);
-
-/* ---- lock: one process at a time in a directory ---- */
-
-struct lock {
-    char file[4096]; /* DIR/lock: "process 123 on node1" */
-    int descriptor;
-    bool held, unlockable;   /* unlockable: the file system has no locks, and the file is touched all the while */
-    struct toucher *toucher; /* the thread that does so */
-};
-
-/* Takes it for this process, until lock_free or the process's end; that of a process that is no more is taken over, where the
- * file system has no locks after half a minute without a touch. The sentence names the process and host that have it. */
-int lock_take(struct lock *lock, const char *directory, struct error *why);
-/* 0 while the directory has this lock, or is not there; -1 where the file was removed or is another run's. */
-int lock_check(const struct lock *lock, const char *directory, struct error *why);
-/* Whether a run has the lock, as lock_take judges. Where the file system has no locks: true while the file names a process that may
- * still run; one of another host counts as running, for ever. Read-only. */
-bool lock_is_held(const char *directory);
-/* Gives it back, and removes the file. Also of a zeroed one. */
-void lock_free(struct lock *lock);
 
 /* ---- checkpoint ---- */
 

@@ -8,7 +8,7 @@
 
 #include "commands.h"
 #include "draws.h"
-#include "peak.h"
+#include "core_speed.h"
 
 enum { CHANNELS = 3, CLASSES = 10 }; /* CIFAR-10's */
 

@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "commands.h"
-#include "data.h"
+#include "pack.h"
 
 /* What a signal handler may touch: the names of files that only a finished pack may leave. */
 static struct pack_unfinished unfinished;

@@ -7,6 +7,7 @@
 
 #include "checkpoint.h"
 #include "digest.h"
+#include "file.h"
 #include "image.h"
 #include "store.h"
 

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "checkpoint.h"
+#include "file.h"
 #include "store.h"
 
 void checkpoint_name(const char *directory, uint64_t step, char *file, size_t size)

@@ -1,3 +1,4 @@
+#include "file.h"
 #include "h5.h"
 
 #include <errno.h>

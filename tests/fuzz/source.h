@@ -4,7 +4,8 @@
 
 #include "fuzz.h"
 
-#include "../../src/data/pack.h"
+#include "../../src/pack/parts.h"
+#include "data.h"
 
 /* Every sample is one that the packed file has a place for. */
 static inline void sample_check(const struct survey *survey, const struct source *source, const struct sample *sample)

@@ -73,7 +73,7 @@ header xsmm libxsmm.h ''
 check "without libxsmm" says '^libxsmm +not built in' build info CFLAGS="-I$fakes/xsmm"
 old_curl() { PATH=$fakes:$PATH HIDDEN=--atleast-version small BUILD=build/curl; }
 check "an older libcurl" old_curl
-check "has its own options" test -f "$tree/build/curl/data/pack_curl_old.o" -a ! -e "$tree/build/curl/data/pack_curl_new.o"
+check "has its own options" test -f "$tree/build/curl/pack/curl_old.o" -a ! -e "$tree/build/curl/pack/curl_new.o"
 fetch() { "$tree/build/curl/cifar10_mpi" pack --download --md5 none --url "$1" "$tmp/out.h5"; }
 check "which do download" fetch "file://$PWD/tests/data/cifar10-sample.tar.xz"
 check "and know which protocols there are" fails "cannot be downloaded" fetch "http://127.0.0.1:1/x"

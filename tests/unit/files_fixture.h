@@ -2,7 +2,8 @@
 #ifndef TESTS_UNIT_FILES_FIXTURE_H
 #define TESTS_UNIT_FILES_FIXTURE_H
 
-#include "../../src/data/pack.h"
+#include "../../src/pack/parts.h"
+#include "data.h"
 #include "checkpoint_fixture.h"
 
 enum { IMAGES = 100, SIDE = 4, CLASSES = 10 };

@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "checkpoint_fixture.h"
+#include "file.h"
 #include "hdf5_ids.h"
 
 static const struct layer other_layers[] = {

@@ -18,6 +18,7 @@
 
 #include "checkpoint_fixture.h"
 #include "clock.h"
+#include "file.h"
 #include "hdf5_ids.h"
 
 /* ---- no room: the tutorial's 8.5 MB, which do not fit ---- */

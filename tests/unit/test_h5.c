@@ -19,6 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "file.h"
 #include "h5_fixture.h"
 #include "hdf5_ids.h"
 

@@ -11,7 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../../src/data/pack.h"
+#include "../../src/pack/parts.h"
+#include "data.h"
 
 static char directory[4096];
 static const struct pack_request plain = {.image_size = 32};

@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../../src/commands/stop.h"
+#include "stop.h"
 
 static const double AT_ONCE = 1e-3; /* to write a checkpoint */
 static char directory[] = "/tmp/cifar10_test_stop.XXXXXX";

@@ -13,6 +13,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "file.h"
 #include "files_fixture.h"
 #include "hdf5_ids.h"
 

@@ -1,0 +1,134 @@
+/* A run: setting it up, its start block, its steps, resuming and saving it. */
+#ifndef RUN_H
+#define RUN_H
+
+#include "backend.h"
+#include "data.h"
+#include "model.h"
+#include "optimize.h"
+#include "options.h"
+#include "parallel.h"
+#include "report.h"
+#include "stop.h"
+#include "store.h"
+#include "tower.h"
+
+/* The most that two ranks have in common. */
+enum sharing {
+    SHARING_NONE,
+    SHARING_GPU,    /* each has an instance of its own (MIG) of one GPU, which NCCL takes for one */
+    SHARING_DEVICE, /* they take turns on it */
+};
+
+struct run {
+    const struct options *options;
+    const struct world *world;
+    struct dataset dataset;
+    const struct model *model;
+    struct net net;
+    const struct backend *backend;
+    struct device_place place;
+    struct convolution_ways ways;
+    struct tower tower;
+    struct reducer reducer;
+    struct stall stall;
+    struct loader loader;    /* of a CPU tower */
+    struct device_tower ahead; /* of a tower on a device */
+    enum exchange exchange;
+    const char *exchange_why; /* why that one was chosen */
+    enum sharing sharing;
+    struct schedule schedule;
+    int global_batch;
+    int slices; /* of this rank, a step */
+    bool tree;
+
+    struct lock lock;        /* rank 0: on the train-dir */
+    struct checkpoint state; /* step, position, seed, averages; parameters and shadows as it began, then for any use */
+    uint64_t last_step, saved_step;
+    uint64_t given; /* to a device, which may be ahead of the state: steps in all */
+    uint64_t gone;  /* steps up to this one were given before the last rollback */
+    float *shadows;          /* rank 0: EMA, in the backend's memory */
+    char resumed_from[4096]; /* the checkpoint, or "" */
+    struct report report;    /* rank 0 */
+    double started, saved_at;
+    struct run_provenance *provenance; /* rank 0, as the saver */
+    struct saver saver;
+    double save_pause; /* seconds that training waited for the last snapshot */
+    double save_seconds; /* rank 0: that writing one takes: a guess, then the longest of late */
+    struct stop stop;
+    int faults; /* in a row: steps that were skipped, or rollbacks */
+    uint64_t fault_step, fault_checkpoint; /* the last one's step, and that of the checkpoint it went back to */
+    bool ready; /* the first step may come */
+};
+
+/* Collective. Everything before the first step: data, model, tower, checkpoint, loader, reports.
+ * -1 with one sentence on all ranks; run_close is due in either case. */
+int run_open(struct run *run, const struct options *options, const struct world *world, struct error *why);
+/* Collective. Trains until --max-steps or until something stops it, which *stopped tells. -1: this rank alone may have failed;
+ * ALL_FAILED. */
+int run_steps(struct run *run, bool *stopped, struct error *why);
+/* Collective. Rank 0 saves what was reached; all ranks learn whether it could. */
+int run_finish(struct run *run, bool stopped, struct error *why);
+/* Not collective. */
+void run_close(struct run *run);
+
+/* Collective. Initial or saved state, the same on all ranks, into run->state (parameters and, on rank 0, shadows). */
+int run_resume(struct run *run, struct error *why);
+/* Rank 0 only. Makes the train-dir ready for the run: the first that changes something there. */
+int run_begin(struct run *run, struct error *why);
+
+/* What of this run differs from the one that wrote a checkpoint, as far as its trajectory depends on it. */
+struct differences {
+    struct error list;   /* "--seed 1, not 2; ...", "" where nothing differs */
+    struct error remedy; /* the flags that give what the run had: " with --seed 1 ...", then the number of ranks */
+    int ranks;           /* that can share its global batch; 0: these can */
+    bool gone;           /* no flags give it back: the data file has other contents */
+};
+
+/* Rank 0 only, differences.c. Before the checkpoint becomes run->state. */
+int differences_find(const struct run *run, const struct checkpoint *found, const char *file, struct differences *all,
+                     struct error *why);
+
+/* Rank 0 only, save.c. Memory and the thread that writes; run_save_close is due in either case, waits for it, and is fine
+ * on every rank. */
+int run_save_open(struct run *run, struct error *why);
+void run_save_close(struct run *run);
+/* After each step: tells what became of the last checkpoint, begins another one where it is due and the tower's parameters are
+ * those of that step. -1 only where what is to be saved cannot be had, or was not finite. */
+int run_save(struct run *run, struct error *why);
+/* Whether it is time for one, and none is being written (--checkpoint-secs). */
+bool run_save_is_due(const struct run *run);
+/* The end: waits for the last one, and saves the present step if that was not it; -1 also where that fails. */
+int run_save_last(struct run *run, struct error *why);
+/* Waits for the one under way, and tells which was saved last. */
+uint64_t run_saved_step(struct run *run);
+
+/* The status of a failure that every rank saw, with the same sentence. */
+enum { ALL_FAILED = 1 };
+
+/* Collective, fault.c. In `step` the loss or a gradient was not finite on some rank, and no update was made. 0: training goes
+ * on as --on-nan has it, which the log tells; ALL_FAILED: it does not. */
+int run_fault(struct run *run, uint64_t step, struct error *why);
+
+/* Whether something is due that is done every `of` steps; 0: never. */
+static inline bool is_multiple(uint64_t step, int64_t of)
+{
+    return of && step % (uint64_t)of == 0;
+}
+
+/* Pixels of packed pictures of which the model sees three quarters of a side: the tutorial's 32 for its 24. */
+static inline int good_image_size(const struct model *model)
+{
+    return 4 * (model->height > model->width ? model->height : model->width) / 3;
+}
+
+/* Collective. Whether each rank has a device of its own, where the backend has devices; how gradients meet (devices.c). */
+int run_check_devices(struct run *run, struct error *why);
+int run_choose_exchange(struct run *run, struct error *why);
+/* Collective. The tower's steps on its device. */
+int run_start_device(struct run *run, struct error *why);
+
+/* Collective. Rank 0 prints what runs where, on what, and with which options. */
+int start_block_print(struct run *run, struct error *why);
+
+#endif

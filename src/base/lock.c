@@ -1,0 +1,287 @@
+/* One run at a time in a directory: it holds flock's lock on the file `lock` there, which names its process. The lock ends with the
+ * process, however that ends, and a file without a lock is ignored. Where a file system has no locks (some NFS and Lustre mounts),
+ * the run touches its file every few seconds, and a file that is no longer touched is ignored. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lock.h"
+#include "thread.h"
+#include "writing.h"
+
+enum { TOUCH = 5, GONE = 30 }; /* seconds: between touches; without one, of a file that is left behind */
+
+/* ---- who ---- */
+
+struct owner {
+    char host[64];
+    long process; /* 0: none */
+};
+
+static void owner_self(struct owner *owner)
+{
+    char host[256] = "?";
+    gethostname(host, sizeof host - 1);
+    snprintf(owner->host, sizeof owner->host, "%.63s", host);
+    owner->process = (long)getpid();
+}
+
+static void owner_read(int descriptor, struct owner *owner)
+{
+    char text[128] = "";
+    ssize_t got = pread(descriptor, text, sizeof text - 1, 0);
+    if (got <= 0 || sscanf(text, "process %ld on %63s", &owner->process, owner->host) != 2 || owner->process <= 0)
+        *owner = (struct owner){.process = 0};
+}
+
+static bool owner_is_self(const struct owner *owner)
+{
+    struct owner self;
+    owner_self(&self);
+    return owner->process == self.process && !strcmp(owner->host, self.host);
+}
+
+static int owner_write(const struct lock *lock, struct error *why)
+{
+    struct owner self;
+    char text[128];
+    owner_self(&self);
+    int length = snprintf(text, sizeof text, "process %ld on %s\n", self.process, self.host);
+    errno = ENOSPC; /* what a short write means */
+    if (ftruncate(lock->descriptor, 0) || pwrite(lock->descriptor, text, (size_t)length, 0) != length ||
+        (lock->unlockable && fsync(lock->descriptor))) /* other hosts will believe it */
+        return error_set(why, "%s: cannot be written: %s", lock->file, strerror(errno));
+    return 0;
+}
+
+/* ---- a file system without locks ---- */
+
+struct toucher {
+    pthread_t thread;
+    int descriptor, end[2]; /* a pipe: closed, it ends the thread */
+};
+
+static void *touch(void *of)
+{
+    const struct toucher *toucher = of;
+    struct pollfd end = {.fd = toucher->end[0]};
+    while (poll(&end, 1, 1000 * TOUCH) <= 0) {
+        int touched = futimens(toucher->descriptor, NULL);
+        (void)touched; /* the next may be */
+    }
+    return NULL;
+}
+
+static void touch_end(struct lock *lock)
+{
+    struct toucher *toucher = lock->toucher;
+    if (!toucher)
+        return;
+    close(toucher->end[1]);
+    pthread_join(toucher->thread, NULL);
+    close(toucher->end[0]);
+    free(toucher);
+    lock->toucher = NULL;
+}
+
+static int touch_begin(struct lock *lock, struct error *why)
+{
+    struct toucher *toucher = memory_new(1, sizeof *toucher, "the lock", why);
+    if (!toucher)
+        return -1;
+    toucher->descriptor = lock->descriptor;
+    int code = pipe2(toucher->end, O_CLOEXEC) ? errno : 0;
+    if (!code && (code = thread_start(&toucher->thread, touch, toucher))) {
+        close(toucher->end[0]);
+        close(toucher->end[1]);
+    }
+    if (code) {
+        free(toucher);
+        return error_set(why, "a thread that keeps %s: %s", lock->file, strerror(code));
+    }
+    lock->toucher = toucher;
+    return 0;
+}
+
+/* When the file was last written to or touched; opened anew, since a network file system tells the truth only then. */
+static int last_touch(const char *file, struct timespec *last)
+{
+    struct stat found;
+    int descriptor = open(file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    int status = descriptor < 0 ? -1 : fstat(descriptor, &found);
+    int code = errno;
+    if (descriptor >= 0)
+        close(descriptor);
+    if (!status)
+        *last = found.st_mtim;
+    errno = code;
+    return status;
+}
+
+/* Watches for as long as it takes to be sure. No clocks are compared: hosts do not agree on the time. */
+static bool owner_touches(const struct lock *lock)
+{
+    struct timespec first, now;
+    int status = last_touch(lock->file, &first);
+    for (int second = 0; !status && second < GONE; second++) {
+        poll(NULL, 0, 1000);
+        status = last_touch(lock->file, &now);
+        if (!status && (now.tv_sec != first.tv_sec || now.tv_nsec != first.tv_nsec))
+            return true;
+    }
+    return status && errno != ENOENT; /* its run has ended, and removed it */
+}
+
+/* Known of this host's processes only. */
+static bool owner_has_ended(const struct owner *owner)
+{
+    struct owner self;
+    owner_self(&self);
+    return !strcmp(owner->host, self.host) && kill((pid_t)owner->process, 0) && errno == ESRCH;
+}
+
+static bool owner_lives(const struct lock *lock, const struct owner *owner)
+{
+    if (!owner->process || owner_is_self(owner))
+        return false;
+    return !owner_has_ended(owner) && owner_touches(lock);
+}
+
+/* ---- taking it ---- */
+
+/* What the system's lock on the file says; the file's text counts only where the file system has no locks. */
+enum verdict { FREE, HELD, NO_LOCKS };
+
+static enum verdict system_lock(int descriptor, int kind)
+{
+    if (!flock(descriptor, kind | LOCK_NB))
+        return FREE;
+    return errno == EWOULDBLOCK ? HELD : NO_LOCKS;
+}
+
+/* One that only looks (lock_is_held) has it for a moment. */
+static enum verdict system_lock_insist(int descriptor)
+{
+    enum verdict verdict = system_lock(descriptor, LOCK_EX);
+    for (int tries = 0; verdict == HELD && tries < 5; tries++) {
+        poll(NULL, 0, 10);
+        verdict = system_lock(descriptor, LOCK_EX);
+    }
+    return verdict;
+}
+
+/* The system's lock, or where there is none a file that nobody touches. */
+static int lock_try(struct lock *lock, const char *directory, struct error *why)
+{
+    struct owner owner;
+    enum verdict verdict = system_lock_insist(lock->descriptor);
+    if (verdict == FREE)
+        return 0;
+    lock->unlockable = verdict == NO_LOCKS;
+    owner_read(lock->descriptor, &owner);
+    if (lock->unlockable && !owner_lives(lock, &owner))
+        return 0;
+    if (!owner.process)
+        return error_set(why, "%s: is in use by another run, which has only begun: let it end, or take another directory",
+                         directory);
+    return error_set(why, "%s: is in use by process %ld on %s: let it end, or take another directory", directory, owner.process,
+                     owner.host);
+}
+
+/* Whether the open file is the one that the directory has: the run before may have removed it since. */
+static bool is_there(const struct lock *lock)
+{
+    struct stat open, there;
+    return !fstat(lock->descriptor, &open) && !stat(lock->file, &there) && open.st_dev == there.st_dev &&
+           open.st_ino == there.st_ino;
+}
+
+int lock_take(struct lock *lock, const char *directory, struct error *why)
+{
+    *lock = (struct lock){.held = false};
+    if (snprintf(lock->file, sizeof lock->file, "%s/lock", directory) >= (int)sizeof lock->file)
+        return error_set(why, "%.64s...: the directory's name is too long", directory);
+    for (;;) {
+        lock->descriptor = writing_open_private(lock->file, O_RDWR, why);
+        if (lock->descriptor < 0)
+            return -1;
+        int status = lock_try(lock, directory, why);
+        lock->held = !status && is_there(lock);
+        if (lock->held && !owner_write(lock, why) && (!lock->unlockable || !touch_begin(lock, why)))
+            return 0;
+        if (lock->held)
+            break;
+        close(lock->descriptor);
+        if (status)
+            return -1;
+    }
+    lock_free(lock);
+    return -1;
+}
+
+/* ---- keeping it ---- */
+
+static int open_there(const struct lock *lock)
+{
+    return open(lock->file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+}
+
+/* Whom the directory's file names, opened anew; -1 where there is none, or none that can be read. */
+static int owner_there(const struct lock *lock, struct owner *owner)
+{
+    int descriptor = open_there(lock);
+    if (descriptor < 0)
+        return -1;
+    owner_read(descriptor, owner);
+    close(descriptor);
+    return 0;
+}
+
+int lock_check(const struct lock *lock, const char *directory, struct error *why)
+{
+    struct owner owner;
+    bool found = !owner_there(lock, &owner);
+    if (!found && ((errno != ENOENT && errno != ELOOP) || access(directory, F_OK)))
+        return 0; /* nobody can tell */
+    if (found && owner.process && !owner_is_self(&owner))
+        return error_set(why, "%s: was this run's, and is that of process %ld on %s now: this one ends, and saves nothing more",
+                         lock->file, owner.process, owner.host);
+    if (found && is_there(lock))
+        return 0;
+    return error_set(why, "%s: was removed while this run had it, and another one may train there: this one ends, and saves "
+                     "nothing more", lock->file);
+}
+
+bool lock_is_held(const char *directory)
+{
+    struct lock lock;
+    struct owner owner;
+    if (snprintf(lock.file, sizeof lock.file, "%s/lock", directory) >= (int)sizeof lock.file)
+        return false;
+    lock.descriptor = open_there(&lock);
+    if (lock.descriptor < 0)
+        return errno == EACCES; /* it is there, and another user's */
+    enum verdict verdict = system_lock(lock.descriptor, LOCK_SH);
+    owner_read(lock.descriptor, &owner);
+    close(lock.descriptor);
+    return verdict == HELD || (verdict == NO_LOCKS && owner.process && !owner_has_ended(&owner));
+}
+
+void lock_free(struct lock *lock)
+{
+    struct owner owner;
+    if (!lock->held)
+        return;
+    touch_end(lock);
+    if (is_there(lock) && !owner_there(lock, &owner) && (!owner.process || owner_is_self(&owner)))
+        unlink(lock->file); /* not that of a run which has taken it over, or is in a directory that was made anew */
+    close(lock->descriptor);
+    lock->held = false;
+}

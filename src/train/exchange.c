@@ -1,0 +1,190 @@
+/* Ranks and their devices: who has which, and how gradients meet. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "run.h"
+
+/* ---- which device ---- */
+
+/* A UUID is one in the world. Where there is none, a place on the bus is one on its node. */
+struct place {
+    char host[64], uuid[40], pci[32];
+    int node;
+};
+
+static enum sharing compare(const struct place *a, const struct place *b)
+{
+    bool one_gpu = a->node == b->node && !strcmp(a->pci, b->pci), known = a->uuid[0] && b->uuid[0];
+    if (known ? !strcmp(a->uuid, b->uuid) : one_gpu)
+        return SHARING_DEVICE;
+    return one_gpu ? SHARING_GPU : SHARING_NONE;
+}
+
+/* Rank 0: the most that two ranks share, and the first that do. */
+static enum sharing find_shared(const struct place *places, int size, int *first, int *second)
+{
+    enum sharing most = SHARING_NONE;
+    for (int i = 1; i < size; i++)
+        for (int j = 0; j < i; j++) {
+            enum sharing found = compare(&places[j], &places[i]);
+            if (found > most)
+                most = found, *first = j, *second = i;
+        }
+    return most;
+}
+
+static int check_shared(struct run *run, const struct place *places, struct error *why)
+{
+    int first = 0, second = 0;
+    run->sharing = find_shared(places, run->world->size, &first, &second);
+    if (run->sharing < SHARING_DEVICE || run->options->share_devices)
+        return 0;
+    const struct place *place = &places[first];
+    return error_set(why, "ranks %d and %d on %s both have GPU %s%s%s: start one rank a GPU, or let them share with "
+                     "--share-devices", first, second, place->host, place->pci, place->uuid[0] ? ", UUID " : "", place->uuid);
+}
+
+/* Collective. */
+static int compare_places(struct run *run, const struct place *mine, struct error *why)
+{
+    const struct world *world = run->world;
+    struct place *all = world->rank == 0 ? memory_new((size_t)world->size, sizeof *all, "the ranks' devices", why) : NULL;
+    if (world_agree(world, world->rank == 0 && !all ? -1 : 0, why))
+        return -1;
+    if (world_gather(world, mine, sizeof *mine, all, why))
+        world_abort(world, why->text);
+    int status = world_agree(world, world->rank == 0 ? check_shared(run, all, why) : 0, why);
+    free(all);
+    if (!status && world_broadcast(world, &run->sharing, sizeof run->sharing, why))
+        world_abort(world, why->text);
+    return status;
+}
+
+/* Ranks of one kind, since their gradients are added where they lie. */
+static int check_alike(struct run *run, struct error *why)
+{
+    int64_t with_device = run->backend->device != NULL;
+    if (world_sum(run->world, &with_device, 1, why))
+        world_abort(run->world, why->text);
+    if (with_device == 0 || with_device == run->world->size)
+        return 0;
+    return error_set(why, "--tower auto finds a GPU for %lld of %d ranks only: name the tower that all of them can have",
+                     (long long)with_device, run->world->size);
+}
+
+int run_check_devices(struct run *run, struct error *why)
+{
+    struct place mine = {.node = run->world->node};
+    if (check_alike(run, why))
+        return -1;
+    if (!run->backend->device)
+        return 0;
+    memcpy(mine.host, run->world->host, sizeof mine.host);
+    memcpy(mine.uuid, run->place.uuid, sizeof mine.uuid);
+    memcpy(mine.pci, run->place.pci, sizeof mine.pci);
+    return compare_places(run, &mine, why);
+}
+
+/* ---- how gradients meet ---- */
+
+/* What was asked for by name, where it can be had. */
+static int take_asked(struct run *run, const char *how, struct error *why)
+{
+    const struct device *device = run->backend->device;
+    bool nccl = !strcmp(how, "nccl"), direct = !strcmp(how, "mpi-cuda");
+    run->exchange = nccl ? EXCHANGE_NCCL : direct ? EXCHANGE_MPI : EXCHANGE_HOST;
+    run->exchange_why = "as asked for";
+    if ((nccl || direct) && run->options->slices > 0)
+        return error_set(why, "--allreduce %s adds in an order of its own: leave out --slices", how);
+    if (nccl && device->allreduce_probe(why))
+        return error_in(why, "--allreduce nccl");
+    if (nccl && run->sharing > SHARING_NONE)
+        return error_set(why, "--allreduce nccl: NCCL wants a GPU for each rank, and some share one: take mpi");
+    if (direct && !mpi_knows_devices())
+        return error_set(why, "--allreduce mpi-cuda: %s says that it cannot read a GPU's memory; take mpi",
+                         run->world->library);
+    return 0;
+}
+
+/* The fastest that there is. */
+static void take_best(struct run *run)
+{
+    struct error unused;
+    bool nccl = !run->backend->device->allreduce_probe(&unused), direct = mpi_knows_devices();
+    run->exchange = nccl && run->sharing == SHARING_NONE ? EXCHANGE_NCCL : direct ? EXCHANGE_MPI : EXCHANGE_HOST;
+    if (run->exchange == EXCHANGE_NCCL)
+        run->exchange_why = "a GPU a rank";
+    else if (direct)
+        run->exchange_why = nccl ? "ranks share a GPU" : "no NCCL in this build";
+    else
+        run->exchange_why = nccl ? "ranks share a GPU, and MPI cannot read its memory"
+                                 : "no NCCL in this build, and MPI cannot read a GPU's memory";
+}
+
+static int choose_exchange(struct run *run, struct error *why)
+{
+    const char *how = run->options->allreduce;
+    if (strcmp(how, "auto") && strcmp(how, "tree"))
+        return take_asked(run, how, why);
+    run->exchange = EXCHANGE_HOST;
+    run->exchange_why = "the fixed tree";
+    if (run->world->size == 1 && run->slices == 1)
+        run->exchange = EXCHANGE_NONE, run->exchange_why = "one rank, one slice";
+    else if (!run->tree)
+        take_best(run);
+    return 0;
+}
+
+/* What a CPU's towers know. */
+static int check_host(const struct run *run, struct error *why)
+{
+    const char *how = run->options->allreduce;
+    if (strcmp(how, "nccl") && strcmp(how, "mpi-cuda"))
+        return 0;
+    return error_set(why, "--allreduce %s is for GPUs: this run's tower is %s", how, run->backend->name);
+}
+
+int run_choose_exchange(struct run *run, struct error *why)
+{
+    return world_agree(run->world, run->backend->device ? choose_exchange(run, why) : check_host(run, why), why);
+}
+
+/* ---- the steps ---- */
+
+static int without_nccl(struct error *why)
+{
+    return error_add(why, "; --allreduce mpi does without NCCL");
+}
+
+/* No rank comes back from the join before all have come. So what may fail on one rank was agreed on before; and one that fails
+ * there, where others may wait for it, ends the job. */
+static int join(struct run *run, struct error *why)
+{
+    unsigned char identity[DEVICE_IDENTITY] = {0};
+    const struct device *device = run->backend->device;
+    int status = 0;
+    if (run->world->rank == 0 && device->allreduce_identity(identity, sizeof identity, why))
+        status = without_nccl(why);
+    if (world_agree(run->world, status, why))
+        return -1;
+    if (world_broadcast(run->world, identity, sizeof identity, why))
+        world_abort(run->world, why->text);
+    if (device_tower_join(&run->ahead, identity, why)) {
+        without_nccl(why);
+        world_abort(run->world, why->text);
+    }
+    return 0;
+}
+
+int run_start_device(struct run *run, struct error *why)
+{
+    struct device_request request = {
+        .tower = &run->tower, .reducer = &run->reducer, .exchange = run->exchange, .dataset = &run->dataset,
+        .seed = run->state.seed, .world = run->world, .slices = run->slices,
+        .shadows = run->shadows, .graph = !run->options->no_graph,
+    };
+    if (world_agree(run->world, device_tower_init(&run->ahead, &request, why), why))
+        return -1;
+    return run->exchange == EXCHANGE_NCCL ? join(run, why) : 0;
+}

@@ -1,0 +1,156 @@
+/* A loss or gradient that is not finite: which rank had it, and how the run goes on (--on-nan). */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "finite.h"
+#include "run.h"
+
+enum { FAULTS_IN_A_ROW = 3 }; /* tolerated */
+enum { FILE_NAME = sizeof ((struct run *)0)->resumed_from };
+
+/* ---- whose ---- */
+
+static bool layer_finite(const struct net_layer *layer, const float *flat)
+{
+    return floats_finite(flat + layer->weights, layer->weight_count) && floats_finite(flat + layer->biases, layer->bias_count);
+}
+
+/* The first layer whose parameters hold a number that is not finite; NULL where all are. */
+static const char *spoilt_layer(struct run *run)
+{
+    struct error ignored; /* then the sentence is without it */
+    if (tower_get_parameters(&run->tower, run->state.parameters, &ignored))
+        return NULL;
+    for (int i = 0; i < run->net.layer_count; i++)
+        if (!layer_finite(&run->net.layers[i], run->state.parameters))
+            return run->net.layers[i].layer.name;
+    return NULL;
+}
+
+static int bad_loss(struct run *run, struct error *why)
+{
+    const char *layer = spoilt_layer(run);
+    error_set(why, "the loss is not finite");
+    return layer ? error_add(why, ", nor are the parameters of layer %s", layer) : -1;
+}
+
+/* This rank's own part; -1 with a sentence where it is not finite. What went wrong in a layer went on to those before it. */
+static int check_own(struct run *run, struct error *why)
+{
+    const struct reducer *reducer = &run->reducer;
+    if (!reducer_finite(reducer, run->net.parameters + PARCEL_LOSS, 1))
+        return bad_loss(run, why);
+    for (int i = run->net.layer_count - 1; i >= 0; i--) {
+        const struct net_layer *l = &run->net.layers[i];
+        if (!reducer_finite(reducer, l->weights, l->weight_count) || !reducer_finite(reducer, l->biases, l->bias_count))
+            return error_set(why, "layer %s's gradient is not finite", l->layer.name);
+    }
+    return 0;
+}
+
+/* Collective. The sentence of the first rank that had it, the same on all. A device has begun other steps since. */
+static void find_source(struct run *run, uint64_t step, struct error *why)
+{
+    struct error source;
+    if (run->backend->device)
+        error_set(&source, "loss, gradient or parameter not finite");
+    else if (!world_agree(run->world, check_own(run, &source), &source))
+        error_set(&source, "the sum of all ranks' gradients is not finite, though each of them is");
+    error_set(why, "step %" PRIu64 ": %s", step, source.text);
+}
+
+/* ---- what follows ---- */
+
+/* Rank 0: the checkpoint saved last; "" where there is none. */
+static void last_good(struct run *run, char file[FILE_NAME])
+{
+    checkpoint_name(run->options->train_dir, run_saved_step(run), file, FILE_NAME);
+    if (access(file, R_OK))
+        memcpy(file, run->resumed_from, FILE_NAME);
+}
+
+static int stop(struct run *run, struct error *why)
+{
+    char file[FILE_NAME] = "";
+    error_add(why, ": the model has diverged; nothing was saved since step %" PRIu64, run_saved_step(run));
+    if (run->world->rank == 0)
+        last_good(run, file);
+    error_add(why, "%s%s%s; try a lower --learning-rate, with --force or in a new --train-dir",
+              file[0] ? " (" : "", file, file[0] ? ")" : "");
+    return ALL_FAILED;
+}
+
+/* Rank 0: the last good checkpoint's parameters and shadows into the state. Refused when a few rollbacks in a row had neither
+ * a good step nor a newer checkpoint between them. */
+static int load_good(struct run *run, bool in_a_row, struct error *why)
+{
+    struct checkpoint found = {.parameters = run->state.parameters, .shadows = run->state.shadows};
+    char file[FILE_NAME];
+    last_good(run, file);
+    if (!file[0])
+        return error_set(why, "there is no checkpoint to go back to");
+    if (run->saved_step != run->fault_checkpoint && !in_a_row)
+        run->faults = 0;
+    run->fault_checkpoint = run->saved_step;
+    if (++run->faults > FAULTS_IN_A_ROW)
+        return error_set(why, "going back %d times did not help", FAULTS_IN_A_ROW);
+    if (checkpoint_load(&found, &run->net, file, why))
+        return -1;
+    free(found.class_names);
+    return 0;
+}
+
+/* Collective. Only the parameters go back: samples and steps go on, so that the run does not meet the same again. */
+static int roll_back(struct run *run, bool in_a_row, struct error *why)
+{
+    const struct world *world = run->world;
+    size_t parameters = run->net.parameters;
+    struct error reason = {""};
+    if (world->rank == 0 && !load_good(run, in_a_row, &reason))
+        reason.text[0] = '\0';
+    if (world_broadcast(world, &reason, sizeof reason, why))
+        return -1;
+    if (reason.text[0]) {
+        error_add(why, ", and %s", reason.text);
+        return stop(run, why);
+    }
+    if (world_broadcast(world, run->state.parameters, parameters * sizeof(float), &reason) ||
+        tower_set_parameters(&run->tower, run->state.parameters, &reason) ||
+        (world->rank == 0 && run->backend->memory_upload(run->shadows, run->state.shadows, parameters, &reason))) {
+        *why = reason;
+        return -1;
+    }
+    if (world->rank == 0) {
+        report_line(&run->report, "%s", why->text);
+        report_line(&run->report, "back to the parameters of step %" PRIu64, run->saved_step);
+    }
+    return 0;
+}
+
+static int skip(struct run *run, bool in_a_row, struct error *why)
+{
+    run->faults = in_a_row ? run->faults : 0;
+    if (++run->faults > FAULTS_IN_A_ROW) {
+        error_add(why, ", as in the %d steps before, which were skipped", FAULTS_IN_A_ROW);
+        return stop(run, why);
+    }
+    if (run->world->rank == 0) {
+        report_line(&run->report, "%s", why->text);
+        report_line(&run->report, "the update of this step is left out");
+    }
+    return 0;
+}
+
+int run_fault(struct run *run, uint64_t step, struct error *why)
+{
+    stall_step(&run->stall, step, true); /* rank 0 may have to wait for the disk */
+    stall_enter(&run->stall, run->world->rank == 0 ? STALL_SAVE : STALL_END);
+    find_source(run, step, why);
+    bool in_a_row = step == run->fault_step + 1;
+    run->fault_step = step;
+    if (!strcmp(run->options->on_nan, "rollback"))
+        return roll_back(run, in_a_row, why);
+    return strcmp(run->options->on_nan, "skip") ? stop(run, why) : skip(run, in_a_row, why);
+}

@@ -1,0 +1,210 @@
+/* Setting a run up. Steps that can fail on one rank alone end in world_agree. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "run.h"
+
+/* How the global batch is cut: slices over ranks. */
+static int plan_slices(struct run *run, struct error *why)
+{
+    const struct options *o = run->options;
+    int64_t ranks = run->world->size, global = o->batch_size * ranks;
+    if (global > INT32_MAX / 2)
+        return error_set(why, "--batch-size %lld on %lld ranks: a global batch above %d is not supported",
+                         (long long)o->batch_size, (long long)ranks, INT32_MAX / 2);
+    run->global_batch = (int)global;
+    run->tree = o->slices > 0 || !strcmp(o->allreduce, "tree");
+    int64_t slices = o->slices > 0 ? o->slices : ranks, mine = slices / ranks;
+    if (slices % ranks || global % slices || (ranks > 1 && (mine & (mine - 1))))
+        return error_set(why,
+                         "--slices %lld does not fit %lld ranks with a global batch of %lld: it must divide the global "
+                         "batch and be a multiple (1, 2, 4, 8, ... times) of the ranks",
+                         (long long)slices, (long long)ranks, (long long)global);
+    run->slices = (int)mine;
+    return 0;
+}
+
+/* Model and backend: what the options name. */
+static int choose(struct run *run, struct error *why)
+{
+    run->model = model_find(run->options->model, why);
+    if (!run->model)
+        return -1;
+    run->backend = backend_open(run->options->tower, (int)run->options->threads, run->world->node_rank, &run->place, why);
+    return run->backend ? plan_slices(run, why) : -1;
+}
+
+/* The net, and memory for its state. */
+static int lay_out(struct run *run, struct error *why)
+{
+    struct checkpoint *state = &run->state;
+    if (net_init(&run->net, run->model, run->dataset.channels, run->dataset.classes, why) ||
+        !(state->parameters = memory_new(run->net.parameters, sizeof(float), "the parameters", why)))
+        return -1;
+    if (run->world->rank > 0)
+        return 0;
+    state->shadows = memory_new(run->net.parameters, sizeof(float), "the shadows", why);
+    return state->shadows ? 0 : -1;
+}
+
+static struct tower_request tower_wanted(const struct run *run)
+{
+    return (struct tower_request){.backend = run->backend,
+                                  .net = &run->net,
+                                  .batch = run->global_batch / run->world->size / run->slices,
+                                  .training = true,
+                                  .convolutions = run->ways.choices,
+                                  .precision = precision_find(run->options->precision),
+                                  .workspace = (size_t)run->options->workspace_mib << 20,
+                                  .deterministic = run->options->deterministic || run->tree};
+}
+
+/* Rank 0: as asked for; else as the run has had it, whose bits it is to continue; else by measurement, but with --slices,
+ * where runs on any number of ranks are to be alike, by shape. */
+static int choose_ways(struct run *run, struct error *why)
+{
+    struct checkpoint *state = &run->state;
+    struct tower_request request = tower_wanted(run);
+    enum convolution_choice asked = convolution_choice_find(run->options->conv);
+    int status = 0;
+    for (int i = 0; i < run->net.layer_count; i++)
+        run->ways.choices[i] = asked;
+    if (asked == CONVOLUTION_AUTO && run->resumed_from[0])
+        convolutions_read(&run->ways, &run->net, state->convolutions);
+    else if (asked == CONVOLUTION_AUTO && !run->tree)
+        status = convolutions_measure(&run->ways, &request, why);
+    convolutions_text(&run->ways, run->backend, &run->net, state->convolutions, sizeof state->convolutions);
+    return status;
+}
+
+/* The tower with its state. */
+static int build(struct run *run, struct error *why)
+{
+    const struct checkpoint *state = &run->state;
+    size_t parameters = run->net.parameters;
+    struct tower_request request = tower_wanted(run);
+    if (tower_init(&run->tower, &request, why) || tower_set_parameters(&run->tower, state->parameters, why))
+        return -1;
+    if (run->world->rank > 0)
+        return 0;
+    run->shadows = run->backend->memory_allocate(parameters, "the shadows", why);
+    if (!run->shadows || run->backend->memory_upload(run->shadows, state->shadows, parameters, why))
+        return -1;
+    return run_save_open(run, why);
+}
+
+static void begin_state(struct run *run)
+{
+    struct checkpoint *state = &run->state;
+    state->seed = (uint64_t)run->options->seed;
+    state->classes = run->dataset.classes;
+    state->channels = run->dataset.channels;
+    state->class_names = run->dataset.class_names;
+    state->image_height = run->dataset.height;
+    state->image_width = run->dataset.width;
+    memcpy(state->resize, run->dataset.resize, sizeof state->resize);
+    memcpy(state->dataset, run->dataset.name, sizeof state->dataset);
+    memcpy(state->dataset_sha256, run->dataset.sha256, sizeof state->dataset_sha256);
+    strncpy(state->model, run->model->name, sizeof state->model - 1);
+    run->schedule = (struct schedule){.rate = run->options->learning_rate,
+                                      .factor = run->options->lr_decay_factor,
+                                      .epochs = run->options->lr_decay_epochs,
+                                      .epoch_samples = (uint64_t)run->dataset.count};
+}
+
+/* --epochs counts samples from the stream's beginning, --max-steps steps: both from step 0. */
+static void set_last_step(struct run *run)
+{
+    const struct checkpoint *state = &run->state;
+    run->last_step = (uint64_t)run->options->max_steps;
+    if (run->options->epochs > 0) {
+        /* whole samples: 1.1 * 50,000 is a little more than 55,000 in binary, and would make a step more */
+        uint64_t samples = (uint64_t)fmax(1, round(run->options->epochs * (double)run->dataset.count));
+        uint64_t left = samples > state->position ? samples - state->position : 0, batch = (uint64_t)run->global_batch;
+        run->last_step = state->step + (left + batch - 1) / batch;
+    }
+}
+
+/* Collective. What joins the gradients. */
+static int build_reducer(struct run *run, struct error *why)
+{
+    enum reduce_kind kind = run->tree ? REDUCE_TREE : REDUCE_FASTEST;
+    int status = reducer_init(&run->reducer, run->world, kind, run->net.parameters, run->slices,
+                              (size_t)run->options->bucket_kib * 1024, why);
+    run->reducer.stall = &run->stall;
+    return world_agree(run->world, status, why);
+}
+
+static int start_loader(struct run *run, struct error *why)
+{
+    int batch = run->global_batch / run->world->size;
+    struct loader_request loader = {
+        .dataset = &run->dataset,
+        .seed = run->state.seed,
+        .crop_height = run->model->height,
+        .crop_width = run->model->width,
+        .position = run->state.position,
+        .global_batch = run->global_batch,
+        .offset = run->world->rank * batch,
+        .batch = batch / run->slices,
+        .slices = run->slices,
+        .threads = (int)run->options->loader_threads,
+        .depth = (int)run->options->loader_threads + 2,
+    };
+    return loader_init(&run->loader, &loader, why);
+}
+
+static int check_images(const struct run *run, struct error *why)
+{
+    if (run->dataset.height >= run->model->height && run->dataset.width >= run->model->width)
+        return 0;
+    return error_set(why, "%s: images of %dx%d are smaller than the %dx%d that model %s sees: pack the pictures again, with "
+                     "pack --image-size %d", run->dataset.file, run->dataset.height, run->dataset.width,
+                     run->model->height, run->model->width, run->model->name, good_image_size(run->model));
+}
+
+int run_open(struct run *run, const struct options *options, const struct world *world, struct error *why)
+{
+    memset(run, 0, sizeof *run);
+    run->options = options;
+    run->world = world;
+    run->started = run->saved_at = clock_seconds();
+    if (world_agree(world, stall_open(&run->stall, world, (double)options->stall_seconds, why), why) ||
+        world_agree(world, stop_open(&run->stop, options, world->rank == 0, why), why) ||
+        world_agree(world, choose(run, why), why) || run_check_devices(run, why) || run_choose_exchange(run, why) ||
+        dataset_open(&run->dataset, world, options->data, "train", why) ||
+        world_agree(world, check_images(run, why), why) || world_agree(world, lay_out(run, why), why))
+        return -1;
+    begin_state(run);
+    if (run_resume(run, why) || world_agree(world, world->rank == 0 ? choose_ways(run, why) : 0, why))
+        return -1;
+    if (world_broadcast(world, &run->ways, sizeof run->ways, why))
+        world_abort(world, why->text);
+    set_last_step(run);
+    if (world_agree(world, build(run, why), why) || build_reducer(run, why) ||
+        (run->backend->device ? run_start_device(run, why) : world_agree(world, start_loader(run, why), why)) ||
+        world_agree(world, world->rank == 0 ? run_begin(run, why) : 0, why) || start_block_print(run, why))
+        return -1;
+    run->ready = true;
+    return 0;
+}
+
+void run_close(struct run *run)
+{
+    stall_close(&run->stall);
+    run_save_close(run);
+    loader_free(&run->loader);
+    device_tower_free(&run->ahead);
+    reducer_free(&run->reducer);
+    if (run->shadows)
+        run->backend->memory_free(run->shadows);
+    tower_free(&run->tower);
+    report_close(&run->report);
+    free(run->state.parameters);
+    free(run->state.shadows);
+    lock_free(&run->lock);
+    dataset_close(&run->dataset);
+    stop_close(&run->stop);
+}

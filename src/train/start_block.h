@@ -1,0 +1,13 @@
+/* The start block: a short one in start_block.c, and what --verbose adds in start_block_verbose.c. Rank 0 only. */
+#ifndef START_BLOCK_H
+#define START_BLOCK_H
+
+#include "run.h"
+
+/* "  LABEL          text" (printf's, made printable): lines of at most 80 columns, broken at blanks. */
+void start_block_line(const char *label, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Threads, how gradients are summed, the table of layers, how convolutions were chosen. Its lines may be longer. */
+void start_block_verbose(const struct run *run);
+
+#endif
