@@ -1,12 +1,12 @@
 # tests/spoil.sh: runs in which something goes wrong that nothing in the program would do; source it after tests/lib.sh.
 #
-#   spoil_or_skip NAME     builds the library that does it (tests/system/spoil.c); or skips NAME, prints the plan and ends the script
+#   spoil_or_skip NAME     builds the library that does it (tests/system/faults/spoil.c); or skips NAME, prints the plan and ends the script
 #   spoilt WHAT RANK STEP COMMAND...     the command, where that happens in that rank and step; $spoil_steps: in so many
 
 spoil_or_skip() {
     if ! mpirun -np 1 ./cifar10_mpi bench --tower openblas --bench-steps 1 --batch-size 1 > /dev/null 2> "$tmp/spoil.log"; then
         skip "$1" "no openblas tower: $(head -n 1 "$tmp/spoil.log")"
-    elif ! ${CC:-cc} -shared -fPIC -O1 $(pkg-config --cflags openblas 2> /dev/null) -o "$tmp/spoil.so" tests/system/spoil.c -ldl -lm 2> "$tmp/spoil.log"; then
+    elif ! ${CC:-cc} -shared -fPIC -O1 $(pkg-config --cflags openblas 2> /dev/null) -o "$tmp/spoil.so" tests/system/faults/spoil.c -ldl -lm 2> "$tmp/spoil.log"; then
         skip "$1" "its library cannot be built: $(head -n 1 "$tmp/spoil.log")"
     else
         return

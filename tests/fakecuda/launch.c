@@ -134,7 +134,7 @@ cudaError_t cudaLaunchKernel(const void *function, dim3 grid, dim3 block, void *
 }
 
 /* A kernel that may be started before what it comes behind has ended: that must be a kernel, which lets it, and nothing else. The
- * device's kernels are looked at elsewhere (tests/system/nvcc.sh): they wait before they touch memory. */
+ * device's kernels are looked at elsewhere (tests/system/gpu/nvcc.sh): they wait before they touch memory. */
 static cudaError_t check_early(const cudaLaunchConfig_t *config)
 {
     const struct CUstream_st *stream = stream_find(config->stream);

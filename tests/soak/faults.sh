@@ -1,3 +1,3 @@
 #!/bin/bash
 # time limit: 3600 s
-exec tests/system/faults.sh 500
+exec tests/system/faults/faults.sh 500

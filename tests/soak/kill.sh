@@ -1,3 +1,3 @@
 #!/bin/bash
 # time limit: 1800 s
-exec tests/system/kill.sh 200
+exec tests/system/faults/kill.sh 200

@@ -13,6 +13,6 @@ for test in reference reference_step properties convolutions; do
     if [ -f build/asan/cifar10_cudnn.so ]; then check "test_$test under sanitizers, 20 orders" all_sanitized test_$test
     else skip "test_$test under sanitizers" "the module was not built with them"; fi
 done
-check "training of several ranks, 20 orders" env ORDERS=20 tests/system/referee_orders.sh
+check "training of several ranks, 20 orders" env ORDERS=20 tests/system/gpu/referee_orders.sh
 check "every fault is caught" tests/fakecuda/mutations
 finish

@@ -1,4 +1,4 @@
 #!/bin/bash
 # Fifty runs, interrupted at random moments.
 # time limit: 900 s
-exec tests/system/signals.sh 50 "$@"
+exec tests/system/faults/signals.sh 50 "$@"

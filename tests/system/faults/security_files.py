@@ -1,4 +1,4 @@
-"""The hostile files of tests/system/security.sh, into a directory."""
+"""The hostile files of tests/system/faults/security.sh, into a directory."""
 import gzip
 import io
 import lzma
@@ -64,7 +64,7 @@ write("square/train/cat/1.png", png(8192))
 text = zlib.compress(b"a" * 7900000, 9)
 write("texts/train/cat/1.png", png(32, 100 * (chunk(b"zTXt", b"Raw profile type exif\0\0" + text) +
                                               chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + text))))
-with open(os.path.join(os.path.dirname(__file__), "..", "data", "pictures", "turned-6.jpg"), "rb") as file:
+with open(os.path.join(os.path.dirname(__file__), "..", "..", "data", "pictures", "turned-6.jpg"), "rb") as file:
     picture = file.read()
 write("segments/train/cat/1.jpg", picture[:2], b"\xff\xe1\0\2" * 400000, picture[2:])
 

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Killed anywhere: one run after another in the same train-dir is killed with SIGKILL, and the next goes on, on 1, 2 or 4 ranks.
 # In the end the parameters are those of a run that nothing has disturbed, bit for bit.
-#   tests/system/kill.sh [COUNT [SEED]]    so many kills (25); the seed of what is random
+#   tests/system/faults/kill.sh [COUNT [SEED]]    so many kills (25); the seed of what is random
 # Who is killed: all ranks, one of them, or the whole group with mpirun. When: half of them within 10 ms of the moment that a
 # checkpoint's temporary file appears, a quarter at any moment of the training, a quarter also before it.
 # time limit: 1800 s

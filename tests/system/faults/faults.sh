@@ -2,7 +2,7 @@
 # Every system call fails once: a run that goes on from a checkpoint and saves two more, with the k-th call of a kind failing, on
 # files of the train-dir and for memory. After each: no hang, no crash, a sentence, every checkpoint that is there whole, none
 # lost, and the same command then ends with the bits of an undisturbed run.
-#   tests/system/faults.sh [N [SEED]]    of the many calls that read or take memory a sample of N (8), which the seed chooses
+#   tests/system/faults/faults.sh [N [SEED]]    of the many calls that read or take memory a sample of N (8), which the seed chooses
 # time limit: 600 s
 . tests/lib.sh
 many=${1:-8} seed=${2:-$RANDOM}

@@ -76,11 +76,11 @@ for script in train-cpu eval; do
     check "$script: srun is told too" eval "job $script 2 srun | grep -qE ' --threads 2 +cores 2 2$'"
 done
 
-# ---- tests/system/slurm.sh where slurmd does not start
+# ---- tests/system/ranks/slurm.sh where slurmd does not start
 for program in munged slurmctld sbatch sinfo scancel getent; do fake $program true; done
 fake id 'echo 0'
 fake slurmd 'case $1 in -V) echo "slurm-wlm 24.11.5" ;; *) echo "[now] $SAYS" >> "$(sed -n s/^SlurmdLogFile=//p "$SLURM_CONF")"; exit 1 ;; esac'
-without_slurmd() { SAYS=$1 PATH=$bin:$PATH bash tests/system/slurm.sh > "$tmp/said" 2>&1; }
+without_slurmd() { SAYS=$1 PATH=$bin:$PATH bash tests/system/ranks/slurm.sh > "$tmp/said" 2>&1; }
 without_slurmd "error: no such node"
 check "what slurmd says is shown" grep -q '^# \[now\] error: no such node' "$tmp/said"
 without_slurmd "fatal: cannot create cgroup plugin for cgroup/v2"

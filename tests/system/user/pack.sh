@@ -3,7 +3,7 @@
 # time limit: 300 s
 . tests/lib.sh
 export LC_ALL=C.UTF-8 no_proxy='*' TERM=dumb # tar lists names, and Python takes them, as they are
-python() { /usr/bin/python3 tests/system/pack_check.py "$@"; }
+python() { /usr/bin/python3 tests/system/user/pack_check.py "$@"; }
 pack() { timeout 100 ./cifar10_mpi pack "$@"; }
 md5() { md5sum < "$1" | cut -d' ' -f1; }
 cleanup() { exec 5>&-; } # the web server ends with its input

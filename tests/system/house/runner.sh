@@ -3,15 +3,15 @@
 . tests/lib.sh
 
 # A copy, with a test that is given here line by line.
-mkdir -p "$tmp/tree/tests/system"
+mkdir -p "$tmp/tree/tests/system/user"
 cp tests/run tests/lib.sh tests/each-rank "$tmp/tree/tests/"
-fake=$tmp/tree/tests/system/fake.sh
+fake=$tmp/tree/tests/system/user/fake.sh
 script() { printf '%s\n' '#!/bin/bash' "$@" > "$fake"; chmod +x "$fake"; }
 
 runs() { # NAME EXIT-CODE LAST-LINE PATTERN LINE...: a script of these lines
     local name=$1 code=$2 last=$3 pattern=$4 output rc
     script "${@:5}"
-    output=$("$tmp/tree/tests/run" tests/system/fake.sh 2>&1)
+    output=$("$tmp/tree/tests/run" tests/system/user/fake.sh 2>&1)
     rc=$?
     if [ "$rc $(tail -n 1 <<< "$output")" = "$code $last" ] && grep -qE -- "$pattern" <<< "$output"; then ok "$name"
     else not_ok "$name" "exit code $rc: $output"; fi
@@ -29,7 +29,7 @@ runs "one of cmocka's" 1 "$without" "skipped without a reason: b" 'echo 1..2; ec
 runs "a failure and its reason" 1 "1 passed, 1 failed" "# why" \
     '. tests/lib.sh; ok a; not_ok b why; finish'
 runs "a script of the library's that failed ends with 1" 1 "0 passed, 1 failed" "ended with exit code 1" \
-    'cd "$(dirname "$0")/../.." && (. tests/lib.sh; not_ok a; finish) > /dev/null'
+    'cd "$(dirname "$0")/../../.." && (. tests/lib.sh; not_ok a; finish) > /dev/null'
 runs "fewer results than announced" 1 "1 passed, 1 failed" "announced 2 results, gave 1" 'echo 1..2; echo ok 1'
 runs "no plan" 1 "1 passed, 1 failed" "printed no plan" 'echo ok 1'
 runs "no tests" 1 "0 passed, 1 failed" "ran no tests" 'echo 1..0'

@@ -1,4 +1,4 @@
-"""What tests/system/pack.sh asks of Python: sources made by numpy and PIL, packed files read by h5py and
+"""What tests/system/user/pack.sh asks of Python: sources made by numpy and PIL, packed files read by h5py and
 compared with what PIL and numpy make of the sources, and a small web server.
 
     pack_check.py make DIR             DIR/cifar/cifar-10-batches-bin, and DIR/pictures: images in folders

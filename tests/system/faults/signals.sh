@@ -1,6 +1,6 @@
 #!/bin/bash
 # Whatever asks a run to stop: signals at random moments, the file `stop`, --max-seconds, Slurm's end of the job, a closed pipe.
-#   tests/system/signals.sh [RUNS [SEED]]      so many interrupted runs (default 15), random in the order of that seed
+#   tests/system/faults/signals.sh [RUNS [SEED]]      so many interrupted runs (default 15), random in the order of that seed
 # time limit: 120 s
 ignored=0x$(sed -n 's/^SigIgn:\t//p' /proc/$$/status)
 [ $((ignored & 1)) -eq 0 ] || exec env --default-signal=HUP bash "$0" "$@" # these tests under nohup

@@ -3,7 +3,7 @@
 # time limit: 200 s
 . tests/lib.sh
 export no_proxy='*' TERM=dumb
-make_files() { /usr/bin/python3 tests/system/security_files.py "$tmp"; }
+make_files() { /usr/bin/python3 tests/system/faults/security_files.py "$tmp"; }
 check "hostile files to begin with" make_files
 pack() { ./cifar10_mpi pack --from "$tmp/$1" "$tmp/out.h5"; }
 
@@ -98,7 +98,7 @@ check "and inspected" prints_plainly ./cifar10_mpi inspect "$odd/checkpoint-0000
 
 # ---- downloads
 serve() { # KIND FILE: an HTTP server of that kind; its port is in FILE
-    /usr/bin/python3 tests/system/security_server.py "$1" "$tmp" > "$2" 2> /dev/null &
+    /usr/bin/python3 tests/system/faults/security_server.py "$1" "$tmp" > "$2" 2> /dev/null &
     servers+=($!)
     eventually 5 test -s "$2"
 }
