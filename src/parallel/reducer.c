@@ -317,9 +317,9 @@ static int finish(struct reducer *reducer, struct error *why)
 int reducer_finish(struct reducer *reducer, const float **parcel, struct error *why)
 {
     double before = clock_seconds();
-    enum stall_phase phase = stall_enter(reducer->stall, STALL_REDUCE);
+    struct phase interrupted = phase_enter(reducer->phases, PHASE_REDUCE, PHASE_WHOLE);
     int status = finish(reducer, why);
-    stall_enter(reducer->stall, phase);
+    phase_enter(reducer->phases, interrupted.kind, interrupted.part);
     reducer->wait_seconds += clock_seconds() - before;
     *parcel = reducer->state->sums;
     return status;
@@ -348,9 +348,9 @@ void *reducer_memory(const struct reducer *reducer, int block, size_t *bytes)
 
 int reducer_sum(const struct reducer *reducer, float *parcel, struct error *why)
 {
-    enum stall_phase phase = stall_enter(reducer->stall, STALL_REDUCE);
+    struct phase interrupted = phase_enter(reducer->phases, PHASE_REDUCE, PHASE_WHOLE);
     int status = mpi_check(MPI_Allreduce(MPI_IN_PLACE, parcel, (int)parcel_end(reducer), MPI_FLOAT, MPI_SUM, MPI_COMM_WORLD),
                            "MPI_Allreduce in a device's memory", why);
-    stall_enter(reducer->stall, phase);
+    phase_enter(reducer->phases, interrupted.kind, interrupted.part);
     return status;
 }
