@@ -197,7 +197,6 @@ static void end_job(const struct stall *stall)
 {
     const struct world *world = stall->world;
     struct stall_state *state = stall->state;
-    int started = 0;
     if (!state->reports) {
         sleep(LAST_RESORT);
         _exit(1);
@@ -206,9 +205,7 @@ static void end_job(const struct stall *stall)
     if (world->nodes > 1)
         sleep(LAST_WORDS);
     wake_stopped(state->views, state->seats);
-    if (MPI_Initialized(&started) == MPI_SUCCESS && started)
-        MPI_Abort(MPI_COMM_WORLD, 1);
-    _exit(1);
+    world_end_job(world);
 }
 
 /* ---- the watch ---- */
