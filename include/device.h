@@ -79,8 +79,8 @@ struct device {
     int (*loss)(struct plan *plan, float *tail, struct error *why);
     /* p -= rate * (parcel / samples + decay * p), then the optimizer's states (optimize.h), where they are not NULL, and the result
      * into the ring. Where the parcel has a fault, or its loss, a gradient or a parameter is not finite, only the result is
-     * written, with fault 1. gradients: a parcel: as many floats as parameters, and the tail. exchanged: its gradients were changed since
-     * the backward pass. */
+     * written, with fault 1. gradients: a parcel: as many floats as parameters, and the tail. exchanged: its gradients were
+     * changed since the backward pass. */
     int (*update)(struct plan *plan, float *parameters, const float *gradients, float *const *states, bool exchanged,
                   struct error *why);
 
