@@ -77,10 +77,12 @@ struct device {
     int (*distort)(struct plan *plan, struct error *why);
     /* Loss of the plan's output and those labels: output_gradient, and the parcel's tail (parallel.h) at `tail`. */
     int (*loss)(struct plan *plan, float *tail, struct error *why);
-    /* p -= rate * (parcel / samples + decay * p), shadows (or NULL) after it, the result into the ring. Nothing but the result,
-     * whose fault is then 1, where the parcel tells of a fault, or its loss, a gradient or a parameter is not finite. gradients:
-     * a parcel, parameters long and its tail. exchanged: its gradients were changed since the backward pass. */
-    int (*update)(struct plan *plan, float *parameters, const float *gradients, float *shadows, bool exchanged, struct error *why);
+    /* p -= rate * (parcel / samples + decay * p), then the optimizer's states (optimize.h), where they are not NULL, and the result
+     * into the ring. Where the parcel has a fault, or its loss, a gradient or a parameter is not finite, only the result is
+     * written, with fault 1. gradients: a parcel: as many floats as parameters, and the tail. exchanged: its gradients were
+     * changed since the backward pass. */
+    int (*update)(struct plan *plan, float *parameters, const float *gradients, float *const *states, bool exchanged,
+                  struct error *why);
 
     /* ---- to other ranks ---- */
 

@@ -43,11 +43,10 @@ struct run {
     bool tree;
 
     struct lock lock;        /* rank 0: on the train-dir */
-    struct checkpoint state; /* step, position, seed, averages; parameters and shadows as it began, then for any use */
+    struct checkpoint state; /* step, position, seed, averages; parameters and states as it began, then for any use */
     uint64_t last_step, saved_step;
     uint64_t given; /* to a device, which may be ahead of the state: steps in all */
     uint64_t gone;  /* steps up to this one were given before the last rollback */
-    float *shadows;          /* rank 0: EMA, in the backend's memory */
     char resumed_from[4096]; /* the checkpoint, or "" */
     struct report report;    /* rank 0 */
     double started, saved_at;
@@ -72,8 +71,12 @@ int run_finish(struct run *run, bool stopped, struct error *why);
 /* Not collective. */
 void run_close(struct run *run);
 
-/* Collective. Initial or saved state, the same on all ranks, into run->state (parameters and, on rank 0, shadows). */
+/* Collective. Initial or saved state into run->state: parameters, and the optimizer's states that each rank keeps. */
 int run_resume(struct run *run, struct error *why);
+/* Collective. Rank 0's parameters in run->state, and those of its states that all ranks keep, to all. */
+int run_share_state(struct run *run, struct error *why);
+/* Not collective. What run->state holds of them into the tower. */
+int run_load_tower(struct run *run, struct error *why);
 /* Rank 0 only. Makes the train-dir ready for the run: the first that changes something there. */
 int run_begin(struct run *run, struct error *why);
 

@@ -127,7 +127,7 @@ static int enqueue_update(struct device_tower *d, struct error *why)
 {
     struct tower *tower = d->request.tower;
     bool exchanged = d->request.exchange != EXCHANGE_NONE;
-    return d->device->update(plan_of(d), tower->parameters, tower->gradients, d->request.shadows, exchanged, why) ||
+    return d->device->update(plan_of(d), tower->parameters, tower->gradients, tower->states, exchanged, why) ||
            walk_prepare(tower, why) ? -1 : 0;
 }
 

@@ -67,12 +67,8 @@ static int train_step(struct run *run, struct step *step, struct error *why)
         return run_fault(run, run->state.step + 1, why);
     step->rate = schedule_rate(&run->schedule, run->state.position);
     phase_enter(&run->phases, PHASE_UPDATE, PHASE_WHOLE);
-    if (tower_update(&run->tower, sums, samples, step->rate, &step->penalty, why))
-        return -1;
-    if (run->world->rank > 0)
-        return 0;
     float decay = ema_decay((float)run->options->ema_decay, run->state.step + 1);
-    return run->backend->ema(run->shadows, run->tower.parameters, run->net.parameters, decay, why);
+    return tower_update(&run->tower, sums, samples, step->rate, decay, &step->penalty, why);
 }
 
 /* ---- steps of a device: blocks of them ---- */

@@ -40,13 +40,11 @@ static int choose(struct run *run, struct error *why)
 static int lay_out(struct run *run, struct error *why)
 {
     struct checkpoint *state = &run->state;
+    state->optimizer = &optimizer_sgd;
     if (net_init(&run->net, run->model, run->dataset.channels, run->dataset.classes, why) ||
         !(state->parameters = memory_new(run->net.parameters, sizeof(float), "the parameters", why)))
         return -1;
-    if (run->world->rank > 0)
-        return 0;
-    state->shadows = memory_new(run->net.parameters, sizeof(float), "the shadows", why);
-    return state->shadows ? 0 : -1;
+    return optimizer_allocate(state->optimizer, run->world->rank == 0, run->net.parameters, state->states, why);
 }
 
 static struct tower_request tower_wanted(const struct run *run)
@@ -55,6 +53,8 @@ static struct tower_request tower_wanted(const struct run *run)
                                   .net = &run->net,
                                   .batch = run->global_batch / run->world->size / run->slices,
                                   .training = true,
+                                  .optimizer = run->state.optimizer,
+                                  .master = run->world->rank == 0,
                                   .convolutions = run->ways.choices,
                                   .precision = precision_find(run->options->precision),
                                   .workspace = (size_t)run->options->workspace_mib << 20,
@@ -82,17 +82,10 @@ static int choose_ways(struct run *run, struct error *why)
 /* The tower with its state. */
 static int build(struct run *run, struct error *why)
 {
-    const struct checkpoint *state = &run->state;
-    size_t parameters = run->net.parameters;
     struct tower_request request = tower_wanted(run);
-    if (tower_init(&run->tower, &request, why) || tower_set_parameters(&run->tower, state->parameters, why))
+    if (tower_init(&run->tower, &request, why) || run_load_tower(run, why))
         return -1;
-    if (run->world->rank > 0)
-        return 0;
-    run->shadows = run->backend->memory_allocate(parameters, "the shadows", why);
-    if (!run->shadows || run->backend->memory_upload(run->shadows, state->shadows, parameters, why))
-        return -1;
-    return run_save_open(run, why);
+    return run->world->rank == 0 ? run_save_open(run, why) : 0;
 }
 
 static void begin_state(struct run *run)
@@ -198,12 +191,10 @@ void run_close(struct run *run)
     loader_free(&run->loader);
     device_tower_free(&run->ahead);
     reducer_free(&run->reducer);
-    if (run->shadows)
-        run->backend->memory_free(run->shadows);
     tower_free(&run->tower);
     report_close(&run->report);
     free(run->state.parameters);
-    free(run->state.shadows);
+    optimizer_free(run->state.states);
     lock_free(&run->lock);
     dataset_close(&run->dataset);
     stop_close(&run->stop);

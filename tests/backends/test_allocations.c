@@ -115,7 +115,6 @@ struct run {
     struct tower tower;
     struct reducer reducer;
     struct loader loader;
-    float *shadows;
     uint64_t step;
 };
 
@@ -126,6 +125,7 @@ static void run_init(struct run *run, const struct subject *subject, enum reduce
     run->backend = subject->backend;
     must(net_init(&run->net, model_find("tutorial", &why), 3, 10, &why), &why);
     struct tower_request tower = {.backend = subject->backend, .net = &run->net, .batch = BATCH, .training = true,
+                                  .optimizer = &optimizer_sgd, .master = true,
                                   .convolution = subject->convolution};
     struct loader_request loader = {.dataset = &dataset, .crop_height = run->net.input.height,
                                     .crop_width = run->net.input.width, .global_batch = slices * BATCH, .batch = BATCH,
@@ -133,7 +133,6 @@ static void run_init(struct run *run, const struct subject *subject, enum reduce
     must(tower_init(&run->tower, &tower, &why), &why);
     must(reducer_init(&run->reducer, &world, kind, run->net.parameters, slices, 1 << 20, &why), &why);
     must(loader_init(&run->loader, &loader, &why), &why);
-    run->shadows = run->backend->memory_allocate(run->net.parameters, "the shadows", &why);
     float *parameters = floats_new(run->net.parameters);
     net_parameters(&run->net, 1, parameters);
     must(tower_set_parameters(&run->tower, parameters, &why), &why);
@@ -145,7 +144,6 @@ static void run_free(struct run *run)
     loader_free(&run->loader);
     reducer_free(&run->reducer);
     tower_free(&run->tower);
-    run->backend->memory_free(run->shadows);
 }
 
 /* As training does it. */
@@ -161,9 +159,8 @@ static void run_step(struct run *run)
         must(reducer_end(&run->reducer, &why), &why);
     }
     must(reducer_finish(&run->reducer, &parcel, &why), &why);
-    must(tower_update(&run->tower, parcel, parcel[run->net.parameters + PARCEL_COUNT], 0.1f, &penalty, &why), &why);
-    float decay = ema_decay(0.9999f, ++run->step);
-    must(run->backend->ema(run->shadows, run->tower.parameters, run->net.parameters, decay, &why), &why);
+    float samples = parcel[run->net.parameters + PARCEL_COUNT];
+    must(tower_update(&run->tower, parcel, samples, 0.1f, ema_decay(0.9999f, ++run->step), &penalty, &why), &why);
 }
 
 /* Of the device's memory and of pinned memory, as the referee counts them; 0 on a device that is there. */

@@ -92,7 +92,7 @@ void steps_free(struct plan *plan);
 int cudnn_data(struct plan *plan, const struct device_data *data, char *about, size_t size, struct error *why);
 int cudnn_begin(struct plan *plan, const struct device_pass *passes, int count, struct error *why);
 int cudnn_distort(struct plan *plan, struct error *why);
-int cudnn_update(struct plan *plan, float *parameters, const float *gradients, float *shadows, bool exchanged,
+int cudnn_update(struct plan *plan, float *parameters, const float *gradients, float *const *states, bool exchanged,
                  struct error *why);
 int cudnn_results_begin(struct plan *plan, uint64_t last, int count, struct error *why);
 int cudnn_results_end(struct plan *plan, struct device_result *results, struct error *why);

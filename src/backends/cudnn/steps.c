@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "optimize.h"
 #include "parcel.h"
 #include "plan.h"
 
@@ -206,7 +207,7 @@ int cudnn_distort(struct plan *plan, struct error *why)
 
 /* ---- the update ---- */
 
-int cudnn_update(struct plan *plan, float *parameters, const float *gradients, float *shadows, bool exchanged,
+int cudnn_update(struct plan *plan, float *parameters, const float *gradients, float *const *states, bool exchanged,
                  struct error *why)
 {
     struct plan_state *s = plan->state;
@@ -214,7 +215,7 @@ int cudnn_update(struct plan *plan, float *parameters, const float *gradients, f
     if (exchanged && finish_sums(plan, parameters, gradients, why))
         return -1;
     struct update_arguments update = {
-        .parameters = parameters, .gradients = gradients, .shadows = shadows, .tail = gradients + count,
+        .parameters = parameters, .gradients = gradients, .shadows = states[OPTIMIZER_EMA], .tail = gradients + count,
         .faults = s->faults, .fault_count = s->fault_count,
         .control = s->steps.present, .ring = s->steps.records, .ring_length = DEVICE_AHEAD,
         .count = count,
