@@ -92,6 +92,7 @@ struct device_request {
     struct reducer *reducer; /* of EXCHANGE_HOST and EXCHANGE_MPI */
     enum exchange exchange;
     const struct dataset *dataset;
+    const struct augmentations *augmentations;
     uint64_t seed;
     const struct world *world; /* outlives it */
     int slices;              /* of this rank, a step */

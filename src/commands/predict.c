@@ -147,8 +147,9 @@ static int read_image(struct predictor *p, const char *file, struct error *why)
     if (!status)
         status = image_resize(&image, p->height, p->width, p->resize, why);
     if (!status) {
-        struct distortion center = distort_center(p->height, p->width, in.height, in.width);
-        distort_apply(image.pixels, p->height, p->width, IMAGE_CHANNELS, &center, in.height, in.width, p->input);
+        struct frame frame = {p->height, p->width, IMAGE_CHANNELS, in.height, in.width};
+        struct distortion center = distort_center(&frame);
+        distort_apply(image.pixels, &frame, &center, p->input);
     }
     image_free(&image);
     return status;

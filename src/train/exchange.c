@@ -181,7 +181,7 @@ int run_start_device(struct run *run, struct error *why)
 {
     struct device_request request = {
         .tower = &run->tower, .reducer = &run->reducer, .exchange = run->exchange, .dataset = &run->dataset,
-        .seed = run->state.seed, .world = run->world, .slices = run->slices,
+        .augmentations = &augmentations_tutorial, .seed = run->state.seed, .world = run->world, .slices = run->slices,
         .graph = !run->options->no_graph,
     };
     if (world_agree(run->world, device_tower_init(&run->ahead, &request, why), why))

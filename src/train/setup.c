@@ -135,6 +135,7 @@ static int start_loader(struct run *run, struct error *why)
     int batch = run->global_batch / run->world->size;
     struct loader_request loader = {
         .dataset = &run->dataset,
+        .augmentations = &augmentations_tutorial,
         .seed = run->state.seed,
         .crop_height = run->model->height,
         .crop_width = run->model->width,

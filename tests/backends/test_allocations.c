@@ -127,9 +127,9 @@ static void run_init(struct run *run, const struct subject *subject, enum reduce
     struct tower_request tower = {.backend = subject->backend, .net = &run->net, .batch = BATCH, .training = true,
                                   .optimizer = &optimizer_sgd, .master = true,
                                   .convolution = subject->convolution};
-    struct loader_request loader = {.dataset = &dataset, .crop_height = run->net.input.height,
-                                    .crop_width = run->net.input.width, .global_batch = slices * BATCH, .batch = BATCH,
-                                    .slices = slices, .threads = 2, .depth = 2};
+    struct loader_request loader = {.dataset = &dataset, .augmentations = &augmentations_tutorial,
+                                    .crop_height = run->net.input.height, .crop_width = run->net.input.width,
+                                    .global_batch = slices * BATCH, .batch = BATCH, .slices = slices, .threads = 2, .depth = 2};
     must(tower_init(&run->tower, &tower, &why), &why);
     must(reducer_init(&run->reducer, &world, kind, run->net.parameters, slices, 1 << 20, &why), &why);
     must(loader_init(&run->loader, &loader, &why), &why);
