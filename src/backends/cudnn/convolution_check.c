@@ -27,6 +27,7 @@ static size_t tensor_count(const struct cudnn_convolution *c, enum tensor tensor
 
 /* ---- numbers ---- */
 
+/* Multiples of 1/8 from -1 to 1, by a linear congruential generator (Numerical Recipes' constants). */
 static void numbers_make(void *to, size_t count, bool half, uint32_t seed)
 {
     for (size_t i = 0; i < count; i++) {

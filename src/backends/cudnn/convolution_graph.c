@@ -66,12 +66,14 @@ static cudnnDataType_t activation_type(const struct cudnn_convolution *c)
     return c->library->precision == PRECISION_BF16 ? CUDNN_DATA_BFLOAT16 : CUDNN_DATA_FLOAT;
 }
 
-/* Device memory begins at multiples of 256 bytes; only biases may lie anywhere in the flat buffer. */
+/* Bytes. All tensors begin where cudaMalloc's memory does, but for biases, which may lie anywhere in the flat buffer. */
+enum { TENSOR_ALIGNMENT = 16 };
+
 static cudnnBackendDescriptor_t tensor_new(struct builder *b, int64_t uid, const int64_t dims[4], cudnnDataType_t type,
                                            bool is_virtual)
 {
     int64_t channels = dims[1], row = dims[3] * channels, strides[4] = {dims[2] * row, 1, row, channels};
-    int64_t alignment = uid == TENSOR_BIAS ? sizeof(float) : 16;
+    int64_t alignment = uid == TENSOR_BIAS ? sizeof(float) : TENSOR_ALIGNMENT;
     const struct descriptor_attribute attributes[] = {
         {CUDNN_ATTR_TENSOR_UNIQUE_ID, CUDNN_TYPE_INT64, 1, &uid},
         {CUDNN_ATTR_TENSOR_DATA_TYPE, CUDNN_TYPE_DATA_TYPE, 1, &type},

@@ -21,7 +21,7 @@ static int count_devices(int *count, struct error *why)
     return check_cuda(status, "cudaGetDeviceCount", PLACE, why);
 }
 
-/* As nvidia-smi writes it; "" where all of it is 0. */
+/* As nvidia-smi writes it, with a dash before the bytes 4, 6, 8, 10; "" where all of it is 0. */
 static void tell_uuid(const cudaUUID_t *uuid, char *text, size_t size)
 {
     static const cudaUUID_t unknown;

@@ -103,6 +103,8 @@ struct bias_relu_arguments {
     int channels, relu, half;
 };
 
+/* A pool's input, output and windows. A place in a window fits a byte. */
+enum { POOL_KERNEL_MAX = 15 };
 struct pool_geometry {
     int height, width;         /* of the input */
     int out_height, out_width;

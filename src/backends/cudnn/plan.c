@@ -6,15 +6,25 @@
 #include "parallel.h"
 #include "plan.h"
 
-static const struct cudnn_operation_kind *const kinds[] = {
-    [LAYER_CONVOLUTION] = &cudnn_convolution_kind,
-    [LAYER_MAX_POOL] = &cudnn_max_pool_kind,
-    [LAYER_NORM] = &cudnn_norm_kind,
-    [LAYER_DENSE] = &cudnn_dense_kind,
-};
+/* NULL: this backend knows no such layer. */
+static const struct cudnn_operation_kind *kind_of(enum layer_kind kind)
+{
+    switch (kind) {
+    case LAYER_CONVOLUTION: return &cudnn_convolution_kind;
+    case LAYER_MAX_POOL: return &cudnn_max_pool_kind;
+    case LAYER_NORM: return &cudnn_norm_kind;
+    case LAYER_DENSE: return &cudnn_dense_kind;
+    }
+    return NULL;
+}
 
-/* bfloat16 convolutions on tensor cores want 8 channels at least. */
+/* On tensor cores, bfloat16 convolutions need at least 8 channels. */
 enum { HALF_CHANNELS = 8 };
+
+/* Device memory that does not grow with the batch: what the libraries take when they are opened (measured), and for each
+ * parameter itself, its gradient, its shadow and a copy of it in the library's layout. */
+#define LIBRARIES_BYTES 62e6
+enum { PARAMETER_BYTES = 4 * sizeof(float) };
 
 /* ---- between float ends and what the operations want ---- */
 
@@ -104,11 +114,11 @@ static void cudnn_stage_free(struct stage *stage)
 
 /* ---- memory ---- */
 
-/* Bytes an image, of what grows with the batch. */
+/* Bytes of one image in what grows with the batch: the input and its gradient; outputs, their gradients, places of pools. */
 static double activation_bytes(const struct plan_request *request)
 {
     const struct net *net = request->net;
-    double element = (double)element_bytes(request->precision), bytes = 8.0 * (double)shape_size(net->input);
+    double element = (double)element_bytes(request->precision), bytes = 2.0 * sizeof(float) * (double)shape_size(net->input);
     for (int i = 0; i < net->layer_count; i++) {
         const struct net_layer *l = &net->layers[i];
         bytes += (double)shape_size(l->out) * (element * (request->training ? 2 : 1) + (l->layer.kind == LAYER_MAX_POOL));
@@ -121,7 +131,7 @@ static int check_memory(const struct plan_request *request, struct error *why)
 {
     size_t unused, all;
     struct workspace_need workspace = workspace_need_of(request);
-    double fixed = 62e6 + 16.0 * (double)request->net->parameters, image = activation_bytes(request);
+    double fixed = LIBRARIES_BYTES + (double)PARAMETER_BYTES * (double)request->net->parameters, image = activation_bytes(request);
     double needed = fixed + image * request->batch + (double)workspace_limit(request);
     if (CUDA(cudaMemGetInfo(&unused, &all), why))
         return -1;
@@ -196,7 +206,7 @@ static void make_operation(struct plan *plan, const struct plan_request *request
     struct cudnn_plan_state *s = plan->state;
     bool first = i == 0, last = i == request->net->layer_count - 1, half = request->precision == PRECISION_BF16;
     s->operations[i] = (struct cudnn_operation){
-        .kind = kinds[l->layer.kind],
+        .kind = kind_of(l->layer.kind),
         .layer = l,
         .library = &s->library,
         .batch = plan->batch,

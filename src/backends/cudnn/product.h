@@ -47,10 +47,11 @@ int cudnn_product_run(const struct cudnn_product *product, cudaStream_t stream, 
                       struct error *why);
 void cudnn_product_free(struct cudnn_product *product);
 
-/* Bits of a column of the mask. */
+/* Bits of a column of the mask: m, rounded up to what cublasLt wants. */
+enum { MASK_ALIGNMENT = 128 };
 static inline int product_mask_rows(int m)
 {
-    return (m + 127) / 128 * 128;
+    return (m + MASK_ALIGNMENT - 1) / MASK_ALIGNMENT * MASK_ALIGNMENT;
 }
 
 #endif

@@ -6,7 +6,7 @@
 #include "parallel.h"
 #include "plan.h"
 
-enum { SPARE = 96 << 20 }; /* bytes that stay free beside the images: for graphs, NCCL, the driver */
+enum { SPARE = 96 << 20, SLOT_ALIGNMENT = 64 }; /* bytes: left free beside the images for graphs, NCCL, the driver; of a slot */
 
 static struct steps *steps_of(const struct plan *plan)
 {
@@ -124,7 +124,7 @@ static int take_all(struct plan *plan, struct error *why)
 static int take_slots(struct steps *t, int turns, size_t bytes, struct error *why)
 {
     t->turns = turns;
-    t->slot_bytes = (bytes + 63) / 64 * 64; /* all slots aligned */
+    t->slot_bytes = (bytes + SLOT_ALIGNMENT - 1) / SLOT_ALIGNMENT * SLOT_ALIGNMENT;
     size_t all = (size_t)(turns * DEVICE_AT_ONCE) * t->slot_bytes;
     t->slots = device_new(all, t->window ? "the images of the next passes" : "what the next passes are about", why);
     return !t->slots || CUDA(cudaHostAlloc((void **)&t->staged, all, cudaHostAllocDefault), why) ? -1 : 0;
