@@ -9,7 +9,7 @@ int bias_parts(size_t rows)
     return parts > BIAS_PARTS_MAX ? BIAS_PARTS_MAX : (int)parts;
 }
 
-int bias_mask(const struct operation *o, size_t rows, void *masked, bool masked_half, float *sums, struct error *why)
+int bias_mask(const struct cudnn_operation *o, size_t rows, void *masked, bool masked_half, float *sums, struct error *why)
 {
     struct mask_bias_arguments arguments = {
         .dy = o->dy, .y = o->layer->layer.relu ? o->y : NULL, .masked = masked, .sums = sums, .rows = rows,

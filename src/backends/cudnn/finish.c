@@ -2,7 +2,7 @@
  * checked, with the parameters: the update wants to know before it begins whether there is a number that is not finite. */
 #include "plan.h"
 
-static struct finish_part convolution_part(const struct operation *o)
+static struct finish_part convolution_part(const struct cudnn_operation *o)
 {
     const struct net_layer *l = o->layer;
     return (struct finish_part){
@@ -17,10 +17,10 @@ static void check_add(struct finish_arguments *a, size_t first, size_t end, bool
     finish_add(a, (struct finish_part){.weights = (uint32_t)first, .end = (uint32_t)end, .of_parameters = of_parameters});
 }
 
-static struct finish_arguments backward_arguments(const struct plan_state *s, bool check)
+static struct finish_arguments backward_arguments(const struct cudnn_plan_state *s, bool check)
 {
     struct finish_arguments a = {.faults = check ? s->faults : NULL};
-    for (const struct operation *o = s->operations; o < s->operations + s->net->layer_count; o++) {
+    for (const struct cudnn_operation *o = s->operations; o < s->operations + s->net->layer_count; o++) {
         const struct net_layer *l = o->layer;
         if (o->dfilter)
             finish_add(&a, convolution_part(o));
@@ -32,7 +32,7 @@ static struct finish_arguments backward_arguments(const struct plan_state *s, bo
     return a;
 }
 
-static struct finish_arguments sums_arguments(const struct plan_state *s)
+static struct finish_arguments sums_arguments(const struct cudnn_plan_state *s)
 {
     struct finish_arguments a = {.faults = s->faults};
     check_add(&a, 0, s->net->parameters, false);
@@ -40,7 +40,7 @@ static struct finish_arguments sums_arguments(const struct plan_state *s)
     return a;
 }
 
-static int launch(struct plan_state *s, struct finish_arguments *a, struct error *why)
+static int launch(struct cudnn_plan_state *s, struct finish_arguments *a, struct error *why)
 {
     if (a->faults)
         s->fault_count = (int)a->tiles;
@@ -49,7 +49,7 @@ static int launch(struct plan_state *s, struct finish_arguments *a, struct error
 
 int finish_init(struct plan *plan, struct error *why)
 {
-    struct plan_state *s = state_of(plan);
+    struct cudnn_plan_state *s = state_of(plan);
     uint32_t backward = backward_arguments(s, true).tiles, sums = sums_arguments(s).tiles;
     s->faults = device_new((backward > sums ? backward : sums) * sizeof *s->faults, "the gradients' faults", why);
     return s->faults ? 0 : -1;
@@ -58,26 +58,26 @@ int finish_init(struct plan *plan, struct error *why)
 /* Where NCCL adds up the gradients, some are on their way already: then their sums are checked, later. */
 int finish_backward(struct plan *plan, float *gradients, struct error *why)
 {
-    struct plan_state *s = state_of(plan);
+    struct cudnn_plan_state *s = state_of(plan);
     bool check = !s->communicator;
     struct finish_arguments a = backward_arguments(s, check);
     a.gradients = gradients;
     a.parameters = s->operations[0].parameters;
-    if (check && library_join(&s->library, why)) /* some gradients are made beside */
+    if (check && cudnn_library_join(&s->library, why)) /* some gradients are made beside */
         return -1;
     return launch(s, &a, why);
 }
 
 int finish_sums(struct plan *plan, const float *parameters, const float *sums, struct error *why)
 {
-    struct plan_state *s = state_of(plan);
+    struct cudnn_plan_state *s = state_of(plan);
     struct finish_arguments a = sums_arguments(s);
     a.gradients = (float *)(uintptr_t)sums; /* only checked */
     a.parameters = parameters;
     return launch(s, &a, why);
 }
 
-int finish_biases(struct library *library, const float *sums, int parts, int out, float *biases, struct error *why)
+int finish_biases(struct cudnn_library *library, const float *sums, int parts, int out, float *biases, struct error *why)
 {
     struct finish_arguments a = {.gradients = biases};
     finish_add(&a, (struct finish_part){.sums = sums, .runs = parts, .out = out});

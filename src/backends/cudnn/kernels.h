@@ -70,7 +70,7 @@ struct step_record {
 };
 
 /* And what the host reads of it: struct device_result. */
-struct step_result {
+struct step_summary {
     uint64_t step;
     double penalty;
     float loss, correct, count, fault, stop;
@@ -106,7 +106,9 @@ struct bias_relu_arguments {
     int channels, relu, half;
 };
 
-struct window {
+/* A pool's input, output and windows. A place in a window fits a byte. */
+enum { POOL_KERNEL_MAX = 15 };
+struct pool_geometry {
     int height, width;         /* of the input */
     int out_height, out_width;
     int channels, kernel, stride, pad_top, pad_left;
@@ -118,7 +120,7 @@ struct pool_forward_arguments {
     const void *x;
     void *y;
     uint8_t *places;
-    struct window window;
+    struct pool_geometry window;
     size_t batch;
     int half;
 };
@@ -129,13 +131,13 @@ struct pool_backward_arguments {
     const void *dy;
     void *dx;
     const uint8_t *places;
-    struct window window;
+    struct pool_geometry window;
     size_t batch;
     int half;
 };
 
 /* y = x * s^-beta, s = k + alpha * sum of x^2 over |j - c| <= radius (src/backends/openblas/norm.c has both formulas). */
-struct norm {
+struct norm_rule {
     int channels; /* at most NORM_CHANNELS_MAX; together with a pool a multiple of 4 */
     int radius;
     float k, alpha, beta;
@@ -147,9 +149,9 @@ struct norm_forward_arguments {
     const void *x;
     void *y, *pooled;
     uint8_t *places;
-    struct window window; /* the pool's */
+    struct pool_geometry window; /* the pool's */
     size_t pixels;
-    struct norm norm;
+    struct norm_rule norm;
     int half;
 };
 
@@ -159,10 +161,10 @@ struct norm_backward_arguments {
     const void *x, *dy;
     void *dx;
     const uint8_t *places;
-    struct window window;
+    struct pool_geometry window;
     float *sums;
     size_t pixels;
-    struct norm norm;
+    struct norm_rule norm;
     int masks, half;
 };
 
@@ -173,10 +175,10 @@ struct pool_norm_backward_arguments {
     const void *x, *dy;
     void *dx;
     const uint8_t *places;
-    struct window window;
+    struct pool_geometry window;
     float *sums;
     size_t batch;
-    struct norm norm;
+    struct norm_rule norm;
     int rows, masks, half;
 };
 
@@ -186,9 +188,9 @@ struct norm_pool_forward_arguments {
     const void *x;
     void *y;
     uint8_t *places;
-    struct window window;
+    struct pool_geometry window;
     size_t batch;
-    struct norm norm;
+    struct norm_rule norm;
     int columns, half;
 };
 
@@ -250,7 +252,7 @@ static inline void finish_add(struct finish_arguments *a, struct finish_part par
 enum { FEW_OUTPUTS = 16, FEW_ROWS = 16 }; /* FEW_ROWS: of weights, a tile backward */
 
 /* correct: 1 or 0. */
-struct image_loss {
+struct image_result {
     double loss, correct;
 };
 
@@ -261,7 +263,7 @@ struct few_forward_arguments {
     const float *bias, *weights;
     const int32_t *labels; /* or NULL */
     void *gradient;
-    struct image_loss *losses;
+    struct image_result *losses;
     size_t batch;
     int in, outs, relu, x_half, y_half;
 };
@@ -273,7 +275,7 @@ struct few_backward_arguments {
     void *dx;
     const float *weights;
     float *dweights, *dbias;
-    const struct image_loss *losses;
+    const struct image_result *losses;
     float *tail; /* or NULL */
     const struct pass_control *control; /* or NULL: no stop */
     uint64_t *next; /* with a control it becomes the pass behind it (struct pass_ring) */
@@ -328,7 +330,7 @@ struct update_arguments {
 /* Of the records of the steps first, first + 1, ..., each with its penalty, whose parts are added in a fixed order. */
 struct results_arguments {
     const struct step_record *ring;
-    struct step_result *results; /* (count) */
+    struct step_summary *results; /* (count) */
     uint64_t first;
     int ring_length, count;
 };

@@ -7,24 +7,24 @@
 #include "product.h"
 
 struct own {
-    struct product forward, weights, input;
+    struct cudnn_product forward, weights, input;
     void *mask;    /* where y is above 0, for the dense layer behind; NULL: it does not ask */
     void *masked;  /* (batch, out): dy behind the ReLU, in the type of x; NULL: dy itself holds it */
     float *sums;   /* of the biases' gradients, in parts; NULL: no kernel of our own makes them */
 };
 
 /* The layer of few outputs behind it adds the bias, applies the ReLU, and goes back through both. */
-static bool is_finished_behind(const struct operation *o)
+static bool is_finished_behind(const struct cudnn_operation *o)
 {
     return o->partner;
 }
 
-static int inputs_of(const struct operation *o)
+static int inputs_of(const struct cudnn_operation *o)
 {
     return (int)shape_size(o->layer->in);
 }
 
-static int outputs_of(const struct operation *o)
+static int outputs_of(const struct cudnn_operation *o)
 {
     return (int)o->layer->bias_count;
 }
@@ -37,19 +37,19 @@ static const float *flat(const float *buffer, size_t offset)
     return buffer ? buffer + offset : (const float *)(uintptr_t)(DEVICE_ALIGNMENT + offset * sizeof *buffer);
 }
 
-static const void *weights_of(const struct operation *o)
+static const void *weights_of(const struct cudnn_operation *o)
 {
     return o->slice.filter ? o->slice.filter : flat(o->parameters, o->layer->weights);
 }
 
-static struct product_memory forward_memory(const struct operation *o)
+static struct product_memory forward_memory(const struct cudnn_operation *o)
 {
     const struct own *own = o->own;
     const void *bias = o->slice.bias ? o->slice.bias : flat(o->parameters, o->layer->biases);
     return (struct product_memory){.a = weights_of(o), .b = o->x, .d = o->y, .bias = (void *)(uintptr_t)bias, .mask = own->mask};
 }
 
-static struct product_memory weights_memory(const struct operation *o, const float *gradients)
+static struct product_memory weights_memory(const struct cudnn_operation *o, const float *gradients)
 {
     const struct own *own = o->own;
     return (struct product_memory){.a = own->masked ? own->masked : o->dy, .b = o->x,
@@ -57,7 +57,7 @@ static struct product_memory weights_memory(const struct operation *o, const flo
                                    .bias = (void *)(uintptr_t)flat(gradients, o->layer->biases)};
 }
 
-static struct product_memory input_memory(const struct operation *o)
+static struct product_memory input_memory(const struct cudnn_operation *o)
 {
     const struct own *own = o->own, *before = o->before ? o->before->own : NULL;
     return (struct product_memory){.a = weights_of(o), .b = own->masked ? own->masked : o->dy, .d = o->dx,
@@ -66,7 +66,7 @@ static struct product_memory input_memory(const struct operation *o)
 
 /* ---- the products, with as much in their epilogues as cublasLt offers ---- */
 
-static struct product_request forward_request(const struct operation *o)
+static struct product_request forward_request(const struct cudnn_operation *o)
 {
     const struct own *own = o->own;
     struct product_request r = {.a = CUBLAS_OP_N, .b = CUBLAS_OP_N, .m = outputs_of(o), .n = o->batch, .k = inputs_of(o),
@@ -80,7 +80,7 @@ static struct product_request forward_request(const struct operation *o)
     return r;
 }
 
-static int forward_init(struct operation *o, struct error *why)
+static int forward_init(struct cudnn_operation *o, struct error *why)
 {
     struct own *own = o->own;
     bool masks = o->dy && o->masked && o->layer->layer.relu && !is_finished_behind(o);
@@ -88,14 +88,14 @@ static int forward_init(struct operation *o, struct error *why)
     if (masks && !(own->mask = device_new(bytes, "a dense layer's mask", why)))
         return -1;
     struct product_request request = forward_request(o);
-    if (product_init(&own->forward, o->library, &request, why))
+    if (cudnn_product_init(&own->forward, o->library, &request, why))
         return -1;
     if (masks && own->forward.epilogue != CUBLASLT_EPILOGUE_RELU_AUX_BIAS)
         o->masked = false;
     return 0;
 }
 
-static int input_init(struct operation *o, struct error *why)
+static int input_init(struct cudnn_operation *o, struct error *why)
 {
     struct own *own = o->own;
     struct product_request request = {.a = CUBLAS_OP_T, .b = CUBLAS_OP_N, .m = inputs_of(o), .n = o->batch, .k = outputs_of(o),
@@ -104,7 +104,7 @@ static int input_init(struct operation *o, struct error *why)
     if (masks)
         request.epilogues[0] = CUBLASLT_EPILOGUE_DRELU;
     request.epilogues[masks] = CUBLASLT_EPILOGUE_DEFAULT;
-    if (product_init(&own->input, o->library, &request, why))
+    if (cudnn_product_init(&own->input, o->library, &request, why))
         return -1;
     if (masks && own->input.epilogue != CUBLASLT_EPILOGUE_DRELU)
         o->before->masked = false;
@@ -112,12 +112,12 @@ static int input_init(struct operation *o, struct error *why)
 }
 
 /* Whether dy is masked or converted here, by a kernel that sums the bias's gradient at the same time. */
-static bool needs_kernel(const struct operation *o)
+static bool needs_kernel(const struct cudnn_operation *o)
 {
     return (o->layer->layer.relu && !o->masked) || o->x_half != o->y_half;
 }
 
-static int weights_init(struct operation *o, struct error *why)
+static int weights_init(struct cudnn_operation *o, struct error *why)
 {
     struct own *own = o->own;
     struct product_request request = {.a = CUBLAS_OP_N, .b = CUBLAS_OP_T, .m = outputs_of(o), .n = inputs_of(o), .k = o->batch,
@@ -126,7 +126,7 @@ static int weights_init(struct operation *o, struct error *why)
     if (sums)
         request.epilogues[0] = CUBLASLT_EPILOGUE_BGRADA;
     request.epilogues[sums] = CUBLASLT_EPILOGUE_DEFAULT;
-    if (product_init(&own->weights, o->library, &request, why))
+    if (cudnn_product_init(&own->weights, o->library, &request, why))
         return -1;
     if (is_finished_behind(o) || own->weights.epilogue == CUBLASLT_EPILOGUE_BGRADA)
         return 0;
@@ -137,7 +137,7 @@ static int weights_init(struct operation *o, struct error *why)
 
 /* ---- the plan ---- */
 
-static int dense_init(struct operation *o, struct error *why)
+static int cudnn_dense_init(struct cudnn_operation *o, struct error *why)
 {
     const struct net_layer *l = o->layer;
     struct own *own = o->own = memory_new(1, sizeof *own, "a dense layer", why);
@@ -167,7 +167,7 @@ static const char *epilogue_text(cublasLtEpilogue_t epilogue)
 }
 
 /* Whether the dense layer behind wants its gradient masked is known by now: all are initialised. */
-static int dense_choose(struct operation *o, char *about, size_t size, struct error *why)
+static int dense_choose(struct cudnn_operation *o, char *about, size_t size, struct error *why)
 {
     const struct own *own = o->own;
     if (o->dy && weights_init(o, why))
@@ -181,7 +181,7 @@ static int dense_choose(struct operation *o, char *about, size_t size, struct er
     return 0;
 }
 
-static int dense_forward(struct operation *o, struct error *why)
+static int cudnn_dense_forward(struct cudnn_operation *o, struct error *why)
 {
     const struct own *own = o->own;
     const struct net_layer *l = o->layer;
@@ -191,7 +191,7 @@ static int dense_forward(struct operation *o, struct error *why)
         .relu = l->layer.relu, .half = o->y_half,
     };
     size_t blocks = kernel_blocks(KERNEL_bias_relu, bias.rows * l->bias_count);
-    if (product_run(&own->forward, o->library->stream, &memory, why))
+    if (cudnn_product_run(&own->forward, o->library->stream, &memory, why))
         return -1;
     if (is_finished_behind(o) || own->forward.epilogue != CUBLASLT_EPILOGUE_DEFAULT)
         return 0;
@@ -199,7 +199,7 @@ static int dense_forward(struct operation *o, struct error *why)
 }
 
 /* The biases' gradients, and dy masked: of one part the sums are there already. */
-static int sum_biases(struct operation *o, float *gradients, struct error *why)
+static int sum_biases(struct cudnn_operation *o, float *gradients, struct error *why)
 {
     const struct own *own = o->own;
     const struct net_layer *l = o->layer;
@@ -213,23 +213,23 @@ static int sum_biases(struct operation *o, float *gradients, struct error *why)
 }
 
 /* The gradients of the weights are made beside the way back: nothing there waits for them, or writes what they read. */
-static int dense_backward(struct operation *o, float *gradients, struct error *why)
+static int cudnn_dense_backward(struct cudnn_operation *o, float *gradients, struct error *why)
 {
     const struct own *own = o->own;
     struct product_memory weights = weights_memory(o, gradients), input = input_memory(o);
-    if ((own->sums && sum_biases(o, gradients, why)) || library_fork(o->library, why) ||
-        product_run(&own->weights, o->library->beside, &weights, why))
+    if ((own->sums && sum_biases(o, gradients, why)) || cudnn_library_fork(o->library, why) ||
+        cudnn_product_run(&own->weights, o->library->beside, &weights, why))
         return -1;
-    return o->dx ? product_run(&own->input, o->library->stream, &input, why) : 0;
+    return o->dx ? cudnn_product_run(&own->input, o->library->stream, &input, why) : 0;
 }
 
-static void dense_free(struct operation *o)
+static void cudnn_dense_free(struct cudnn_operation *o)
 {
     struct own *own = o->own;
     if (own) {
-        product_free(&own->forward);
-        product_free(&own->weights);
-        product_free(&own->input);
+        cudnn_product_free(&own->forward);
+        cudnn_product_free(&own->weights);
+        cudnn_product_free(&own->input);
         device_free(own->mask);
         device_free(own->masked);
         device_free(own->sums);
@@ -239,6 +239,7 @@ static void dense_free(struct operation *o)
     device_free(o->slice.bias);
 }
 
-const struct operation_kind cudnn_dense = {
-    .init = dense_init, .choose = dense_choose, .forward = dense_forward, .backward = dense_backward, .free = dense_free,
+const struct cudnn_operation_kind cudnn_dense_kind = {
+    .init = cudnn_dense_init, .choose = dense_choose, .forward = cudnn_dense_forward,
+    .backward = cudnn_dense_backward, .free = cudnn_dense_free,
 };

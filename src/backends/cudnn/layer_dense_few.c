@@ -2,10 +2,10 @@
  * before them, its bias and ReLU; and the last layer does a training step's loss. */
 #include "operations.h"
 
-static int few_forward(struct operation *o, struct error *why)
+static int few_forward(struct cudnn_operation *o, struct error *why)
 {
     const struct net_layer *l = o->layer;
-    const struct operation *before = o->before;
+    const struct cudnn_operation *before = o->before;
     struct few_forward_arguments arguments = {
         .x = o->x, .y = o->y, .weights = o->parameters + l->weights, .batch = (size_t)o->batch, .in = (int)shape_size(l->in),
         .outs = (int)l->bias_count, .x_half = o->x_half, .y_half = o->y_half,
@@ -17,10 +17,10 @@ static int few_forward(struct operation *o, struct error *why)
     return kernel_launch(o->library, KERNEL_few_forward, arguments.batch, &arguments, why);
 }
 
-static int few_backward(struct operation *o, float *gradients, struct error *why)
+static int few_backward(struct cudnn_operation *o, float *gradients, struct error *why)
 {
     const struct net_layer *l = o->layer;
-    const struct operation *before = o->before;
+    const struct cudnn_operation *before = o->before;
     struct few_backward_arguments arguments = {
         .x = o->x, .dy = o->dy, .dx = o->dx, .weights = o->parameters + l->weights, .dweights = gradients + l->weights,
         .batch = (size_t)o->batch, .in = (int)shape_size(l->in), .outs = (int)l->bias_count, .x_half = o->x_half,
@@ -36,4 +36,4 @@ static int few_backward(struct operation *o, float *gradients, struct error *why
     return kernel_launch(o->library, KERNEL_few_backward, shape_size(l->in) / FEW_ROWS + 1 + !!arguments.tail, &arguments, why);
 }
 
-const struct operation_kind cudnn_dense_few = {.forward = few_forward, .backward = few_backward};
+const struct cudnn_operation_kind cudnn_dense_few_kind = {.forward = few_forward, .backward = few_backward};

@@ -6,45 +6,55 @@
 #include "parcel.h"
 #include "plan.h"
 
-static const struct operation_kind *const kinds[] = {
-    [LAYER_CONVOLUTION] = &cudnn_convolution,
-    [LAYER_MAX_POOL] = &cudnn_max_pool,
-    [LAYER_NORM] = &cudnn_norm,
-    [LAYER_DENSE] = &cudnn_dense,
-};
+/* NULL: this backend knows no such layer. */
+static const struct cudnn_operation_kind *kind_of(enum layer_kind kind)
+{
+    switch (kind) {
+    case LAYER_CONVOLUTION: return &cudnn_convolution_kind;
+    case LAYER_MAX_POOL: return &cudnn_max_pool_kind;
+    case LAYER_NORM: return &cudnn_norm_kind;
+    case LAYER_DENSE: return &cudnn_dense_kind;
+    }
+    return NULL;
+}
 
-/* bfloat16 convolutions on tensor cores want 8 channels at least. */
+/* On tensor cores, bfloat16 convolutions need at least 8 channels. */
 enum { HALF_CHANNELS = 8 };
+
+/* Device memory that does not grow with the batch: what the libraries take when they are opened (measured), and for each
+ * parameter itself, its gradient, its shadow and a copy of it in the library's layout. */
+#define LIBRARIES_BYTES 62e6
+enum { PARAMETER_BYTES = 4 * sizeof(float) };
 
 /* ---- between float ends and what the operations want ---- */
 
 static size_t input_rows(const struct plan *plan)
 {
-    const struct plan_state *s = plan->state;
+    const struct cudnn_plan_state *s = plan->state;
     return (size_t)plan->batch * (size_t)s->net->input.height * (size_t)s->net->input.width;
 }
 
 static size_t output_values(const struct plan *plan)
 {
-    const struct plan_state *s = plan->state;
+    const struct cudnn_plan_state *s = plan->state;
     return (size_t)plan->batch * shape_size(s->net->layers[s->net->layer_count - 1].out);
 }
 
 /* ---- stages ---- */
 
 /* A stage knows its plan, and which layer it is. */
-static struct operation *operation_of(const struct stage *stage)
+static struct cudnn_operation *operation_of(const struct stage *stage)
 {
     const struct plan *plan = stage->state;
-    struct plan_state *s = plan->state;
+    struct cudnn_plan_state *s = plan->state;
     return &s->operations[stage->first];
 }
 
 /* The first stage's, for all of them. */
-static int prepare(struct stage *stage, const float *parameters, struct error *why)
+static int cudnn_prepare(struct stage *stage, const float *parameters, struct error *why)
 {
     const struct plan *plan = stage->state;
-    struct plan_state *s = plan->state;
+    struct cudnn_plan_state *s = plan->state;
     bool ready = s->copies_ready;
     s->copies_ready = false;
     for (int i = 0; i < s->net->layer_count; i++)
@@ -52,11 +62,11 @@ static int prepare(struct stage *stage, const float *parameters, struct error *w
     return ready ? 0 : update_copies(plan, parameters, why);
 }
 
-static int stage_forward(struct stage *stage, struct error *why)
+static int cudnn_stage_forward(struct stage *stage, struct error *why)
 {
     struct plan *plan = stage->state;
-    struct plan_state *s = plan->state;
-    struct operation *o = operation_of(stage);
+    struct cudnn_plan_state *s = plan->state;
+    struct cudnn_operation *o = operation_of(stage);
     bool ready = s->images_ready;
     if (stage->first == 0)
         s->images_ready = false;
@@ -72,11 +82,11 @@ static int stage_forward(struct stage *stage, struct error *why)
     return kernel_convert_rows(&s->library, s->logits, 1, true, plan->output, 1, false, output_values(plan), why);
 }
 
-static int stage_backward(struct stage *stage, float *gradients, struct error *why)
+static int cudnn_stage_backward(struct stage *stage, float *gradients, struct error *why)
 {
     struct plan *plan = stage->state;
-    struct plan_state *s = plan->state;
-    struct operation *o = operation_of(stage);
+    struct cudnn_plan_state *s = plan->state;
+    struct cudnn_operation *o = operation_of(stage);
     if (stage->last == s->net->layer_count - 1 && s->logit_gradients &&
         kernel_convert_rows(&s->library, plan->output_gradient, 1, false, s->logit_gradients, 1, true, output_values(plan),
                             why))
@@ -94,9 +104,9 @@ static int stage_backward(struct stage *stage, float *gradients, struct error *w
                                s->net->input.channels, false, input_rows(plan), why);
 }
 
-static void stage_free(struct stage *stage)
+static void cudnn_stage_free(struct stage *stage)
 {
-    struct operation *o = operation_of(stage);
+    struct cudnn_operation *o = operation_of(stage);
     for (int i = stage->first; i <= stage->last; i++, o++)
         if (o->kind->free)
             o->kind->free(o);
@@ -104,11 +114,11 @@ static void stage_free(struct stage *stage)
 
 /* ---- memory ---- */
 
-/* Bytes an image, of what grows with the batch. */
-static double image_bytes(const struct plan_request *request)
+/* Bytes of one image in what grows with the batch: the input and its gradient; outputs, their gradients, places of pools. */
+static double activation_bytes(const struct plan_request *request)
 {
     const struct net *net = request->net;
-    double element = (double)element_bytes(request->precision), bytes = 8.0 * (double)shape_size(net->input);
+    double element = (double)element_bytes(request->precision), bytes = 2.0 * sizeof(float) * (double)shape_size(net->input);
     for (int i = 0; i < net->layer_count; i++) {
         const struct net_layer *l = &net->layers[i];
         bytes += (double)shape_size(l->out) * (element * (request->training ? 2 : 1) + (l->layer.kind == LAYER_MAX_POOL));
@@ -120,8 +130,8 @@ static double image_bytes(const struct plan_request *request)
 static int check_memory(const struct plan_request *request, struct error *why)
 {
     size_t unused, all;
-    struct workspace_need workspace = workspace_need(request);
-    double fixed = 62e6 + 16.0 * (double)request->net->parameters, image = image_bytes(request);
+    struct workspace_need workspace = workspace_need_of(request);
+    double fixed = LIBRARIES_BYTES + (double)PARAMETER_BYTES * (double)request->net->parameters, image = activation_bytes(request);
     double needed = fixed + image * request->batch + (double)workspace_limit(request);
     if (CUDA(cudaMemGetInfo(&unused, &all), why))
         return -1;
@@ -136,7 +146,7 @@ static int check_memory(const struct plan_request *request, struct error *why)
                      "free: %s", request->batch, 1e-6 * needed, 1e-6 * (double)unused, 1e-6 * (double)all, advice);
 }
 
-static void *batch_new(const struct plan *plan, size_t values, bool half, const char *what, struct error *why)
+static void *device_batch_new(const struct plan *plan, size_t values, bool half, const char *what, struct error *why)
 {
     return device_new((size_t)plan->batch * values * (half ? 2 : sizeof(float)), what, why);
 }
@@ -152,33 +162,34 @@ static int images_channels(const struct plan_request *request)
 /* In bfloat16 the operations' ends differ from the plan's; but a dense layer's output is float in any case. */
 static int allocate_half_ends(struct plan *plan, const struct plan_request *request, struct error *why)
 {
-    struct plan_state *s = plan->state;
+    struct cudnn_plan_state *s = plan->state;
     const struct net *net = request->net;
     size_t in = shape_size(net->input) / (size_t)net->input.channels * (size_t)images_channels(request);
     size_t out = output_values(plan) / (size_t)plan->batch;
     if (request->precision != PRECISION_BF16)
         return 0;
-    if (!(s->images = batch_new(plan, in, true, "the batch's images in bfloat16", why)) ||
-        (plan->input_gradient && !(s->image_gradients = batch_new(plan, in, true, "the images' gradients in bfloat16", why))))
+    if (!(s->images = device_batch_new(plan, in, true, "the batch's images in bfloat16", why)) ||
+        (plan->input_gradient &&
+         !(s->image_gradients = device_batch_new(plan, in, true, "the images' gradients in bfloat16", why))))
         return -1;
     if (net->layers[net->layer_count - 1].layer.kind == LAYER_DENSE)
         return 0;
-    if (!(s->logits = batch_new(plan, out, true, "the outputs in bfloat16", why)) ||
-        (request->training && !(s->logit_gradients = batch_new(plan, out, true, "the outputs' gradients in bfloat16", why))))
+    if (!(s->logits = device_batch_new(plan, out, true, "the outputs in bfloat16", why)) ||
+        (request->training && !(s->logit_gradients = device_batch_new(plan, out, true, "the outputs' gradients in bfloat16", why))))
         return -1;
     return 0;
 }
 
-static int allocate_between(struct plan *plan, const struct plan_request *request, struct error *why)
+static int allocate_activations(struct plan *plan, const struct plan_request *request, struct error *why)
 {
-    struct plan_state *s = plan->state;
+    struct cudnn_plan_state *s = plan->state;
     bool half = request->precision == PRECISION_BF16;
     for (int i = 0; i + 1 < request->net->layer_count; i++) {
         const struct net_layer *l = &request->net->layers[i];
-        if (s->operations[i].kind == &cudnn_norm_before_pool)
+        if (s->operations[i].kind == &cudnn_norm_before_pool_kind)
             continue; /* its output is not kept */
-        if (!(s->activations[i] = batch_new(plan, shape_size(l->out), half, l->layer.name, why)) ||
-            (request->training && !(s->gradients[i] = batch_new(plan, shape_size(l->out), half, l->layer.name, why))))
+        if (!(s->activations[i] = device_batch_new(plan, shape_size(l->out), half, l->layer.name, why)) ||
+            (request->training && !(s->gradients[i] = device_batch_new(plan, shape_size(l->out), half, l->layer.name, why))))
             return -1;
     }
     s->labels = device_new((size_t)plan->batch * sizeof *s->labels, "the labels", why);
@@ -192,10 +203,10 @@ static int allocate_between(struct plan *plan, const struct plan_request *reques
 static void make_operation(struct plan *plan, const struct plan_request *request, int i)
 {
     const struct net_layer *l = &request->net->layers[i];
-    struct plan_state *s = plan->state;
+    struct cudnn_plan_state *s = plan->state;
     bool first = i == 0, last = i == request->net->layer_count - 1, half = request->precision == PRECISION_BF16;
-    s->operations[i] = (struct operation){
-        .kind = kinds[l->layer.kind],
+    s->operations[i] = (struct cudnn_operation){
+        .kind = kind_of(l->layer.kind),
         .layer = l,
         .library = &s->library,
         .batch = plan->batch,
@@ -210,8 +221,8 @@ static void make_operation(struct plan *plan, const struct plan_request *request
 /* Where its ends lie. */
 static void place_operation(struct plan *plan, int i)
 {
-    struct plan_state *s = plan->state;
-    struct operation *o = &s->operations[i];
+    struct cudnn_plan_state *s = plan->state;
+    struct cudnn_operation *o = &s->operations[i];
     bool first = i == 0, last = i == s->net->layer_count - 1;
     o->x = !first ? s->activations[i - 1] : s->images ? s->images : plan->input;
     o->y = !last ? s->activations[i] : s->logits ? s->logits : plan->output;
@@ -221,7 +232,7 @@ static void place_operation(struct plan *plan, int i)
 
 static void make_operations(struct plan *plan, const struct plan_request *request)
 {
-    struct plan_state *s = plan->state;
+    struct cudnn_plan_state *s = plan->state;
     for (int i = 0; i < request->net->layer_count; i++)
         make_operation(plan, request, i);
     fuse(s->operations, request->net->layer_count);
@@ -241,17 +252,17 @@ static size_t complete_behind(const struct net *net, int first)
 /* Of the operation and the one that shares its stage. */
 static struct stage *stage_add(struct plan *plan, bool training, int first)
 {
-    struct plan_state *s = plan->state;
-    const struct operation *o = &s->operations[first];
+    struct cudnn_plan_state *s = plan->state;
+    const struct cudnn_operation *o = &s->operations[first];
     struct stage *stage = &plan->stages[plan->stage_count++];
     *stage = (struct stage){
         .first = first,
         .last = o->partner ? first + 1 : first,
         .complete = complete_behind(s->net, first),
-        .prepare = first == 0 ? prepare : NULL,
-        .forward = stage_forward,
-        .backward = training ? stage_backward : NULL,
-        .free = stage_free,
+        .prepare = first == 0 ? cudnn_prepare : NULL,
+        .forward = cudnn_stage_forward,
+        .backward = training ? cudnn_stage_backward : NULL,
+        .free = cudnn_stage_free,
         .state = plan,
     };
     snprintf(stage->name, sizeof stage->name, "%s%s%s", o->layer->layer.name, o->partner ? "+" : "",
@@ -261,13 +272,13 @@ static struct stage *stage_add(struct plan *plan, bool training, int first)
 
 static int make_stages(struct plan *plan, const struct plan_request *request, struct error *why)
 {
-    struct plan_state *s = plan->state;
+    struct cudnn_plan_state *s = plan->state;
     int count = request->net->layer_count;
     for (int i = 0; i < count;)
         i = stage_add(plan, request->training, i)->last + 1;
     for (int i = 0; i < count; i++)
         place_operation(plan, i);
-    for (struct operation *o = s->operations; o < s->operations + count; o++)
+    for (struct cudnn_operation *o = s->operations; o < s->operations + count; o++)
         if (o->kind->init && o->kind->init(o, why))
             return -1;
     return 0;
@@ -283,14 +294,14 @@ static void profiler_start(void)
 }
 
 /* What depends on the workspace. */
-static int choose(struct plan *plan, struct error *why)
+static int choose_engines(struct plan *plan, struct error *why)
 {
-    struct plan_state *s = plan->state;
-    if (library_take_workspace(&s->library, why))
+    struct cudnn_plan_state *s = plan->state;
+    if (cudnn_library_take_workspace(&s->library, why))
         return -1;
     for (int i = 0; i < plan->stage_count; i++) {
         struct stage *stage = &plan->stages[i];
-        struct operation *o = operation_of(stage); /* those that choose are alone in their stage */
+        struct cudnn_operation *o = operation_of(stage); /* those that choose are alone in their stage */
         if (o->kind->choose && o->kind->choose(o, stage->about, sizeof stage->about, why))
             return error_in(why, "layer %s", stage->name);
     }
@@ -298,16 +309,16 @@ static int choose(struct plan *plan, struct error *why)
     return 0;
 }
 
-static int make_plan(struct plan *plan, const struct plan_request *request, struct error *why)
+static int fill_plan(struct plan *plan, const struct plan_request *request, struct error *why)
 {
-    struct plan_state *s = plan->state = memory_new(1, sizeof *s, "the plan", why);
+    struct cudnn_plan_state *s = plan->state = memory_new(1, sizeof *s, "the plan", why);
     if (!s)
         return -1;
     s->net = request->net;
     make_operations(plan, request);
-    if (check_memory(request, why) || library_open(&s->library, request, why) ||
+    if (check_memory(request, why) || cudnn_library_open(&s->library, request, why) ||
         plan_allocate_ends(plan, request, cudnn_allocate, why) || allocate_half_ends(plan, request, why) ||
-        allocate_between(plan, request, why) || make_stages(plan, request, why) || choose(plan, why))
+        allocate_activations(plan, request, why) || make_stages(plan, request, why) || choose_engines(plan, why))
         return -1;
     if (!request->training)
         return 0;
@@ -319,7 +330,7 @@ int cudnn_plan(struct plan *plan, const struct plan_request *request, struct err
     *plan = (struct plan){.batch = request->batch, .classes = request->net->classes};
     if (request->batch < 1)
         return error_set(why, "a batch of %d images: there must be at least 1", request->batch);
-    if (!make_plan(plan, request, why))
+    if (!fill_plan(plan, request, why))
         return 0;
     cudnn_plan_free(plan);
     return -1;
@@ -327,7 +338,7 @@ int cudnn_plan(struct plan *plan, const struct plan_request *request, struct err
 
 void cudnn_plan_free(struct plan *plan)
 {
-    struct plan_state *s = plan->state;
+    struct cudnn_plan_state *s = plan->state;
     if (!s)
         return;
     cudaDeviceSynchronize(); /* what is under way still uses the memory */
@@ -346,7 +357,7 @@ void cudnn_plan_free(struct plan *plan)
                             s->faults};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         device_free(others[i]);
-    library_close(&s->library);
+    cudnn_library_close(&s->library);
     free(s);
     memset(plan, 0, sizeof *plan);
 }

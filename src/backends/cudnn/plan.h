@@ -7,7 +7,7 @@
 /* Calls of `begin` whose passes may be under way, and of results_begin that were not read yet. Powers of two. */
 enum { TURNS = 32, WINDOW_TURNS = 2, REPORTS = 2 };
 
-struct report {
+struct results_report {
     uint64_t first; /* step */
     int count;
     uint64_t begun; /* calls of begin before it: their passes are done when it is there */
@@ -31,15 +31,15 @@ struct steps {
     uint64_t passes, begun, finished;  /* passes; calls of begin; those whose passes are known to be done */
     /* What comes back. */
     struct step_record *records;       /* (DEVICE_AHEAD) */
-    struct step_result *results, *read; /* (REPORTS, DEVICE_AHEAD); read: pinned */
-    struct report reports[REPORTS];
+    struct step_summary *results, *read; /* (REPORTS, DEVICE_AHEAD); read: pinned */
+    struct results_report reports[REPORTS];
     uint64_t asked, answered;          /* reports */
 };
 
-struct plan_state {
-    struct library library;
+struct cudnn_plan_state {
+    struct cudnn_library library;
     const struct net *net;
-    struct operation operations[NET_LAYERS_MAX];
+    struct cudnn_operation operations[NET_LAYERS_MAX];
     void *activations[NET_LAYERS_MAX], *gradients[NET_LAYERS_MAX]; /* between layer i and i + 1 */
     /* The ends in bfloat16 (and with padded channels), where the operations want them so; else NULL. */
     void *images, *image_gradients, *logits, *logit_gradients;
@@ -57,7 +57,7 @@ struct plan_state {
     void *communicator; /* nccl.c's */
 };
 
-static inline struct plan_state *state_of(const struct plan *plan)
+static inline struct cudnn_plan_state *state_of(const struct plan *plan)
 {
     return plan->state;
 }
@@ -123,7 +123,7 @@ int cudnn_allreduce(struct plan *plan, float *values, size_t count, bool beside,
 void nccl_free(struct plan *plan);
 
 /* device.c */
-int cudnn_probe(char *about, size_t size, struct error *why);
-int cudnn_choose(int node_rank, struct device_place *place, struct error *why);
+int cudnn_device_probe(char *about, size_t size, struct error *why);
+int cudnn_device_choose(int node_rank, struct device_place *place, struct error *why);
 
 #endif

@@ -18,7 +18,7 @@ static double record_penalty(const struct step_record *record)
 
 void update_slices(struct update_arguments *update, const struct plan *plan)
 {
-    const struct plan_state *s = plan->state;
+    const struct cudnn_plan_state *s = plan->state;
     for (int i = 0; i < s->net->layer_count; i++)
         if (s->net->layers[i].weight_count > 0)
             update->slices[update->slice_count++] = s->operations[i].slice;
@@ -26,7 +26,7 @@ void update_slices(struct update_arguments *update, const struct plan *plan)
 
 int update_copies(const struct plan *plan, const float *parameters, struct error *why)
 {
-    struct plan_state *s = plan->state;
+    struct cudnn_plan_state *s = plan->state;
     struct update_arguments update = {
         .parameters = (float *)(uintptr_t)parameters, /* without gradients they stay */
         .count = s->net->parameters,
@@ -37,7 +37,7 @@ int update_copies(const struct plan *plan, const float *parameters, struct error
 
 static int launch_update(const struct update_arguments *arguments, struct error *why)
 {
-    struct library legacy = {0}; /* its stream is CUDA's own */
+    struct cudnn_library legacy = {0}; /* its stream is CUDA's own */
     return CUDA(cudaDeviceSynchronize(), why) ||
            kernel_launch(&legacy, KERNEL_update, update_blocks(arguments->count), arguments, why) ||
            CUDA(cudaDeviceSynchronize(), why) ? -1 : 0;
