@@ -99,7 +99,7 @@ struct convert_arguments {
     int x_channels, y_channels, x_half, y_half;
 };
 
-/* y (rows, channels) += bias, then max(0, .) where relu. */
+/* y (rows, channels) += bias (NULL: nothing), then max(0, .) where relu. */
 struct bias_relu_arguments {
     void *y;
     const float *bias;
