@@ -57,7 +57,7 @@ void cudnn_convolution_free(struct cudnn_convolution *c)
 static int pack_make(struct cudnn_convolution *c, enum convolution_pass pass, void *const places[TENSORS], struct error *why)
 {
     const int64_t all[TENSORS] = {TENSOR_X, TENSOR_FILTER, TENSOR_Y, TENSOR_BIAS};
-    const int64_t count = pass == PASS_FORWARD ? TENSORS : TENSOR_BIAS;
+    const int64_t count = pass == PASS_FORWARD && has_bias(c->layer) ? TENSORS : TENSOR_BIAS;
     struct passes *own = c->own;
     const struct descriptor_attribute attributes[] = {
         {CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, count, all},

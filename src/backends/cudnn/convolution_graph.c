@@ -208,15 +208,17 @@ static void pointwise_add(struct builder *b, cudnnPointwiseMode_t mode, cudnnBac
     operation_add(b, CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR, attributes, COUNT(attributes) - !other);
 }
 
-/* y = relu(x * filter + bias) */
+/* y = relu(x * filter + bias), as the layer has them */
 static void forward_add(struct builder *b)
 {
     enum { PRODUCT = TENSORS, SUM };
-    bool relu = b->c->layer->layer.relu;
-    cudnnBackendDescriptor_t x = x_new(b), filter = filter_new(b, activation_type(b->c)), product = y_new(b, PRODUCT);
-    cudnnBackendDescriptor_t bias = bias_new(b), y = y_new(b, TENSOR_Y), sum = relu ? y_new(b, SUM) : y;
+    bool biased = has_bias(b->c->layer), relu = has_relu(b->c->layer);
+    cudnnBackendDescriptor_t x = x_new(b), filter = filter_new(b, activation_type(b->c)), y = y_new(b, TENSOR_Y);
+    cudnnBackendDescriptor_t product = biased || relu ? y_new(b, PRODUCT) : y;
+    cudnnBackendDescriptor_t sum = !biased ? product : relu ? y_new(b, SUM) : y;
     convolution_add(b, PASS_FORWARD, x, filter, product);
-    pointwise_add(b, CUDNN_POINTWISE_ADD, product, bias, sum);
+    if (biased)
+        pointwise_add(b, CUDNN_POINTWISE_ADD, product, bias_new(b), sum);
     if (relu)
         pointwise_add(b, CUDNN_POINTWISE_RELU_FWD, sum, NULL, y);
 }

@@ -114,11 +114,32 @@ int kernels_overlap(bool *overlap, struct error *why);
 /* Enqueues it in so many blocks. arguments: its struct <name>_arguments. */
 int kernel_launch(struct cudnn_library *library, enum kernel kernel, size_t blocks, const void *arguments,
                   struct error *why);
+/* The add kernel: y = a + b, then the ReLU. */
+int kernel_add_values(struct cudnn_library *library, const void *a, const void *b, void *y, size_t values, bool half, bool relu,
+                      struct error *why);
 /* The convert kernel: rows of x, float or bfloat16, into rows of y. */
 int kernel_convert_rows(struct cudnn_library *library, const void *x, int x_channels, bool x_half, void *y, int y_channels,
                         bool y_half, size_t rows, struct error *why);
 /* The blocks of a grid-stride kernel over so many elements. */
 size_t kernel_blocks(enum kernel kernel, size_t elements);
+
+/* ---- a layer: what it has ---- */
+
+static inline bool has_relu(const struct net_layer *l)
+{
+    return l->layer.relu;
+}
+
+static inline bool has_bias(const struct net_layer *l)
+{
+    return l->bias_count > 0;
+}
+
+/* Its weights and biases have gradients. */
+static inline bool is_trained(const struct net_layer *l)
+{
+    return l->weight_count > 0;
+}
 
 /* ---- convolution*.c: cuDNN's graph API ---- */
 
@@ -143,9 +164,9 @@ struct engine_counts {
     int failed, wrong; /* planned, but does not run, or computes other values than the rest */
 };
 
-/* A convolution of `batch` images, SAME padding as the layer has it. x (N,H,W,x_channels): the layer's channels, padded with
- * zero channels where that helps. The forward pass adds the bias (in the activations' type, aligned to 4 bytes) and applies the
- * layer's ReLU. Filter (K,R,S,x_channels) in the activations' type. */
+/* A convolution of `batch` images, padded as the layer is. x (N,H,W,x_channels): the layer's channels, padded with
+ * zero channels where that helps. The forward pass adds the layer's bias (in the activations' type, aligned to 4 bytes) and applies
+ * its ReLU. Filter (K,R,S,x_channels) in the activations' type. */
 struct cudnn_convolution {
     const struct cudnn_library *library;
     const struct net_layer *layer;

@@ -50,7 +50,8 @@ void fuse(struct cudnn_operation *operations, int count)
 {
     for (int i = 0; i < count; i++) {
         const struct layer *layer = &operations[i].layer->layer;
-        if (operations[i].kind == &cudnn_dense_kind && layer->outputs <= FEW_OUTPUTS && !layer->relu)
+        if (operations[i].kind == &cudnn_dense_kind && layer->outputs <= FEW_OUTPUTS && !has_relu(operations[i].layer) && has_bias(operations[i].layer) &&
+            is_trained(operations[i].layer))
             operations[i].kind = &cudnn_dense_few_kind;
     }
     for (int i = 0; i + 1 < count; i++)

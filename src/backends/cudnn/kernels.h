@@ -31,6 +31,10 @@
     KERNEL(pool_norm_backward, 256, 4) /* some rows of the pool's output */                                            \
     KERNEL(norm_pool_forward, 256, 3) /* some neighbours in a row of the pool's output */                              \
     KERNEL(mask_bias, 256, 2)       /* one part's rows of 64 channels: parts * ceil(channels / 64) tiles */            \
+    KERNEL(add, 256, 1)                                                                                                \
+    KERNEL(centred_sums, 256, 2)    /* as mask_bias */                                                                 \
+    KERNEL(batch_norm_forward, 256, 1) /* 256 values */                                                                \
+    KERNEL(batch_norm_backward, 256, 1)                                                                                \
     KERNEL(finish, 256, 4)          /* a square of a filter, some biases, or values to check */                        \
     KERNEL(few_forward, 256, 5)     /* an image */                                                                     \
     KERNEL(few_backward, 256, 3)    /* 16 rows of weights; the loss */                                                 \
@@ -98,7 +102,7 @@ struct convert_arguments {
     int x_channels, y_channels, x_half, y_half;
 };
 
-/* y (rows, channels) += bias, then max(0, .) where relu. */
+/* y (rows, channels) += bias (NULL: nothing), then max(0, .) where relu. */
 struct bias_relu_arguments {
     void *y;
     const float *bias;
@@ -195,8 +199,8 @@ struct norm_pool_forward_arguments {
 };
 
 /* masked (rows, channels) = dy where y > 0 (all of dy without y), and the sums over rows in `parts` runs of neighbouring
- * rows, rows / parts (rounded up) long, the last ones perhaps shorter: sums (parts, channels). masked may be dy; without it
- * only sums are made. */
+ * rows, rows / parts (rounded up) long, the last ones perhaps shorter: sums (parts, channels). masked may be dy. Without
+ * `masked` only sums are made, without `sums` they are not. */
 struct mask_bias_arguments {
     const void *dy, *y; /* y: NULL where there was no ReLU */
     void *masked;
@@ -205,10 +209,59 @@ struct mask_bias_arguments {
     int channels, parts, dy_half, y_half, masked_half;
 };
 
+/* y (values) = a + b, then max(0, .) where relu. y may be a or b. */
+struct add_arguments {
+    const void *a, *b;
+    void *y;
+    size_t values;
+    int relu, half;
+};
+
+/* Sums over the rows in parts, as mask_bias has them: of (x - mean)^2, or with dy of dy * (x - mean). The mean is totals / rows. */
+struct centred_sums_arguments {
+    const void *x, *dy; /* (rows, channels); dy: or NULL */
+    const float *totals; /* (channels) */
+    float *sums;         /* (parts, channels) */
+    size_t rows;
+    int channels, parts, half;
+};
+
+/* Of each channel (channels): its mean is mean * share, its variance variance * share. In training these are sums over the
+ * rows, and share is 1 / rows; in evaluation they are the running averages, and share is 1. */
+struct batch_moments {
+    const float *mean, *variance;
+    float share, epsilon;
+};
+
+/* y (rows, channels) = gamma * (x - mean) / sqrt(variance + epsilon) + beta, then max(0, .) where relu. mean_sums, variance_sums
+ * (channels): mean and variance, times `images`; or NULL. */
+struct batch_norm_forward_arguments {
+    const void *x;
+    void *y;
+    struct batch_moments moments;
+    const float *gamma, *beta; /* (channels) */
+    float *mean_sums, *variance_sums;
+    float images;
+    size_t rows;
+    int channels, relu, half;
+};
+
+/* Back through it, of the batch's own moments, behind its ReLU: dx (rows, channels), dgamma (channels), either may be NULL.
+ * dbeta, products (channels): the sums over the rows of dy, and of dy * (x - mean). */
+struct batch_norm_backward_arguments {
+    const void *x, *dy;
+    void *dx;
+    struct batch_moments moments;
+    const float *gamma, *dbeta, *products;
+    float *dgamma;
+    size_t rows;
+    int channels, half;
+};
+
 /* The end of the backward pass, in one launch. A part is a layer's slice of the flat gradients:
- *   with sums     the biases' gradients are the sums of `runs` rows (runs, out), in a fixed order; with a filter too, a
- *                 convolution's weights' gradients HWIO are those of the filter, float or bfloat16
- *   without sums  [weights, end) is only checked; of_parameters: of the parameters
+ *   with a filter  a convolution's weights' gradients HWIO are those of the filter, float or bfloat16
+ *   with sums      the biases' gradients are the sums of `runs` rows (runs, out), in a fixed order
+ *   with neither   [weights, end) is only checked; of_parameters: of the parameters
  * All values, those written too, are checked: each tile writes faults[tile], 1 where it met a number that is not finite, else 0.
  * faults may be NULL. */
 enum { FINISH_SQUARE = 32, FINISH_BIASES = 8, FINISH_VALUES = 8192 }; /* a tile: outputs and taps; biases; values */
@@ -243,7 +296,8 @@ static inline void finish_add(struct finish_arguments *a, struct finish_part par
     part.tile = a->tiles;
     part.squares = part.filter ? finish_groups(taps, FINISH_SQUARE) * finish_groups((size_t)part.out, FINISH_SQUARE) : 0;
     a->tiles += part.squares;
-    a->tiles += part.sums ? finish_groups((size_t)part.out, FINISH_BIASES) : finish_groups(part.end - part.weights, FINISH_VALUES);
+    a->tiles += part.sums ? finish_groups((size_t)part.out, FINISH_BIASES) : 0;
+    a->tiles += part.sums || part.filter ? 0 : finish_groups(part.end - part.weights, FINISH_VALUES);
     a->parts[a->part_count++] = part;
 }
 

@@ -110,6 +110,13 @@ int kernel_launch(struct cudnn_library *library, enum kernel kernel, size_t bloc
     return library->overlap ? find_captured_last(library->stream, &library->launched, why) : 0;
 }
 
+int kernel_add_values(struct cudnn_library *library, const void *a, const void *b, void *y, size_t values, bool half, bool relu,
+                      struct error *why)
+{
+    struct add_arguments arguments = {.a = a, .b = b, .y = y, .values = values, .relu = relu, .half = half};
+    return kernel_launch(library, KERNEL_add, kernel_blocks(KERNEL_add, values), &arguments, why);
+}
+
 int kernel_convert_rows(struct cudnn_library *library, const void *x, int x_channels, bool x_half, void *y, int y_channels,
                         bool y_half, size_t rows, struct error *why)
 {

@@ -22,12 +22,14 @@ static int convolution_memory_new(struct cudnn_operation *o, struct error *why)
     slice->kernel = l->layer.kernel, slice->in = l->in.channels, slice->out = l->out.channels;
     slice->y_in = o->x_channels, slice->half = o->x_half;
     if (!(slice->filter = device_new(filter_count(o) * element_bytes(o->library->precision), "a filter", why)) ||
-        (o->x_half && !(slice->bias = device_new(2 * l->bias_count, "a bias in bfloat16", why))))
+        (o->x_half && has_bias(l) && !(slice->bias = device_new(2 * l->bias_count, "a bias in bfloat16", why))))
         return -1;
     o->dfilter_half = c->dfilter_half;
-    if (o->dy && !(o->dfilter = device_new(filter_count(o) * sizeof(float), "a filter's gradient", why)))
+    if (!o->dy || !is_trained(l))
+        return 0;
+    if (!(o->dfilter = device_new(filter_count(o) * sizeof(float), "a filter's gradient", why)))
         return -1;
-    if (!o->dy || o->masked)
+    if (o->masked || !has_bias(l))
         return 0;
     o->parts = bias_parts(rows_of(o));
     o->sums = device_new((size_t)o->parts * l->bias_count * sizeof(float), "the sums of a bias", why);
@@ -38,7 +40,7 @@ static int cudnn_convolution_layer_init(struct cudnn_operation *o, struct error 
 {
     struct cudnn_convolution *c = o->own = memory_new(1, sizeof *c, "a convolution", why);
     struct convolution_request request = {
-        .layer = o->layer, .batch = o->batch, .x_channels = o->x_channels, .backward = o->dy, .input_gradient = o->dx,
+        .layer = o->layer, .batch = o->batch, .x_channels = o->x_channels, .backward = o->dy && is_trained(o->layer), .input_gradient = o->dx,
     };
     if (!c || cudnn_convolution_init(c, o->library, &request, why) || convolution_memory_new(o, why))
         return -1;
@@ -50,7 +52,7 @@ static struct convolution_memory convolution_memory_of(const struct cudnn_operat
 {
     return (struct convolution_memory){
         .x = o->x, .filter = o->slice.filter, .y = o->y, .dx = o->dx, .dfilter = o->dfilter, .dy = o->dy,
-        .bias = o->slice.bias ? o->slice.bias : o->parameters + o->layer->biases,
+        .bias = o->slice.bias || !has_bias(o->layer) ? o->slice.bias : o->parameters + o->layer->biases,
     };
 }
 
@@ -75,8 +77,9 @@ static int cudnn_convolution_layer_backward(struct cudnn_operation *o, float *gr
 {
     (void)gradients;
     struct convolution_memory memory = convolution_memory_of(o);
-    if ((!o->masked && bias_mask(o, rows_of(o), o->dy, o->y_half, o->sums, why)) ||
-        cudnn_convolution_run(o->own, PASS_WEIGHTS, &memory, why))
+    bool masks = !o->masked && (has_relu(o->layer) || o->sums);
+    if ((masks && bias_mask(o, rows_of(o), o->dy, o->y_half, o->sums, why)) ||
+        (o->dfilter && cudnn_convolution_run(o->own, PASS_WEIGHTS, &memory, why)))
         return -1;
     return o->dx ? cudnn_convolution_run(o->own, PASS_INPUT, &memory, why) : 0;
 }

@@ -26,7 +26,7 @@ static int inputs_of(const struct cudnn_operation *o)
 
 static int outputs_of(const struct cudnn_operation *o)
 {
-    return (int)o->layer->bias_count;
+    return o->layer->out.channels;
 }
 
 /* ---- where things lie ---- */
@@ -45,7 +45,7 @@ static const void *weights_of(const struct cudnn_operation *o)
 static struct product_memory forward_memory(const struct cudnn_operation *o)
 {
     const struct own *own = o->own;
-    const void *bias = o->slice.bias ? o->slice.bias : flat(o->parameters, o->layer->biases);
+    const void *bias = o->slice.bias || !has_bias(o->layer) ? o->slice.bias : flat(o->parameters, o->layer->biases);
     return (struct product_memory){.a = weights_of(o), .b = o->x, .d = o->y, .bias = (void *)(uintptr_t)bias, .mask = own->mask};
 }
 
@@ -74,8 +74,8 @@ static struct product_request forward_request(const struct cudnn_operation *o)
     int count = 0;
     if (own->mask)
         r.epilogues[count++] = CUBLASLT_EPILOGUE_RELU_AUX_BIAS;
-    if (!is_finished_behind(o))
-        r.epilogues[count++] = o->layer->layer.relu ? CUBLASLT_EPILOGUE_RELU_BIAS : CUBLASLT_EPILOGUE_BIAS;
+    if (!is_finished_behind(o) && has_bias(o->layer))
+        r.epilogues[count++] = has_relu(o->layer) ? CUBLASLT_EPILOGUE_RELU_BIAS : CUBLASLT_EPILOGUE_BIAS;
     r.epilogues[count] = CUBLASLT_EPILOGUE_DEFAULT;
     return r;
 }
@@ -83,14 +83,14 @@ static struct product_request forward_request(const struct cudnn_operation *o)
 static int forward_init(struct cudnn_operation *o, struct error *why)
 {
     struct own *own = o->own;
-    bool masks = o->dy && o->masked && o->layer->layer.relu && !is_finished_behind(o);
+    bool masks = o->dy && o->masked && has_relu(o->layer) && has_bias(o->layer) && !is_finished_behind(o);
     size_t bytes = (size_t)product_mask_rows(outputs_of(o)) / 8 * (size_t)o->batch;
     if (masks && !(own->mask = device_new(bytes, "a dense layer's mask", why)))
         return -1;
     struct product_request request = forward_request(o);
     if (cudnn_product_init(&own->forward, o->library, &request, why))
         return -1;
-    if (masks && own->forward.epilogue != CUBLASLT_EPILOGUE_RELU_AUX_BIAS)
+    if (has_relu(o->layer) && !is_finished_behind(o) && own->forward.epilogue != CUBLASLT_EPILOGUE_RELU_AUX_BIAS)
         o->masked = false;
     return 0;
 }
@@ -114,7 +114,7 @@ static int input_init(struct cudnn_operation *o, struct error *why)
 /* Whether dy is masked or converted here, by a kernel that sums the bias's gradient at the same time. */
 static bool needs_kernel(const struct cudnn_operation *o)
 {
-    return (o->layer->layer.relu && !o->masked) || o->x_half != o->y_half;
+    return (has_relu(o->layer) && !o->masked) || o->x_half != o->y_half;
 }
 
 static int weights_init(struct cudnn_operation *o, struct error *why)
@@ -122,15 +122,15 @@ static int weights_init(struct cudnn_operation *o, struct error *why)
     struct own *own = o->own;
     struct product_request request = {.a = CUBLAS_OP_N, .b = CUBLAS_OP_T, .m = outputs_of(o), .n = inputs_of(o), .k = o->batch,
                                       .half = o->x_half, .memory = weights_memory(o, NULL)};
-    bool sums = !is_finished_behind(o) && !needs_kernel(o);
+    bool biased = has_bias(o->layer) && !is_finished_behind(o), sums = biased && !needs_kernel(o);
     if (sums)
         request.epilogues[0] = CUBLASLT_EPILOGUE_BGRADA;
     request.epilogues[sums] = CUBLASLT_EPILOGUE_DEFAULT;
     if (cudnn_product_init(&own->weights, o->library, &request, why))
         return -1;
-    if (is_finished_behind(o) || own->weights.epilogue == CUBLASLT_EPILOGUE_BGRADA)
+    if (!biased || own->weights.epilogue == CUBLASLT_EPILOGUE_BGRADA)
         return 0;
-    size_t count = (size_t)bias_parts((size_t)o->batch) * o->layer->bias_count;
+    size_t count = (size_t)bias_parts((size_t)o->batch) * (size_t)outputs_of(o);
     own->sums = device_new(count * sizeof(float), "the sums of a bias", why);
     return own->sums ? 0 : -1;
 }
@@ -146,10 +146,11 @@ static int cudnn_dense_init(struct cudnn_operation *o, struct error *why)
     o->slice.half = o->x_half;
     if (o->x_half && !(o->slice.filter = device_new(2 * l->weight_count, "a dense layer's weights in bfloat16", why)))
         return -1;
-    if (o->y_half && !is_finished_behind(o) && !(o->slice.bias = device_new(2 * l->bias_count, "a bias in bfloat16", why)))
+    if (o->y_half && has_bias(l) && !is_finished_behind(o) &&
+        !(o->slice.bias = device_new(2 * l->bias_count, "a bias in bfloat16", why)))
         return -1;
     if (o->dy && o->x_half != o->y_half &&
-        !(own->masked = device_new(2 * (size_t)o->batch * l->bias_count, "a dense layer's gradients in bfloat16", why)))
+        !(own->masked = device_new(2 * (size_t)o->batch * (size_t)outputs_of(o), "a dense layer's gradients in bfloat16", why)))
         return -1;
     return forward_init(o, why) || (o->dx && input_init(o, why)) ? -1 : 0;
 }
@@ -166,18 +167,25 @@ static const char *epilogue_text(cublasLtEpilogue_t epilogue)
     }
 }
 
+/* Whether a kernel of our own adds the bias and applies the ReLU. */
+static bool finishes_itself(const struct cudnn_operation *o)
+{
+    const struct own *own = o->own;
+    bool wanted = (has_bias(o->layer) || has_relu(o->layer)) && !is_finished_behind(o);
+    return wanted && own->forward.epilogue == CUBLASLT_EPILOGUE_DEFAULT;
+}
+
 /* Whether the dense layer behind wants its gradient masked is known by now: all are initialised. */
 static int dense_choose(struct cudnn_operation *o, char *about, size_t size, struct error *why)
 {
     const struct own *own = o->own;
-    if (o->dy && weights_init(o, why))
+    if (o->dy && is_trained(o->layer) && weights_init(o, why))
         return -1;
-    bool added = is_finished_behind(o) || own->forward.epilogue != CUBLASLT_EPILOGUE_DEFAULT;
+    bool added = !finishes_itself(o);
     int length = snprintf(about, size, "forward%s%s", epilogue_text(own->forward.epilogue), added ? "" : ", bias by a kernel");
     if (!o->dy || length < 0 || (size_t)length >= size)
         return 0;
-    snprintf(about + length, size - (size_t)length, "; weights%s%s%s%s", epilogue_text(own->weights.epilogue),
-             own->sums ? ", bias by a kernel" : "", o->dx ? "; input" : "", o->dx ? epilogue_text(own->input.epilogue) : "");
+    snprintf(about + length, size - (size_t)length, "; weights%s%s%s%s", epilogue_text(own->weights.epilogue), own->sums ? ", bias by a kernel" : "", o->dx ? "; input" : "", o->dx ? epilogue_text(own->input.epilogue) : "");
     return 0;
 }
 
@@ -187,27 +195,27 @@ static int cudnn_dense_forward(struct cudnn_operation *o, struct error *why)
     const struct net_layer *l = o->layer;
     struct product_memory memory = forward_memory(o);
     struct bias_relu_arguments bias = {
-        .y = o->y, .bias = o->parameters + l->biases, .rows = (size_t)o->batch, .channels = outputs_of(o),
-        .relu = l->layer.relu, .half = o->y_half,
+        .y = o->y, .bias = has_bias(l) ? o->parameters + l->biases : NULL, .rows = (size_t)o->batch, .channels = outputs_of(o),
+        .relu = has_relu(l), .half = o->y_half,
     };
-    size_t blocks = kernel_blocks(KERNEL_bias_relu, bias.rows * l->bias_count);
+    size_t blocks = kernel_blocks(KERNEL_bias_relu, bias.rows * (size_t)outputs_of(o));
     if (cudnn_product_run(&own->forward, o->library->stream, &memory, why))
         return -1;
-    if (is_finished_behind(o) || own->forward.epilogue != CUBLASLT_EPILOGUE_DEFAULT)
+    if (!finishes_itself(o))
         return 0;
     return kernel_launch(o->library, KERNEL_bias_relu, blocks, &bias, why);
 }
 
-/* The biases' gradients, and dy masked: of one part the sums are there already. */
-static int sum_biases(struct cudnn_operation *o, float *gradients, struct error *why)
+/* dy masked, and the biases' gradients where they are made here: of one part the sums are there already. */
+static int mask_and_sum(struct cudnn_operation *o, float *gradients, struct error *why)
 {
     const struct own *own = o->own;
     const struct net_layer *l = o->layer;
-    bool at_once = bias_parts((size_t)o->batch) == 1;
+    bool at_once = own->sums && bias_parts((size_t)o->batch) == 1;
     void *masked = own->masked ? own->masked : o->dy;
     if (bias_mask(o, (size_t)o->batch, masked, o->x_half, at_once ? gradients + l->biases : own->sums, why))
         return -1;
-    if (at_once)
+    if (at_once || !own->sums)
         return 0;
     return finish_biases(o->library, own->sums, bias_parts((size_t)o->batch), outputs_of(o), gradients + l->biases, why);
 }
@@ -217,8 +225,10 @@ static int cudnn_dense_backward(struct cudnn_operation *o, float *gradients, str
 {
     const struct own *own = o->own;
     struct product_memory weights = weights_memory(o, gradients), input = input_memory(o);
-    if ((own->sums && sum_biases(o, gradients, why)) || cudnn_library_fork(o->library, why) ||
-        cudnn_product_run(&own->weights, o->library->beside, &weights, why))
+    if ((own->sums || needs_kernel(o)) && mask_and_sum(o, gradients, why))
+        return -1;
+    if (is_trained(o->layer) && (cudnn_library_fork(o->library, why) ||
+                                 cudnn_product_run(&own->weights, o->library->beside, &weights, why)))
         return -1;
     return o->dx ? cudnn_product_run(&own->input, o->library->stream, &input, why) : 0;
 }

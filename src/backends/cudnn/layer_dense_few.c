@@ -11,7 +11,7 @@ static int few_forward(struct cudnn_operation *o, struct error *why)
         .outs = (int)l->bias_count, .x_half = o->x_half, .y_half = o->y_half,
     };
     if (before)
-        arguments.bias = o->parameters + before->layer->biases, arguments.relu = before->layer->layer.relu;
+        arguments.bias = o->parameters + before->layer->biases, arguments.relu = has_relu(before->layer);
     if (o->loss && o->loss->wanted)
         arguments.labels = o->loss->labels, arguments.gradient = o->loss->gradient, arguments.losses = o->loss->images;
     return kernel_launch(o->library, KERNEL_few_forward, arguments.batch, &arguments, why);
@@ -27,7 +27,7 @@ static int few_backward(struct cudnn_operation *o, float *gradients, struct erro
         .y_half = o->y_half,
     };
     if (before)
-        arguments.dbias = gradients + before->layer->biases, arguments.masks = before->layer->layer.relu;
+        arguments.dbias = is_trained(before->layer) ? gradients + before->layer->biases : NULL, arguments.masks = has_relu(before->layer);
     if (o->loss && o->loss->wanted) {
         arguments.losses = o->loss->images, arguments.tail = o->loss->tail, arguments.control = o->loss->control,
         arguments.next = o->loss->next;

@@ -48,7 +48,7 @@ static int cudnn_norm_init(struct cudnn_operation *o, struct error *why)
     if (channels > NORM_CHANNELS_MAX)
         return error_set(why, "layer %s: a norm over %zu channels, at most %d are supported", o->layer->layer.name, channels,
                          NORM_CHANNELS_MAX);
-    if (!o->before || !o->dx)
+    if (!o->before || !o->dx || !has_bias(o->before->layer) || !is_trained(o->before->layer))
         return 0;
     size_t parts = is_striped(o) ? stripes_of(o) : tiles_of(o);
     o->before->parts = (int)parts;
@@ -107,7 +107,7 @@ static int launch_backward(struct cudnn_operation *o, struct norm_backward_argum
     arguments->x = o->x, arguments->dx = o->dx, arguments->pixels = pixels_of(o), arguments->norm = norm_rule_of(o->layer);
     arguments->half = o->x_half;
     if (before)
-        arguments->masks = before->layer->layer.relu, arguments->sums = before->sums;
+        arguments->masks = has_relu(before->layer), arguments->sums = before->sums;
     return o->dx ? kernel_launch(o->library, KERNEL_norm_backward, tiles_of(o), arguments, why) : 0;
 }
 
@@ -140,7 +140,7 @@ static int pool_norm_backward(struct cudnn_operation *o, float *gradients, struc
     struct pool_norm_backward_arguments arguments = {
         .x = o->x, .dy = o->dy, .dx = pool->dx, .places = pool->own, .window = pool_geometry_of(pool->layer),
         .sums = before ? before->sums : NULL, .batch = (size_t)o->batch, .norm = norm_rule_of(o->layer), .rows = stripe_rows(o),
-        .masks = before && before->layer->layer.relu, .half = o->x_half,
+        .masks = before && has_relu(before->layer), .half = o->x_half,
     };
     return kernel_launch(o->library, KERNEL_pool_norm_backward, stripes_of(o), &arguments, why);
 }

@@ -65,7 +65,8 @@ int finish_biases(struct cudnn_library *library, const float *sums, int parts, i
 /* mask_bias and the sum of its parts, of `rows` rows of dy: what a bias of a convolution or a dense layer needs. */
 enum { BIAS_PARTS_MAX = 256 };
 int bias_parts(size_t rows);
-/* dy = 0 where y = 0 (with ReLU), in place or into `masked`; sums (parts, channels). */
+size_t bias_blocks(size_t rows, int channels); /* of a kernel that sums so */
+/* dy = 0 where y = 0 (with ReLU), in place or into `masked`; sums (parts, channels), or NULL. */
 int bias_mask(const struct cudnn_operation *o, size_t rows, void *masked, bool masked_half, float *sums, struct error *why);
 
 /* layer_pool.c */

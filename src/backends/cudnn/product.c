@@ -26,13 +26,13 @@ static int layouts_new(struct cudnn_product *p, const struct product_request *r,
            matrix_new(&p->layouts[2], r->d_half, r->m, r->n, why) ? -1 : 0;
 }
 
-static bool has_bias(cublasLtEpilogue_t e)
+static bool epilogue_has_bias(cublasLtEpilogue_t e)
 {
     return e == CUBLASLT_EPILOGUE_BIAS || e == CUBLASLT_EPILOGUE_RELU_BIAS || e == CUBLASLT_EPILOGUE_RELU_AUX_BIAS ||
            e == CUBLASLT_EPILOGUE_BGRADA;
 }
 
-static bool has_mask(cublasLtEpilogue_t e)
+static bool epilogue_has_mask(cublasLtEpilogue_t e)
 {
     return e == CUBLASLT_EPILOGUE_RELU_AUX_BIAS || e == CUBLASLT_EPILOGUE_DRELU;
 }
@@ -40,10 +40,10 @@ static bool has_mask(cublasLtEpilogue_t e)
 /* Addresses of what the epilogue reads or writes. The heuristic looks at their alignment only. */
 static int places_set(const struct cudnn_product *p, const struct product_memory *memory, struct error *why)
 {
-    if (has_bias(p->epilogue) &&
+    if (epilogue_has_bias(p->epilogue) &&
         SET(cublasLtMatmulDescSetAttribute, p->operation, CUBLASLT_MATMUL_DESC_BIAS_POINTER, memory->bias, why))
         return -1;
-    if (!has_mask(p->epilogue))
+    if (!epilogue_has_mask(p->epilogue))
         return 0;
     return SET(cublasLtMatmulDescSetAttribute, p->operation, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, memory->mask, why);
 }
@@ -59,7 +59,7 @@ static int operation_new(struct cudnn_product *p, const struct product_request *
         SET(cublasLtMatmulDescSetAttribute, p->operation, CUBLASLT_MATMUL_DESC_EPILOGUE, p->epilogue, why) ||
         places_set(p, &r->memory, why))
         return -1;
-    if (!has_mask(p->epilogue))
+    if (!epilogue_has_mask(p->epilogue))
         return 0;
     return SET(cublasLtMatmulDescSetAttribute, p->operation, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, mask_rows, why);
 }
