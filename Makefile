@@ -128,7 +128,7 @@ MODULE  := $(if $(filter cudnn,$(BACKENDS)),$(if $(filter build,$(BUILD)),cifar1
 MODULE_SOURCES := $(filter-out %/nccl$(if $(nccl_libs),_none).c,$(wildcard src/backends/cudnn/*.c)) src/base/error.c src/base/memory.c src/model/net.c src/backends/plan.c
 MODULE_OBJECTS := $(MODULE_SOURCES:src/%.c=$(BUILD)/module/%.o) $(BUILD)/module/kernels.o
 # Program and module belong together where these are the same in both.
-ABI_HEADERS := include/augment.h include/backend.h include/device.h include/draws.h include/error.h include/model.h include/optimize.h include/parcel.h include/recipe.h src/backends/module.h
+ABI_HEADERS := include/augment.h include/backend.h include/device.h include/draws.h include/error.h include/model.h include/optimize.h include/parcel.h src/backends/module.h
 abi_module  := -DMODULE_ABI=$(firstword $(shell { cat $(ABI_HEADERS) | cksum; } 2>/dev/null))u
 UNIT_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c tests/backends/test_*.c tests/mpi/test_*.c))
 

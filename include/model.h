@@ -10,7 +10,6 @@
 #include <stdint.h>
 
 #include "error.h"
-#include "recipe.h"
 
 enum layer_kind {
     LAYER_CONVOLUTION, /* kernel x kernel, stride, SAME padding, bias; weights HWIO */
@@ -38,7 +37,6 @@ struct model {
     int height, width;  /* of the crop that is trained on, pixels */
     const struct layer *layers;
     int layer_count;
-    struct recipe recipe; /* the defaults of options */
 };
 
 /* The model of that name, or NULL with a sentence that lists the names there are. */

@@ -83,9 +83,6 @@ bool options_text(const struct options *options, int index, const char **name, c
 /* The value of the command's option of that name as text; "" where the command has no such option. */
 void options_value(const struct options *options, const char *name, char *value, size_t size);
 
-/* The number of options that the command has. */
-int options_count(const struct options *options);
-
 /* Whether the option of that name takes no value: its text is "yes" or "no"; on the command line it stands alone. */
 bool options_is_switch(const char *name);
 

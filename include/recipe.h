@@ -1,4 +1,5 @@
-/* A recipe: what a result needs beside the layers. It belongs to a model (struct model) and gives options their defaults.
+/* A recipe: what a result needs beside the layers. Each model has one in its file in src/model, and options take their defaults
+ * from it.
  *
  * To add a value: a member here, a member of the same name and type in struct options, and a row in src/options/flag.c whose
  * default is FROM_RECIPE. */
@@ -16,5 +17,8 @@ struct recipe {
     double lr_decay_epochs;
     double ema_decay;       /* of the parameters' moving averages */
 };
+
+/* The recipe of the model of that name; the tutorial's where there is no such model. */
+const struct recipe *recipe_find(const char *model);
 
 #endif

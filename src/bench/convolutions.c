@@ -35,8 +35,7 @@ static int lone_init(struct lone *lone, const struct net_layer *l, enum convolut
                      struct error *why)
 {
     const struct bench *b = lone->bench;
-    lone->model = (struct model){.name = l->layer.name, .about = "one convolution", .height = l->in.height, .width = l->in.width,
-                                 .layers = &l->layer, .layer_count = 1};
+    lone->model = (struct model){l->layer.name, "one convolution", l->in.height, l->in.width, &l->layer, 1};
     if (net_init(&lone->net, &lone->model, l->in.channels, l->layer.outputs, why))
         return -1;
     struct plan_request request = {.net = &lone->net, .batch = b->slice, .training = true,

@@ -64,9 +64,6 @@ void flag_default_text(const struct flag *flag, const struct recipe *recipe, cha
  * outside of them. Sets those that the command line has not set. A mistake's sentence names file and line. */
 int options_read_file(struct options *options, const char *file, struct error *why);
 
-/* The recipe of --model; that of the default model where there is no such model. */
-const struct recipe *recipe_of(const struct options *options);
-
 /* The help of options->command, to standard output. all_commands: the list of commands, and the usual flags of train. */
 void help_print(const struct options *options, bool all_commands);
 

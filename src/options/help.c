@@ -31,7 +31,7 @@ static void print_flags(const struct options *options, bool expert, const char *
             continue;
         printf("%s", title);
         title = "";
-        print_flag(&option_flags[i], recipe_of(options));
+        print_flag(&option_flags[i], recipe_find(options->model));
     }
 }
 

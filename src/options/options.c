@@ -9,7 +9,6 @@
 
 #include "error.h"
 #include "flag.h"
-#include "model.h"
 
 enum { FLAG_VALUE = 256 }; /* getopt's value of the first row: above any character */
 
@@ -25,7 +24,7 @@ bool options_text(const struct options *options, int index, const char **name, c
             continue;
         *name = flag->name;
         flag_text(options, flag, value, size);
-        flag_default_text(flag, recipe_of(options), initial, sizeof initial);
+        flag_default_text(flag, recipe_find(options->model), initial, sizeof initial);
         *is_default = options->source[i] == SOURCE_DEFAULT || strcmp(value, initial) == 0;
         return true;
     }
@@ -40,27 +39,12 @@ void options_value(const struct options *options, const char *name, char *value,
         flag_text(options, flag, value, size);
 }
 
-int options_count(const struct options *options)
-{
-    int count = 0;
-    for (int i = 0; i < option_flag_count; i++)
-        count += flag_known(&option_flags[i], options->command);
-    return count;
-}
-
 bool options_is_switch(const char *name)
 {
     for (int i = 0; i < option_flag_count; i++)
         if (strcmp(option_flags[i].name, name) == 0)
             return option_flags[i].kind == SWITCH;
     return false;
-}
-
-const struct recipe *recipe_of(const struct options *options)
-{
-    struct error ignored; /* the command itself refuses a model that does not exist */
-    const struct model *model = model_find(options->model, &ignored);
-    return &(model ? model : model_find("tutorial", &ignored))->recipe;
 }
 
 /* ---- checks ---- */
@@ -130,7 +114,7 @@ static int settle_pair(struct options *options, const char *left, const char *ri
     }
     int weaker = *sources[0] > *sources[1];
     *sources[weaker] = SOURCE_DEFAULT;
-    flag_reset(options, flags[weaker], recipe_of(options));
+    flag_reset(options, flags[weaker], recipe_find(options->model));
     return 0;
 }
 
@@ -154,7 +138,7 @@ static enum option_source source_of(const struct options *options, const char *n
 /* The model's recipe has the defaults of the rest. */
 static int take_recipe(struct options *options, struct error *why)
 {
-    const struct recipe *recipe = recipe_of(options);
+    const struct recipe *recipe = recipe_find(options->model);
     for (int i = 0; i < option_flag_count; i++)
         if (option_flags[i].initial == FROM_RECIPE && options->source[i] == SOURCE_DEFAULT &&
             flag_find(options->command, option_flags[i].name))
@@ -266,7 +250,7 @@ enum options_outcome options_parse(struct options *options, int argc, char **arg
 {
     struct error why = {""};
     memset(options, 0, sizeof *options);
-    const struct recipe *recipe = recipe_of(options);
+    const struct recipe *recipe = recipe_find(options->model);
     for (int i = 0; i < option_flag_count; i++)
         flag_reset(options, &option_flags[i], recipe);
     enum options_outcome outcome = read_line(options, argc, argv, &why);

@@ -37,7 +37,7 @@ static const struct layer small_layers[] = {
     {.name = "pool1", .kind = LAYER_MAX_POOL, .kernel = 2, .stride = 2},
     {.name = "dense", .kind = LAYER_DENSE, .outputs = 0},
 };
-static const struct model small = {"small", "for tests", 6, 6, small_layers, 3, {0}};
+static const struct model small = {"small", "for tests", 6, 6, small_layers, 3};
 
 static const struct provenance provenance[] = {{"library", "some MPI 4.1"}, {"seed", "also an option"}};
 

@@ -31,8 +31,8 @@ static const struct layer other_layers[] = {
     {.name = "pool1", .kind = LAYER_MAX_POOL, .kernel = 2, .stride = 2},
     {.name = "dense", .kind = LAYER_DENSE, .outputs = 0},
 };
-static const struct model small_changed = {"small", "for tests", 6, 6, other_layers, 3, {0}};
-static const struct model renamed = {"renamed", "for tests", 6, 6, small_layers, 3, {0}};
+static const struct model small_changed = {"small", "for tests", 6, 6, other_layers, 3};
+static const struct model renamed = {"renamed", "for tests", 6, 6, small_layers, 3};
 
 static void attribute_write(const char *name, const char *attribute, int64_t value)
 {
