@@ -1,5 +1,5 @@
 #!/bin/bash
-# Packing: every kind of source against what numpy and PIL make of it, downloads, bad sources, a full disk, memory.
+# Packing: every kind of source, compared with numpy and PIL; downloads, bad sources, a full disk, memory.
 # time limit: 300 s
 . tests/lib.sh
 export LC_ALL=C.UTF-8 no_proxy='*' TERM=dumb # tar lists names, and Python takes them, as they are
@@ -92,7 +92,7 @@ check "what is complete is not fetched again" download --url "$web/ranges/cifar.
 check "really not" test -z "$(requests)"
 check "nothing but the packed file is left of all that" only_output
 
-# A network that swallows what is sent: two ends of a cable, one of them deaf.
+# A network that swallows packets: two ends of a cable, one of them deaf.
 deaf='ip link add c0 type veth peer name c1 && ip addr add 10.1.0.1/8 dev c0 && ip link set c0 up && ip link set c1 up &&
     ip neigh add 10.9.9.9 lladdr 00:11:22:33:44:55 dev c0 && ip link set lo up'
 if unshare -n bash -c "$deaf" 2> "$tmp/why"; then
@@ -108,7 +108,7 @@ echo mine > "$tmp/README.md"
 refused "an output that is another file" "README.md: is there and is no packed data set" pack --from "$tmp/sample" "$tmp/README.md"
 check "which stays" test "$(cat "$tmp/README.md")" = mine
 
-# ---- bad sources: one sentence, and what was there before stays
+# ---- bad sources: one sentence, and the previous output stays
 before=$(sha256sum "$packed/out.h5")
 bad() { refused "$1" "$2" pack --from "$3" "$packed/out.h5"; }
 variant() { rm -rf "$tmp/bad"; cp -r "$1" "$tmp/bad"; } # of a good source, in $tmp/bad
@@ -175,7 +175,7 @@ else
     skip "progress on a terminal" "$(no_terminal)"
 fi
 
-# ---- the real thing
+# ---- the real CIFAR-10
 if [ -n "${CIFAR10_DIR:-}" ]; then
     real=$CIFAR10_DIR
     [ -d "$real/cifar-10-batches-bin" ] && real=$real/cifar-10-batches-bin
