@@ -1,4 +1,4 @@
-/* The bench command's own parts: what is measured, and the table of it. */
+/* The bench command: what it measures, and its tables. */
 #ifndef BENCH_H
 #define BENCH_H
 
@@ -9,23 +9,23 @@
 #include "parallel.h"
 #include "tower.h"
 
-/* Rows of the table behind the stages. */
+/* Rows of the table after those of the stages. */
 enum bench_row { BENCH_LOSS, BENCH_UPDATE, BENCH_EMA, BENCH_STEP, BENCH_CPU, BENCH_ROWS };
 
-/* Seconds: forward, and of the gradients of the input and of the weights (with the biases'). */
+/* Seconds of the forward pass, of the input gradient, and of the gradients of weights and biases. */
 struct bench_convolution {
     double forward, input, weights;
 };
 
-/* Medians over the steps, of one rank. */
+/* Medians over the steps of one rank. */
 struct bench_times {
     double forward[NET_LAYERS_MAX], backward[NET_LAYERS_MAX]; /* seconds a step, by stage */
-    double rows[BENCH_ROWS];                                  /* seconds a step; BENCH_CPU: that it had its cores */
-    double reduce; /* seconds, of a parcel alone over all ranks */
-    double loader; /* images a second, of one loader thread alone */
-    double peak;   /* fp32 operations a second, of one core */
-    double bandwidth; /* bytes a second, of one core, behind its second-level cache */
-    struct bench_convolution direct[NET_LAYERS_MAX], winograd[NET_LAYERS_MAX]; /* by layer, where both can be done */
+    double rows[BENCH_ROWS];                                  /* seconds a step; BENCH_CPU: CPU time */
+    double reduce; /* seconds to reduce one parcel over all ranks, with nothing else to do */
+    double loader; /* images per second of one loader thread alone */
+    double peak;   /* fp32 operations per second of one core */
+    double bandwidth; /* bytes per second of one core, beyond its second-level cache */
+    struct bench_convolution direct[NET_LAYERS_MAX], winograd[NET_LAYERS_MAX]; /* by layer, where both algorithms apply */
     char host[64];
 };
 
@@ -37,34 +37,34 @@ struct bench {
     struct device_place place;
     struct net net;
     struct tower tower;
-    int slices, slice; /* of this rank, a step; images a slice */
+    int slices, slice; /* slices of this rank in a step; images of a slice */
     float *images, *parameters;
     int32_t *labels;
     struct bench_times times;
 };
 
-/* Not collective. This rank's tower alone, --bench-steps steps; then its loader. */
+/* Not collective. --bench-steps steps of this rank's tower alone; its loader alone. */
 int bench_tower(struct bench *bench, struct error *why);
 int bench_loader(struct bench *bench, struct error *why);
-/* Not collective. Each convolution of which the backend knows two ways, alone. */
+/* Not collective. Each convolution for which the backend has two algorithms, alone. */
 int bench_convolutions(struct bench *bench, struct error *why);
 /* Collective. */
 int bench_reduce(struct bench *bench, struct error *why);
 
-/* Sorts them. */
+/* Sorts the values. */
 double bench_median(double *values, int count);
 
 /* Rank 0 only. all: every rank's times, in rank order. */
 void bench_print(const struct bench *bench, const struct bench_times *all);
 
-/* Arithmetic operations (a multiply-add is two) of a stage and a step of a rank as sums over the windows need them. The
- * first layer's input needs no gradient. */
+/* Arithmetic operations of a stage in one step of a rank, by direct summation (a multiply-add is two). The first layer's input
+ * needs no gradient. */
 void bench_operations(const struct bench *bench, const struct stage *stage, double *forward, double *backward);
 
-/* Rank 0 only. What its passes execute and move, and how near they come to what the core can do. */
+/* Rank 0 only. The operations and bytes of its passes, and how near they come to the core's limits. */
 void bench_print_roofline(const struct bench *bench, const struct bench_times *times);
 
-/* Rank 0 only. Both ways of each convolution, where there are two. */
+/* Rank 0 only. Both algorithms of each convolution that has two. */
 void bench_print_convolutions(const struct bench *bench, const struct bench_times *times);
 
 #endif

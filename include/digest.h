@@ -1,4 +1,4 @@
-/* Digests of data that streams by (OpenSSL's). */
+/* Digests of a stream of data, by OpenSSL. */
 #ifndef DIGEST_H
 #define DIGEST_H
 
@@ -15,10 +15,10 @@ struct digest {
 /* algorithm: "sha256" or "md5". */
 int digest_open(struct digest *digest, const char *algorithm, struct error *why);
 int digest_add(struct digest *digest, const void *data, size_t bytes, struct error *why);
-/* Ends it; the digest of all that was added in hexadecimal, lower case. text NULL: only ends it. */
+/* Ends it and writes the digest of everything that was added into text, in lower-case hexadecimal. text NULL: only ends it. */
 int digest_close(struct digest *digest, char text[DIGEST_TEXT], struct error *why);
 
-/* The same of data in memory, and of a whole file. */
+/* The digest of data in memory, and of a whole file. */
 int digest_data(const void *data, size_t bytes, const char *algorithm, char text[DIGEST_TEXT], struct error *why);
 int digest_file(const char *file, const char *algorithm, char text[DIGEST_TEXT], struct error *why);
 

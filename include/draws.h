@@ -1,6 +1,6 @@
 /* Random draws as pure functions of (seed, purpose, position): Philox4x32-10 (Salmon et al. 2011,
- * "Parallel random numbers: as easy as 1, 2, 3"), from the Random123 headers. No state, so any
- * rank, thread or GPU that asks for the same position gets the same bits. */
+ * "Parallel random numbers: as easy as 1, 2, 3"), from the Random123 headers. There is no state: every
+ * rank, thread or GPU gets the same bits for the same position. */
 #ifndef DRAWS_H
 #define DRAWS_H
 

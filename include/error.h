@@ -1,8 +1,8 @@
 /* One sentence that says what went wrong.
  *
- * Every function that can fail returns 0, or -1 with its sentence in `why`; a function may also return one of the statuses below,
- * which its comment names. Only a command (src/commands) decides what follows: all ranks agree on a mistake of the user, and it is
- * printed once (world_agree); a failure under way aborts the whole job (world_abort). */
+ * A function that can fail returns 0, or -1 with its sentence in `why`; its comment names the statuses below that it may return as
+ * well. Only a command (src/commands) decides what to do then: all ranks agree on a mistake of the user, and it is printed once
+ * (world_agree); a failure during the run aborts the job (world_abort). */
 #ifndef ERROR_H
 #define ERROR_H
 
@@ -23,35 +23,35 @@ enum status {
     NOT_NOW,            /* there is no checkpoint to evaluate yet: the next look may find one */
 };
 
-/* Control characters become '?': a name that a file brought along neither begins a line of its own nor steers a terminal. */
+/* Control characters become '?', so that a name from a file can neither start a new line nor control a terminal. */
 void text_printable(char *text);
 
-/* How many bytes of a UTF-8 text to print where `most` fit: no part of a character is among them. */
+/* How many bytes of a UTF-8 text fit into `most` bytes without cutting a character. */
 int text_fit(const char *text, int most);
 
-/* The text as one word for a shell, in quotes where it needs them; control characters as $'\012'. `size` of 4 times the text's
- * length and 4 is always enough. */
+/* Writes the text as one word for a shell, quoted if necessary; control characters become $'\012'. A `size` of 4 times the
+ * text's length plus 4 is always enough. */
 void text_quote(const char *text, char *word, size_t size);
 
-/* Prints a line (printf's format, without the newline; made printable). */
+/* Prints a line: printf's format, without the newline. Control characters are replaced. */
 void line_print(FILE *stream, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Writes the sentence (printf's format; cut at the buffer's end; made printable) and returns -1, so that a
- * failing function ends in `return error_set(why, "...", ...)`. A later call replaces it. */
+/* Writes the sentence (printf's format) and returns -1, so that a function can end in `return error_set(why, "...", ...)`.
+ * Control characters are replaced, and a long text is cut. A later call overwrites it. */
 int error_set(struct error *why, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Puts "context: " before the sentence that is there, and returns -1. */
+/* Puts "context: " in front of the sentence and returns -1. */
 int error_in(struct error *why, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Puts the text behind the sentence that is there, and returns -1. */
+/* Appends the text to the sentence and returns -1. */
 int error_add(struct error *why, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Zeroed memory aligned to 64 bytes (a cache line, an AVX-512 register), for `count` elements of
- * `size` bytes; free() releases it. NULL with a sentence naming `what` and the bytes asked for
- * where the node or the control group is short of memory, or the product overflows. */
+/* Zeroed memory for `count` elements of `size` bytes, aligned to 64 bytes (a cache line, an AVX-512 register); free() releases it.
+ * NULL if the node or the control group has too little memory, or the product overflows; the sentence names `what` and the
+ * bytes. */
 void *memory_new(size_t count, size_t size, const char *what, struct error *why);
 
-/* 0 where so much is free in the node and the control group, else -1 with such a sentence. */
+/* 0 if the node and the control group have that many bytes free, else -1 with such a sentence. */
 int memory_check(size_t bytes, const char *what, struct error *why);
 
 #endif

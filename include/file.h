@@ -1,4 +1,4 @@
-/* Files that are whole or absent: written beside, flushed, renamed. */
+/* Files that are whole or absent: written under a temporary name, flushed, renamed. And directories. */
 #ifndef FILE_H
 #define FILE_H
 
@@ -6,18 +6,20 @@
 
 #include "error.h"
 
-/* The temporary name beside `file` (same directory): ".NAME.tmp". */
+/* The temporary name for `file`, in the same directory: ".NAME.tmp". */
 int file_beside(const char *file, char *temporary, size_t size, struct error *why);
-/* 0 where the system can read `file` to its end, whatever it holds. */
+/* 0 if the system can read `file` to its end. */
 int file_readable(const char *file, struct error *why);
-/* A new, empty file beside, of a name that is nobody else's: ".NAME.XXXXXX.tmp". */
+/* Creates an empty file with a unique temporary name in the directory of `file`: ".NAME.XXXXXX.tmp". */
 int file_new_beside(const char *file, char *temporary, size_t size, struct error *why);
-/* Writes `file` (created or truncated) as a whole. */
+/* Writes all of `file`, which is created or truncated. */
 int file_write(const char *file, const void *data, size_t bytes, struct error *why);
-/* Flushes `temporary` to disk, renames it to `file`, flushes the directory. */
+/* Flushes `temporary` to disk, renames it to `file`, and flushes the directory. */
 int file_commit(const char *temporary, const char *file, struct error *why);
-/* The file that is open for reading gets the name `file` too, even if it was removed meanwhile: as a hard link where possible, else
- * as a copy. An existing file is replaced atomically. */
+/* Gives a file that is open for reading the name `file` too, even if it was removed in the meantime: by a hard link if possible,
+ * else by a copy. An existing file is replaced atomically. */
 int file_keep(int descriptor, const char *file, struct error *why);
+/* Makes the directory and those above it, as mkdir -p does. */
+int directory_make(const char *directory, struct error *why);
 
 #endif

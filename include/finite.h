@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Whether no value is a NaN or infinite. At the speed of memory. */
+/* Whether all values are finite. Runs at the speed of memory. */
 bool floats_finite(const float *values, size_t count);
 
 #endif

@@ -9,19 +9,20 @@
 struct lock {
     char file[4096]; /* DIR/lock: "process 123 on node1" */
     int descriptor;
-    bool held, unlockable;   /* unlockable: the file system has no locks, and the file is touched all the while */
-    struct toucher *toucher; /* the thread that does so */
+    bool held, unlockable;   /* unlockable: the file system has no locks, so a thread keeps touching the file */
+    struct toucher *toucher; /* that thread */
 };
 
-/* Takes it for this process, until lock_free or the process's end; that of a process that is no more is taken over, where the
- * file system has no locks after half a minute without a touch. The sentence names the process and host that have it. */
+/* Takes the lock for this process, until lock_free or the end of the process. The lock of a process that has ended is taken over;
+ * on a file system without locks that takes half a minute without a touch. The sentence names the process and host that hold it. */
 int lock_take(struct lock *lock, const char *directory, struct error *why);
-/* 0 while the directory has this lock, or is not there; -1 where the file was removed or is another run's. */
+/* 0 while this process still holds the directory's lock, or the directory is missing; -1 if the lock file was removed or belongs
+ * to another run. */
 int lock_check(const struct lock *lock, const char *directory, struct error *why);
-/* Whether a run has the lock, as lock_take judges. Where the file system has no locks: true while the file names a process that may
- * still run; one of another host counts as running, for ever. Read-only. */
+/* Whether a run holds the lock, by lock_take's rules. On a file system without locks: whether the file names a process that may
+ * still run; a process of another host always counts as running. Writes nothing. */
 bool lock_is_held(const char *directory);
-/* Gives it back, and removes the file. Also of a zeroed one. */
+/* Releases the lock and removes the file. A zeroed lock is fine. */
 void lock_free(struct lock *lock);
 
 #endif

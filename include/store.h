@@ -12,6 +12,13 @@
 #include "model.h"
 #include "optimize.h"
 
+/* ---- formats: what the attributes of our HDF5 files say ---- */
+
+/* `format` and `format_version` of a packed data set (pack.h) and of a checkpoint (below). */
+#define DATASET_FORMAT "cifar10_mpi dataset"
+#define CHECKPOINT_FORMAT "cifar10_mpi checkpoint"
+enum { DATASET_VERSION = 1, CHECKPOINT_VERSION = 1 };
+
 /* ---- h5: files, data sets, attributes ---- */
 
 enum h5_type { H5_UINT8, H5_FLOAT, H5_DOUBLE, H5_INT64 }; /* little-endian in the file */

@@ -1,7 +1,7 @@
 #ifndef TERMINAL_H
 #define TERMINAL_H
 
-/* Columns of the terminal behind a descriptor; 80 where it does not say. */
+/* The number of columns of a descriptor's terminal; 80 if it is unknown. */
 int terminal_width(int descriptor);
 
 #endif

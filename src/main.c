@@ -46,7 +46,7 @@ static int run_command(const struct options *options, const struct world *world)
 }
 
 /* What was printed and did not arrive is a failure too. */
-static int check_output(int code)
+static int check_printed(int code)
 {
     if ((!fflush(stdout) && !ferror(stdout)) || code)
         return code;
@@ -55,7 +55,7 @@ static int check_output(int code)
 }
 
 /* HDF5 ends the program where it has no memory for its own tables, and says nothing. */
-static void tell_end(int code, void *unused)
+static void tell_library_end(int code, void *unused)
 {
     (void)unused;
     if (code == 255)
@@ -67,11 +67,11 @@ int main(int argc, char **argv)
     struct options options;
     struct world world;
     struct error why;
-    on_exit(tell_end, NULL);
+    on_exit(tell_library_end, NULL);
     signal(SIGXFSZ, SIG_IGN); /* a file size limit is then an error of write(2), to be told in a sentence */
     if (world_open(&world, &argc, &argv, &why))
         world_abort(&world, why.text);
     enum options_outcome outcome = parse(&world, &options, argc, argv);
     int code = outcome == OPTIONS_DONE ? 0 : outcome == OPTIONS_WRONG ? 2 : run_command(&options, &world);
-    return check_output(world_close(&world, code));
+    return check_printed(world_close(&world, code));
 }

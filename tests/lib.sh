@@ -1,27 +1,27 @@
-# tests/lib.sh: what the script tests share. Source it from the repository root: `. tests/lib.sh`.
+# tests/lib.sh: functions that the script tests share. Source it from the repository root: `. tests/lib.sh`.
 #
 #   ok NAME | not_ok NAME [WHY] | skip NAME REASON     one result, as TAP
-#   check NAME COMMAND...       ok if the command succeeds; what it printed is shown if it does not
-#   refused NAME PATTERN COMMAND...   ok if the command ends with 1 or 2 and one sentence, which has PATTERN (grep -E)
+#   check NAME COMMAND...       ok if the command succeeds; if not, its output is shown
+#   refused NAME PATTERN COMMAND...   ok if the command exits with 1 or 2 and prints one sentence with PATTERN (grep -E)
 #   small_data                  prints the path of a small packed data set (1000 + 200 images), made once
-#   sample_data                 the same for the whole sample (10,000 + 2,000 images)
-#   same_bits FILE FILE         succeeds where two checkpoints hold the same parameters and shadows, bit for bit
-#   same NAME DIRECTORY DIRECTORY STEP     a check that two runs below $tmp have the same bits in their checkpoints of that step
-#   ranks_start N DIRECTORY ARGUMENT...   N ranks of the program in the background: mpirun is process $job, rank R that
-#                               in the file DIRECTORY/pid.R, and what they print goes to DIRECTORY/output
+#   sample_data                 the same with the whole sample (10,000 + 2,000 images)
+#   same_bits FILE FILE         succeeds if two checkpoints hold the same parameters and shadows, bit for bit
+#   same NAME DIRECTORY DIRECTORY STEP     checks that the checkpoints of that step of two runs below $tmp have the same bits
+#   ranks_start N DIRECTORY ARGUMENT...   starts N ranks of the program in the background: $job is mpirun's process,
+#                               the file DIRECTORY/pid.R has that of rank R, DIRECTORY/output has what they print
 #   eventually SECONDS COMMAND...     repeats the command until it succeeds
 #   wait_for SECONDS PATTERN FILE     until FILE has a line with PATTERN (grep -E)
-#   unwrapped [FILE]            prints it with the lines of a start block that were broken at 80 columns whole again
-#   terminals                   succeeds where `script` can give a command a terminal
-#   no_terminal | no_mount      print why it cannot, and why no file system can be mounted: reasons for a skip
-#   finish                      prints the plan, fails if a result did; the last command of a script
-#   $tmp                        a directory of the script's own, removed when it ends
+#   unwrapped [FILE]            prints it with the wrapped lines of a start block joined again
+#   terminals                   succeeds if `script` can give a command a terminal
+#   no_terminal | no_mount      print why not, or why no file system can be mounted: reasons for a skip
+#   finish                      prints the plan and fails if a result failed; the last command of a script
+#   $tmp                        the script's temporary directory, removed when it ends
 #
-# A script that must stop something when it ends defines a function `cleanup`.
+# A script that must clean up when it ends defines a function `cleanup`.
 
 export LC_ALL=C OMP_NUM_THREADS=1
 . scripts/local_mpi.sh
-# Two nodes that are network namespaces talk by TCP. Ranks that share a core must not spin while they wait.
+# TCP is for two nodes that are network namespaces. Ranks that share a core must not spin while they wait.
 export OMPI_MCA_btl=self,vader,tcp OMPI_MCA_btl_tcp_if_include=lo OMPI_MCA_mpi_yield_when_idle=1
 unset CDPATH
 
@@ -51,8 +51,8 @@ check() {
     else not_ok "$name" "exit code $rc of: $(cut -c 1-200 <<< "$*")"$'\n'"$(tail -n 20 <<< "$output")"; fi
 }
 
-# What a program said on standard error: mpirun frames its own remarks with dashes or begins them with its place, [host:1234],
-# srun begins them with its name.
+# The standard error of the program itself, without remarks of mpirun (framed with dashes, or beginning with [host:1234]) and srun
+# (beginning with its name).
 sentences() { sed -E '/^-{20,}$/,/^-{20,}$/d; /^\[[^] ]+:[0-9]+\] /d; /^srun: /d' "$1"; }
 
 refused() {
@@ -74,7 +74,7 @@ finish() { echo "1..$results"; [ $failures -eq 0 ]; }
 
 unwrapped() { sed -E -z 's/( \\)?\n {17}/ /g' "$@"; }
 
-# Whether a command can be given a terminal of its own: some chroots have no /dev/pts.
+# Some chroots have no /dev/pts, and so no terminals.
 terminals() { script -qec true /dev/null > /dev/null 2>&1 < /dev/null; }
 no_terminal() {
     command -v script > /dev/null || { echo "there is no script command"; return; }
@@ -85,7 +85,7 @@ no_mount() {
     echo "no file system can be mounted here: $(unshare --mount mount -t tmpfs none "$tmp" 2>&1 | tail -n 1)"
 }
 
-# Data for all scripts are packed once, and again by a new program.
+# The data that scripts share are packed once, and again after the program was rebuilt.
 outdated() { [ ! -s "$1" ] || [ cifar10_mpi -nt "$1" ]; }
 
 pack_for_all() { # FILE SOURCE
@@ -93,7 +93,7 @@ pack_for_all() { # FILE SOURCE
     ./cifar10_mpi pack --from "$2" "$1" > "$tmp/packed.log" 2>&1 || { cat "$tmp/packed.log" >&2; return 1; }
 }
 
-# Every tenth image: the classes stay balanced.
+# Every tenth image, which keeps the classes balanced.
 small_data() {
     local packed=build/tests/small.h5 from=$tmp/small
     if outdated $packed; then

@@ -1,13 +1,13 @@
-# tests/referee.sh: what the tests of the cudnn tower share, source it after tests/lib.sh. Without a GPU its module runs on the
-# referee, tests/fakecuda: libraries of the same names that compute on the CPU and watch every call.
+# tests/referee.sh: what the tests of the cudnn tower share; source it after tests/lib.sh. Without a GPU the module runs on the
+# referee, tests/fakecuda: libraries of the same names that compute on the CPU and check every call.
 #
-#   referee_or_skip NAME        skips NAME, prints the plan and ends the script where the module or the referee was not built
-#   on_referee SEED COMMAND...  runs it there, with that order of whatever has no order of its own
-#   in_orders FROM TO PROGRAM   all of its tests of the cudnn tower, in the orders of those seeds, two seeds at a time
+#   referee_or_skip NAME        skips NAME, prints the plan and ends the script if the module or the referee was not built
+#   on_referee SEED COMMAND...  runs the command on the referee; the seed orders everything that has no fixed order
+#   in_orders FROM TO PROGRAM   all of the program's tests of the cudnn tower, with each of those seeds, two at a time
 #   train SEED RANKS DIRECTORY OPTION...   deterministic training on $data, below $tmp, with a log line every second step
-#   agree DIRECTORY DIRECTORY TOLERANCE    succeeds where the losses of all logged steps do, relative
-#   huge_checkpoint DIRECTORY   a checkpoint of step 2, of four images a step, whose next gradients have an infinite sum
-#   sanitized SEED PROGRAM      the same in one order, under the sanitizers: program, module and referee of build/asan
+#   agree DIRECTORY DIRECTORY TOLERANCE    succeeds if the losses of all logged steps agree, relative
+#   huge_checkpoint DIRECTORY   makes a checkpoint of step 2, with four images a step, whose next gradients have an infinite sum
+#   sanitized SEED PROGRAM      as in_orders with one seed, with sanitizers in program, module and referee (build/asan)
 
 fakes=$PWD/build/fakecuda
 referee_or_skip() {
@@ -40,7 +40,7 @@ in_orders() {
     return $failed
 }
 
-# Device memory has no address that a sanitizer knows, and the referee tells itself what is left.
+# A sanitizer knows no addresses of device memory; the referee itself reports leaks.
 sanitized() {
     local said=$tmp/sanitized.$1
     env LD_LIBRARY_PATH="$PWD/build/asan/fakecuda" CIFAR10_MODULES="$PWD/build/asan" FAKECUDA_SEED="$1" \
@@ -66,8 +66,8 @@ sys.exit(len(a) != len(b) or not a or not worst <= float(sys.argv[3]))
 END_OF_PYTHON
 }
 
-# From it the loss and all gradients of two images are finite, but the sum of four is not, in one layer only:
-# local4 gives 1.2e38 to all of softmax_linear's inputs, whose weights are 0, and which is sure of the first class.
+# With it the loss and all gradients of two images are finite, but the sum of four is not, in one layer only: local4 gives 1.2e38 to
+# all inputs of softmax_linear, whose weights are 0 and which is sure of the first class.
 huge_checkpoint() {
     ./cifar10_mpi train --data "$data" --train-dir "$1" --tower openblas --batch-size 4 --max-steps 2 || return 1
     /usr/bin/python3 - "$1/checkpoint-00000002.h5" << 'END'

@@ -1,7 +1,7 @@
-# tests/spoil.sh: runs in which something goes wrong that nothing in the program would do; source it after tests/lib.sh.
+# tests/spoil.sh: runs with a fault that the program itself never has; source it after tests/lib.sh.
 #
-#   spoil_or_skip NAME     builds the library that does it (tests/system/faults/spoil.c); or skips NAME, prints the plan and ends the script
-#   spoilt WHAT RANK STEP COMMAND...     the command, where that happens in that rank and step; $spoil_steps: in so many
+#   spoil_or_skip NAME     builds the library that causes it (tests/system/faults/spoil.c); or skips NAME, prints the plan and ends the script
+#   spoilt WHAT RANK STEP COMMAND...     runs the command with that fault in that rank and step, and in $spoil_steps steps from there
 
 spoil_or_skip() {
     if ! mpirun -np 1 ./cifar10_mpi bench --tower openblas --bench-steps 1 --batch-size 1 > /dev/null 2> "$tmp/spoil.log"; then

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Bytes of a control character at `text`: 2 in UTF-8 for those between 0x80 and 0x9f; 0: it is none. */
+/* The length of the control character at `text`: 2 bytes in UTF-8 for 0x80 to 0x9f; 0 if there is none. */
 static size_t control_bytes(const char *text)
 {
     const unsigned char *byte = (const unsigned char *)text;
@@ -38,11 +38,11 @@ static bool has_controls(const char *text)
     return false;
 }
 
-/* A character between '...', or between $'...', which all shells but dash read. */
+/* A character inside '...', or inside $'...', which all shells but dash understand. */
 static void quote_character(char c, bool dollar, char quoted[5])
 {
     unsigned char byte = (unsigned char)c;
-    if (dollar && (byte < ' ' || byte >= 0x7f)) /* the bytes of UTF-8 too */
+    if (dollar && (byte < ' ' || byte >= 0x7f)) /* UTF-8 as well */
         snprintf(quoted, 5, "\\%03o", byte);
     else if (dollar && (c == '\'' || c == '\\'))
         snprintf(quoted, 5, "\\%c", c);

@@ -10,7 +10,7 @@
 
 #include "writing.h"
 
-/* Length of the directory part of `file`, its last slash included; 0 where there is none. */
+/* The length of the directory part of `file` with its last slash; 0 without one. */
 static int directory_length(const char *file)
 {
     const char *slash = strrchr(file, '/');
@@ -55,7 +55,7 @@ int file_new_beside(const char *file, char *temporary, size_t size, struct error
         temporary[0] = '\0';
         return error_set(why, "%s: no file can be made beside it: %s", file, strerror(errno));
     }
-    mode_t mask = umask(0); /* which mkostemps passes by */
+    mode_t mask = umask(0); /* mkostemps ignores it */
     umask(mask);
     fchmod(descriptor, 0666 & ~mask);
     close(descriptor);
@@ -74,7 +74,7 @@ int file_write(const char *file, const void *data, size_t bytes, struct error *w
     return status;
 }
 
-/* Flushes a file or directory to disk. Some file systems cannot flush a directory: not an error. */
+/* Flushes a file or directory to disk. That some file systems cannot flush a directory is no error. */
 static int path_flush(const char *path, int flags, struct error *why)
 {
     int descriptor = open(path, O_RDONLY | O_CLOEXEC | flags);
@@ -129,10 +129,26 @@ int file_keep(int descriptor, const char *file, struct error *why)
     char temporary[4096];
     if (file_new_beside(file, temporary, sizeof temporary, why))
         return -1;
-    unlink(temporary); /* its name was needed, which no other process uses */
+    unlink(temporary); /* only its unique name is needed */
     int status = link_open(descriptor, temporary) ? copy_open(descriptor, temporary, why) : 0;
     if (!status)
         status = file_commit(temporary, file, why);
-    unlink(temporary); /* it stays where renaming fails, and where `file` is the same file already */
+    unlink(temporary); /* rename leaves it if it fails, or if `file` is the same file already */
     return status;
+}
+
+int directory_make(const char *directory, struct error *why)
+{
+    char path[4096];
+    if (snprintf(path, sizeof path, "%s", directory) >= (int)sizeof path)
+        return error_set(why, "%.64s...: the directory's name is too long", directory);
+    for (char *end = path; *end;) {
+        end = strchrnul(end + 1, '/');
+        char kept = *end;
+        *end = '\0';
+        if (mkdir(path, 0777) && errno != EEXIST)
+            return error_set(why, "%s cannot be made: %s", path, strerror(errno));
+        *end = kept;
+    }
+    return 0;
 }

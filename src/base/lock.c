@@ -1,6 +1,6 @@
-/* One run at a time in a directory: it holds flock's lock on the file `lock` there, which names its process. The lock ends with the
- * process, however that ends, and a file without a lock is ignored. Where a file system has no locks (some NFS and Lustre mounts),
- * the run touches its file every few seconds, and a file that is no longer touched is ignored. */
+/* One run at a time in a directory. The run locks the file `lock` there by flock and writes its process into it. The lock ends with
+ * the process, however it ends; a file that is not locked is ignored. On file systems without locks (some NFS and Lustre mounts)
+ * the run touches its file every few seconds; a file that is no longer touched is ignored. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -16,9 +16,9 @@
 #include "thread.h"
 #include "writing.h"
 
-enum { TOUCH = 5, GONE = 30 }; /* seconds: between touches; without one, of a file that is left behind */
+enum { TOUCH = 5, GONE = 30 }; /* seconds between touches; seconds without one after which the run counts as ended */
 
-/* ---- who ---- */
+/* ---- the owner: a process on a host ---- */
 
 struct owner {
     char host[64];
@@ -54,9 +54,9 @@ static int owner_write(const struct lock *lock, struct error *why)
     char text[128];
     owner_self(&self);
     int length = snprintf(text, sizeof text, "process %ld on %s\n", self.process, self.host);
-    errno = ENOSPC; /* what a short write means */
+    errno = ENOSPC; /* the reason for a short write */
     if (ftruncate(lock->descriptor, 0) || pwrite(lock->descriptor, text, (size_t)length, 0) != length ||
-        (lock->unlockable && fsync(lock->descriptor))) /* other hosts will believe it */
+        (lock->unlockable && fsync(lock->descriptor))) /* other hosts rely on it */
         return error_set(why, "%s: cannot be written: %s", lock->file, strerror(errno));
     return 0;
 }
@@ -65,7 +65,7 @@ static int owner_write(const struct lock *lock, struct error *why)
 
 struct toucher {
     pthread_t thread;
-    int descriptor, end[2]; /* a pipe: closed, it ends the thread */
+    int descriptor, end[2]; /* a pipe: closing it ends the thread */
 };
 
 static void *touch(void *of)
@@ -74,7 +74,7 @@ static void *touch(void *of)
     struct pollfd end = {.fd = toucher->end[0]};
     while (poll(&end, 1, 1000 * TOUCH) <= 0) {
         int touched = futimens(toucher->descriptor, NULL);
-        (void)touched; /* the next may be */
+        (void)touched; /* the next one may succeed */
     }
     return NULL;
 }
@@ -110,7 +110,7 @@ static int touch_begin(struct lock *lock, struct error *why)
     return 0;
 }
 
-/* When the file was last written to or touched; opened anew, since a network file system tells the truth only then. */
+/* When the file was last written or touched. It is opened again, since only then a network file system tells the truth. */
 static int last_touch(const char *file, struct timespec *last)
 {
     struct stat found;
@@ -125,7 +125,7 @@ static int last_touch(const char *file, struct timespec *last)
     return status;
 }
 
-/* Watches for as long as it takes to be sure. No clocks are compared: hosts do not agree on the time. */
+/* Watches the file until it is touched or GONE seconds have passed. Compares no clocks: those of hosts differ. */
 static bool owner_touches(const struct lock *lock)
 {
     struct timespec first, now;
@@ -136,10 +136,10 @@ static bool owner_touches(const struct lock *lock)
         if (!status && (now.tv_sec != first.tv_sec || now.tv_nsec != first.tv_nsec))
             return true;
     }
-    return status && errno != ENOENT; /* its run has ended, and removed it */
+    return status && errno != ENOENT; /* ENOENT: its run has ended and removed it */
 }
 
-/* Known of this host's processes only. */
+/* Only processes of this host can be checked. */
 static bool owner_has_ended(const struct owner *owner)
 {
     struct owner self;
@@ -156,7 +156,7 @@ static bool owner_lives(const struct lock *lock, const struct owner *owner)
 
 /* ---- taking it ---- */
 
-/* What the system's lock on the file says; the file's text counts only where the file system has no locks. */
+/* The state of the system's lock on the file. The file's text matters only if the file system has no locks. */
 enum verdict { FREE, HELD, NO_LOCKS };
 
 static enum verdict system_lock(int descriptor, int kind)
@@ -166,7 +166,7 @@ static enum verdict system_lock(int descriptor, int kind)
     return errno == EWOULDBLOCK ? HELD : NO_LOCKS;
 }
 
-/* One that only looks (lock_is_held) has it for a moment. */
+/* Tries several times: lock_is_held takes the lock for a moment. */
 static enum verdict system_lock_insist(int descriptor)
 {
     enum verdict verdict = system_lock(descriptor, LOCK_EX);
@@ -177,7 +177,7 @@ static enum verdict system_lock_insist(int descriptor)
     return verdict;
 }
 
-/* The system's lock, or where there is none a file that nobody touches. */
+/* Takes the system's lock, or, without one, a file that nobody touches. */
 static int lock_try(struct lock *lock, const char *directory, struct error *why)
 {
     struct owner owner;
@@ -195,8 +195,8 @@ static int lock_try(struct lock *lock, const char *directory, struct error *why)
                      owner.host);
 }
 
-/* Whether the open file is the one that the directory has: the run before may have removed it since. */
-static bool is_there(const struct lock *lock)
+/* Whether the open file still is the one in the directory: the previous run may have removed it since. */
+static bool is_in_place(const struct lock *lock)
 {
     struct stat open, there;
     return !fstat(lock->descriptor, &open) && !stat(lock->file, &there) && open.st_dev == there.st_dev &&
@@ -213,7 +213,7 @@ int lock_take(struct lock *lock, const char *directory, struct error *why)
         if (lock->descriptor < 0)
             return -1;
         int status = lock_try(lock, directory, why);
-        lock->held = !status && is_there(lock);
+        lock->held = !status && is_in_place(lock);
         if (lock->held && !owner_write(lock, why) && (!lock->unlockable || !touch_begin(lock, why)))
             return 0;
         if (lock->held)
@@ -233,7 +233,7 @@ static int open_there(const struct lock *lock)
     return open(lock->file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 }
 
-/* Whom the directory's file names, opened anew; -1 where there is none, or none that can be read. */
+/* The owner named by the directory's file, which is opened again; -1 if there is none or it cannot be read. */
 static int owner_there(const struct lock *lock, struct owner *owner)
 {
     int descriptor = open_there(lock);
@@ -249,11 +249,11 @@ int lock_check(const struct lock *lock, const char *directory, struct error *why
     struct owner owner;
     bool found = !owner_there(lock, &owner);
     if (!found && ((errno != ENOENT && errno != ELOOP) || access(directory, F_OK)))
-        return 0; /* nobody can tell */
+        return 0; /* unknown */
     if (found && owner.process && !owner_is_self(&owner))
         return error_set(why, "%s: was this run's, and is that of process %ld on %s now: this one ends, and saves nothing more",
                          lock->file, owner.process, owner.host);
-    if (found && is_there(lock))
+    if (found && is_in_place(lock))
         return 0;
     return error_set(why, "%s: was removed while this run had it, and another one may train there: this one ends, and saves "
                      "nothing more", lock->file);
@@ -267,7 +267,7 @@ bool lock_is_held(const char *directory)
         return false;
     lock.descriptor = open_there(&lock);
     if (lock.descriptor < 0)
-        return errno == EACCES; /* it is there, and another user's */
+        return errno == EACCES; /* another user's lock file */
     enum verdict verdict = system_lock(lock.descriptor, LOCK_SH);
     owner_read(lock.descriptor, &owner);
     close(lock.descriptor);
@@ -280,8 +280,8 @@ void lock_free(struct lock *lock)
     if (!lock->held)
         return;
     touch_end(lock);
-    if (is_there(lock) && !owner_there(lock, &owner) && (!owner.process || owner_is_self(&owner)))
-        unlink(lock->file); /* not that of a run which has taken it over, or is in a directory that was made anew */
+    if (is_in_place(lock) && !owner_there(lock, &owner) && (!owner.process || owner_is_self(&owner)))
+        unlink(lock->file); /* not the file of a run that took over, or of a new directory under the same name */
     close(lock->descriptor);
     lock->held = false;
 }

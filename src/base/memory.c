@@ -1,4 +1,4 @@
-/* Memory that is really there: Linux promises more than there is, and ends whoever then uses it. */
+/* Memory that really exists: Linux overcommits, and later kills a process that uses what was promised. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -6,8 +6,8 @@
 
 #include "error.h"
 
-/* The number behind `key` at the beginning of a line of `file`; SIZE_MAX where there is none. */
-static size_t number_read(const char *file, const char *key)
+/* The number that follows `key` at the start of a line of `file`; SIZE_MAX if there is none. */
+static size_t number_after(const char *file, const char *key)
 {
     char line[256];
     unsigned long long number;
@@ -21,31 +21,31 @@ static size_t number_read(const char *file, const char *key)
     return found;
 }
 
-static size_t lesser(size_t a, size_t b)
+static size_t least(size_t a, size_t b)
 {
     return a < b ? a : b;
 }
 
-/* What may be taken where `used` of `limit` bytes are in use: a sixteenth stays free for the system and for libraries,
- * which take theirs without a question. */
+/* What may be allocated if `used` of `limit` bytes are in use. A sixteenth stays free for the system and for libraries, which do
+ * not ask here. */
 static size_t left_over(size_t limit, size_t used)
 {
     size_t most = limit - limit / 16;
-    return most - lesser(most, used);
+    return most - least(most, used);
 }
 
 static size_t node_available(void)
 {
-    size_t total = number_read("/proc/meminfo", "MemTotal:"), free_kib = number_read("/proc/meminfo", "MemAvailable:");
+    size_t total = number_after("/proc/meminfo", "MemTotal:"), free_kib = number_after("/proc/meminfo", "MemAvailable:");
     if (total == SIZE_MAX || free_kib == SIZE_MAX)
         return SIZE_MAX;
-    return 1024 * left_over(total, total - lesser(total, free_kib));
+    return 1024 * left_over(total, total - least(total, free_kib));
 }
 
-/* ---- control groups: what a container or a batch system grants ---- */
+/* ---- control groups: the limits of a container or a batch system ---- */
 
 struct control {
-    const char *root, *limit, *usage, *caches[2]; /* caches: of files, which make room when it is needed */
+    const char *root, *limit, *usage, *caches[2]; /* caches of files, which the system drops when memory is needed */
 };
 static const struct control version_1 = {"/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes",
                                          {"total_inactive_file ", "total_active_file "}};
@@ -56,7 +56,7 @@ static size_t group_number(const struct control *control, const char *group, con
 {
     char file[4096];
     snprintf(file, sizeof file, "%s%s/%s", control->root, group, name);
-    return number_read(file, key);
+    return number_after(file, key);
 }
 
 static size_t group_available(const struct control *control, const char *group)
@@ -69,16 +69,16 @@ static size_t group_available(const struct control *control, const char *group)
         size_t bytes = group_number(control, group, "memory.stat", control->caches[i]);
         cached += bytes == SIZE_MAX ? 0 : bytes;
     }
-    return left_over(limit, used - lesser(used, cached));
+    return left_over(limit, used - least(used, cached));
 }
 
-/* The least of this process's group and of those that it lies in. Cuts the path up. */
+/* The least of this process's group and all groups above it. Overwrites the path. */
 static size_t path_available(const struct control *control, char *path)
 {
     size_t available = group_available(control, path);
     for (char *slash; (slash = strrchr(path, '/'));) {
         *slash = '\0';
-        available = lesser(available, group_available(control, path));
+        available = least(available, group_available(control, path));
     }
     return available;
 }
@@ -91,34 +91,34 @@ static size_t groups_available(void)
     FILE *stream = fopen("/proc/self/cgroup", "re");
     while (stream && fgets(line, sizeof line, stream)) {
         if (sscanf(line, "0::%3499s", path) == 1)
-            available = lesser(available, path_available(&version_2, path));
+            available = least(available, path_available(&version_2, path));
         else if (sscanf(line, "%*d:%255[^:]:%3499s", controllers, path) == 2 && !strcmp(controllers, "memory"))
-            available = lesser(available, path_available(&version_1, path));
+            available = least(available, path_available(&version_1, path));
     }
     if (stream)
         fclose(stream);
     return available;
 }
 
-/* ---- taking it ---- */
+/* ---- allocating ---- */
 
 int memory_check(size_t bytes, const char *what, struct error *why)
 {
-    size_t available = lesser(node_available(), groups_available());
+    size_t available = least(node_available(), groups_available());
     if (bytes <= available)
         return 0;
     return error_set(why, "%s: no memory for %zu MB (%zu MB are available)", what, bytes >> 20, available >> 20);
 }
 
-/* Ranks of a node take memory at the same time, and what is free before, all of them see free: so each writes to its own piece
- * by piece, and looks in between. (With a lock they would take turns, but others could hold what all ranks can open.) */
+/* The ranks of a node allocate at the same time and all see the same memory free. So each rank writes to its own piece by piece and
+ * checks in between. (A lock would make them take turns, but any user could hold it.) */
 static int write_zeros(char *memory, size_t bytes, const char *what, struct error *why)
 {
     const size_t piece = 8 << 20;
     for (size_t done = 0; done < bytes; done += piece) {
         if (done && memory_check(bytes - done, what, why))
             return -1;
-        memset(memory + done, 0, lesser(piece, bytes - done));
+        memset(memory + done, 0, least(piece, bytes - done));
     }
     return 0;
 }

@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* What is wrong with an open file, or NULL. */
+/* The reason not to write to an open file, or NULL. */
 static const char *refusal(int descriptor)
 {
     struct stat found;
@@ -20,7 +20,7 @@ static const char *refusal(int descriptor)
 
 int writing_open(const char *file, int flags, mode_t mode, struct error *why)
 {
-    /* O_NONBLOCK: a pipe that nobody reads is not waited for; it changes nothing for a regular file. */
+    /* O_NONBLOCK: never wait for the reader of a pipe. It changes nothing for a regular file. */
     int descriptor = open(file, flags | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, mode), code = errno;
     const char *wrong = descriptor >= 0 ? refusal(descriptor) : NULL;
     if (descriptor >= 0 && !wrong)
@@ -44,8 +44,8 @@ int writing_open_private(const char *file, int flags, struct error *why)
     mode_t mask = umask(0), writers = 0222 & ~mask, mode = 0600 | writers | writers << 1;
     umask(mask);
     int descriptor = writing_open(file, flags | O_CREAT, mode, why);
-    int changed = descriptor < 0 ? -1 : fchmod(descriptor, mode); /* of one that was there, as an earlier version made it */
-    (void)changed; /* or as another of our group made it, who has the right to */
+    int changed = descriptor < 0 ? -1 : fchmod(descriptor, mode); /* an existing file may be of an earlier version */
+    (void)changed; /* it fails on the file of another member of our group, who set it already */
     return descriptor;
 }
 

@@ -1,5 +1,5 @@
-/* The bench command's comparison of the ways to compute a convolution: forward, the gradient of the input and that of the
- * weights, each way a net of one layer. */
+/* The bench command's comparison of convolution algorithms: forward, input gradient and weight gradient, each in a net of one
+ * layer. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -17,7 +17,7 @@ struct lone {
     float *parameters, *gradients;
 };
 
-static void fill(float *values, size_t count)
+static void fill_values(float *values, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         values[i] = (float)(i % 31) / 31 - 0.5f;
@@ -44,9 +44,9 @@ static int lone_init(struct lone *lone, const struct net_layer *l, enum convolut
     lone->gradients = memory_new(lone->net.parameters, sizeof(float), "gradients", why);
     if (!lone->parameters || !lone->gradients || b->backend->plan(&lone->plan, &request, why))
         return -1;
-    fill(lone->parameters, lone->net.parameters);
-    fill(lone->plan.input, (size_t)b->slice * shape_size(l->in));
-    fill(lone->plan.output_gradient, (size_t)b->slice * shape_size(l->out));
+    fill_values(lone->parameters, lone->net.parameters);
+    fill_values(lone->plan.input, (size_t)b->slice * shape_size(l->in));
+    fill_values(lone->plan.output_gradient, (size_t)b->slice * shape_size(l->out));
     struct stage *stage = &lone->plan.stages[0];
     return stage->prepare ? stage->prepare(stage, lone->parameters, why) : 0;
 }
@@ -89,7 +89,7 @@ static int time_lone(const struct bench *b, const struct net_layer *l, enum conv
     return status;
 }
 
-/* What a backward pass takes more with the gradient of the input than without is that gradient's. */
+/* The time of the input gradient is that of a backward pass with it less that of one without. */
 static int time_way(const struct bench *b, const struct net_layer *l, enum convolution_choice way,
                     struct bench_convolution *times, struct error *why)
 {
@@ -119,7 +119,7 @@ static void print_operation(const char *layer, const char *operation, double dir
 {
     char text[64];
     snprintf(text, sizeof text, "%s, %s", layer, operation);
-    if (direct <= 0 || winograd <= 0) { /* a difference, of times that were disturbed */
+    if (direct <= 0 || winograd <= 0) { /* a difference of disturbed times */
         printf("%-24s %9s %9s %9s\n", text, "-", "-", "-");
         return;
     }

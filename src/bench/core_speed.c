@@ -7,9 +7,8 @@
 
 enum { ROUNDS = 1 << 15, TRIALS = 20, CHAINS = 12 };
 
-/* CHAINS independent rows of fused multiply-adds, which the Makefile permits in this file: enough to fill the pipelines
- * (2 units x 4 or 5 cycles), few enough to stay in registers. Which vectors are the CPU's own shows in which width is the
- * fastest. */
+/* CHAINS independent rows of multiply-adds, which the Makefile lets the compiler fuse in this file: enough to fill the pipelines
+ * (2 units x 4 or 5 cycles), few enough to stay in registers. The fastest width is that of the CPU's own vectors. */
 #define ROWS_OF(WIDTH)                                                                                                \
     __attribute__((target_clones("avx512f", "fma", "default")))                                                       \
     static float rows_of_##WIDTH(float factor, float addend)                                                          \
@@ -37,7 +36,7 @@ static const struct {
 double peak_measure(void)
 {
     double peak = 0;
-    volatile float sink = 0; /* so that the loops are not left out */
+    volatile float sink = 0; /* keeps the compiler from removing the loops */
     for (int trial = 0; trial < TRIALS; trial++)
         for (int i = 0; i < 3; i++) {
             double before = clock_seconds();

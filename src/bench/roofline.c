@@ -1,21 +1,31 @@
-/* The bench command's roofline: no pass can take less time than its operations at the core's peak, or its bytes at the
- * rate of the memory behind the second-level cache (Williams, Waterman and Patterson, 2009). */
+/* The bench command's roofline: a pass takes at least the time of its operations at the core's peak, and of its bytes at the rate
+ * of the memory beyond the second-level cache (Williams, Waterman and Patterson, 2009). */
 #include <stdio.h>
 
 #include "bench.h"
 
+void bench_operations(const struct bench *b, const struct stage *stage, double *forward, double *backward)
+{
+    *forward = *backward = 0;
+    for (int i = stage->first; i <= stage->last; i++) {
+        double operations = 2 * b->net.layers[i].multiply_adds * (double)b->options->batch_size;
+        *forward += operations;
+        *backward += i == 0 ? operations : 2 * operations;
+    }
+}
+
 struct pass {
     double operations; /* executed */
-    double bytes;      /* into it and out of it, once each */
+    double bytes;      /* read and written, each once */
     double seconds;
 };
 
 static bool reads_input_backward(const struct net_layer *l)
 {
-    return l->layer.kind != LAYER_MAX_POOL; /* which keeps the maxima's places instead */
+    return l->layer.kind != LAYER_MAX_POOL; /* it keeps the places of the maxima instead */
 }
 
-/* Activations and parameters at the stage's ends; what is between its layers need not leave the cache. */
+/* Activations at the ends of the stage, and parameters. What passes between its layers may stay in the cache. */
 static void stage_bytes(const struct bench *b, const struct stage *stage, double *forward, double *backward)
 {
     const struct net_layer *first = &b->net.layers[stage->first], *last = &b->net.layers[stage->last];

@@ -5,17 +5,7 @@
 
 #include "bench.h"
 
-void bench_operations(const struct bench *b, const struct stage *stage, double *forward, double *backward)
-{
-    *forward = *backward = 0;
-    for (int i = stage->first; i <= stage->last; i++) {
-        double operations = 2 * b->net.layers[i].multiply_adds * (double)b->options->batch_size;
-        *forward += operations;
-        *backward += i == 0 ? operations : 2 * operations;
-    }
-}
-
-/* GFLOP/s, or a blank where there is nothing to count. */
+/* GFLOP/s, or a dash if there is nothing to count. */
 static void print_rate(double operations, double seconds)
 {
     if (operations > 0 && seconds > 0)
@@ -64,7 +54,7 @@ static double share_of_peak(const struct bench *b, const struct bench_times *t)
     return operations / t->rows[BENCH_STEP] / (t->peak * (double)b->options->threads);
 }
 
-static void print_ranks(const struct bench *b, const struct bench_times *all)
+static void print_rank_rows(const struct bench *b, const struct bench_times *all)
 {
     double images = (double)b->options->batch_size, threads = (double)b->options->threads, total = 0;
     printf("#\n%-6s %-13s %9s %9s %9s %9s %9s %9s %10s\n", "# rank", "host", "step", "examples", "tower", "core peak",
@@ -75,7 +65,7 @@ static void print_ranks(const struct bench *b, const struct bench_times *all)
         const struct bench_times *t = &all[rank];
         double share = share_of_peak(b, t), step = t->rows[BENCH_STEP];
         printf("%-6d %-13.13s %9.3f %9.1f %9.1f", rank, t->host, 1e3 * step, images / step, 1e-9 * share * t->peak * threads);
-        if (b->backend->device) /* a core is no measure of it */
+        if (b->backend->device) /* a CPU core says nothing about it */
             printf(" %9s %9s", "-", "-");
         else
             printf(" %9.1f %7.1f %%", 1e-9 * t->peak, 100 * share);
@@ -108,7 +98,7 @@ void bench_print(const struct bench *b, const struct bench_times *all)
            o->threads > 1 ? "s" : "", o->bench_steps);
     printf("# synthetic images; %s", b->backend->device ? device_words : core_words);
     print_tower(b, &all[0]);
-    print_ranks(b, all);
+    print_rank_rows(b, all);
     if (!b->backend->device)
         bench_print_roofline(b, &all[0]);
     bench_print_convolutions(b, &all[0]);

@@ -7,7 +7,7 @@
 #include "digest.h"
 #include "store.h"
 
-enum { FORMAT_VERSION = 1, CHANNELS_MAX = 4, CLASSES_MAX = 256 };
+enum { CHANNELS_MAX = 4, CLASSES_MAX = 256 };
 
 static struct h5 *open_file(const char *file, struct error *why)
 {
@@ -24,13 +24,13 @@ static int check_format(struct h5 *h5, const char *file, struct error *why)
     int64_t version;
     if (h5_get_text(h5, "/", "format", format, sizeof format, why))
         return error_set(why, "%s: is an HDF5 file, but none that 'cifar10_mpi pack' made (no attribute format)", file);
-    if (strcmp(format, "cifar10_mpi dataset"))
-        return error_set(why, "%s: is a '%s', not a 'cifar10_mpi dataset'", file, format);
+    if (strcmp(format, DATASET_FORMAT))
+        return error_set(why, "%s: is a '%s', not a '" DATASET_FORMAT "'", file, format);
     if (h5_get_integer(h5, "/", "format_version", &version, why))
         return -1;
-    if (version != FORMAT_VERSION)
+    if (version != DATASET_VERSION)
         return error_set(why, "%s: has format version %lld, but this program reads %d: pack it anew", file,
-                         (long long)version, FORMAT_VERSION);
+                         (long long)version, DATASET_VERSION);
     return 0;
 }
 

@@ -38,46 +38,46 @@ static struct axis axis_of(int sources, int targets, double scale)
 }
 
 /* The source pixels that one target pixel is made of. */
-struct window {
+struct span {
     int first, end;
     double centre, radius;
 };
 
-static struct window window_at(const struct axis *axis, int target)
+static struct span span_at(const struct axis *axis, int target)
 {
     double centre = axis->offset + (target + 0.5) * axis->scale, radius = axis->scale > 1 ? axis->scale : 1;
     int first = (int)floor(centre - radius), end = (int)ceil(centre + radius);
-    return (struct window){first < 0 ? 0 : first, end > axis->sources ? axis->sources : end, centre, radius};
+    return (struct span){first < 0 ? 0 : first, end > axis->sources ? axis->sources : end, centre, radius};
 }
 
-static double window_weight(const struct window *window, int source)
+static double span_weight(const struct span *span, int source)
 {
-    double weight = 1 - fabs(source + 0.5 - window->centre) / window->radius;
+    double weight = 1 - fabs(source + 0.5 - span->centre) / span->radius;
     return weight > 0 ? weight : 0;
 }
 
-/* The weighted mean of the window's rows -> line (width, 3). */
-static void mean_rows(const struct image *image, const struct window *window, float *line)
+/* The weighted mean of the span's rows -> line (width, 3). */
+static void mean_rows(const struct image *image, const struct span *span, float *line)
 {
     int values = image->width * IMAGE_CHANNELS;
     double sum = 0;
-    for (int y = window->first; y < window->end; y++)
-        sum += window_weight(window, y);
+    for (int y = span->first; y < span->end; y++)
+        sum += span_weight(span, y);
     memset(line, 0, (size_t)values * sizeof *line);
-    for (int y = window->first; y < window->end; y++) {
+    for (int y = span->first; y < span->end; y++) {
         const uint8_t *row = image->pixels + (size_t)y * (size_t)values;
-        float weight = (float)(window_weight(window, y) / sum);
+        float weight = (float)(span_weight(span, y) / sum);
         for (int i = 0; i < values; i++)
             line[i] += weight * row[i];
     }
 }
 
-/* The weighted mean of the window's pixels of a line -> one pixel. */
-static void mean_pixels(const float *line, const struct window *window, uint8_t *pixel)
+/* The weighted mean of the span's pixels of a line -> one pixel. */
+static void mean_pixels(const float *line, const struct span *span, uint8_t *pixel)
 {
     double sum = 0, total[IMAGE_CHANNELS] = {0};
-    for (int x = window->first; x < window->end; x++) {
-        double weight = window_weight(window, x);
+    for (int x = span->first; x < span->end; x++) {
+        double weight = span_weight(span, x);
         sum += weight;
         for (int c = 0; c < IMAGE_CHANNELS; c++)
             total[c] += weight * line[x * IMAGE_CHANNELS + c];
@@ -97,10 +97,10 @@ int image_resize(struct image *image, int height, int width, enum resize how, st
     float *line = memory_new((size_t)image->width * IMAGE_CHANNELS, sizeof *line, "a line of pixels", why);
     uint8_t *pixels = line ? memory_new((size_t)height * (size_t)width, IMAGE_CHANNELS, "resized pixels", why) : NULL;
     for (int y = 0; pixels && y < height; y++) {
-        struct window above = window_at(&rows, y);
+        struct span above = span_at(&rows, y);
         mean_rows(image, &above, line);
         for (int x = 0; x < width; x++) {
-            struct window beside = window_at(&columns, x);
+            struct span beside = span_at(&columns, x);
             mean_pixels(line, &beside, pixels + ((size_t)y * (size_t)width + (size_t)x) * IMAGE_CHANNELS);
         }
     }

@@ -176,7 +176,7 @@ static int check_file(const char *url, int64_t bytes_max, struct error *why)
     return status;
 }
 
-static int check_request(const struct download *download, struct error *why)
+static int check_download(const struct download *download, struct error *why)
 {
     const char *url = download->url, *md5 = download->md5;
     if (strncasecmp(url, "http://", 7) && strncasecmp(url, "https://", 8) && strncasecmp(url, "file://", 7))
@@ -188,7 +188,7 @@ static int check_request(const struct download *download, struct error *why)
 
 int download_fetch(const struct download *download, struct error *why)
 {
-    if (check_request(download, why))
+    if (check_download(download, why))
         return -1;
     if (is_complete(download))
         return 0;

@@ -258,6 +258,11 @@ int entries_error(const struct entries *entries, struct error *why)
     return error_in(why, "%s: %s", entries->from, entries->name);
 }
 
+int entries_changed(struct error *why)
+{
+    return error_set(why, "is not what it was a moment ago: the source changes while it is packed");
+}
+
 bool entries_are_files(const struct entries *entries)
 {
     return entries->state->tree;

@@ -148,7 +148,7 @@ static int check_share(const struct survey *survey, const char *from, double sha
 }
 
 /* What the names show; what --test-share and --skip-bad make of it is known at the end of packing. */
-static int check_classes(struct survey *survey, const char *from, const struct pack_request *request, struct error *why)
+static int check_class_folders(struct survey *survey, const char *from, const struct pack_request *request, struct error *why)
 {
     survey->tested = request->test_share <= 0 && survey->words[TEST] != NO_WORD;
     if (!request->allow_missing_classes && classes_check(survey, survey->class_images, from, request, why))
@@ -173,5 +173,5 @@ int folders_choose(struct survey *survey, struct folder_table tables[LAYOUTS], c
         return -1;
     if (!survey->images[TRAIN])
         return error_set(why, "%s: holds test images only: there is nothing to train on (train/CLASS/*.jpg or *.png)", from);
-    return check_classes(survey, from, request, why);
+    return check_class_folders(survey, from, request, why);
 }

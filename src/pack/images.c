@@ -6,7 +6,7 @@
 
 enum { FIRST_BYTES = 1 << 16, UNUSABLE = 1 /* a status: this file is bad, the source goes on */ };
 
-static int grow(struct source *source, struct error *why)
+static int source_grow(struct source *source, struct error *why)
 {
     size_t larger = source->capacity ? 2 * source->capacity : FIRST_BYTES;
     uint8_t *bytes = realloc(source->bytes, larger);
@@ -18,7 +18,7 @@ static int grow(struct source *source, struct error *why)
 }
 
 /* All of the current file into source->bytes. */
-static int read_file(struct source *source, struct error *why)
+static int source_read_file(struct source *source, struct error *why)
 {
     size_t got;
     source->size = 0;
@@ -29,7 +29,7 @@ static int read_file(struct source *source, struct error *why)
             error_set(why, "has %d MiB or more: not an image", IMAGE_FILE_MAX >> 20);
             return UNUSABLE;
         }
-        if (source->size == source->capacity && grow(source, why))
+        if (source->size == source->capacity && source_grow(source, why))
             return -1;
         size_t room = source->capacity - source->size;
         if (entries_read(&source->entries, source->bytes + source->size, room, &got, why))
@@ -40,9 +40,9 @@ static int read_file(struct source *source, struct error *why)
     }
 }
 
-static int read_image(struct source *source, struct error *why)
+static int source_read_image(struct source *source, struct error *why)
 {
-    int status = read_file(source, why);
+    int status = source_read_file(source, why);
     if (status)
         return status;
     status = image_decode(&source->image, source->bytes, source->size, NULL, why);
@@ -93,8 +93,8 @@ int source_image(struct source *source, const struct class_folder *folder, struc
 {
     int label = class_list_find(&source->survey->classes, folder->class_name), side = source->side, split;
     if (label < 0)
-        return source_changed(why);
-    int status = read_image(source, why);
+        return entries_changed(why);
+    int status = source_read_image(source, why);
     if (status == UNUSABLE)
         return leave_out(source, why);
     if (status || choose_split(source, folder, &split, why))

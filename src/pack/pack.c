@@ -31,19 +31,17 @@ struct packing {
 };
 
 /* "data/cifar10.h5" works where data/ is not there yet. */
-static int make_directory(const char *output, struct error *why)
+static int make_directory_of(const char *output, struct error *why)
 {
     const char *slash = strrchr(output, '/');
-    if (!slash || slash == output)
+    if (!slash)
         return 0;
     char *directory = strndup(output, (size_t)(slash - output));
     if (!directory)
         return error_set(why, "%s: no memory for its name", output);
-    int status = mkdir(directory, 0777) && errno != EEXIST
-                     ? error_set(why, "%s: its directory cannot be made: %s", output, strerror(errno))
-                     : 0;
+    int status = directory_make(directory, why);
     free(directory);
-    return status;
+    return status ? error_in(why, "%s", output) : 0;
 }
 
 static int download(struct packing *packing, struct error *why)
@@ -139,8 +137,8 @@ static int write_label_of_the_box(struct packing *packing, struct error *why)
         digests[i] = packing->source.files[i].sha256;
     }
     names[0] = packing->request->download ? source_name(packing) : names[0];
-    return h5_set_text(h5, "/", "format", "cifar10_mpi dataset", why) ||
-                   h5_set_integer(h5, "/", "format_version", 1, why) || write_name(packing, why) ||
+    return h5_set_text(h5, "/", "format", DATASET_FORMAT, why) ||
+                   h5_set_integer(h5, "/", "format_version", DATASET_VERSION, why) || write_name(packing, why) ||
                    h5_set_text(h5, "/", "resize", resize_name(packing->request->resize), why) ||
                    h5_set_texts(h5, "/", "class_names", classes, packing->survey.classes.count, why) ||
                    h5_set_texts(h5, "/", "sources", names, packing->source.file_count, why) ||
@@ -172,7 +170,7 @@ static int write_beside(struct packing *packing, struct error *why)
     return 0;
 }
 
-static void tell(struct packing *packing, double seconds)
+static void tell_packed(struct packing *packing, double seconds)
 {
     const struct survey *survey = &packing->survey;
     int side = packing->source.side;
@@ -185,7 +183,7 @@ static void tell(struct packing *packing, double seconds)
 }
 
 /* Only an HDF5 file is replaced: another one is there by a slip of the hand. */
-static int check_output(const char *output, struct error *why)
+static int check_packed_name(const char *output, struct error *why)
 {
     static const char signature[] = "\x89HDF";
     char start[sizeof signature] = "";
@@ -201,16 +199,16 @@ static int check_output(const char *output, struct error *why)
                : error_set(why, "%s: is there and is no packed data set: give another OUT.h5, or remove it", output);
 }
 
-static int pack(struct packing *packing, struct error *why)
+static int packing_run(struct packing *packing, struct error *why)
 {
     const struct pack_request *request = packing->request;
     double started = clock_seconds();
-    if (check_output(request->output, why) || make_directory(request->output, why) ||
+    if (check_packed_name(request->output, why) || make_directory_of(request->output, why) ||
         file_new_beside(request->output, packing->unfinished->packed, sizeof packing->unfinished->packed, why) ||
         (request->download && download(packing, why)) || survey_take(&packing->survey, packing->from, request, why) ||
         write_beside(packing, why))
         return -1;
-    tell(packing, clock_seconds() - started);
+    tell_packed(packing, clock_seconds() - started);
     unlink(packing->part);
     return 0;
 }
@@ -224,7 +222,7 @@ int pack_run(const struct pack_request *request, struct pack_unfinished *unfinis
     packing->unfinished = unfinished;
     *unfinished = (struct pack_unfinished){"", ""};
     packing->from = request->from;
-    int status = pack(packing, why);
+    int status = packing_run(packing, why);
     source_close(&packing->source);
     survey_free(&packing->survey);
     seen_free(&packing->seen);

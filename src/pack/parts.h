@@ -38,6 +38,8 @@ int entries_next(struct entries *entries, bool *found, struct error *why);
 int entries_read(struct entries *entries, void *data, size_t bytes, size_t *got, struct error *why);
 /* Puts the current one's name before the sentence: "DIR/train/cat/1.jpg: ...", "ARCHIVE: train/cat/1.jpg: ...". */
 int entries_error(const struct entries *entries, struct error *why);
+/* Says that the source is not what the survey found. Returns -1. */
+int entries_changed(struct error *why);
 bool entries_are_files(const struct entries *entries); /* of a directory */
 void entries_close(struct entries *entries);
 
@@ -170,6 +172,8 @@ struct left_out {
     int64_t count;
     char first[NAMED_MAX][NAMED_TEXT];
 };
+/* reason: "" where the heading says it. */
+void left_out_add(struct left_out *left_out, const char *name, const char *reason);
 
 struct source {
     struct entries entries;
@@ -200,10 +204,7 @@ int source_open(struct source *source, const struct survey *survey, const char *
 int source_next(struct source *source, struct sample *sample, bool *found, struct error *why);
 void source_close(struct source *source);
 
-int source_changed(struct error *why);
-/* reason: "" where the heading says it. */
-void left_out_add(struct left_out *left_out, const char *name, const char *reason);
-/* The sample of the current entry, an image file in a class folder (pack_images.c). *found is false where --skip-bad
+/* The sample of the current entry, an image file in a class folder (images.c). *found is false where --skip-bad
  * leaves it out. */
 int source_image(struct source *source, const struct class_folder *folder, struct sample *sample, bool *found,
                  struct error *why);

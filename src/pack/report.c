@@ -9,6 +9,14 @@ enum { TABLE_NAME = 56, RANGE_NAME = 24 }; /* bytes: lines stay within 80 column
 
 /* ---- on standard error ---- */
 
+void left_out_add(struct left_out *left_out, const char *name, const char *reason)
+{
+    if (left_out->count < NAMED_MAX)
+        snprintf(left_out->first[left_out->count], NAMED_TEXT, "%.200s%s%.*s", name, reason[0] ? ": " : "",
+                 NAMED_TEXT - 204, reason);
+    left_out->count++;
+}
+
 static void print_left_out(const struct left_out *left_out, const char *heading)
 {
     if (!left_out->count)

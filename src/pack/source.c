@@ -60,11 +60,6 @@ static void interleave(const uint8_t *planes, uint8_t *pixels)
             pixels[i * IMAGE_CHANNELS + c] = planes[c * PLANE + i];
 }
 
-int source_changed(struct error *why)
-{
-    return error_set(why, "is not what it was a moment ago: the source changes while it is packed");
-}
-
 /* The next record of the current file, which the survey has found to be whole; *found is false at its end. */
 static int record_next(struct source *source, struct sample *sample, bool *found, struct error *why)
 {
@@ -74,7 +69,7 @@ static int record_next(struct source *source, struct sample *sample, bool *found
         return -1;
     *found = source->record < source->batch->images;
     if (got != (*found ? sizeof record : 0))
-        return source_changed(why);
+        return entries_changed(why);
     if (*found && record[0] >= CIFAR_CLASSES)
         return error_set(why, "record %lld (the first is 0) has label %d, but labels are 0 to %d: the file is damaged",
                          (long long)source->record, record[0], CIFAR_CLASSES - 1);
@@ -90,18 +85,10 @@ static int batch_start(struct source *source, struct error *why)
 {
     source->record = 0;
     source->batch = survey_find(source->survey, source->place.base);
-    return source->batch ? 0 : source_changed(why);
+    return source->batch ? 0 : entries_changed(why);
 }
 
 /* ---- entries ---- */
-
-void left_out_add(struct left_out *left_out, const char *name, const char *reason)
-{
-    if (left_out->count < NAMED_MAX)
-        snprintf(left_out->first[left_out->count], NAMED_TEXT, "%.200s%s%.*s", name, reason[0] ? ": " : "",
-                 NAMED_TEXT - 204, reason);
-    left_out->count++;
-}
 
 /* The class folder of the survey that the current entry lies in. */
 static bool find_folder(const struct source *source, struct class_folder *folder)

@@ -63,7 +63,7 @@ static void place_batches(struct survey *survey)
 }
 
 /* batches.meta.txt: a class a line, in the labels' order. */
-static int read_classes(struct survey *survey, struct entries *entries, struct error *why)
+static int read_class_names(struct survey *survey, struct entries *entries, struct error *why)
 {
     char text[META_BYTES_MAX + 1];
     size_t got;
@@ -167,7 +167,7 @@ static int add_entry(struct survey *survey, struct folder_table tables[LAYOUTS],
     if (!status)
         switch (place.kind) {
         case ENTRY_BATCH: status = add_batch(survey, entries, &place, why); break;
-        case ENTRY_NAMES: status = read_classes(survey, entries, why); break;
+        case ENTRY_NAMES: status = read_class_names(survey, entries, why); break;
         case ENTRY_IMAGE:
         case ENTRY_PICTURE:
         case ENTRY_FOLDER: status = add_in_folders(tables, entries, place.kind, why); break;
@@ -187,7 +187,7 @@ static bool flat_is_there(const struct folder_table *flat)
 }
 
 /* What kind of source it is: images in split folders or binary files, but not both; else class folders side by side. */
-static int choose(struct survey *survey, struct folder_table tables[LAYOUTS], const char *from,
+static int survey_choose(struct survey *survey, struct folder_table tables[LAYOUTS], const char *from,
                   const struct pack_request *request, struct error *why)
 {
     bool splits = tables[LAYOUT_SPLITS].images;
@@ -216,7 +216,7 @@ int survey_take(struct survey *survey, const char *from, const struct pack_reque
     while (!status && !(status = entries_next(&entries, &found, why)) && found)
         status = add_entry(survey, tables, &entries, request->skip_bad, why);
     entries_close(&entries);
-    status = status || choose(survey, tables, from, request, why) ? -1 : 0;
+    status = status || survey_choose(survey, tables, from, request, why) ? -1 : 0;
     for (int i = 0; i < LAYOUTS; i++)
         free(tables[i].top);
     free(tables);

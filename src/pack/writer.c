@@ -7,7 +7,7 @@
 
 enum { ROWS_MAX = 250, CHUNK_BYTES = 4 << 20, LABEL_ROWS = 10000 };
 
-static size_t image_bytes(const struct writer *writer)
+static size_t writer_image_bytes(const struct writer *writer)
 {
     return (size_t)writer->side * (size_t)writer->side * IMAGE_CHANNELS;
 }
@@ -27,7 +27,7 @@ static int split_open(struct writer *writer, int split, struct error *why)
     struct h5_shape images = {H5_UINT8, 4, {0, writer->side, writer->side, IMAGE_CHANNELS}};
     struct h5_shape classes = {H5_UINT8, 1, {0}};
     char name[32];
-    own->images = memory_new((size_t)writer->rows, image_bytes(writer), "a chunk of images", why);
+    own->images = memory_new((size_t)writer->rows, writer_image_bytes(writer), "a chunk of images", why);
     own->labels = memory_new((size_t)writer->rows, 1, "a chunk of labels", why);
     if (!own->images || !own->labels)
         return -1;
@@ -40,7 +40,7 @@ static int split_open(struct writer *writer, int split, struct error *why)
 int writer_open(struct writer *writer, const char *file, int side, struct error *why)
 {
     *writer = (struct writer){.side = side};
-    writer->rows = CHUNK_BYTES / (int64_t)image_bytes(writer);
+    writer->rows = CHUNK_BYTES / (int64_t)writer_image_bytes(writer);
     writer->rows = writer->rows > ROWS_MAX ? ROWS_MAX : writer->rows < 1 ? 1 : writer->rows;
     writer->h5 = h5_create(file, why);
     if (!writer->h5)
@@ -70,7 +70,7 @@ int writer_add(struct writer *writer, const struct sample *sample, struct error 
     if (sample->row != own->first + own->filled && split_flush(writer, sample->split, why))
         return -1;
     own->first = sample->row - own->filled; /* where it was, unless this row begins another block */
-    memcpy(own->images + (size_t)own->filled * image_bytes(writer), sample->pixels, image_bytes(writer));
+    memcpy(own->images + (size_t)own->filled * writer_image_bytes(writer), sample->pixels, writer_image_bytes(writer));
     own->labels[own->filled] = (uint8_t)sample->label;
     own->filled++;
     return own->filled == writer->rows ? split_flush(writer, sample->split, why) : 0;

@@ -11,8 +11,7 @@
 #include "image.h"
 #include "store.h"
 
-static const char format[] = "cifar10_mpi checkpoint";
-enum { FORMAT_VERSION = 1, CLASSES_MAX = 65536, CHANNELS_MAX = 65536 };
+enum { CLASSES_MAX = 65536, CHANNELS_MAX = 65536 };
 
 /* ---- the parameters by name ---- */
 
@@ -210,8 +209,8 @@ static int label_write(struct h5 *h5, const struct checkpoint *c, struct error *
     snprintf(about, sizeof about,
              "Parameters of model %s after %" PRIu64 " updates (/params) and their moving averages (/ema)", c->model,
              c->step);
-    return h5_set_text(h5, "/", "format", format, why) ||
-                   h5_set_integer(h5, "/", "format_version", FORMAT_VERSION, why) ||
+    return h5_set_text(h5, "/", "format", CHECKPOINT_FORMAT, why) ||
+                   h5_set_integer(h5, "/", "format_version", CHECKPOINT_VERSION, why) ||
                    h5_set_text(h5, "/", "about", about, why) || h5_set_text(h5, "/", "created", created, why) ? -1 : 0;
 }
 
@@ -266,13 +265,13 @@ static int label_check(struct h5 *h5, struct error *why)
     char found[64];
     int64_t version, complete;
     if (!h5_has(h5, "/", "format") || h5_get_text(h5, "/", "format", found, sizeof found, why) ||
-        strcmp(found, format) || h5_get_integer(h5, "/", "format_version", &version, why)) {
+        strcmp(found, CHECKPOINT_FORMAT) || h5_get_integer(h5, "/", "format_version", &version, why)) {
         error_set(why, "%s: is an HDF5 file, but no checkpoint of cifar10_mpi", h5_path(h5));
         return CHECKPOINT_DAMAGED;
     }
-    if (version != FORMAT_VERSION)
+    if (version != CHECKPOINT_VERSION)
         return error_set(why, "%s: is a checkpoint of format %" PRId64 "; this program reads format %d", h5_path(h5),
-                         version, FORMAT_VERSION);
+                         version, CHECKPOINT_VERSION);
     if (h5_has(h5, "/", "complete") && !h5_get_integer(h5, "/", "complete", &complete, why) && complete == 1)
         return 0;
     error_set(why, "%s: is a checkpoint that was not written to its end", h5_path(h5));

@@ -17,7 +17,7 @@ void checkpoint_name(const char *directory, uint64_t step, char *file, size_t si
     snprintf(file, size, "%s/checkpoint-%08" PRIu64 ".h5", directory, step);
 }
 
-/* Whether `name` is PREFIXcheckpoint-STEP.h5SUFFIX, just as it is written here. */
+/* Whether `name` is exactly PREFIXcheckpoint-STEP.h5SUFFIX. */
 static bool name_parse(const char *name, const char *prefix, const char *suffix, uint64_t *step)
 {
     char same[64];
@@ -35,7 +35,7 @@ static int newest_first(const void *left, const void *right)
     return l < r ? 1 : l > r ? -1 : 0;
 }
 
-/* Checkpoints may be links to files. One that was removed since it was listed counts: who opens it will look again. */
+/* A checkpoint may be a link to a file. One removed after it was listed counts: the caller fails to open it and lists again. */
 static bool is_checkpoint(int directory, const char *name)
 {
     struct stat found;
@@ -44,14 +44,14 @@ static bool is_checkpoint(int directory, const char *name)
     return fstatat(directory, name, &found, AT_SYMLINK_NOFOLLOW) && errno == ENOENT;
 }
 
-/* Whatever can be removed: nothing but a killed writer's file should be there, but a link or pipe may be. */
+/* Anything that unlink removes: a killed writer leaves a file, but there may be a link or a pipe. */
 static bool is_leftover(int directory, const char *name)
 {
     struct stat found;
     return !fstatat(directory, name, &found, AT_SYMLINK_NOFOLLOW) && !S_ISDIR(found.st_mode);
 }
 
-/* The steps of all files with such names that are meant, newest first. */
+/* The steps of all files of such names for which is_meant is true, newest first. */
 static int steps_list(const char *directory, const char *prefix, const char *suffix, bool (*is_meant)(int, const char *),
                       uint64_t **steps, int *count, struct error *why)
 {
@@ -96,40 +96,6 @@ bool checkpoint_is_gone(const char *file)
 {
     struct stat found;
     return lstat(file, &found) && errno == ENOENT;
-}
-
-static int newest_listed(const char *directory, char *file, size_t size, struct error *skipped, struct error *why)
-{
-    uint64_t *steps;
-    int count, status = 0;
-    file[0] = skipped->text[0] = 0;
-    if (checkpoint_list(directory, &steps, &count, why))
-        return -1;
-    for (int i = 0; i < count; i++) {
-        checkpoint_name(directory, steps[i], file, size);
-        status = checkpoint_check(file, why);
-        if (status != CHECKPOINT_DAMAGED)
-            break;
-        bool said = skipped->text[0] != '\0';
-        size_t known = strlen(directory);
-        known = said && !strncmp(why->text, directory, known) && why->text[known] ? known + 1 : 0; /* named once */
-        error_add(skipped, "%s%s", said ? "; " : "", why->text + known);
-    }
-    free(steps);
-    if (status == CHECKPOINT_DAMAGED)
-        error_set(why, "%s: no checkpoint there is whole: %s", directory, skipped->text);
-    return status;
-}
-
-int checkpoint_newest(const char *directory, char *file, size_t size, struct error *skipped, struct error *why)
-{
-    int status;
-    do
-        status = newest_listed(directory, file, size, skipped, why);
-    while (status == -1 && file[0] && checkpoint_is_gone(file));
-    if (skipped->text[0])
-        error_in(skipped, "skipping a damaged checkpoint");
-    return status;
 }
 
 static int file_remove(const char *file, struct error *why)

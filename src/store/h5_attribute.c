@@ -86,21 +86,21 @@ int h5_set_real(struct h5 *h5, const char *name, const char *attribute, double v
 /* ---- reading ---- */
 
 /* An open attribute and what it is. */
-struct attribute {
+struct h5_attribute {
     hid_t id, type, space;
     H5T_class_t class;
     size_t size; /* bytes of an element */
     hssize_t count;
 };
 
-static void attribute_close(struct attribute *attribute)
+static void attribute_close(struct h5_attribute *attribute)
 {
     H5Sclose(attribute->space);
     H5Tclose(attribute->type);
     H5Aclose(attribute->id);
 }
 
-static int attribute_open(struct h5 *h5, const char *name, const char *attribute, struct attribute *open,
+static int attribute_open(struct h5 *h5, const char *name, const char *attribute, struct h5_attribute *open,
                           struct error *why)
 {
     open->id = H5Aopen_by_name(h5->file, name, attribute, H5P_DEFAULT, H5P_DEFAULT);
@@ -122,7 +122,7 @@ static int attribute_open(struct h5 *h5, const char *name, const char *attribute
 
 /* Opens an attribute of the given class with one element. */
 static int scalar_open(struct h5 *h5, const char *name, const char *attribute, H5T_class_t class, const char *what,
-                       struct attribute *open, struct error *why)
+                       struct h5_attribute *open, struct error *why)
 {
     if (attribute_open(h5, name, attribute, open, why))
         return -1;
@@ -135,7 +135,7 @@ static int scalar_open(struct h5 *h5, const char *name, const char *attribute, H
 static int number_read(struct h5 *h5, const char *name, const char *attribute, H5T_class_t class, const char *what,
                        hid_t type, void *value, struct error *why)
 {
-    struct attribute open;
+    struct h5_attribute open;
     if (scalar_open(h5, name, attribute, class, what, &open, why))
         return -1;
     int status = 0;
@@ -158,7 +158,7 @@ int h5_get_real(struct h5 *h5, const char *name, const char *attribute, double *
 }
 
 /* Texts of one length: read with room for a closing zero. */
-static int array_read(struct attribute *open, hid_t type, char *all, size_t stride)
+static int array_read(struct h5_attribute *open, hid_t type, char *all, size_t stride)
 {
     struct error ignored;
     char *texts = memory_new((size_t)open->count, open->size + 1, "texts", &ignored);
@@ -173,7 +173,7 @@ static int array_read(struct attribute *open, hid_t type, char *all, size_t stri
 }
 
 /* All texts of an open attribute, each cut to stride - 1 bytes, into a new array. NULL with a sentence on failure. */
-static char *texts_read(struct h5 *h5, struct attribute *open, const char *name, const char *attribute, size_t stride,
+static char *texts_read(struct h5 *h5, struct h5_attribute *open, const char *name, const char *attribute, size_t stride,
                         struct error *why)
 {
     htri_t variable = open->class == H5T_STRING ? H5Tis_variable_str(open->type) : -1;
@@ -205,7 +205,7 @@ static char *texts_read(struct h5 *h5, struct attribute *open, const char *name,
 
 int h5_get_text(struct h5 *h5, const char *name, const char *attribute, char *text, size_t size, struct error *why)
 {
-    struct attribute open;
+    struct h5_attribute open;
     if (scalar_open(h5, name, attribute, H5T_STRING, "text", &open, why))
         return -1;
     char *found = texts_read(h5, &open, name, attribute, size + 1, why);
@@ -224,7 +224,7 @@ int h5_get_text(struct h5 *h5, const char *name, const char *attribute, char *te
 int h5_get_texts(struct h5 *h5, const char *name, const char *attribute, char (**texts)[64], int *count,
                  struct error *why)
 {
-    struct attribute open;
+    struct h5_attribute open;
     if (attribute_open(h5, name, attribute, &open, why))
         return -1;
     char *found = texts_read(h5, &open, name, attribute, 64, why);
@@ -249,7 +249,7 @@ static void real_text(double value, char *text, size_t size)
 }
 
 /* Texts joined by commas, cut at the end of `text`. */
-static int joined_text(struct h5 *h5, struct attribute *open, const char *name, const char *attribute, char *text,
+static int joined_text(struct h5 *h5, struct h5_attribute *open, const char *name, const char *attribute, char *text,
                        size_t size, struct error *why)
 {
     size_t stride = open->size + 1, length = 0;
@@ -265,7 +265,7 @@ static int joined_text(struct h5 *h5, struct attribute *open, const char *name, 
 
 int h5_get_as_text(struct h5 *h5, const char *name, const char *attribute, char *text, size_t size, struct error *why)
 {
-    struct attribute open;
+    struct h5_attribute open;
     int64_t integer;
     double real;
     if (attribute_open(h5, name, attribute, &open, why))

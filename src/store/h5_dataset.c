@@ -18,6 +18,13 @@ const char *h5_type_name(enum h5_type type)
     return types[type].name;
 }
 
+void h5_shape_text(const struct h5_shape *shape, char *text, size_t size)
+{
+    size_t length = 0;
+    for (int i = 0; i < shape->rank && length < size; i++)
+        length += (size_t)snprintf(text + length, size - length, "%s%lld", i ? "x" : "", (long long)shape->size[i]);
+}
+
 static hid_t type_in_file(enum h5_type type)
 {
     switch (type) {
@@ -179,7 +186,7 @@ static bool chunks_fit(hid_t list, int64_t bytes)
 }
 
 /* Whether anything but Fletcher32 is applied to the chunks: what compressed ones unpack to, the library does not bound. */
-static bool is_packed(hid_t list)
+static bool is_compressed(hid_t list)
 {
     for (int i = 0; i < H5Pget_nfilters(list); i++) {
         unsigned flags, config;
@@ -207,7 +214,7 @@ static int storage_check(struct h5 *h5, hid_t set, const char *name, int64_t ele
         status = h5_error(h5, why, "%s: cannot be read", name);
     else if (is_elsewhere(list))
         status = error_set(why, "%s: %s: its data lie in other files, which are not followed", h5->path, name);
-    else if (is_packed(list))
+    else if (is_compressed(list))
         status = error_set(why, "%s: %s: is compressed, and is not read so: h5repack -f FLET FILE OTHER unpacks it", h5->path,
                            name);
     else if (!chunks_fit(list, element))

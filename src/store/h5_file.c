@@ -266,3 +266,10 @@ int h5_close(struct h5 *h5, struct error *why)
     free(h5);
     return status;
 }
+
+bool h5_has(struct h5 *h5, const char *name, const char *attribute)
+{
+    if (strcmp(name, "/") && H5Lexists(h5->file, name, H5P_DEFAULT) <= 0)
+        return false;
+    return !attribute || H5Aexists_by_name(h5->file, name, attribute, H5P_DEFAULT) > 0;
+}

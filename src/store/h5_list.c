@@ -85,20 +85,6 @@ int h5_attributes(struct h5 *h5, const char *name, char (**names)[H5_NAME], int 
     return names_take(h5, visited, &found, names, count, why);
 }
 
-bool h5_has(struct h5 *h5, const char *name, const char *attribute)
-{
-    if (strcmp(name, "/") && H5Lexists(h5->file, name, H5P_DEFAULT) <= 0)
-        return false;
-    return !attribute || H5Aexists_by_name(h5->file, name, attribute, H5P_DEFAULT) > 0;
-}
-
-void h5_shape_text(const struct h5_shape *shape, char *text, size_t size)
-{
-    size_t length = 0;
-    for (int i = 0; i < shape->rank && length < size; i++)
-        length += (size_t)snprintf(text + length, size - length, "%s%lld", i ? "x" : "", (long long)shape->size[i]);
-}
-
 int h5_sha256(struct h5 *h5, const char *name, char *text, struct error *why)
 {
     struct h5_shape shape;

@@ -55,7 +55,7 @@ static void step_back(void)
     (void)policy;
 }
 
-static void *work(void *of)
+static void *saver_work(void *of)
 {
     struct saver *saver = of;
     struct saver_state *state = saver->state;
@@ -76,9 +76,9 @@ static void *work(void *of)
     return NULL;
 }
 
-static int start_thread(struct saver *saver, struct error *why)
+static int saver_start_thread(struct saver *saver, struct error *why)
 {
-    int code = thread_start(&saver->state->thread, work, saver);
+    int code = thread_start(&saver->state->thread, saver_work, saver);
     saver->state->started = !code;
     return code ? error_set(why, "a thread that writes checkpoints: %s", strerror(code)) : 0;
 }
@@ -94,7 +94,7 @@ int saver_init(struct saver *saver, const struct saver_request *request, struct 
         .request = *request, .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
     if (!(saver->snapshot.parameters = memory_new(parameters, sizeof(float), "the snapshot", why)) ||
         optimizer_allocate(request->optimizer, true, parameters, saver->snapshot.states, why) ||
-        start_thread(saver, why)) {
+        saver_start_thread(saver, why)) {
         saver_free(saver);
         return -1;
     }

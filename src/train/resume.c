@@ -5,25 +5,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "file.h"
 #include "run.h"
-
-/* mkdir -p */
-static int make_directories(const char *directory, struct error *why)
-{
-    char path[OPTION_TEXT];
-    snprintf(path, sizeof path, "%s", directory);
-    for (char *slash = path + 1;; slash++) {
-        if (*slash != '/' && *slash)
-            continue;
-        char kept = *slash;
-        *slash = 0;
-        if (mkdir(path, 0777) && errno != EEXIST)
-            return error_set(why, "--train-dir %s: %s cannot be made: %m", directory, path);
-        *slash = kept;
-        if (!kept)
-            return 0;
-    }
-}
 
 /* What a run's trajectory depends on must be the same, or --force takes this run's. */
 static int check_differences(const struct run *run, const struct differences *all, const char *file, struct error *why)
@@ -155,7 +138,9 @@ static int make_directory(struct run *run, struct error *why)
 {
     const char *directory = run->options->train_dir;
     char found[4096];
-    if (make_directories(directory, why) || lock_take(&run->lock, directory, why) || find_run(run, found, sizeof found, why))
+    if (directory_make(directory, why))
+        return error_in(why, "--train-dir %s", directory);
+    if (lock_take(&run->lock, directory, why) || find_run(run, found, sizeof found, why))
         return -1;
     return !found[0] ? 0 : error_set(why, "--train-dir %s: another run has begun there meanwhile (%s): give another --train-dir; "
                                      "nothing was changed", directory, found);

@@ -1,8 +1,8 @@
 #!/bin/bash
-# Every system call fails once: a run that goes on from a checkpoint and saves two more, with the k-th call of a kind failing, on
-# files of the train-dir and for memory. After each: no hang, no crash, a sentence, every checkpoint that is there whole, none
-# lost, and the same command then ends with the bits of an undisturbed run.
-#   tests/system/faults/faults.sh [N [SEED]]    of the many calls that read or take memory a sample of N (8), which the seed chooses
+# Every system call fails once. A run goes on from a checkpoint and saves two more, while the k-th call of a kind fails: calls on files
+# of the train-dir, and for memory. Each time: no hang, no crash, one sentence, all checkpoints whole, none lost; and the same command
+# then ends with the bits of an undisturbed run.
+#   tests/system/faults/faults.sh [N [SEED]]    of the many calls that read or allocate memory N (8), chosen by the seed
 # time limit: 600 s
 . tests/lib.sh
 many=${1:-8} seed=${2:-$RANDOM}
@@ -13,7 +13,7 @@ data=$(small_data) && [ -e "$shim" ] || { not_ok "a packed data set and $shim" "
 good=$tmp/good last=checkpoint-00000005.h5
 train() { timeout -k 5 60 ./cifar10_mpi train --data "$data" --batch-size 4 --log-frequency 1 --train-dir "$@"; }
 
-# Runs go on from step 2 of a good one, with a log to cut. Several do at the same time: $run is a worker's train-dir.
+# Runs go on from step 2 of a good run that has a log to cut. Several run at the same time; $run is the train-dir of one.
 check "an undisturbed run of 5 steps" train "$good" --max-steps 5 --checkpoint-steps 1 --keep 0
 prepare() {
     rm -rf "$run"
@@ -110,9 +110,9 @@ of_files truncate 5 "Input/output error"
 of_files unlink 5 "Input/output error"
 of_files read 5 "" # HDF5 does not always tell why
 of_memory malloc cifar10_mpi
-# These end the program themselves, some with words of their own: HDF5, Open MPI, oneDNN and what they need.
+# These libraries end the program themselves, some with a message of their own: HDF5, Open MPI, oneDNN and what they use.
 of_memory malloc libhdf5 may_crash
 of_memory malloc /lib may_crash
-# oneDNN 3 that gets no memory for code computes without: the same, rounded otherwise.
+# oneDNN 3 without memory for generated code computes without it, with other rounding.
 of_memory mmap "" may_crash "-d 1e-3"
 finish

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Fuzzing for 20 seconds a harness (`make fuzz`: ten minutes each). What was found before is among the seeds, which come first.
+# 20 seconds of fuzzing for each harness (`make fuzz`: ten minutes each). Earlier findings are among the seeds and run first.
 # time limit: 200 s
 . tests/lib.sh
 seeds=tests/fuzz/seeds

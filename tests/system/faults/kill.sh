@@ -1,9 +1,9 @@
 #!/bin/bash
-# Killed anywhere: one run after another in the same train-dir is killed with SIGKILL, and the next goes on, on 1, 2 or 4 ranks.
-# In the end the parameters are those of a run that nothing has disturbed, bit for bit.
-#   tests/system/faults/kill.sh [COUNT [SEED]]    so many kills (25); the seed of what is random
-# Who is killed: all ranks, one of them, or the whole group with mpirun. When: half of them within 10 ms of the moment that a
-# checkpoint's temporary file appears, a quarter at any moment of the training, a quarter also before it.
+# One run after another in the same train-dir is killed with SIGKILL, and the next goes on, on 1, 2 or 4 ranks. In the end the
+# parameters are those of an undisturbed run, bit for bit.
+#   tests/system/faults/kill.sh [COUNT [SEED]]    COUNT kills (25), random by the seed
+# Killed are all ranks, one of them, or the whole group with mpirun. Half of the kills come within 10 ms of a checkpoint's temporary
+# file appearing, a quarter at any moment of the training, and a quarter at any moment, also before it.
 # time limit: 1800 s
 . tests/lib.sh
 count=${1:-25} seed=${2:-$RANDOM}
@@ -11,10 +11,10 @@ RANDOM=$seed
 echo "# seed $seed"
 data=$(small_data) || { not_ok "a packed data set" "$data"; finish; exit; }
 steps=400 last=checkpoint-00000400.h5
-# What killed ranks leave behind goes with the test.
+# What killed ranks leave behind is removed with the test.
 export OMPI_MCA_orte_tmpdir_base=$tmp/mpi OMPI_MCA_btl_vader_backing_directory=$tmp/mpi
 mkdir "$tmp/mpi"
-# mpirun gives each rank a process group, but what setsid starts is a session, whose number is that of mpirun, $job.
+# mpirun gives each rank a process group, but setsid starts a session, and its number is that of mpirun, $job.
 everybody() { ps -o pid= -s "$job"; }
 cleanup() { [ -z "${job:-}" ] || kill -KILL $(everybody) 2> /dev/null; }
 
@@ -53,7 +53,7 @@ kill_some() {
     esac 2> /dev/null
 }
 
-# The next run begins when all that may write there are gone. mpirun itself hangs now and then where a rank dies in its start.
+# The next run starts when every process that may write there has ended. mpirun sometimes hangs when a rank dies during start-up.
 left() { ps -o pid=,stat= -s "$job" | grep -v Z; }
 ranks_gone() { ! left | grep -qv "^ *$job "; }
 all_gone() { [ -z "$(left)" ]; }
@@ -82,7 +82,7 @@ while [ $kills -lt "$count" ] && [ -z "$wrong" ]; do
         compare # it was faster
         continue
     fi
-    # A slow mpirun leaves the others time to name the rank that is dead.
+    # A slow mpirun leaves the other ranks time to name the dead one.
     ! grep '^cifar10_mpi: ' "$tmp/out" | grep -v ') has died while ' || complain "$(tail -n 1 "$tmp/out")"
     kills=$((kills + 1)) torn=$((torn + $(ls -A "$tmp/run" 2> /dev/null | grep -c '\.tmp$')))
     tally[$whom]=$((${tally[$whom]:-0} + 1)) tally[$moment]=$((${tally[$moment]:-0} + 1))

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Limits of the system, and a train-dir that comes and goes under way: a sentence, or the run goes on and tells; nothing is lost.
+# Limits of the system, and a train-dir that disappears and returns during a run: one sentence, or the run goes on; nothing is lost.
 # time limit: 240 s
 . tests/lib.sh
 data=$(small_data) || { not_ok "a packed data set" "$data"; finish; exit; }
@@ -12,7 +12,7 @@ cleanup() {
     [ -z "$mounted" ] || umount "$mounted"
 }
 
-# Others on the machine may lock whatever they can open.
+# Other users may lock any file that they can open.
 (flock 9 && exec sleep 60) 9< /proc/meminfo &
 holder=$!
 held() { ! flock -n /proc/meminfo true; }
@@ -21,7 +21,7 @@ check "a lock that others hold on a file of the system's stops nobody" timeout 2
 kill $holder
 holder=
 
-# No file above 6 MB, which a checkpoint is: the signal of it is ignored.
+# No file above 6 MB, the size of a checkpoint. The signal for that is ignored.
 check "two steps, saved" train run --max-steps 2
 before=$(sha256sum "$tmp"/run/*.h5)
 limited_files() { (ulimit -f 6000; train run --max-steps 6 --checkpoint-steps 3 --keep 1); }
@@ -29,9 +29,8 @@ refused "a limit of the size of files ends in a sentence" "checkpoint-00000006.h
 check "which the log has of the one under way" grep -q "no checkpoint at step 3: .*File too large; training goes on" "$tmp/run/train.log"
 check "the checkpoint before is as it was" test "$before" = "$(sha256sum "$tmp"/run/*.h5)"
 
-# Numbers of files and sizes of the address space, from where MPI itself can start. For want of memory Open MPI and oneDNN crash
-# here and there: not without a trace, and nothing is torn.
-# Below them Open MPI 5 may hang in its start.
+# Limits of open files and of the address space, from the lowest with which MPI itself can start. Short of memory, Open MPI and oneDNN
+# sometimes crash: they must leave a trace, and no torn file. Below these limits Open MPI 5 may hang at its start.
 mpi_starts() { timeout 10 ./cifar10_mpi --version > /dev/null 2>&1; }
 starts_with() { (ulimit -"$1" "$2" && mpi_starts) 2> /dev/null; }
 least() { # LETTER NUMBER STEP: the first from NUMBER on with which MPI starts, by halving
@@ -63,7 +62,7 @@ limited() { # NAME LETTER FIRST STEP COUNT: so many limits, from the first with 
 limited "numbers of open files" n 8 1 12
 limited "sizes of the address space" v 100000 40000 8
 
-# A train-dir that is moved away under way, and back; then removed.
+# A train-dir that is moved away during a run and back; then removed.
 ranks_start 2 "$tmp/ranks" $(arguments moved --max-steps 100000 --checkpoint-secs 1 --log-frequency 50)
 check "a run that saves" eventually 30 compgen -G "$tmp/moved/checkpoint-*.h5"
 mv "$tmp/moved" "$tmp/away"
@@ -82,7 +81,7 @@ wait $job
 check "and ends with an error" test $? -eq 1
 check "that it tells once" test "$(grep -c '^cifar10_mpi: .*No such file' "$tmp/ranks/output")" -eq 1
 
-# A disk of 2 MB, which has room for the log only, then not even for that, and gets more under way.
+# A disk of 2 MB that has room for the log only, later not even for that, and then gets more room during the run.
 mkdir "$tmp/disk"
 if mount -t tmpfs -o size=2m none "$tmp/disk" 2> /dev/null; then
     mounted=$tmp/disk

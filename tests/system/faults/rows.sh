@@ -1,5 +1,5 @@
 #!/bin/bash
-# train.log and metrics.csv of a run that is killed again and again: every step once, with the numbers of an unbroken run.
+# train.log and metrics.csv of a run that is killed repeatedly have every step once, with the numbers of an unbroken run.
 . tests/lib.sh
 data=$(small_data) || { not_ok "a packed data set" "$data"; finish; exit; }
 steps=120 RANDOM=${SEED:-11}

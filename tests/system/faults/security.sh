@@ -1,5 +1,5 @@
 #!/bin/bash
-# What others wrote is not trusted: archives, downloads, images, HDF5 files. And how the program is linked.
+# Untrusted input: archives, downloads, images, HDF5 files. And how the program is linked.
 # time limit: 200 s
 . tests/lib.sh
 export no_proxy='*' TERM=dumb
@@ -7,7 +7,7 @@ make_files() { /usr/bin/python3 tests/system/faults/security_files.py "$tmp"; }
 check "hostile files to begin with" make_files
 pack() { ./cifar10_mpi pack --from "$tmp/$1" "$tmp/out.h5"; }
 
-# Runs a command that may take 10 seconds and 300 MB at most, and says so where it takes more.
+# Runs a command and reports when it takes more than 10 seconds or 300 MB.
 frugal() {
     /usr/bin/python3 -c '
 import resource, subprocess, sys, time
@@ -37,7 +37,7 @@ refused "one with a device" "train/cat/1.png: is no regular file" pack device.ta
 refused "a name that would begin a line and colour it" "train/cat/\?\[31m.2.png: is neither a JPEG nor a PNG" pack escape.tar
 check "and nothing was written but the packed file" diff <(echo "$before") <(kept)
 
-# ---- what unpacks out of all proportion
+# ---- a small file that unpacks to a huge one
 for bomb in image.tar.gz image.tar.xz batch.tar.xz many.tar.gz sparse.tar batch.zip; do
     refused "zeros in $(($(stat -c %s "$tmp/bomb-$bomb") / 1000)) kB, $bomb" "unpacks to more than [0-9]+ MB" thrifty "bomb-$bomb"
 done
@@ -64,7 +64,7 @@ refused "groups in groups in groups" "nested.h5: holds a name that is too long" 
 coloured() { ./cifar10_mpi inspect "$tmp/coloured.h5" > "$tmp/said" && grep -q 'name  *?\[31mred?' "$tmp/said" && ! grep -q $'\033' "$tmp/said"; }
 check "an attribute that would steer the terminal is shown harmless" coloured
 
-# ---- a train-dir where others have put something: nothing is written where it leads, and no pipe is waited for
+# ---- a train-dir in which others have put links or pipes: nothing is written through them, and no pipe is waited for
 data=$(small_data) || not_ok "a packed data set" "$data"
 into() { timeout -k 1 10 ./cifar10_mpi train --data "$data" --batch-size 4 --max-steps 2 --train-dir "$@"; }
 mkdir "$tmp/planted"
@@ -109,7 +109,7 @@ serve endless "$tmp/port"
 refused "a server that sends more than was published" "sends more than the 170052171 bytes" \
     fetch "http://localhost:$(cat "$tmp/port")/x"
 check "of which nothing stays" eval '! ls "$tmp" | grep -q "down.h5"'
-# Not even what is on this machine: a device or pipe has no end.
+# Not even files of this machine: a device or a pipe has no end.
 mkfifo "$tmp/pipe.tar"
 truncate -s 17G "$tmp/sparse.bin"
 endless() { timeout -k 1 5 ./cifar10_mpi pack --download --md5 none --url "file://$1" "$tmp/down.h5" 2>&1 | grep -v "not verified" >&2; return "${PIPESTATUS[0]}"; }

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Whatever asks a run to stop: signals at random moments, the file `stop`, --max-seconds, Slurm's end of the job, a closed pipe.
-#   tests/system/faults/signals.sh [RUNS [SEED]]      so many interrupted runs (default 15), random in the order of that seed
+# Everything that asks a run to stop: signals at random moments, the file `stop`, --max-seconds, Slurm's end of the job, a closed pipe.
+#   tests/system/faults/signals.sh [RUNS [SEED]]      RUNS interrupted runs (15), random by the seed
 # time limit: 120 s
 ignored=0x$(sed -n 's/^SigIgn:\t//p' /proc/$$/status)
 [ $((ignored & 1)) -eq 0 ] || exec env --default-signal=HUP bash "$0" "$@" # these tests under nohup
@@ -23,7 +23,7 @@ newest() { # RUN [COUNTED-FROM-END]: 0 where there is none
     step=$(ls -r "$tmp/$1" | sed -n 's/^checkpoint-0*\(.*\)\.h5$/\1/p' | sed -n "${2:-1}p")
     echo "${step:-0}"
 }
-# A run that ended: with 75 (76: by the file `stop`), by that cause, saying so last, with one checkpoint more, of that step; the one before was whole.
+# A run that stopped: exit code 75 (76: by the file `stop`), its last line names the cause, and one more checkpoint, of its last step.
 obeyed() { # RUN EXIT-CODE CAUSE STEP-BEFORE
     local last step code=75
     [[ $3 != "the file stop"* ]] || code=76
@@ -37,9 +37,9 @@ obeyed() { # RUN EXIT-CODE CAUSE STEP-BEFORE
 }
 continued() { [ "$1" -eq 0 ] || unwrapped "$tmp/ranks/output" | grep -q "^  continues .*, step $1 of "; } # STEP
 
-# ---- signals: every one, to one rank, to all, to mpirun; a chain of runs on 1, 2 and 4 ranks that each goes on where the last was
-# SIGINT, SIGTERM and SIGHUP are not handed on: mpirun sends SIGTERM a second later and SIGKILL one more later, and ends with a code of its own.
-# Where a run is not saved in that time, it goes on from where it was saved before.
+# ---- every signal, to one rank, to all, to mpirun: a chain of runs on 1, 2 and 4 ranks, each going on from the one before
+# mpirun does not pass on SIGINT, SIGTERM and SIGHUP: it sends SIGTERM a second later and SIGKILL after another, and ends with its own
+# exit code. A run that is not saved in that time goes on from its last checkpoint.
 ended=0 in_time=0
 mpirun_ended() { # EXIT-CODE STEP-BEFORE
     [ "$1" -ne 0 ] && { [ "$(newest chain)" -eq "$2" ] || obeyed chain 75 "SIGTERM on [a-z0-9 ]*" "$2"; }
@@ -80,7 +80,7 @@ check "the last of them goes on to step $end" train chain 2 --max-steps $end
 check "beside a run that was not disturbed" train undisturbed 2 --max-steps $end
 same "after $runs interruptions" chain undisturbed $end
 
-# ---- a signal while the run is being set up: its first step is its last
+# ---- a signal while the run is being set up: the first step is the last
 ranks_start 2 "$tmp/ranks" $(arguments early 2) --max-steps 1000000
 hears() { [ $((0x$(sed -n 's/^SigCgt:\t//p' "/proc/$(cat "$tmp/ranks/pid.1")/status") >> 9 & 1)) -eq 1 ]; } 2> /dev/null # bit 9: SIGUSR1
 for ((tries = 3000; tries > 0; tries--)); do hears && break; sleep 0.01; done
@@ -89,7 +89,7 @@ wait $job
 check "a signal while it is set up stops a run" obeyed early $? "SIGUSR1 on rank 1" 0
 check "behind its first step" test "$(newest early)" = 1
 
-# ---- a second signal: steps of some seconds, so that the first cannot be obeyed yet
+# ---- a second signal, during a step of some seconds in which the first cannot be obeyed yet
 rm -rf "$tmp/ranks" && mkdir "$tmp/ranks"
 ./cifar10_mpi train --data "$data" --train-dir "$tmp/twice" --batch-size 32768 --slices 512 > "$tmp/ranks/output" 2>&1 &
 job=$!
@@ -105,7 +105,7 @@ check "and ends by a second signal, SIGUSR2" test $? -eq $((128 + $(kill -l USR2
 check "at once" awk "BEGIN { exit !($EPOCHREALTIME - $start < 1) }"
 job=
 
-# ---- the file, the clock, Slurm, a pipe
+# ---- the file, the time limit, Slurm, a pipe
 begin file 2
 touch "$tmp/file/stop"
 wait $job

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Descriptors, right ones and wrong ones: the referee's cuDNN says to each of them what the real one says.
+# Descriptors, valid and invalid: the referee's cuDNN answers to each as the real cuDNN does.
 . tests/lib.sh
 . tests/referee.sh
 descriptors=build/tests/gpu/descriptors
@@ -11,7 +11,7 @@ ask() { # WHOM COMMAND...
 check "the real cuDNN is asked" ask real env
 check "the referee's is asked" ask referee on_referee 1
 
-# What the real one plans, and the referee refuses: it knows less, and wants all said that the backend says.
+# Some that the real cuDNN plans are refused by the referee, since the backend never makes them.
 stricter='^(a stride of 0|rows with gaps|x NCHW|windows without a mode|dilations of 2 with their padding|a true convolution|alpha as a double|'
 stricter+='input gradient with beta 1|weights gradient with alpha 2|a sum of another shape|a graph in another order|one uid for two tensors|'
 stricter+='results into a tensor|results into nothing|a plan without a device): '

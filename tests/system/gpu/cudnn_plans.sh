@@ -1,6 +1,6 @@
 #!/bin/bash
-# The real cuDNN plans every convolution of every model for devices that are not there, the tutorial's at three batches: fp32 without
-# tensor cores, tf32, bf16, deterministic or not, fused forward, within the default workspace.
+# The real cuDNN plans every convolution of every model for devices that are not present, the tutorial's at three batch sizes: fp32
+# without tensor cores, tf32, bf16, deterministic or not, fused forward, within the default workspace.
 # With --table it prints the table of src/backends/cudnn/README.md instead.
 # time limit: 300 s
 . tests/lib.sh
@@ -10,7 +10,7 @@ plans=build/tests/gpu/plans readme=src/backends/cudnn/README.md
 all_planned() { # DEVICE: each line a plan, no generic engine before another
     $plans tests/gpu/"$1"-device.json "$1" > "$tmp/$1" 2>&1 || { cat "$tmp/$1"; return 1; }
 }
-# The tutorial's, without the device; by layer, pass and precision, then by batch.
+# The tutorial's plans, without the device's name: by layer, pass and precision, then by batch size.
 table() {
     grep -E '^\| device' "$tmp/h100" | cut -d '|' -f 1,4-
     grep -m1 '^|---' "$tmp/h100" | cut -d '|' -f 1,4-
@@ -23,7 +23,7 @@ on_tensor_cores() { # of those that are suggested first for bf16, and with tenso
     [ "$(grep -c '| bf16 |.*tensor cores |' "$tmp/$1")" -eq "$(grep -c '| bf16 |' "$tmp/$1")" ]
 }
 as_asked() { ! grep -E '^\| [a-z0-9]+ \| yes \|.*not deterministic' "$tmp/$1"; }
-# What a workspace of 32 MiB drops at these batches, and engines that no heuristic suggests: tf32's conv2 forward has 11, 7 on tensor cores.
+# Plans that a workspace of 32 MiB excludes at these batches, and engines that no heuristic suggests: tf32's conv2 forward has 11, 7 on tensor cores.
 grows() { [ "$(grep -cE '\| conv2 \| forward \| tf32 \| (128|512|2048) \| [0-9]+ \| 11 \| 7 \| 1 \|' "$tmp/h100")" -eq 6 ]; }
 as_in_readme() { diff <(table) <(sed -n '/^| layer | pass/,/^$/p' $readme | grep '^|'); }
 for device in h100 a100; do

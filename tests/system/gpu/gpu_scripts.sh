@@ -1,5 +1,5 @@
 #!/bin/bash
-# The scripts for whoever has a GPU: what they tell, and the parts that a dry run can do, by the referee.
+# The scripts for users with a GPU: their messages, and the parts that run without one, on the referee.
 # time limit: 240 s
 . tests/lib.sh
 . tests/referee.sh
@@ -25,7 +25,7 @@ check "an archive that is not there is refused" says 'there is no file .*/none.t
 check "gpu-stage.sh wants a folder" says 'makes the folder DIR' scripts/gpu-stage.sh
 check "and not one that is there" says 'is there already' scripts/gpu-stage.sh "$tmp"
 
-# What pip installs, in folders of its own.
+# pip's packages, in folders of their own.
 mkdir -p "$tmp"/pip/nvidia/{cudnn,nccl,cu13}/{include,lib}
 touch "$tmp"/pip/nvidia/{cudnn/include/cudnn.h,cudnn/lib/libcudnn.so.9,nccl/lib/libnccl.so.2,cu13/lib/libcublasLt.so.13}
 found() { PYTHONPATH=$tmp/pip CUDA_HOME=$tmp bash -c '. scripts/gpu-check/cuda.sh; echo "${!1:-}"' - "$1"; }
@@ -38,7 +38,7 @@ chmod +x "$tmp/python"
 of_torch() { TORCH_PYTHON=$tmp/python CUDA_HOME=$tmp bash -c '. scripts/gpu-check/cuda.sh; echo "${CUDNN_INC:-}"'; }
 check "pip's packages of the Python that has PyTorch" test "$(of_torch)" = "$tmp/pip/nvidia/cudnn/include"
 
-# The jobs, without Slurm: the signal before its end stops all ranks, and puts it into the queue again.
+# The jobs, without Slurm: the signal before the time limit stops all ranks and puts the job into the queue again.
 data=$(small_data) || { not_ok "a packed data set" "$data"; finish; exit; }
 mkdir "$tmp/bin"
 printf '#!/bin/bash\necho "$*" >> "%s"\n' "$tmp/asked" > "$tmp/bin/scontrol"
@@ -69,7 +69,7 @@ ended() { # by somebody's file
 check "a file \`stop\` ends it with an exit code of its own" ended
 check "nor is it put into the queue then" test "$(wc -l < "$tmp/asked")" -eq 1
 
-# Both scripts, with a launcher that starts no ranks, and a signal just before it ends, or just behind: eight at a time.
+# Both scripts with a launcher that starts no ranks, and a signal just before or just after it ends: eight at a time.
 cat > "$tmp/bin/launcher" << 'END'
 #!/bin/bash
 mkdir -p "$RUN" && echo "$$: $SAYS at step 5" >> "$RUN/train.log"
@@ -98,7 +98,7 @@ for kind in cpu gpu; do
     TELL=true CODE=76 check "nor where they saw somebody else's" ends $kind 76 0
 done
 
-# Instructions beside bytes: 147,456 threads, 32 in a warp, 5,000 instructions each, at 132 * 4 * 1.7e9 * 0.6 a second.
+# Instruction times next to byte times: 147,456 threads, 32 in a warp, 5,000 instructions each, at 132 * 4 * 1.7e9 * 0.6 a second.
 mkdir -p "$tmp/expect/build/module"
 cp scripts/gpu_expect.py "$tmp/expect"
 touch "$tmp/expect/build/module/kernels.o"
@@ -113,7 +113,7 @@ check "a missed goal is reported" expects '^- bf16: the goal is at most 130 µs 
 rm "$tmp/expect/gpu_sass.py"
 check "so are missing counts" expects '^Instructions are not counted .scripts/gpu_sass.py is missing.'
 
-# What was measured, out of made-up results: an earlier step before the one that counts, remarks of ncu's, several units.
+# Measured values from made-up results: an earlier step before the one that counts, remarks of ncu's, several units.
 figures=$tmp/figures
 mkdir "$figures"
 printf 'card,Card 100\ndriver,580.1\n' > "$figures/machine.csv"
@@ -184,7 +184,7 @@ passes() { gpu_check "$@" || { cat "$tmp/said"; return 1; }; }
 has() { grep -qE -- "$1" "$tmp/said" || { cat "$tmp/said"; return 1; }; }
 reports() { grep -qE -- "$1" "$out/report.md" || { cat "$out/report.md"; return 1; }; }
 kept() { tar -xzOf "$out/gpu-check.tar.gz" "gpu-check/$1"; }
-# A check runs in a shell of its own: the folder is set here.
+# A check runs in a shell of its own, so the folder is set here.
 out=$tmp/first
 check "45 seconds: what fits is run" passes first --minutes 0.75 properties ncu
 check "properties" has '^properties  passed, [0-9]+ s$'
@@ -193,7 +193,7 @@ check "the report has it" reports '^\| ncu \| Duration .* \| not run \| 0 \| .* 
 for part in $parts; do check "the report has a row of $part" reports "^\| $part \| .* \| (passed|not run) \|"; done
 check "there are two files" test "$(ls "$out" | xargs)" = "gpu-check.tar.gz report.md"
 
-# Elsewhere, with the archive alone, and a stage.
+# In another place, with only the archive and a stage.
 stage=stage-of-test.$$
 cleanup() { rm -rf "build/stage/$stage"; }
 mkdir "$tmp/$stage"
@@ -210,7 +210,7 @@ check "every launch stands in the report" reports '^\| 20 \| update \|'
 check "the archive has commands" says '^\+ compute-sanitizer --tool racecheck' kept sanitizer.log
 check "and the report" says '^# cifar10_mpi on a GPU' kept report.md
 
-# A part that fails does not stop the others, and is run again; so is what has passed with other sources.
+# A failed part does not stop the others and is run again; so is a part that passed with other sources.
 fails() { FAKECUDA_FAIL=cudaMemcpyAsync:1 gpu_check second ncu properties; [ $? -eq 1 ]; }
 check "a failure is an exit code" fails
 check "its log's end is shown" has '^    \| .*cudaMemcpyAsync'

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Faults put into the cudnn backend are found: all of the list still apply to it. `make soak` tries every one, or
-# tests/fakecuda/mutations by itself.
+# The listed faults still apply to the cudnn backend. `make soak`, or tests/fakecuda/mutations by itself, tries each and checks that
+# it is found.
 . tests/lib.sh
 check "each fault of the list applies to the backend's source" tests/fakecuda/mutations --check
 finish

@@ -1,7 +1,6 @@
 #!/bin/bash
-# The kernels as nvcc compiles them: for A100, H100 and every other device, without memory for what registers cannot hold,
-# without fused multiply-adds where the CPU has none, without the C++ library; those for the tutorial's shapes in few instructions,
-# without divisions. What each uses is printed.
+# The kernels as nvcc compiles them for A100, H100 and every other device: no spilled registers, no fused multiply-adds where the CPU
+# has none, no C++ library; the kernels for the tutorial's shapes take few instructions and no divisions. Prints what each one uses.
 . tests/lib.sh
 
 if ! why=$(make --no-print-directory info 2>&1 | grep -o 'cudnn: not built in.*'); [ -n "$why" ]; then
@@ -21,7 +20,7 @@ began=$(core_seconds)
 check "the kernels compile" compiles
 check "in less than 30 s of a core" test $(($(core_seconds) - began)) -lt 30
 
-# "DEVICE KERNEL REGISTERS SHARED STACK" a line, sizes in bytes; spilled registers are on the stack or counted apart.
+# Lines "DEVICE KERNEL REGISTERS SHARED STACK", sizes in bytes. Spilled registers are on the stack or counted separately.
 awk '/Compiling entry function/ { split($0, part, "\047"); kernel = part[2]; device = part[4] }
      / bytes stack frame/       { stack = $1 + $5 + $9 }
      /Used [0-9]+ registers/    { shared = /bytes smem/ ? $0 : 0; sub(/ bytes smem.*/, "", shared); sub(/.* /, "", shared)
@@ -42,7 +41,7 @@ check "four blocks of each fit a multiprocessor" few_registers
 only_cuda() { ! nm -u "$object" | awk '{ print $2 }' | grep -vxE '__cuda[A-Za-z]*|atexit|_GLOBAL_OFFSET_TABLE_'; }
 check "nothing of the C++ library is needed" only_cuda
 
-# The intermediate code of which an H100's is made.
+# The intermediate code from which an H100's code is made.
 nvcc=$(make --no-print-directory -s -f - nvcc <<< $'include Makefile\nnvcc: ; @echo $(NVCC)')
 to_ptx() { "$nvcc" -O3 --fmad=false -arch=compute_90 -ptx -Iinclude -o "$tmp/kernels.ptx" src/backends/cudnn/kernels.cu; }
 check "the kernels compile to PTX" to_ptx
@@ -64,8 +63,8 @@ all_wait() { # and the next kernel may come: before they touch memory, which is 
 }
 check "each kernel waits for the one before it" all_wait
 
-# The instances: their instructions where cuobjdump is found, else no division in the intermediate code.
-# The most instructions of each, a little above what nvcc 13.0 makes of it.
+# The instances: their instructions if cuobjdump is found, else that the intermediate code has no division.
+# The limit for each is a little above what nvcc 13.0 produces.
 limit_of() {
     case $1 in
         pool_backward_*) echo 300 ;;
@@ -80,7 +79,7 @@ short() { # KERNEL
     echo "$name: $static instructions, $divisions of divisions, $spilled of spills; waits first: $waits; a thread executes $dynamic"
     [ "$static" -le "$(limit_of "$1")" ] && [ "$divisions" -eq 0 ] && [ "$spilled" -eq 0 ] && [ "$waits" = yes ] && [ "$dynamic" -gt 100 ]
 }
-# What a step launches for all shapes.
+# The kernels that a step launches for all shapes.
 followed() { # KERNEL LIMIT
     local name static dynamic rest
     while read -r name static dynamic rest; do

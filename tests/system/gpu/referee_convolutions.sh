@@ -1,5 +1,5 @@
 #!/bin/bash
-# Convolutions on the cudnn tower, by the referee: against their definition, and with a pool behind them. More orders: make soak.
+# Convolutions of the cudnn tower on the referee, against their definition and followed by a pool. More orders: make soak.
 # time limit: 300 s
 . tests/lib.sh
 . tests/referee.sh
@@ -7,8 +7,8 @@ referee_or_skip "the cudnn tower's convolutions"
 for test in convolutions convolution_ways; do check "test_$test, 10 orders" in_orders 1 10 build/tests/backends/test_$test; done
 check "test_convolution_pool, 2 orders" in_orders 1 2 build/tests/backends/test_convolution_pool
 
-# Engines of the referee's cuDNN (cudnn_engines.c): 0, 5 and 7 compute, 7 is in no heuristic's list, 8 fails when it is run, 9 cannot be
-# captured, 3 wants 1 GiB, 10 is compiled when it is planned, 11 is the fastest and leaves out the last image.
+# Engines of the referee's cuDNN (cudnn_engines.c): 0, 5 and 7 compute, no heuristic lists 7, 8 fails when it runs, 9 cannot be
+# captured, 3 needs 1 GiB, 10 is compiled when it is planned, 11 is the fastest and omits the last image.
 data=$(small_data) || { not_ok "a packed data set" "$data"; finish; exit; }
 engines() { # LIST OPTION...: 3 steps with those; what the run says, in $tmp/engines
     rm -rf "$tmp/run"

@@ -1,5 +1,5 @@
 #!/bin/bash
-# The ways in which gradients meet on the cudnn tower, by the referee, with graphs or without: the same losses as the CPU's.
+# All ways to sum gradients on the cudnn tower, on the referee, with and without graphs: the same losses as on the CPU.
 . tests/lib.sh
 . tests/referee.sh
 referee_or_skip "how gradients of the cudnn tower meet"
@@ -7,7 +7,7 @@ data=$(small_data) || { not_ok "a packed data set" "$data"; finish; exit; }
 export FAKECUDA_DEVICES=4
 seed=0
 
-# The ways gradients meet, and graphs or none: the same losses as the CPU's.
+# Each way to sum gradients, with and without graphs: the losses of the CPU.
 check "6 steps of the openblas tower" mpirun -np 2 ./cifar10_mpi train --data "$data" --train-dir "$tmp/cpu" --tower openblas --batch-size 16 \
     --max-steps 6 --log-frequency 2
 for how in mpi nccl tree; do
@@ -18,8 +18,8 @@ for how in mpi nccl tree; do
     done
     same "$how with and without a graph" $how $how-eager 6
 done
-# Eight steps by one graph, given before the losses of the last block are read; a checkpoint that is due by the clock is of the step
-# that it names, all the same.
+# Eight steps in one graph, enqueued before the losses of the previous block are read. A checkpoint that is due by the clock is still
+# that of the step in its name.
 blocks() { train $((++seed)) 2 "$1" --allreduce nccl --batch-size 2 --max-steps 44 --log-frequency 11 --keep 9 "${@:2}"; }
 check "blocks of 11 steps by nccl, saved by the clock" blocks clock --checkpoint-secs 1
 check "without graphs, saved by steps" blocks steps --checkpoint-steps 11 --no-graph
@@ -35,7 +35,7 @@ check "losses as the CPU's" agree cpu direct 1e-4
 refused "mpi-cuda where MPI cannot" "--allreduce mpi-cuda: .* cannot read a GPU's memory" train 1 2 none --allreduce mpi-cuda --batch-size 8 --max-steps 2
 check "auto with a device each" train 3 2 auto --batch-size 16 --max-steps 2
 
-# Two instances of one GPU (MIG) have one PCI id, but UUIDs of their own.
+# Two instances of one GPU (MIG) have the same PCI id, but different UUIDs.
 short="--batch-size 4 --max-steps 2"
 instances() { train 3 2 mig $short > "$tmp/block" 2>&1 || { cat "$tmp/block"; return 1; }; }
 FAKECUDA_MIG=2 check "two instances of a GPU are two devices" instances
@@ -45,7 +45,7 @@ FAKECUDA_DEVICES=1 FAKECUDA_NODE=-1 refused "where a GPU tells no UUID its PCI i
 FAKECUDA_DEVICES=1 refused "nccl where ranks share a GPU" "--allreduce nccl: NCCL wants a GPU for each rank" \
     train 1 2 none --allreduce nccl --share-devices --batch-size 8 --max-steps 2
 
-# What fails on one rank alone: the other does not wait for it inside NCCL.
+# A failure on one rank alone: the other rank does not wait for it inside NCCL.
 alone() { # FAILURE
     local train="train --data $data --train-dir $tmp/alone --tower cudnn --allreduce nccl --batch-size 8 --max-steps 2"
     FAKECUDA_PATIENCE=20 on_referee 5 timeout 60 mpirun -np 1 ./cifar10_mpi $train : -np 1 env FAKECUDA_FAIL="$1" ./cifar10_mpi $train
@@ -53,7 +53,7 @@ alone() { # FAILURE
 refused "the images of one rank, before it joins NCCL" "rank 1 on [^:]*: CUDA: cudaMemGetInfo" alone cudaMemGetInfo:2
 refused "the join of one rank" "rank 1 on [^:]*: NCCL: ncclCommInitRank.*; --allreduce mpi does without NCCL" alone ncclCommInitRank:1
 
-# A sum by NCCL is of a graph on all ranks, or on none.
+# All ranks sum by NCCL inside a graph, or none does.
 lone() { # FAILURE: of rank 1
     local train="train --data $data --train-dir $tmp/lone --tower cudnn --deterministic --allreduce nccl --batch-size 16 --max-steps 6"
     rm -rf "$tmp/lone"

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Every function of CUDA's that the module calls fails once: a sentence that names it, exit code 1, nothing left behind.
+# Every CUDA function that the module calls fails once: one sentence that names it, exit code 1, nothing leaked.
 # And the referee has exactly those functions.
 # time limit: 300 s
 . tests/lib.sh
@@ -12,8 +12,8 @@ exports() { for library in "$fakes"/lib*.so.*; do nm -D --defined-only "$library
 alike() { diff <(imports | grep -vx cudaLaunchKernel) <(exports | grep -vx cudaLaunchKernel); } # the referee's own tests call it
 check "the referee has what the module calls, and nothing else" alike
 
-# Not those that only tell of an error, and those that give back: nothing follows from their failure.
-# Where a heuristic cannot be asked, another is. After a failed cudaDeviceSynchronize nothing is known of the device, nor what may be freed.
+# Functions that only report an error and those that release something are left out: nothing follows from their failure.
+# If one heuristic fails, another is asked. After a failed cudaDeviceSynchronize the state of the device, and so what may be freed, is unknown.
 silent='cudnnBackendGetAttribute|cudaDeviceSynchronize|Error|StatusString|Destroy|^cudaFree|^__cuda|Unregister|LastErrorString|^cudnnGetVersion|^ncclGetVersion|cudaStreamIsCapturing|cudaProfilerStart'
 fails() { # FUNCTION COUNT SLICES ALLREDUCE [must]: the COUNT-th call is made
     local said=$tmp/said rc
@@ -50,7 +50,7 @@ all_fail() {
             nccl*) fails "$function" 1 0 nccl ;;
             cudaEventElapsedTime) dropped "$function" 0 ;;
             cudaHostRegister) fails "$function" 1 4 auto ;;
-            # While engines are tried a failure costs one of them; 5 passes are chosen. Later a step does without a graph.
+            # While engines are tried, a failure only excludes one of them; 5 passes are chosen. Later a step runs without a graph.
             cudaStreamBeginCapture | cudaStreamEndCapture | cudaGraphInstantiate) dropped "$function" 4 && uncaptured "$function" ;;
             cudnnBackendExecute) dropped "$function" 4 && fails "$function" 50 4 auto must ;;
             cudaStreamSynchronize) dropped "$function" 4 ;;

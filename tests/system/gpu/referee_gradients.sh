@@ -1,5 +1,5 @@
 #!/bin/bash
-# Gradients of the cudnn tower against finite differences, and odd shapes beside forbidden memory, by the referee. More orders: make soak.
+# Gradients of the cudnn tower on the referee against finite differences, and odd shapes next to forbidden memory. More orders: make soak.
 . tests/lib.sh
 . tests/referee.sh
 referee_or_skip "the cudnn tower's gradients"

@@ -1,5 +1,5 @@
 #!/bin/bash
-# It learns, on the cudnn tower, by the referee.
+# The cudnn tower learns, on the referee.
 . tests/lib.sh
 . tests/referee.sh
 referee_or_skip "learning on the cudnn tower"

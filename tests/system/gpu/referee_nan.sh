@@ -1,6 +1,6 @@
 #!/bin/bash
-# A loss or gradient that is not finite, on the cudnn tower and the referee: --on-nan stop, skip and rollback. The device gets steps
-# before the results of earlier ones are read. A skipped step changes nothing, as on the CPU.
+# A loss or gradient that is not finite, on the cudnn tower and the referee: --on-nan stop, skip and rollback. Steps are enqueued
+# before earlier results are read. A skipped step changes nothing, as on the CPU.
 . tests/lib.sh
 . tests/referee.sh
 referee_or_skip "a loss that is NaN on the cudnn tower"
@@ -30,7 +30,7 @@ check "a checkpoint whose gradients' sum is infinite" huge_checkpoint "$tmp/huge
 check "--on-nan skip changes nothing on the CPU" skips cpu 2 openblas
 check "nor on a device" skips one 1 cudnn --deterministic
 for how in mpi nccl; do check "nor with two ranks by $how" skips $how 2 cudnn --deterministic --allreduce $how; done
-# The fault is found in one block of steps, when the next is given already.
+# The fault is found in one block of steps after the next block was enqueued.
 blocks() { run blocks --log-frequency 4 --learning-rate 1000 --on-nan rollback --max-steps "$@"; }
 check "two steps, then two blocks" eval "blocks 2 && blocks 8"
 check "goes back once, though the next block followed the first fault" once blocks

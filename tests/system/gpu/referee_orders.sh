@@ -1,5 +1,5 @@
 #!/bin/bash
-# A short training on the cudnn tower, by the referee, in many orders of what the device may do at once: the same bits in all.
+# A short training of the cudnn tower on the referee, in many orders of concurrent device operations: always the same bits.
 . tests/lib.sh
 . tests/referee.sh
 referee_or_skip "training in many orders"

@@ -1,5 +1,5 @@
 #!/bin/bash
-# What every backend keeps to, of the cudnn tower, by the referee, in 20 orders; that it is found, and allocates nothing in a step.
+# What holds for every backend holds for the cudnn tower on the referee, in 20 orders; it is found, and a step allocates nothing.
 . tests/lib.sh
 . tests/referee.sh
 referee_or_skip "the cudnn tower's properties"

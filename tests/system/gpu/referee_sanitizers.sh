@@ -1,11 +1,11 @@
 #!/bin/bash
-# The backends' tests on the cudnn tower, by the referee, under the address and undefined-behaviour sanitizers, module and referee too.
+# The backends' tests on the cudnn tower and the referee, with address and undefined-behaviour sanitizers in program, module and referee.
 . tests/lib.sh
 . tests/referee.sh
 referee_or_skip "the cudnn tower under sanitizers"
 [ -f build/asan/cifar10_cudnn.so ] || { skip "the cudnn tower under sanitizers" "the module was not built with them"; finish; exit; }
 
-# Of all, the gradients take half of the time: they go beside the others.
+# The gradients take half of the time and run beside the others.
 sanitized 1 test_gradients > "$tmp/gradients" 2>&1 &
 gradients=$!
 seed=1

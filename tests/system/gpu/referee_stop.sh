@@ -1,5 +1,5 @@
 #!/bin/bash
-# Stopping the cudnn tower, whose steps are given ahead, by the referee.
+# Stopping the cudnn tower, whose steps are enqueued ahead, on the referee.
 # time limit: 120 s
 . tests/lib.sh
 . tests/referee.sh

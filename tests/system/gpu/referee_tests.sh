@@ -1,5 +1,5 @@
 #!/bin/bash
-# TensorFlow's operations and its whole steps on the cudnn tower, by the referee, in 20 orders of what the device may do at once.
+# TensorFlow's operations and whole steps on the cudnn tower and the referee, in 20 orders of concurrent device operations.
 # time limit: 300 s
 . tests/lib.sh
 . tests/referee.sh
@@ -7,7 +7,7 @@ referee_or_skip "the cudnn tower's operations"
 for test in reference reference_step; do check "test_$test, 20 orders" in_orders 1 20 build/tests/backends/test_$test; done
 check "cublasLt's products, with and without epilogues" on_referee 1 build/tests/gpu/products
 
-# Where cublasLt offers less, kernels of our own do what its products do not.
+# If cublasLt offers fewer epilogues, our own kernels do that work.
 less() { FAKECUDA_NO_EPILOGUES=$* in_orders 1 2 build/tests/backends/test_reference_step; }
 check "without a ReLU's mask" less 134
 check "without masking a gradient" less 136

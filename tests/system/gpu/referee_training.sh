@@ -1,5 +1,5 @@
 #!/bin/bash
-# Training on the cudnn tower, by the referee: one trajectory on any ranks, resuming, little memory, launches.
+# Training of the cudnn tower on the referee: one trajectory on any number of ranks, resuming, little memory, launches.
 # time limit: 300 s
 . tests/lib.sh
 . tests/referee.sh
@@ -9,7 +9,7 @@ export FAKECUDA_DEVICES=4
 
 says() { cat "$2" <(unwrapped "$2") | grep -E -- "$1" || { cat "$2"; return 1; }; }
 
-# One trajectory: 4 slices on 1, 2 and 4 ranks with a device each, and sharing one.
+# One trajectory: 4 slices on 1, 2 and 4 ranks, each with a device or sharing one.
 seed=0
 for ranks in 1 2 4; do
     check "6 steps of 4 slices on $ranks ranks" train $((++seed)) $ranks slices$ranks --slices 4 --batch-size $((32 / ranks)) --max-steps 6
@@ -29,7 +29,7 @@ FAKECUDA_DEVICES=1 refused "ranks that share a device unasked" "ranks 0 and 1 on
 refused "another workspace of a run with slices: it chooses other engines" "with --workspace-mib 0, not 16:" \
     train 1 1 slices1 --slices 4 --batch-size 32 --max-steps 8 --workspace-mib 16
 
-# As the CPU's.
+# The same as on the CPU.
 check "6 steps of the openblas tower" mpirun -np 2 ./cifar10_mpi train --data "$data" --train-dir "$tmp/cpu" --tower openblas --batch-size 16 \
     --max-steps 6 --log-frequency 2
 timed() { on_referee 3 ./cifar10_mpi bench --tower cudnn --batch-size 4 --bench-steps 2 | awk '/^#/ { next } { print } /^conv2 .*[0-9]/ { found = 1 } END { exit !found }'; }
@@ -50,18 +50,18 @@ fi
 check "one rank" train 4 1 one --batch-size 32 --max-steps 6
 check "losses as the CPU's" agree cpu one 1e-4
 
-# Dense layers where cublasLt offers no epilogue (whose results referee_tests.sh checks).
+# Dense layers if cublasLt offers no epilogue (referee_tests.sh checks the results).
 unfused() { FAKECUDA_NO_EPILOGUES="4 6 134 136 256" on_referee 4 ./cifar10_mpi train --data "$data" --train-dir "$tmp/unfused" --tower cudnn --verbose --batch-size 4 --max-steps 2 > "$tmp/unfused.log"; }
 check "without any epilogue" unfused
 check "the log says so" says 'local3: forward, bias by a kernel; weights, bias by a kernel; input$' "$tmp/unfused.log"
 
-# Between towers.
+# A run that changes from one tower to another.
 check "3 steps on the CPU" ./cifar10_mpi train --data "$data" --train-dir "$tmp/mixed" --tower openblas --batch-size 32 --max-steps 4 --log-frequency 2
 check "continued on the device" train 5 1 mixed --batch-size 32 --max-steps 6
 check "losses as all on one" agree cpu mixed 1e-4
 check "evaluated on the device" on_referee 6 ./cifar10_mpi eval --data "$data" --checkpoint-dir "$tmp/mixed" --run-once --tower cudnn --batch-size 50 --verbose
 
-# Memory: too little for the images, and for the batch.
+# Too little memory for the images, and for the batch.
 turns() { train 9 1 "$1" --workspace-mib 4 --batch-size 4 --max-steps 22 --log-frequency 11; } # more than the ring of a window has slots
 check "images on the device" turns all
 check "images brought step by step" env FAKECUDA_MEMORY=$((100 << 20)) bash -c "$(declare -f turns train on_referee); fakes=$fakes tmp=$tmp data=$data
@@ -80,8 +80,8 @@ workspace_counts() { # by default 3 * 24 * 24 * 64 floats an image
 }
 check "a workspace that grows with the batch is counted" workspace_counts
 
-# What a step launches: kernels of our own, cuDNN's and cuBLAS's calls; eight steps: a graph, a copy of what they are about; a log
-# line: one wait of the host, for a block of steps behind which the next one is enqueued already.
+# The launches of a step: our own kernels, calls of cuDNN and cuBLAS. Of eight steps: one graph and one copy of their samples. Of a log
+# line: the host waits once, for a block of steps after which the next one is enqueued already.
 counted() { # RUN PRECISION STEPS LOG-FREQUENCY: all calls of a run, and all that ran, into counts-RUN
     rm -rf "$tmp/counted"
     on_referee 3 env FAKECUDA_COUNT="$tmp/counts-$1" ./cifar10_mpi train --data "$data" --train-dir "$tmp/counted" --tower cudnn --deterministic \
@@ -98,8 +98,8 @@ more() { # N RUN RUN call|run NAME...: the second run has N more of each
 sum() { awk '/^run / { sum += $NF } END { print sum }' "$tmp/counts-$1"; }
 launches() { echo "$(sum "$2") $(sum "$3")" && [ $(($(sum "$3") - $(sum "$2"))) -eq "$1" ]; }
 waits="cudaStreamSynchronize cudaDeviceSynchronize cudaMemcpy"
-# The model's own pools and norms go through the kernels that were made for it; in the graph, one of our own kernels behind another
-# may start before that has ended.
+# The model's own pools and norms use the kernels made for them. In the graph, one of our kernels may start before the kernel
+# before it has ended.
 instances() {
     local type=float
     [ "$1" = fp32 ] || type=half
@@ -129,7 +129,7 @@ ahead() { # the second block of steps cannot be given: the losses of the first w
 }
 check "a block of steps is given before the results of the last one are read" ahead
 
-# A step whose capture fails is not lost: graphs and early launches are only faster.
+# A step whose capture fails is not lost: graphs and early launches only save time.
 refusing() { # NAME FAILURE OPTION...: two steps one by one, then by a graph, then eight at once
     FAKECUDA_FAIL=$2 FAKECUDA_COUNT="$tmp/counts-$1" train 3 1 "$1" --batch-size 4 --max-steps 18 --log-frequency 9 "${@:3}"
 }

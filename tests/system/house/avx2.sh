@@ -1,6 +1,6 @@
 #!/bin/bash
-# The backends on lesser machines: on a CPU without AVX-512, by the switches that the libraries have for that (our own
-# loops of minimal filtering follow oneDNN's; those that the compiler cloned follow the CPU), and without libxsmm.
+# The backends on a CPU without AVX-512, by the switches of the libraries (our Winograd loops follow oneDNN's; loops cloned by the
+# compiler follow the CPU), and without libxsmm.
 # time limit: 300 s
 . tests/lib.sh
 
@@ -10,7 +10,7 @@ if ! grep -q HAVE_onednn build/flags; then
     exit
 fi
 
-# AVX2 is what all three libraries are told; a CPU that has no more takes the same ways anyway.
+# All three libraries are limited to AVX2; a CPU that has no more takes the same paths anyway.
 lesser() { env ONEDNN_MAX_CPU_ISA=AVX2 LIBXSMM_TARGET=hsw OPENBLAS_CORETYPE=Haswell "$@"; }
 
 passes() { # PROGRAM: shows what it has to say of a failure

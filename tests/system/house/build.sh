@@ -1,9 +1,9 @@
 #!/bin/bash
-# The build: only what changed is built again, flavours stand side by side, and what is missing is said.
+# The build: only what changed is built again, several flavours can coexist, and missing parts are named.
 # time limit: 300 s
 . tests/lib.sh
 
-# A copy of the sources, so that a touched header disturbs nothing. -O0: this is about what is built, not how well.
+# In a copy of the sources, where a touched header disturbs nothing; -O0, since only the building is tested.
 tree=$tmp/tree
 mkdir "$tree"
 tar -cf - Makefile README.md LICENSE include src 2> /dev/null | tar -xf - -C "$tree"
@@ -54,7 +54,7 @@ check "puts the program under DESTDIR and PREFIX" test -x "$tmp/stage/opt/cifar/
 check "make clean" build clean
 check "leaves nothing" test ! -e "$tree/build" -a ! -e "$tree/cifar10_mpi"
 
-# Where nothing is installed yet, make must not stumble over its own questions: `make run` installs first.
+# Before anything is installed, the Makefile's own questions must not fail: `make run` installs first.
 bare() { (cd "$tree" && env -i PATH="$tmp/bin" "$(command -v make)" --no-print-directory -n deps 2>&1); }
 mkdir "$tmp/bin"
 for tool in sh bash env printf echo cut grep sed awk; do ln -s "$(command -v $tool)" "$tmp/bin/$tool"; done

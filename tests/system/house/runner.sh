@@ -1,8 +1,8 @@
 #!/bin/bash
-# The runner of the tests: what a test can do wrong is told and counted, on every rank.
+# The runner of the tests: every mistake of a test is reported and counted, on every rank.
 . tests/lib.sh
 
-# A copy, with a test that is given here line by line.
+# A copy with one test, whose lines are given below.
 mkdir -p "$tmp/tree/tests/system/user"
 cp tests/run tests/lib.sh tests/each-rank "$tmp/tree/tests/"
 fake=$tmp/tree/tests/system/user/fake.sh
@@ -41,7 +41,7 @@ runs "results missing after a failure" 1 "0 passed, 2 failed" "announced 3 resul
     'echo 1..3; echo not ok 1 - a; exit 1'
 runs "a time limit" 1 "0 passed, 1 failed" "still running after 1 s" "# time $(echo limit): 1 s" 'sleep 20'
 
-# The reasons that skips give, where there is no mount and where it fails.
+# The reasons of skips, without a mount command and with one that fails.
 check "no mount: what is missing, and its package" test "$(PATH=/nonexistent no_mount)" = "there is no mount (Debian: mount)"
 mkdir "$tmp/bin"
 printf '#!/bin/sh\necho "mount: permission denied" >&2; exit 32\n' > "$tmp/bin/mount"

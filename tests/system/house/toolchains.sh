@@ -1,6 +1,6 @@
 #!/bin/bash
-# Other compilers and another MPI than the usual ones: clang builds without a warning, a build with MPICH trains and evaluates,
-# another processor is asked for no flags of x86.
+# Other compilers and another MPI: clang builds without a warning, a build with MPICH trains and evaluates, and another processor gets
+# no x86 flags.
 # time limit: 300 s
 . tests/lib.sh
 data=$(small_data) || { not_ok "a packed data set" "$data"; finish; exit; }
@@ -18,7 +18,7 @@ else
     skip "clang" "it is not installed (Debian: clang)"
 fi
 
-# A compiler that says it is one for ARM.
+# A compiler that claims to compile for ARM.
 printf '#!/bin/sh\n[ "$1" = -dumpmachine ] && echo aarch64-linux-gnu || exec mpicc "$@"\n' > "$tmp/armcc"
 chmod +x "$tmp/armcc"
 flags_of() { build -n BUILD=arm MPICC="$1" arm/cifar10_mpi; }

@@ -1,6 +1,6 @@
 #!/bin/bash
-# How gradients travel: in memory that the ranks of a node share, where they can; by MPI where they cannot. And between
-# two nodes, each a network namespace with a host name of its own, joined by a wire.
+# How gradients travel: through memory that the ranks of a node share, if they can, else by MPI. And between two nodes, each a network
+# namespace with its own host name, joined by a wire.
 # time limit: 200 s
 . tests/lib.sh
 . tests/referee.sh
@@ -11,7 +11,7 @@ slices="--slices 8 --max-steps 10 --batch-size"
 alone=$tmp/alone/checkpoint-00000010.h5
 check "8 slices on 1 rank" ./cifar10_mpi $(train alone $slices 128)
 
-# inside MOUNT DIRECTORY RANKS: the same on ranks in a place of their own, where MOUNT hides something
+# inside MOUNT DIRECTORY RANKS: the same, in a mount namespace in which MOUNT hides something
 inside() {
     OMPI_MCA_btl=self,tcp timeout 60 mpirun -np "$3" unshare --mount sh -c "mount -t tmpfs $1 && exec ./cifar10_mpi \"\$@\"" \
         sh $(train "$2" $slices $((128 / $3))) --verbose
@@ -46,7 +46,7 @@ if ! join_hosts 2> "$tmp/said"; then
     exit
 fi
 
-# What mpirun starts its daemons with, in the place of ssh: HOST COMMAND...
+# What mpirun starts its daemons with, instead of ssh: HOST COMMAND...
 cat > "$tmp/agent" << 'END'
 #!/bin/bash
 host=$1
@@ -54,7 +54,7 @@ shift
 exec ip netns exec "$host" unshare --uts sh -c "hostname $host; $*"
 END
 chmod +x "$tmp/agent"
-# tests/lib.sh keeps to the loopback. Open MPI 5 has the names that begin with PRTE.
+# tests/lib.sh allows only the loopback. Open MPI 5 has names that begin with PRTE.
 unset OMPI_MCA_btl PMIX_MCA_ptl_tcp_if_include
 export OMPI_MCA_plm_rsh_agent=$tmp/agent PRTE_MCA_plm_ssh_agent=$tmp/agent
 export OMPI_MCA_oob_tcp_if_include=10.99.0.0/24 PRTE_MCA_oob_tcp_if_include=10.99.0.0/24 OMPI_MCA_btl_tcp_if_include=10.99.0.0/24
@@ -82,7 +82,7 @@ check "eval counts every image once" grep -qE ' of 200\)' \
 refused "one sentence, though on another node" "there is no tower 'abacus'|--tower 'abacus' is none of" \
     apart 1 $(train none --tower abacus)
 
-# Devices that tell no UUID (-1), in containers of one host name: the nodes tell them apart.
+# Devices without a UUID (-1) in containers of the same host name: the nodes tell them apart.
 namesakes() {
     timeout 60 "$tmp/agent" "${hosts[0]}" exec mpirun -np 2 --host "${hosts[0]}:1,${hosts[1]}:1" --bind-to none unshare --uts sh -c \
         "'hostname cifar && LD_LIBRARY_PATH=$fakes CIFAR10_MODULES=$PWD FAKECUDA_NODE=-1 exec ./cifar10_mpi \"\$@\"'" \
@@ -95,7 +95,7 @@ else
     skip "GPUs of two containers of one name" "the cudnn module or its referee was not built (make info tells why)"
 fi
 
-# A rank that is killed takes the job with it, across nodes too.
+# A killed rank ends the job on other nodes too.
 apart 1 $(train killed --batch-size 8 --max-steps 100000) > "$tmp/killed.log" 2>&1 &
 job=$!
 check "a run on both nodes" wait_for 30 'step 5,' "$tmp/killed.log"

@@ -1,5 +1,5 @@
 #!/bin/bash
-# One trajectory: the same bits on any number of ranks with --slices, and after a stop and a resume.
+# One trajectory: the same bits on any number of ranks with --slices, and after stopping and resuming.
 # time limit: 600 s
 . tests/lib.sh
 data=$(small_data) || { not_ok "a packed data set" "$data"; finish; exit; }
@@ -38,7 +38,7 @@ for ranks in 1 2 4 8; do
     [ $ranks -eq 1 ] || check "losses of 1 rank and $ranks ranks agree to 1e-5" agree fast1 fast$ranks 1e-5
 done
 
-# Other ways to compute the same.
+# Other ways to compute the same values.
 check "10 steps with two threads" train 1 threads --batch-size 128 --max-steps 10 --threads 2
 check "losses agree to 1e-5" agree fast1 threads 1e-5
 check "10 steps with direct convolutions" train 2 direct --batch-size 64 --max-steps 10 --conv direct

@@ -1,5 +1,5 @@
 #!/bin/bash
-# What a user can get wrong, under mpirun with 3 ranks: one sentence, exit code 1 or 2, no hang, nothing lost.
+# Mistakes of a user, under mpirun with 3 ranks: one sentence, exit code 1 or 2, no hang, nothing lost.
 # time limit: 400 s
 . tests/lib.sh
 data=$(small_data) || { not_ok "a packed data set" "$data"; finish; exit; }
@@ -25,7 +25,7 @@ refused "a checkpoint as data file" "checkpoint-00000004.h5: is a 'cifar10_mpi c
     with_data "$tmp/run/checkpoint-00000004.h5"
 refused "a data file as checkpoint" "small.h5: is an HDF5 file, but no checkpoint" train --resume "$data"
 
-# Files that are nearly right, by another HDF5 writer.
+# Files that are almost right, written by another HDF5 writer.
 variants() {
     /usr/bin/python3 - "$data" "$tmp" << 'END'
 import shutil, sys
@@ -103,7 +103,7 @@ check "a checkpoint that names another model" other_model
 refused "a checkpoint of another model" "other_model.h5: is of model some_other_net .* not of model tutorial" \
     into "$tmp/other" --resume "$tmp/other_model.h5"
 
-# The newest checkpoint torn: it is named and the one before it is used.
+# The newest checkpoint is torn: it is named, and the one before it is used.
 mkdir "$tmp/torn"
 cp "$tmp/run/checkpoint-00000004.h5" "$tmp/torn/"
 head -c 2000000 "$tmp/run/checkpoint-00000004.h5" > "$tmp/torn/checkpoint-00000009.h5"

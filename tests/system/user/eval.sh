@@ -72,7 +72,7 @@ refused "more examples than there are" "--num-examples 201: the test split of .*
 head -c 3000000 "$checkpoint" > "$tmp/torn.h5"
 refused "a half-written checkpoint is named" "torn.h5: .*truncated" eval_on 3 --checkpoint "$tmp/torn.h5"
 
-# ---- the run's own data, and others
+# ---- the run's own data, and other data
 check "the data are those of the run" grep "data: $data, as in training" <(./cifar10_mpi eval --train-dir "$tmp/run")
 said() { grep -c "data: " <(eval_on 1 --checkpoint "$checkpoint" "$@"); }
 check "which need no word where they are given" test "$(said)" = 0
@@ -82,7 +82,7 @@ mkdir -p "$tmp/elsewhere/data" && cp "$tmp/long.h5" "$tmp/elsewhere/data/cifar10
 refused "where they are not there they are asked for" "^cifar10_mpi: $data, the data that the run was trained on, is not there: .*--data" \
     env -C "$tmp/elsewhere" "$PWD/cifar10_mpi" eval --checkpoint "$checkpoint"
 
-# Beside a run that keeps one checkpoint: what was found may be gone when it is opened.
+# Beside a run that keeps one checkpoint: the one that was found may be gone when it is opened.
 mkdir "$tmp/moving"
 cp "$checkpoint" "$tmp/moving/checkpoint-00000040.h5"
 /usr/bin/python3 -c '

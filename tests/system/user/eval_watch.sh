@@ -1,5 +1,5 @@
 #!/bin/bash
-# eval beside a training: it says what it waits for, evaluates each checkpoint once, ends with the training, and keeps the best one.
+# eval during a training: it says what it waits for, evaluates each checkpoint once, ends with the training, and keeps the best one.
 # time limit: 200 s
 . tests/lib.sh
 data=$(small_data) || { not_ok "a packed data set" "$data"; finish; exit; }
@@ -11,7 +11,7 @@ eval_of() { timeout 60 ./cifar10_mpi eval "$@"; }
 once() { eval_of --train-dir "$tmp/$1" --run-once "${@:2}"; } # DIRECTORY OPTION...
 times() { [ "$(grep -cE -- "$2" "$tmp/watch.log")" = "$1" ] || { cat "$tmp/watch.log"; return 1; }; } # COUNT PATTERN
 
-# ---- one eval from before the first checkpoint to the last
+# ---- one eval from before the first checkpoint until the last
 ./cifar10_mpi eval --train-dir "$tmp/run" --eval-interval-secs 1 > "$tmp/watch.log" 2>&1 &
 watch=$!
 check "a directory that is not there yet is waited for" wait_for 30 \
@@ -43,7 +43,7 @@ watch=
 check "after the last checkpoint" test "$(tail -n 3 "$tmp/watch.log" | grep -cE "precision @ 1 = .*step $end:|training has ended at its last step, $end$")" = 2
 check "each was evaluated once" test -z "$(grep -oE "precision @ 1 = .*step [0-9]+:" "$tmp/watch.log" | sort | uniq -d)"
 
-# What it printed is what eval.csv has. The identity of the data is made up anew (src/data/dataset.c).
+# eval.csv has what was printed. The identity of the data is computed again here (src/data/dataset.c).
 csv_is_log() {
     /usr/bin/python3 - "$tmp/run/eval.csv" "$tmp/watch.log" "$data" << 'END'
 import csv, hashlib, re, sys
@@ -126,7 +126,7 @@ refused "somebody's own best.h5 is not replaced" "one/best.h5: .*remove it first
 check "and is as it was" grep -x mine "$tmp/one/best.h5"
 rm "$tmp/one/best.h5"
 
-# ---- a directory that eval may not write to
+# ---- a directory that eval may not write
 ln -s "$tmp/target" "$tmp/one/eval.csv.link" && rm -f "$tmp/one/eval.csv" && mv "$tmp/one/eval.csv.link" "$tmp/one/eval.csv"
 check "a link is no eval.csv, which is no error" grep "no row in eval.csv: .*eval.csv: is a symbolic link" <(once one 2>&1)
 check "nothing was written through it" test ! -e "$tmp/target"

@@ -1,5 +1,5 @@
 #!/bin/bash
-# inspect, and what others see of our files: h5dump reads their labels, h5py the parameters by name in TensorFlow's shapes.
+# inspect, and our files in other tools: h5dump reads their labels, h5py the parameters by name in TensorFlow's shapes.
 # time limit: 200 s
 . tests/lib.sh
 data=$(small_data) || { not_ok "a packed data set" "$data"; finish; exit; }
@@ -8,7 +8,7 @@ train() { timeout 100 mpirun -np 1 ./cifar10_mpi train --data "$data" --train-di
 checkpoint=$tmp/run/checkpoint-00000003.h5
 check "a run of 3 steps" train
 
-# says PATTERN COMMAND...: exit code 0 and PATTERN (grep -E) somewhere.
+# says PATTERN COMMAND...: exit code 0, and PATTERN (grep -E) in the output.
 says() { local pattern=$1; shift; "$@" > "$tmp/out" 2>&1 || return 1; grep -qE -- "$pattern" "$tmp/out" || { cat "$tmp/out"; return 1; }; }
 
 check "a checkpoint is complete and its digest right" says 'checkpoint-00000003.h5: a checkpoint, complete, its digest is right$' \

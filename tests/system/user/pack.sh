@@ -1,5 +1,5 @@
 #!/bin/bash
-# Packing: every kind of source against what numpy and PIL make of it, downloads, bad sources, a full disk, memory.
+# Packing: every kind of source, compared with numpy and PIL; downloads, bad sources, a full disk, memory.
 # time limit: 300 s
 . tests/lib.sh
 export LC_ALL=C.UTF-8 no_proxy='*' TERM=dumb # tar lists names, and Python takes them, as they are
@@ -16,10 +16,10 @@ bin=$tmp/cifar/cifar-10-batches-bin pictures=$tmp/pictures a=$tmp/a.h5
 batches=("$bin"/data_batch_{1,2}.bin "$bin/test_batch.bin")
 
 # ---- CIFAR-10's binary files
-check "a directory of binary files" pack --from "$bin" "$tmp/new/b.h5"
-check "reads as numpy reads the files" python binary "$tmp/new/b.h5" "$bin" "${batches[@]}"
+check "a directory of binary files" pack --from "$bin" "$tmp/quite/new/b.h5"
+check "reads as numpy reads the files" python binary "$tmp/quite/new/b.h5" "$bin" "${batches[@]}"
 check "the directory above it" pack --from "$tmp/cifar" "$a"
-check "gives the same file" cmp "$a" "$tmp/new/b.h5"
+check "gives the same file" cmp "$a" "$tmp/quite/new/b.h5"
 tar -C "$tmp/cifar" -czf "$tmp/cifar.tar.gz" cifar-10-batches-bin/{data_batch_2.bin,batches.meta.txt,test_batch.bin,data_batch_1.bin}
 check "its tar.gz" pack --from "$tmp/cifar.tar.gz" "$a"
 check "reads the same" python binary "$a" "$bin" "$tmp/cifar.tar.gz"
@@ -92,7 +92,7 @@ check "what is complete is not fetched again" download --url "$web/ranges/cifar.
 check "really not" test -z "$(requests)"
 check "nothing but the packed file is left of all that" only_output
 
-# A network that swallows what is sent: two ends of a cable, one of them deaf.
+# A network that swallows packets: two ends of a cable, one of them deaf.
 deaf='ip link add c0 type veth peer name c1 && ip addr add 10.1.0.1/8 dev c0 && ip link set c0 up && ip link set c1 up &&
     ip neigh add 10.9.9.9 lladdr 00:11:22:33:44:55 dev c0 && ip link set lo up'
 if unshare -n bash -c "$deaf" 2> "$tmp/why"; then
@@ -108,7 +108,7 @@ echo mine > "$tmp/README.md"
 refused "an output that is another file" "README.md: is there and is no packed data set" pack --from "$tmp/sample" "$tmp/README.md"
 check "which stays" test "$(cat "$tmp/README.md")" = mine
 
-# ---- bad sources: one sentence, and what was there before stays
+# ---- bad sources: one sentence, and the previous output stays
 before=$(sha256sum "$packed/out.h5")
 bad() { refused "$1" "$2" pack --from "$3" "$packed/out.h5"; }
 variant() { rm -rf "$tmp/bad"; cp -r "$1" "$tmp/bad"; } # of a good source, in $tmp/bad
@@ -137,7 +137,7 @@ truncate -s 64M "$tmp/bad/train/owl/3.jpg"
 tar -C "$tmp" -czf "$tmp/bad.tar.gz" bad
 bad "a huge image" "bad.tar.gz: bad/train/owl/3.jpg: has 64 MiB or more" "$tmp/bad.tar.gz"
 to() { refused "$1" "$2" pack --from "$bin" "$3"; }
-to "output in a directory that is not there" "new.h5: its directory cannot be made: No such file" "$tmp/no/such/new.h5"
+to "output in a directory that cannot be made" "new.h5: /proc/no cannot be made: No such file" /proc/no/such/new.h5
 to "output where nobody can write" "/proc/" /proc/new.h5
 to "output that is a directory" "no file that could be replaced" "$tmp/empty"
 refused "several ranks say it once" "missing: No such file" \
@@ -175,7 +175,7 @@ else
     skip "progress on a terminal" "$(no_terminal)"
 fi
 
-# ---- the real thing
+# ---- the real CIFAR-10
 if [ -n "${CIFAR10_DIR:-}" ]; then
     real=$CIFAR10_DIR
     [ -d "$real/cifar-10-batches-bin" ] && real=$real/cifar-10-batches-bin

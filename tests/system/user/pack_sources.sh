@@ -1,5 +1,5 @@
 #!/bin/bash
-# Packing, of what is odd about sources: archives in any order, links, folders that cannot be searched.
+# Packing unusual sources: archives in any order, links, folders that cannot be searched.
 # time limit: 200 s
 . tests/lib.sh
 export LC_ALL=C.UTF-8 no_proxy='*' TERM=dumb
@@ -18,7 +18,7 @@ same_data() { # FILE FILE: their four data sets are equal
 }
 command -v h5dump > /dev/null || { skip "packing odd sources" "there is no h5dump (Debian: hdf5-tools)"; finish; exit; }
 
-# ---- one data set, whatever the order of the archive
+# ---- one data set, for any order of the archive
 bin=$tmp/bin dir=$tmp/dir.h5 other=$tmp/other.h5
 mkdir "$bin"
 for n in 1 2 3; do batch "$bin/data_batch_$n.bin" $n $((130 * n)); done
@@ -61,7 +61,7 @@ else
     skip "a class folder that cannot be searched" "root cannot give up its rights: $(tail -n 1 "$tmp/why")"
 fi
 
-# ---- folders as people have them
+# ---- folders as users have them
 tree() { rm -rf "$tmp/odd"; cp -rs "$(realpath "$pictures")" "$tmp/odd"; } # of links to the images
 archive() { (cd "$tmp/odd" && tar -chf "$tmp/odd.tar" --hard-dereference --sort=name -- *); } # of that tree
 not_said() { ! grep -E -- "$1" "$tmp/said"; }
@@ -209,7 +209,7 @@ refused "a class of which nothing is left" "odd: has classes without training im
 for file in "$tmp"/odd/train/*/*; do echo text > "$file"; done
 refused "no training image is left" "no training images are left; left out: train/airplane/0000.jpg: is neither" pack --from "$tmp/odd" --skip-bad --allow-missing-classes "$other"
 
-# ---- what is left out is named, and what is something else is recognised
+# ---- ignored files are named, and other data sets recognised
 tree; for n in 1.webp 2.gif 3.BMP 4.tif notes.txt; do : > "$tmp/odd/train/cat/$n"; done; : > "$tmp/odd/train/dog/7.avif"; : > "$tmp/odd/README"; : > "$tmp/odd/train/cat/.hidden"
 cp "$pictures/train/cat/0000.jpg" "$tmp/odd/logo.jpg"
 check "files that are no images are left out" says "Left out, because they are no JPEG or PNG images in a class folder( of a split)?: 7" --from "$tmp/odd"
@@ -237,7 +237,7 @@ refused "split folders of other names" "seg_train/cat/0000.jpg: lies beside the 
 rm -r "$tmp/odd/set"; truncate -s $((3 * 3074)) "$tmp/odd/train.bin"
 refused "a file of CIFAR-100's records" "odd: is CIFAR-100" pack --from "$tmp/odd" "$other"
 
-# ---- what is wrong is named
+# ---- errors are named
 one=$tmp/one
 mkdir "$one"
 batch "$one/data_batch_1.bin" 1 1
@@ -249,7 +249,7 @@ odd; seq 10 | sed 's/^/kind /' > "$tmp/odd/batches.meta.txt"
 classes() { pack --from "$1" "$other" && h5dump -a /class_names "$other" | grep -q 'SIMPLE { ( 10 )'; }
 check "batches.meta.txt beside images adds no classes" classes "$tmp/odd"
 
-# ---- nothing half-made stays, and nobody writes to another's file
+# ---- nothing half-made stays, and files of others are not written to
 out=$tmp/out
 mkdir "$out"
 left() { [ "$(ls -A "$out")" = "$1" ] || { ls -A "$out"; return 1; }; }

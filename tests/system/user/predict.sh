@@ -1,5 +1,5 @@
 #!/bin/bash
-# predict tells of image files what eval counts of the same images in a packed file.
+# predict says of image files what eval counts for the same images in a packed file.
 # time limit: 300 s
 . tests/lib.sh
 data=$(small_data) || { not_ok "a packed data set" "$data"; finish; exit; }
@@ -28,7 +28,7 @@ check "three classes with five decimals, falling probabilities, at most 1 togeth
 check "the newest checkpoint of --checkpoint-dir" grep -q 'checkpoint-00000040.h5' \
     <(./cifar10_mpi predict --checkpoint-dir "$tmp/run" "$tmp"/test/cat/0000.jpg)
 
-# Other kinds of files, made from a test image by other libraries: what has the same pixels gets the same answer.
+# Other file formats, made from a test image by other libraries: the same pixels get the same answer.
 /usr/bin/python3 - "$data" "$tmp" 2> "$tmp/why" <<'END' || skip "other kinds of images" "$(tail -n 1 "$tmp/why")"
 import sys
 import h5py, numpy as np
@@ -56,8 +56,8 @@ if [ -s "$tmp/same.png" ]; then
     for file in grey.png grey.jpg palette.png tall.jpg; do check "$file is told" predict "$tmp/$file"; done
 fi
 
-# Images of another size and shape than the sample's: predict sees what eval sees of them in the packed file, by the checkpoint
-# alone. A test split of one image has its cross-entropy, -log of the probability of its class.
+# Images of another size and shape than the sample's: with the checkpoint alone, predict sees them as eval does in the packed file.
+# The cross-entropy of a test split of one image is -log of the probability of its class.
 if [ -s "$tmp/same.png" ]; then
     shapes=$tmp/shapes large=$tmp/large.h5 wide=$tmp/shapes/test/cat/wide.png
     /usr/bin/python3 - "$data" "$shapes" <<'END'
@@ -95,7 +95,7 @@ END
         "warning: the checkpoint was trained on images of 64x64, those of $tmp/small.h5 are 32x32" <(eval_small)
     refused "a run does not go on with images of another size" "the images, labels and classes of" \
         train --max-steps 30 --data "$tmp/small.h5"
-    # What an older program wrote: without the three attributes.
+    # The checkpoint of an older program, without the three attributes.
     /usr/bin/python3 - "$checkpoint" "$tmp/older.h5" <<'END'
 import hashlib, shutil, sys
 import h5py, numpy as np
@@ -143,7 +143,7 @@ else
     not_ok "bad images do not keep the others from being told" "$rc: $mixed $(cat "$tmp/said")"
 fi
 
-# A phone stores a picture as its sensor lay and says in EXIF how to turn it.
+# A phone stores a picture as its sensor saw it, and EXIF says how to turn it.
 turned_pictures() { # one picture, stored in eight ways, as PNG and as JPEG
     /usr/bin/python3 - "$tmp" <<'END'
 import sys

@@ -1,6 +1,6 @@
 #!/bin/bash
-# README's first commands in README's order, as root and as a user, with what a clone has; then `make run` on a terminal.
-#   EPOCHS=yes      with README's epochs, not 4 steps in their place (tests/soak/readme.sh)
+# README's first commands in their order, as root and as a user, with the files of a clone; then `make run` on a terminal.
+#   EPOCHS=yes      with README's epochs instead of 4 steps (tests/soak/readme.sh)
 # There is no network here: the repository's sample takes the place of the download.
 # time limit: 240 s
 . tests/lib.sh
@@ -11,20 +11,20 @@ done
 export https_proxy=http://127.0.0.1:1 TERM=xterm AIM=2
 chmod 711 "$tmp" # for the user
 
-# What is built from the sources comes along, and keeps its time: nothing is to be compiled again.
+# Compiled files are copied with their times, so that nothing is compiled again.
 clone() { # DIRECTORY
     mkdir "$1"
     { git ls-files -z; printf '%s\0' cifar10_* build; } |
         tar --exclude=build/{tests,asan,tsan,fuzz,fakecuda,platforms,arm64} --null -T - -cf - | tar -xf - -C "$1"
 }
 
-# Those in the first code block of a section, without the comments after them.
+# The commands of a section's first code block, without the comments after them.
 commands() { # FILE SECTION
     awk -v title="## $2" '/^## / { inside = $0 == title } inside && /^```/ && fences++ { exit } inside && fences && !/^```/' "$1" |
         sed 's/  *# .*//; /^make test$/d'
 }
 
-# What a command says when it has done its work. Where README has another command, the test fails.
+# What a command prints when it has done its work. A command in README that is not listed here fails the test.
 expected() {
     case $1 in
         "make run") echo '== Results' ;;
@@ -80,7 +80,7 @@ else
     skip "as another user" "only root with setpriv can be one"
 fi
 
-# ---- a terminal, Ctrl-C, and a blank in a name
+# ---- a terminal, Ctrl-C, and a space in a name
 terminals || { skip "make run on a terminal" "no terminal can be had here (script, /dev/pts)"; finish; exit; }
 cd "$tmp/$(id -un)" || exit 1
 mkfifo keys
@@ -89,7 +89,7 @@ said=$tmp/typescript
 export CIFAR10_DIR="$tmp/my images"
 mkdir "$CIFAR10_DIR"
 tar -xf tests/data/cifar10-sample.tar.xz -C "$CIFAR10_DIR" --wildcards '*/*/[0-9]*0.jpg'
-# A shell starts what runs beside it without the signal of Ctrl-C.
+# A shell starts background jobs with Ctrl-C's signal ignored.
 AIM=60 env --default-signal=INT script -qec "make run" /dev/null < keys > "$said" 2>&1 &
 check "make run shows progress" wait_for 60 $'\r''step [0-9]+/[0-9]+, loss' "$said"
 printf '\003' >&8
@@ -100,7 +100,7 @@ check "it says what is saved and how to go on" grep -F "== Interrupted: $newest 
 check "mpirun says nothing" eval '! grep "^mpirun\|^Primary job" "$said"'
 check "the start block comes once" test "$(grep -c '^cifar10_mpi [0-9]' "$said")" -eq 1
 
-# A training that cannot save when it is to stop.
+# A training that cannot save when it is stopped.
 mkdir "$tmp/bin"
 printf '#!/bin/bash\nuntil ls runs/make-run-*/stop; do sleep 0.1; done\nexit 1\n' > "$tmp/bin/mpirun"
 chmod +x "$tmp/bin/mpirun"

@@ -1,5 +1,5 @@
 #!/bin/bash
-# What a train-dir may be continued with, and what is left in it when something is in the way: nothing is lost.
+# What a train-dir may be continued with, and what stays in it when something goes wrong: nothing is lost.
 # time limit: 400 s
 . tests/lib.sh
 data=$(small_data) || { not_ok "a packed data set" "$data"; finish; exit; }
@@ -39,7 +39,7 @@ check "--resume FILE into a new directory" train --train-dir "$tmp/branch" --max
 check "--resume with the newest checkpoint of the directory" train --train-dir "$tmp/branch" --max-steps 5 --resume "$tmp/branch/../branch/checkpoint-00000003.h5"
 check "holds the log from there on" test "$(grep -o 'step [0-9]*, loss' "$tmp/branch/train.log" | tr -d '\n')" = "step 3, lossstep 4, lossstep 5, loss"
 
-# Which way convolutions are computed is a matter of bits: a run keeps the way that it began with.
+# The convolution algorithm decides the bits: a run keeps the one that it began with.
 if ./cifar10_mpi bench --batch-size 2 --bench-steps 1 | grep -q "onednn tower"; then
     check "a run with direct convolutions" train --train-dir "$tmp/direct" --conv direct --max-steps 2
     check "goes on with them" train --train-dir "$tmp/direct" --max-steps 4
@@ -49,7 +49,7 @@ if ./cifar10_mpi bench --batch-size 2 --bench-steps 1 | grep -q "onednn tower"; 
     check "with slices the shape decides, not a measurement" grep -qx "  model  .*; conv2=winograd" <(train --train-dir "$tmp/sliced" --slices 2 --max-steps 1)
 fi
 
-# What --epochs, a decimal, comes to in steps: in binary 16.1 * 1000 images are a little more than 16,100.
+# The steps of a decimal --epochs: in binary, 16.1 * 1000 images are a little more than 16,100.
 check "16.1 epochs" train --train-dir "$tmp/epochs" --epochs 16.1 --batch-size 50
 check "of 1000 images are 161 steps of 100" test -e "$tmp/epochs/checkpoint-00000161.h5"
 
@@ -96,7 +96,7 @@ check "also not of the older ones" test "$(grep -c 'skipping' <<< "$said")" = 0
 rm "$tmp/torn/checkpoint-00000004.h5"
 refused "where all are torn" "no checkpoint there is whole" train --train-dir "$tmp/torn" --max-steps 9
 
-# A run that was killed before its first checkpoint has left a log.
+# A run that was killed before its first checkpoint left a log.
 ./cifar10_mpi train --data "$data" --batch-size 8 --log-frequency 1 --train-dir "$tmp/killed" > "$tmp/killed.log" 2>&1 &
 killed=$!
 for _ in $(seq 100); do grep -q ' step 5, loss' "$tmp/killed/train.log" 2> /dev/null && break; sleep 0.2; done
@@ -111,7 +111,7 @@ check "keeps the old rows aside" test "$(grep -c ' step .*, loss' "$tmp/killed/t
 check "begins the log anew" test "$(grep -c ' step .*, loss' "$tmp/killed/train.log")" = 2
 check "and metrics.csv" test "$(wc -l < "$tmp/killed/metrics.csv")" = 3
 
-# A model that diverges: the step after which the parameters would overflow is one whose loss was still a number.
+# A model that diverges: it stops at the step after which the parameters would overflow, while its loss is still finite.
 diverge() { ./cifar10_mpi train --data "$data" --batch-size 8 --train-dir "$tmp/diverged" --learning-rate 1000 "$@"; }
 check "two steps of a far too high rate" diverge --max-steps 2
 refused "a gradient that is not finite makes no checkpoint" "step 4: layer [a-z0-9_]*'s gradient is not finite: .*since step 2" diverge --max-steps 4
@@ -119,7 +119,7 @@ check "the checkpoint before stays" test "$(ls "$tmp/diverged" | grep checkpoint
 check "a third step" diverge --max-steps 3
 refused "a loss that is no number to add up" "checkpoint of step 3: the loss is .*diverged" run eval --data "$data" --checkpoint-dir "$tmp/diverged" --run-once --no-ema
 
-# A batch for which a control group has memory once, but not three times: refused before the system kills a rank.
+# A control group has memory for one batch, but not for three: the run is refused before the system kills a rank.
 for group in /sys/fs/cgroup{/memory,}/cifar10_test.$$; do mkdir "$group" 2> /dev/null && [ -w "$group/cgroup.procs" ] && break; done
 limit=$(ls "$group/memory.limit_in_bytes" "$group/memory.max" 2> /dev/null)
 if [ -n "$limit" ] && echo 1G > "$limit" 2> /dev/null; then
@@ -134,7 +134,7 @@ else
     skip "a batch that does not fit three times" "no control group with a limit of memory can be made below /sys/fs/cgroup"
 fi
 
-# Disks.
+# Full disks.
 if small_disk readonly size=1m && mkdir "$tmp/readonly/run" && mount -o remount,ro "$tmp/readonly"; then
     refused "a directory on a read-only disk is found at the start" "readonly/run/lock: .*Read-only" train --train-dir "$tmp/readonly/run" --max-steps 2
     said=$(train --train-dir "$tmp/readonly/run" --max-steps 2 2>&1)

@@ -1,11 +1,11 @@
 #!/bin/bash
-# The scripts that a user starts: make bench's and the one that draws the learning curve (make run's: readme.sh).
+# The scripts that users start: make bench's and the one that draws the learning curve (make run's: readme.sh).
 # time limit: 300 s
 . tests/lib.sh
 sample=$(sample_data) && small=$(small_data) || { not_ok "packed data sets" "$sample"; finish; exit; }
 sample=$PWD/$sample small=$PWD/$small
 
-# In a copy: data/ and runs/ are the user's. Nor do they need the settings of tests/lib.sh.
+# In a copy, since data/ and runs/ belong to the user. They do not need the settings of tests/lib.sh either.
 tree=$tmp/tree
 mkdir -p "$tree/tests"
 cp -r cifar10_mpi scripts "$tree"

@@ -1,9 +1,9 @@
 #!/bin/bash
-# `make run`, `make bench` and their scripts where packages cannot be installed, data change, or somebody presses Ctrl-C.
+# `make run`, `make bench` and their scripts when packages cannot be installed, data change, or Ctrl-C is pressed.
 # time limit: 120 s
 . tests/lib.sh
 
-# A tree of stand-ins: what is tested here is what scripts/ and the Makefile do with the programs.
+# A tree of stand-ins for the programs: only scripts/ and the Makefile are tested.
 tree=$tmp/tree bin=$tmp/bin log=$tmp/log
 mkdir -p "$tree" "$bin"
 cp -r Makefile include src scripts "$tree"
@@ -34,7 +34,7 @@ unlisted() { for package in $named; do grep -qwF -- "$package" scripts/deps.sh |
 check "skips name packages: $named" test -n "$named"
 check "deps.sh installs each" test -z "$(unlisted)"
 
-# No dpkg and no apt-get, as on a cluster: everything else of the machine is there.
+# As on a cluster, without dpkg and apt-get, but with everything else of the machine.
 mkdir "$tmp/cluster"
 ln -sf -t "$tmp/cluster" /usr/local/bin/* /usr/bin/* /usr/sbin/* 2> /dev/null
 rm -f "$tmp"/cluster/{dpkg,apt}*
@@ -47,7 +47,7 @@ check "and goes on" grep -q '^trained here' "$tmp/said"
 deps_fails() { ! on_cluster deps; }
 check "make deps fails there" deps_fails
 
-# ---- make run: mpirun only notes what it is asked for
+# ---- make run: mpirun only notes its arguments
 cp scripts/run.sh "$tree/scripts/run.sh"
 ln -sf "$PWD/cifar10_mpi" "$tree/cifar10_mpi"
 fake mpirun 'echo "$*" >> "$LOG"'
@@ -67,7 +67,7 @@ bench_on() { CIFAR10_DIR=$tmp/$1 in_tree scripts/bench.sh > /dev/null 2>&1; sha2
 first=$(bench_on one) second=$(bench_on two)
 check "make bench measures on the data of now, too" test -n "$first" -a "$second" != "$first"
 
-# ---- job scripts: what reaches the ranks of several cores
+# ---- job scripts: what reaches ranks of several cores
 job() { : > "$log"; PATH=$bin:$PATH SLURM_CPUS_PER_TASK=$2 LAUNCH=$3 bash "jobs/$1.sbatch"; cat "$log"; }
 fake srun 'echo "$* cores $SRUN_CPUS_PER_TASK $OMP_NUM_THREADS" >> "$LOG"'
 for script in train-cpu eval; do
@@ -76,7 +76,7 @@ for script in train-cpu eval; do
     check "$script: srun is told too" eval "job $script 2 srun | grep -qE ' --threads 2 +cores 2 2$'"
 done
 
-# ---- tests/system/ranks/slurm.sh where slurmd does not start
+# ---- tests/system/ranks/slurm.sh if slurmd does not start
 for program in munged slurmctld sbatch sinfo scancel getent; do fake $program true; done
 fake id 'echo 0'
 fake slurmd 'case $1 in -V) echo "slurm-wlm 24.11.5" ;; *) echo "[now] $SAYS" >> "$(sed -n s/^SlurmdLogFile=//p "$SLURM_CONF")"; exit 1 ;; esac'

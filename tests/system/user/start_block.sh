@@ -1,5 +1,5 @@
 #!/bin/bash
-# The start block and the log as a person reads them: short, within 80 columns, with what matters, and options that can be pasted.
+# The start block and the log for a human reader: short, within 80 columns, with what matters, and options that can be pasted.
 . tests/lib.sh
 data=$(small_data) || { not_ok "a packed data set" "$data"; finish; exit; }
 ln -s "$PWD/$data" "$tmp/d.h5"
@@ -8,7 +8,7 @@ train() { (cd "$tmp" && timeout 60 "$program" train --tower openblas --batch-siz
 has() { grep -qE -- "$1" "$2" || { cat "$2"; return 1; }; } # PATTERN FILE
 narrow() { ! grep -E ".{81}" "$1"; }
 
-# ---- what it says
+# ---- its content
 check "a run" eval 'train --data d.h5 --train-dir r --max-steps 10 --checkpoint-steps 5 --log-frequency 5 > "$tmp/short"'
 sed '/^20[0-9-]* /,$d' "$tmp/short" > "$tmp/block"
 check "its start block is short" test "$(wc -l < "$tmp/block")" -le 12
@@ -20,7 +20,7 @@ check "the rest is in --verbose" eval 'train --data d.h5 --train-dir r --max-ste
     grep -qE "^  threads +1 of the tower" "$tmp/long" && grep -qE "^ +all +1068298 " "$tmp/long" && ! grep -qE "threads|local3" "$tmp/block"'
 check "a run that is done already says so" has '^  nothing to do +step 10 is reached: a higher --max-steps goes on$' "$tmp/long"
 
-# ---- pictures that the model sees little of
+# ---- pictures of which the model sees little
 mkdir "$tmp/pictures"
 tar -xf tests/data/cifar10-sample.tar.xz -C "$tmp/pictures" --wildcards '*/*/0000.jpg'
 sees() { # PIXELS: what a run on pictures of that size says, in $tmp/sees
@@ -35,7 +35,7 @@ check "half is no warning" eval 'has "\(50 % of each side\)" "$tmp/sees" && ! gr
 train --data 48.h5 --train-dir few --batch-size 11 --max-steps 1 | unwrapped > "$tmp/more" # of 10 pictures
 check "a batch of more pictures than there are is warned of" has '^  warning +a batch has more images than there are, .* --batch-size$' "$tmp/more"
 
-# ---- options that can be pasted: what a shell makes of them
+# ---- options that can be pasted: a shell reads them back
 pasted() { sed -n '/^  options /,/[^\\]$/p' "$tmp/said" | sed '1s/^  options  *//'; }
 words() { eval "printf '%s\\0' $(pasted)" | od -c; }
 posix_words() { sh -c "printf '%s\\0' $(pasted)" | od -c; }
