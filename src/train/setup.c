@@ -124,7 +124,7 @@ static void set_last_step(struct run *run)
 static int build_reducer(struct run *run, struct error *why)
 {
     enum reduce_kind kind = run->tree ? REDUCE_TREE : REDUCE_FASTEST;
-    int status = reducer_init(&run->reducer, run->world, kind, run->net.parameters, run->slices,
+    int status = reducer_init(&run->reducer, run->world, kind, run->net.gradients, run->slices,
                               (size_t)run->options->bucket_kib * 1024, why);
     run->reducer.phases = &run->phases;
     return world_agree(run->world, status, why);
@@ -193,6 +193,7 @@ void run_close(struct run *run)
     device_tower_free(&run->ahead);
     reducer_free(&run->reducer);
     tower_free(&run->tower);
+    net_free(&run->net);
     report_close(&run->report);
     free(run->state.parameters);
     optimizer_free(run->state.states);

@@ -131,7 +131,7 @@ static void run_init(struct run *run, const struct subject *subject, enum reduce
                                     .crop_height = run->net.input.height, .crop_width = run->net.input.width,
                                     .global_batch = slices * BATCH, .batch = BATCH, .slices = slices, .threads = 2, .depth = 2};
     must(tower_init(&run->tower, &tower, &why), &why);
-    must(reducer_init(&run->reducer, &world, kind, run->net.parameters, slices, 1 << 20, &why), &why);
+    must(reducer_init(&run->reducer, &world, kind, run->net.gradients, slices, 1 << 20, &why), &why);
     must(loader_init(&run->loader, &loader, &why), &why);
     float *parameters = floats_new(run->net.parameters);
     net_parameters(&run->net, 1, parameters);
@@ -144,6 +144,7 @@ static void run_free(struct run *run)
     loader_free(&run->loader);
     reducer_free(&run->reducer);
     tower_free(&run->tower);
+    net_free(&run->net);
 }
 
 /* As training does it. */
@@ -159,7 +160,7 @@ static void run_step(struct run *run)
         must(reducer_end(&run->reducer, &why), &why);
     }
     must(reducer_finish(&run->reducer, &parcel, &why), &why);
-    float samples = parcel[run->net.parameters + PARCEL_COUNT];
+    float samples = parcel[run->net.gradients + PARCEL_COUNT];
     must(tower_update(&run->tower, parcel, samples, 0.1f, ema_decay(0.9999f, ++run->step), &penalty, &why), &why);
 }
 

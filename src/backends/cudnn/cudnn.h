@@ -127,18 +127,18 @@ size_t kernel_blocks(enum kernel kernel, size_t elements);
 
 static inline bool has_relu(const struct net_layer *l)
 {
-    return l->layer.relu;
+    return l->layer.activation == ACTIVATION_RELU;
 }
 
 static inline bool has_bias(const struct net_layer *l)
 {
-    return l->bias_count > 0;
+    return l->biases;
 }
 
 /* Its weights and biases have gradients. */
 static inline bool is_trained(const struct net_layer *l)
 {
-    return l->weight_count > 0;
+    return l->weights && l->weights->role == TENSOR_TRAINED;
 }
 
 /* ---- convolution*.c: cuDNN's graph API ---- */

@@ -6,7 +6,8 @@ static struct finish_part convolution_part(const struct cudnn_operation *o)
 {
     const struct net_layer *l = o->layer;
     return (struct finish_part){
-        .filter = o->dfilter, .sums = o->sums, .weights = (uint32_t)l->weights, .biases = (uint32_t)l->biases,
+        .filter = o->dfilter, .sums = o->sums, .weights = (uint32_t)l->weights->offset,
+        .biases = has_bias(l) ? (uint32_t)l->biases->offset : 0,
         .in = l->in.channels, .out = l->out.channels, .y_in = o->x_channels, .runs = o->parts,
         .kernel = (uint16_t)l->layer.kernel, .half = o->dfilter_half,
     };
@@ -20,22 +21,25 @@ static void check_add(struct finish_arguments *a, size_t first, size_t end, bool
 static struct finish_arguments backward_arguments(const struct cudnn_plan_state *s, bool check)
 {
     struct finish_arguments a = {.faults = check ? s->faults : NULL};
-    for (const struct cudnn_operation *o = s->operations; o < s->operations + s->net->layer_count; o++) {
-        const struct net_layer *l = o->layer;
-        if (o->dfilter)
-            finish_add(&a, convolution_part(o));
-        else if (check && l->weight_count + l->bias_count > 0)
-            check_add(&a, l->weights, l->biases + l->bias_count, false);
+    const struct net *net = s->net;
+    for (int i = 0; i < net->layer_count; i++) {
+        size_t first = net_trained_from(net, i), end = net_trained_from(net, i + 1);
+        if (s->operations[i].dfilter)
+            finish_add(&a, convolution_part(&s->operations[i]));
+        else if (check && end > first)
+            check_add(&a, first, end, false);
     }
+    if (check && net->gradients > net->trained)
+        check_add(&a, net->trained, net->gradients, false);
     if (check)
-        check_add(&a, 0, s->net->parameters, true);
+        check_add(&a, 0, net->parameters, true);
     return a;
 }
 
 static struct finish_arguments sums_arguments(const struct cudnn_plan_state *s)
 {
     struct finish_arguments a = {.faults = s->faults};
-    check_add(&a, 0, s->net->parameters, false);
+    check_add(&a, 0, s->net->gradients, false);
     check_add(&a, 0, s->net->parameters, true);
     return a;
 }

@@ -22,14 +22,25 @@ static void pair(struct cudnn_operation *a, struct cudnn_operation *b, const str
     a->partner = b, b->partner = a;
 }
 
+/* b reads what a computes, and nothing else does: what lies between is theirs. */
+static bool is_between(const struct cudnn_operation *a, const struct cudnn_operation *b, const struct cudnn_operation *first)
+{
+    return b->layer->from == a - first && a->layer->readers == 1;
+}
+
 static void fuse_neighbours(struct cudnn_operation *a, struct cudnn_operation *b)
 {
     if (a->kind == &cudnn_max_pool_kind && b->kind == &cudnn_norm_kind && norm_may_pair(b))
         pair(a, b, &cudnn_pool_before_norm_kind, &cudnn_norm_after_pool_kind);
     else if (a->kind == &cudnn_norm_kind && b->kind == &cudnn_max_pool_kind && norm_may_pair(a) && norm_pool_columns(b->layer) > 0)
         pair(a, b, &cudnn_norm_before_pool_kind, &cudnn_pool_after_norm_kind);
-    else if (a->kind == &cudnn_dense_kind && b->kind == &cudnn_dense_few_kind)
+    else if (a->kind == &cudnn_dense_kind && b->kind == &cudnn_dense_few_kind && has_bias(a->layer))
         pair(a, b, &cudnn_dense_kind, &cudnn_dense_few_kind);
+}
+
+static bool is_few(const struct net_layer *l)
+{
+    return l->out.channels <= FEW_OUTPUTS && !has_relu(l) && has_bias(l) && is_trained(l);
 }
 
 static bool normalises(const struct cudnn_operation *o)
@@ -43,19 +54,21 @@ static struct cudnn_operation *before_of(struct cudnn_operation *o, const struct
     int back = o->kind == &cudnn_norm_after_pool_kind ? 2 : 1;
     bool dense = o->layer->layer.kind == LAYER_DENSE;
     const struct cudnn_operation_kind *wanted = normalises(o) ? &cudnn_convolution_kind : dense ? &cudnn_dense_kind : NULL;
-    return o - first >= back && wanted && o[-back].kind == wanted ? o - back : NULL;
+    for (int i = 0; i < back; i++)
+        if (o - i == first || !is_between(o - i - 1, o - i, first))
+            return NULL;
+    bool unfinished = o->kind == &cudnn_dense_few_kind && !o->partner; /* it knows only dense layers whose bias it adds */
+    return wanted && !unfinished && o[-back].kind == wanted ? o - back : NULL;
 }
 
 void fuse(struct cudnn_operation *operations, int count)
 {
-    for (int i = 0; i < count; i++) {
-        const struct layer *layer = &operations[i].layer->layer;
-        if (operations[i].kind == &cudnn_dense_kind && layer->outputs <= FEW_OUTPUTS && !has_relu(operations[i].layer) && has_bias(operations[i].layer) &&
-            is_trained(operations[i].layer))
+    for (int i = 0; i < count; i++)
+        if (operations[i].kind == &cudnn_dense_kind && is_few(operations[i].layer))
             operations[i].kind = &cudnn_dense_few_kind;
-    }
     for (int i = 0; i + 1 < count; i++)
-        fuse_neighbours(&operations[i], &operations[i + 1]);
+        if (is_between(&operations[i], &operations[i + 1], operations))
+            fuse_neighbours(&operations[i], &operations[i + 1]);
     for (struct cudnn_operation *o = operations; o < operations + count; o++)
         if ((o->before = before_of(o, operations)))
             o->before->masked = true;

@@ -274,7 +274,7 @@ struct finish_part {
     uint16_t kernel;
     uint8_t half, of_parameters;
 };
-enum { FINISH_PARTS_MAX = 65 };
+enum { FINISH_PARTS_MAX = 66 };
 struct finish_arguments {
     float *gradients;
     const float *parameters;
@@ -363,8 +363,8 @@ enum { SLICES_MAX = 64 };
 
 /* The update of optimize.h, to the bit, and the copies after it. With a tail (parcel.h), scale is 1 / its count. Nothing is
  * changed, and the record's fault is 1, where the tail has a fault or a loss that is not finite, or one of `faults` (finish's) is
- * not 0: the whole update or none of it. With a control, rate and ema_decay are the control's. Without gradients the parameters
- * stay, and only shadows and copies follow them. The result goes into ring[step % ring_length], the first record without a
+ * not 0: the whole update or none of it. With a control, ema_decay is the control's, and rate too unless keeps_rate. Without
+ * gradients the parameters stay, and only shadows and copies follow them. The result goes into ring[step % ring_length], the first record without a
  * control; each block's part of the penalty, decay / 2 * sum of p^2, before. No ring: no result. At most PENALTIES_MAX blocks.
  * Slices are in order, and do not overlap. */
 struct update_arguments {
@@ -377,7 +377,7 @@ struct update_arguments {
     float rate, scale, ema_decay;
     struct step_record *ring;
     size_t count;
-    int ring_length, slice_count, fault_count;
+    int ring_length, slice_count, fault_count, keeps_rate;
     struct slice slices[SLICES_MAX];
 };
 

@@ -22,7 +22,7 @@ static int convolution_memory_new(struct cudnn_operation *o, struct error *why)
     slice->kernel = l->layer.kernel, slice->in = l->in.channels, slice->out = l->out.channels;
     slice->y_in = o->x_channels, slice->half = o->x_half;
     if (!(slice->filter = device_new(filter_count(o) * element_bytes(o->library->precision), "a filter", why)) ||
-        (o->x_half && has_bias(l) && !(slice->bias = device_new(2 * l->bias_count, "a bias in bfloat16", why))))
+        (o->x_half && has_bias(l) && !(slice->bias = device_new(2 * l->biases->count, "a bias in bfloat16", why))))
         return -1;
     o->dfilter_half = c->dfilter_half;
     if (!o->dy || !is_trained(l))
@@ -32,7 +32,7 @@ static int convolution_memory_new(struct cudnn_operation *o, struct error *why)
     if (o->masked || !has_bias(l))
         return 0;
     o->parts = bias_parts(rows_of(o));
-    o->sums = device_new((size_t)o->parts * l->bias_count * sizeof(float), "the sums of a bias", why);
+    o->sums = device_new((size_t)o->parts * l->biases->count * sizeof(float), "the sums of a bias", why);
     return o->sums ? 0 : -1;
 }
 
@@ -40,7 +40,8 @@ static int cudnn_convolution_layer_init(struct cudnn_operation *o, struct error 
 {
     struct cudnn_convolution *c = o->own = memory_new(1, sizeof *c, "a convolution", why);
     struct convolution_request request = {
-        .layer = o->layer, .batch = o->batch, .x_channels = o->x_channels, .backward = o->dy && is_trained(o->layer), .input_gradient = o->dx,
+        .layer = o->layer, .batch = o->batch, .x_channels = o->x_channels, .backward = o->dy && is_trained(o->layer),
+        .input_gradient = o->dx,
     };
     if (!c || cudnn_convolution_init(c, o->library, &request, why) || convolution_memory_new(o, why))
         return -1;
@@ -52,7 +53,7 @@ static struct convolution_memory convolution_memory_of(const struct cudnn_operat
 {
     return (struct convolution_memory){
         .x = o->x, .filter = o->slice.filter, .y = o->y, .dx = o->dx, .dfilter = o->dfilter, .dy = o->dy,
-        .bias = o->slice.bias || !has_bias(o->layer) ? o->slice.bias : o->parameters + o->layer->biases,
+        .bias = o->slice.bias || !has_bias(o->layer) ? o->slice.bias : o->parameters + o->layer->biases->offset,
     };
 }
 

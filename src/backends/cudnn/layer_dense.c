@@ -39,22 +39,23 @@ static const float *flat(const float *buffer, size_t offset)
 
 static const void *weights_of(const struct cudnn_operation *o)
 {
-    return o->slice.filter ? o->slice.filter : flat(o->parameters, o->layer->weights);
+    return o->slice.filter ? o->slice.filter : flat(o->parameters, o->layer->weights->offset);
 }
 
 static struct product_memory forward_memory(const struct cudnn_operation *o)
 {
     const struct own *own = o->own;
-    const void *bias = o->slice.bias || !has_bias(o->layer) ? o->slice.bias : flat(o->parameters, o->layer->biases);
+    const void *bias = o->slice.bias || !has_bias(o->layer) ? o->slice.bias : flat(o->parameters, o->layer->biases->offset);
     return (struct product_memory){.a = weights_of(o), .b = o->x, .d = o->y, .bias = (void *)(uintptr_t)bias, .mask = own->mask};
 }
 
 static struct product_memory weights_memory(const struct cudnn_operation *o, const float *gradients)
 {
     const struct own *own = o->own;
+    const float *dbias = has_bias(o->layer) ? flat(gradients, o->layer->biases->offset) : NULL;
     return (struct product_memory){.a = own->masked ? own->masked : o->dy, .b = o->x,
-                                   .d = (void *)(uintptr_t)flat(gradients, o->layer->weights),
-                                   .bias = (void *)(uintptr_t)flat(gradients, o->layer->biases)};
+                                   .d = (void *)(uintptr_t)flat(gradients, o->layer->weights->offset),
+                                   .bias = (void *)(uintptr_t)dbias};
 }
 
 static struct product_memory input_memory(const struct cudnn_operation *o)
@@ -144,10 +145,10 @@ static int cudnn_dense_init(struct cudnn_operation *o, struct error *why)
     if (!own)
         return -1;
     o->slice.half = o->x_half;
-    if (o->x_half && !(o->slice.filter = device_new(2 * l->weight_count, "a dense layer's weights in bfloat16", why)))
+    if (o->x_half && !(o->slice.filter = device_new(2 * l->weights->count, "a dense layer's weights in bfloat16", why)))
         return -1;
     if (o->y_half && has_bias(l) && !is_finished_behind(o) &&
-        !(o->slice.bias = device_new(2 * l->bias_count, "a bias in bfloat16", why)))
+        !(o->slice.bias = device_new(2 * l->biases->count, "a bias in bfloat16", why)))
         return -1;
     if (o->dy && o->x_half != o->y_half &&
         !(own->masked = device_new(2 * (size_t)o->batch * (size_t)outputs_of(o), "a dense layer's gradients in bfloat16", why)))
@@ -185,7 +186,8 @@ static int dense_choose(struct cudnn_operation *o, char *about, size_t size, str
     int length = snprintf(about, size, "forward%s%s", epilogue_text(own->forward.epilogue), added ? "" : ", bias by a kernel");
     if (!o->dy || length < 0 || (size_t)length >= size)
         return 0;
-    snprintf(about + length, size - (size_t)length, "; weights%s%s%s%s", epilogue_text(own->weights.epilogue), own->sums ? ", bias by a kernel" : "", o->dx ? "; input" : "", o->dx ? epilogue_text(own->input.epilogue) : "");
+    snprintf(about + length, size - (size_t)length, "; weights%s%s%s%s", epilogue_text(own->weights.epilogue),
+             own->sums ? ", bias by a kernel" : "", o->dx ? "; input" : "", o->dx ? epilogue_text(own->input.epilogue) : "");
     return 0;
 }
 
@@ -195,8 +197,8 @@ static int cudnn_dense_forward(struct cudnn_operation *o, struct error *why)
     const struct net_layer *l = o->layer;
     struct product_memory memory = forward_memory(o);
     struct bias_relu_arguments bias = {
-        .y = o->y, .bias = has_bias(l) ? o->parameters + l->biases : NULL, .rows = (size_t)o->batch, .channels = outputs_of(o),
-        .relu = has_relu(l), .half = o->y_half,
+        .y = o->y, .bias = has_bias(l) ? o->parameters + l->biases->offset : NULL, .rows = (size_t)o->batch,
+        .channels = outputs_of(o), .relu = has_relu(l), .half = o->y_half,
     };
     size_t blocks = kernel_blocks(KERNEL_bias_relu, bias.rows * (size_t)outputs_of(o));
     if (cudnn_product_run(&own->forward, o->library->stream, &memory, why))
@@ -213,11 +215,11 @@ static int mask_and_sum(struct cudnn_operation *o, float *gradients, struct erro
     const struct net_layer *l = o->layer;
     bool at_once = own->sums && bias_parts((size_t)o->batch) == 1;
     void *masked = own->masked ? own->masked : o->dy;
-    if (bias_mask(o, (size_t)o->batch, masked, o->x_half, at_once ? gradients + l->biases : own->sums, why))
+    if (bias_mask(o, (size_t)o->batch, masked, o->x_half, at_once ? gradients + l->biases->offset : own->sums, why))
         return -1;
     if (at_once || !own->sums)
         return 0;
-    return finish_biases(o->library, own->sums, bias_parts((size_t)o->batch), outputs_of(o), gradients + l->biases, why);
+    return finish_biases(o->library, own->sums, bias_parts((size_t)o->batch), outputs_of(o), gradients + l->biases->offset, why);
 }
 
 /* The gradients of the weights are made beside the way back: nothing there waits for them, or writes what they read. */

@@ -17,7 +17,8 @@ struct step_loss {
     uint64_t *next; /* pass (struct pass_ring) */
 };
 
-/* The plan owns the activations. x, dx (batch, in) have x_channels channels; y, dy (batch, out). */
+/* The plan owns the activations. x, dx (batch, in) have x_channels channels; y, dy (batch, out). Of the layers that read an
+ * activation, the last writes its gradient. An earlier one's dx is the plan's addend, which the plan then adds to that gradient. */
 struct cudnn_operation {
     const struct cudnn_operation_kind *kind;
     const struct net_layer *layer;
@@ -25,8 +26,10 @@ struct cudnn_operation {
     int batch, x_channels;
     bool x_half, y_half;     /* bfloat16; else float */
     const float *parameters; /* flat, since the last prepare */
-    void *x, *y;
-    void *dx, *dy; /* NULL where nobody wants them */
+    float *gradients;        /* flat, for the sums of STATE tensors; NULL: they are not wanted */
+    void *x, *added, *y;     /* added: what LAYER_ADD adds to x */
+    void *dx, *dadded, *dy;  /* NULL where nobody wants them */
+    void *dx_sum, *dadded_sum; /* the gradients that dx and dadded are added to, where they are the addend; else NULL */
     void *own;     /* of the kind of layer; host memory, but of a pool the places of its maxima */
     struct slice slice; /* its parameters, and the copies that it wants of them: the plan keeps those */
     struct cudnn_operation *partner; /* the neighbour that it shares kernels and a stage with; NULL: none */
@@ -51,7 +54,7 @@ struct cudnn_operation_kind {
 };
 
 extern const struct cudnn_operation_kind cudnn_convolution_kind, cudnn_dense_kind, cudnn_dense_few_kind, cudnn_max_pool_kind,
-    cudnn_norm_kind;
+    cudnn_norm_kind, cudnn_add_kind, cudnn_batch_norm_kind;
 /* In a pair the norm's functions do what both share. */
 extern const struct cudnn_operation_kind cudnn_norm_after_pool_kind, cudnn_pool_before_norm_kind, cudnn_norm_before_pool_kind,
     cudnn_pool_after_norm_kind;

@@ -12,8 +12,11 @@ static const struct cudnn_operation_kind *kind_of(enum layer_kind kind)
     switch (kind) {
     case LAYER_CONVOLUTION: return &cudnn_convolution_kind;
     case LAYER_MAX_POOL: return &cudnn_max_pool_kind;
-    case LAYER_NORM: return &cudnn_norm_kind;
+    case LAYER_LRN: return &cudnn_norm_kind;
     case LAYER_DENSE: return &cudnn_dense_kind;
+    case LAYER_ADD: return &cudnn_add_kind;
+    case LAYER_BATCH_NORM: return &cudnn_batch_norm_kind;
+    case LAYER_KINDS: break;
     }
     return NULL;
 }
@@ -62,7 +65,7 @@ static int cudnn_prepare(struct stage *stage, const float *parameters, struct er
     return ready ? 0 : update_copies(plan, parameters, why);
 }
 
-static int cudnn_stage_forward(struct stage *stage, struct error *why)
+static int cudnn_stage_forward(struct stage *stage, float *gradients, struct error *why)
 {
     struct plan *plan = stage->state;
     struct cudnn_plan_state *s = plan->state;
@@ -74,12 +77,30 @@ static int cudnn_stage_forward(struct stage *stage, struct error *why)
         kernel_convert_rows(&s->library, plan->input, s->net->input.channels, false, s->images, o->x_channels, true,
                             input_rows(plan), why))
         return -1;
-    for (int i = stage->first; i <= stage->last; i++, o++)
+    for (int i = stage->first; i <= stage->last; i++, o++) {
+        o->gradients = gradients;
         if (o->kind->forward && o->kind->forward(o, why))
             return -1;
+    }
     if (stage->last < s->net->layer_count - 1 || !s->logits)
         return 0;
     return kernel_convert_rows(&s->library, s->logits, 1, true, plan->output, 1, false, output_values(plan), why);
+}
+
+/* What it left in the addend comes to the gradients that other readers have written. */
+static int sum_gradients(const struct cudnn_operation *o, struct error *why)
+{
+    void *const sums[] = {o->dx_sum, o->dadded_sum}, *const addends[] = {o->dx, o->dadded};
+    size_t values = (size_t)o->batch * shape_size(o->layer->in);
+    for (int i = 0; i < 2; i++)
+        if (sums[i] && kernel_add_values(o->library, sums[i], addends[i], sums[i], values, o->x_half, false, why))
+            return -1;
+    return 0;
+}
+
+static int operation_backward(struct cudnn_operation *o, float *gradients, struct error *why)
+{
+    return (o->kind->backward && o->kind->backward(o, gradients, why)) || sum_gradients(o, why) ? -1 : 0;
 }
 
 static int cudnn_stage_backward(struct stage *stage, float *gradients, struct error *why)
@@ -92,7 +113,7 @@ static int cudnn_stage_backward(struct stage *stage, float *gradients, struct er
                             why))
         return -1;
     for (int i = stage->last; i >= stage->first; i--)
-        if (s->operations[i].kind->backward && s->operations[i].kind->backward(&s->operations[i], gradients, why))
+        if (operation_backward(&s->operations[i], gradients, why))
             return -1;
     if (stage->first > 0)
         return 0;
@@ -114,6 +135,16 @@ static void cudnn_stage_free(struct stage *stage)
 
 /* ---- memory ---- */
 
+/* Of the largest activation that several layers read: 0 where there is none. */
+static size_t addend_values(const struct net *net)
+{
+    size_t largest = 0;
+    for (int i = 0; i < net->layer_count; i++)
+        if (net->layers[i].readers > 1 && shape_size(net->layers[i].out) > largest)
+            largest = shape_size(net->layers[i].out);
+    return largest;
+}
+
 /* Bytes of one image in what grows with the batch: the input and its gradient; outputs, their gradients, places of pools. */
 static double activation_bytes(const struct plan_request *request)
 {
@@ -123,7 +154,7 @@ static double activation_bytes(const struct plan_request *request)
         const struct net_layer *l = &net->layers[i];
         bytes += (double)shape_size(l->out) * (element * (request->training ? 2 : 1) + (l->layer.kind == LAYER_MAX_POOL));
     }
-    return bytes;
+    return bytes + (request->training ? element * (double)addend_values(net) : 0);
 }
 
 /* Before much is taken: whether the batch fits, and which would. The workspace is counted as large as it may become. */
@@ -192,6 +223,9 @@ static int allocate_activations(struct plan *plan, const struct plan_request *re
             (request->training && !(s->gradients[i] = device_batch_new(plan, shape_size(l->out), half, l->layer.name, why))))
             return -1;
     }
+    size_t addend = request->training ? addend_values(request->net) : 0;
+    if (addend && !(s->addend = device_batch_new(plan, addend, half, "a gradient that is added to another", why)))
+        return -1;
     s->labels = device_new((size_t)plan->batch * sizeof *s->labels, "the labels", why);
     s->tail = s->labels ? cudnn_allocate(PARCEL_SLOTS, "the loss", why) : NULL;
     s->record = s->tail ? device_new(sizeof *s->record, "the penalty", why) : NULL;
@@ -199,6 +233,16 @@ static int allocate_activations(struct plan *plan, const struct plan_request *re
 }
 
 /* ---- the plan ---- */
+
+static struct slice slice_of(const struct net_layer *l)
+{
+    const struct tensor *weights = l->weights, *biases = l->biases;
+    if (!weights)
+        return (struct slice){0};
+    uint32_t first = (uint32_t)weights->offset, end = first + (uint32_t)weights->count;
+    return (struct slice){.weights = first, .biases = end, .end = biases ? end + (uint32_t)biases->count : end,
+                          .decay = weights->decay};
+}
 
 static void make_operation(struct plan *plan, const struct plan_request *request, int i)
 {
@@ -213,21 +257,53 @@ static void make_operation(struct plan *plan, const struct plan_request *request
         .x_channels = first ? images_channels(request) : l->in.channels,
         .x_half = half,
         .y_half = half && !(last && l->layer.kind == LAYER_DENSE),
-        .slice = {.weights = (uint32_t)l->weights, .biases = (uint32_t)l->biases,
-                  .end = (uint32_t)(l->biases + l->bias_count), .decay = l->layer.decay},
+        .slice = slice_of(l),
     };
 }
 
-/* Where its ends lie. */
-static void place_operation(struct plan *plan, int i)
+/* The activation that layer i makes, or the images, as operations read it; and its gradient. */
+static void *activation_of(const struct plan *plan, int i)
+{
+    const struct cudnn_plan_state *s = plan->state;
+    return i != NET_INPUT ? s->activations[i] : s->images ? s->images : plan->input;
+}
+
+static void *gradient_of(const struct plan *plan, int i)
+{
+    const struct cudnn_plan_state *s = plan->state;
+    return i != NET_INPUT ? s->gradients[i] : s->image_gradients ? s->image_gradients : plan->input_gradient;
+}
+
+/* Where a reader of layer i's output leaves its gradient: the last reader, which comes first on the way back, where it belongs. */
+static void place_gradient(const struct plan *plan, int i, bool *written, void **dx, void **sum)
+{
+    const struct cudnn_plan_state *s = plan->state;
+    void *gradient = gradient_of(plan, i);
+    bool adds = i != NET_INPUT && written[i] && gradient;
+    *dx = adds ? s->addend : gradient;
+    *sum = adds ? gradient : NULL;
+    if (i != NET_INPUT)
+        written[i] = true;
+}
+
+/* Where the ends of the operations lie, from the last one to the first. */
+static void place_operations(struct plan *plan)
 {
     struct cudnn_plan_state *s = plan->state;
-    struct cudnn_operation *o = &s->operations[i];
-    bool first = i == 0, last = i == s->net->layer_count - 1;
-    o->x = !first ? s->activations[i - 1] : s->images ? s->images : plan->input;
-    o->y = !last ? s->activations[i] : s->logits ? s->logits : plan->output;
-    o->dx = !first ? s->gradients[i - 1] : s->image_gradients ? s->image_gradients : plan->input_gradient;
-    o->dy = !last ? s->gradients[i] : s->logit_gradients ? s->logit_gradients : plan->output_gradient;
+    bool written[NET_LAYERS_MAX] = {false};
+    for (int i = s->net->layer_count - 1; i >= 0; i--) {
+        struct cudnn_operation *o = &s->operations[i];
+        const struct net_layer *l = o->layer;
+        bool last = i == s->net->layer_count - 1;
+        o->y = !last ? s->activations[i] : s->logits ? s->logits : plan->output;
+        o->dy = !last ? s->gradients[i] : s->logit_gradients ? s->logit_gradients : plan->output_gradient;
+        o->x = activation_of(plan, l->from);
+        place_gradient(plan, l->from, written, &o->dx, &o->dx_sum);
+        if (l->layer.kind != LAYER_ADD)
+            continue;
+        o->added = activation_of(plan, l->add);
+        place_gradient(plan, l->add, written, &o->dadded, &o->dadded_sum);
+    }
 }
 
 static void make_operations(struct plan *plan, const struct plan_request *request)
@@ -242,10 +318,10 @@ static void make_operations(struct plan *plan, const struct plan_request *reques
  * slices are complete with the last stage's. */
 static size_t complete_behind(const struct net *net, int first)
 {
-    size_t complete = net->layers[first].weights;
+    size_t complete = net_trained_from(net, first);
     for (int i = first; first > 0 && i < net->layer_count; i++)
         if (net->layers[i].layer.kind == LAYER_CONVOLUTION)
-            complete = net->layers[i].biases + net->layers[i].bias_count;
+            complete = net_trained_from(net, i + 1);
     return complete;
 }
 
@@ -276,8 +352,7 @@ static int make_stages(struct plan *plan, const struct plan_request *request, st
     int count = request->net->layer_count;
     for (int i = 0; i < count;)
         i = stage_add(plan, request->training, i)->last + 1;
-    for (int i = 0; i < count; i++)
-        place_operation(plan, i);
+    place_operations(plan);
     for (struct cudnn_operation *o = s->operations; o < s->operations + count; o++)
         if (o->kind->init && o->kind->init(o, why))
             return -1;
@@ -353,8 +428,8 @@ void cudnn_plan_free(struct plan *plan)
         device_free(s->gradients[i]);
     }
     void *const others[] = {plan->input, plan->output, plan->output_gradient, plan->input_gradient, s->images,
-                            s->image_gradients, s->logits, s->logit_gradients, s->labels, s->loss.images, s->tail, s->record,
-                            s->faults};
+                            s->image_gradients, s->addend, s->logits, s->logit_gradients, s->labels, s->loss.images,
+                            s->tail, s->record, s->faults};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         device_free(others[i]);
     cudnn_library_close(&s->library);

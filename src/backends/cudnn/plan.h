@@ -40,7 +40,8 @@ struct cudnn_plan_state {
     struct cudnn_library library;
     const struct net *net;
     struct cudnn_operation operations[NET_LAYERS_MAX];
-    void *activations[NET_LAYERS_MAX], *gradients[NET_LAYERS_MAX]; /* between layer i and i + 1 */
+    void *activations[NET_LAYERS_MAX], *gradients[NET_LAYERS_MAX]; /* of layer i's output; NULL: the plan's, or not kept */
+    void *addend; /* room for a gradient that is added to another reader's; NULL: each activation has one reader */
     /* The ends in bfloat16 (and with padded channels), where the operations want them so; else NULL. */
     void *images, *image_gradients, *logits, *logit_gradients;
     bool images_ready; /* distort wrote them: plan->input is not looked at */
@@ -71,9 +72,11 @@ int loss_init(struct plan *plan, struct error *why);
 int cudnn_loss(struct plan *plan, const int32_t *labels, int count, struct loss_sums *sums, struct error *why);
 int cudnn_step_loss(struct plan *plan, float *tail, struct error *why);
 
-/* update.c: all layers' slices into `update`; the blocks of an update of so many parameters; the copies that operations want of
- * parameters from elsewhere. And struct backend's. */
-void update_slices(struct update_arguments *update, const struct plan *plan);
+/* update.c: adds the slices of all layers whose weights have that role; the STATE tensors' part of an update, with the arguments of
+ * the TRAINED ones' part; the blocks of an update of so many parameters; the copies that operations want of parameters from
+ * elsewhere. And struct backend's. */
+void update_slices(struct update_arguments *update, const struct plan *plan, enum tensor_role role);
+int update_states(const struct plan *plan, const struct update_arguments *trained, struct error *why);
 size_t update_blocks(size_t count);
 int update_copies(const struct plan *plan, const float *parameters, struct error *why);
 int cudnn_sgd(struct plan *plan, float *parameters, const float *gradients, size_t count, float rate, float scale, float decay,

@@ -212,7 +212,7 @@ int cudnn_update(struct plan *plan, float *parameters, const float *gradients, f
                  struct error *why)
 {
     struct cudnn_plan_state *s = plan->state;
-    size_t count = s->net->parameters;
+    size_t count = s->net->trained;
     if (exchanged && finish_sums(plan, parameters, gradients, why))
         return -1;
     struct update_arguments update = {
@@ -221,9 +221,10 @@ int cudnn_update(struct plan *plan, float *parameters, const float *gradients, f
         .control = s->steps.present, .ring = s->steps.records, .ring_length = DEVICE_AHEAD,
         .count = count,
     };
-    update_slices(&update, plan);
+    update_slices(&update, plan, TENSOR_TRAINED);
     s->copies_ready = true;
-    return kernel_launch(&s->library, KERNEL_update, update_blocks(count), &update, why);
+    return kernel_launch(&s->library, KERNEL_update, update_blocks(count), &update, why) ||
+           update_states(plan, &update, why) ? -1 : 0;
 }
 
 /* ---- what comes back ---- */
