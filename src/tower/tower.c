@@ -20,7 +20,7 @@ static int take_memory(struct tower *tower, const struct tower_request *request,
             return -1;
     if (!request->training || !backend->device)
         return 0;
-    tower->gradients = backend->memory_allocate(parameters + PARCEL_SLOTS, "the gradients", why);
+    tower->gradients = backend->memory_allocate(tower->net->gradients + PARCEL_SLOTS, "the gradients", why);
     return tower->gradients ? 0 : -1;
 }
 
