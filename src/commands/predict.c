@@ -213,6 +213,7 @@ static int predict_images(struct predictor *p, struct error *why)
 static void release(struct predictor *p)
 {
     tower_free(&p->tower);
+    net_free(&p->net);
     free(p->checkpoint.parameters);
     free(p->checkpoint.shadows);
     free(p->checkpoint.class_names);
