@@ -120,16 +120,6 @@ static void set_last_step(struct run *run)
     }
 }
 
-/* Collective. What joins the gradients. */
-static int build_reducer(struct run *run, struct error *why)
-{
-    enum reduce_kind kind = run->tree ? REDUCE_TREE : REDUCE_FASTEST;
-    int status = reducer_init(&run->reducer, run->world, kind, run->net.gradients, run->slices,
-                              (size_t)run->options->bucket_kib * 1024, why);
-    run->reducer.phases = &run->phases;
-    return world_agree(run->world, status, why);
-}
-
 static int start_loader(struct run *run, struct error *why)
 {
     int batch = run->global_batch / run->world->size;
@@ -177,7 +167,7 @@ int run_open(struct run *run, const struct options *options, const struct world 
     if (world_broadcast(world, &run->ways, sizeof run->ways, why))
         world_abort(world, why->text);
     set_last_step(run);
-    if (world_agree(world, build(run, why), why) || build_reducer(run, why) ||
+    if (world_agree(world, build(run, why), why) || run_build_reducer(run, why) ||
         (run->backend->device ? run_start_device(run, why) : world_agree(world, start_loader(run, why), why)) ||
         world_agree(world, world->rank == 0 ? run_begin(run, why) : 0, why) || start_block_print(run, why))
         return -1;
