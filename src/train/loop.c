@@ -28,7 +28,7 @@ static int step_gradients(struct run *run, const float **sums, struct error *why
     for (int slice = 0; slice < run->slices; slice++) {
         struct batch batch;
         float *parcel = reducer_begin(&run->reducer, slice);
-        parcel[run->net.gradients + PARCEL_STOP] = stop;
+        parcel_write_stop(parcel + run->net.gradients, stop);
         phase_enter(&run->phases, PHASE_LOAD, slice);
         if (loader_next(&run->loader, &batch, why))
             return -1;
@@ -47,11 +47,11 @@ static void advance(struct run *run)
 }
 
 /* From the sums over the global batch. */
-static void note(struct step *step, float loss, float correct, float count, float stop)
+static void note(struct step *step, float loss, float correct, float count, bool stop)
 {
     step->cross_entropy = loss / count;
     step->precision = correct / count;
-    step->stop = stop > 0;
+    step->stop = stop;
 }
 
 static int train_step(struct run *run, struct step *step, struct error *why)
@@ -61,8 +61,8 @@ static int train_step(struct run *run, struct step *step, struct error *why)
         return -1;
     const float *tail = sums + run->net.gradients;
     float samples = tail[PARCEL_COUNT];
-    note(step, tail[PARCEL_LOSS], tail[PARCEL_CORRECT], samples, tail[PARCEL_STOP]);
-    step->left_out = tail[PARCEL_FAULT] > 0 || !floats_finite(sums, run->net.gradients) || !isfinite(tail[PARCEL_LOSS]);
+    note(step, tail[PARCEL_LOSS], tail[PARCEL_CORRECT], samples, parcel_stops(tail));
+    step->left_out = !parcel_is_sound(tail) || !floats_finite(sums, run->net.gradients);
     if (step->left_out)
         return run_fault(run, run->state.step + 1, why);
     step->rate = schedule_rate(&run->schedule, run->state.position);
@@ -147,7 +147,7 @@ static int goes_ahead(struct run *run, bool stopped, bool *ahead, struct error *
 static int take_result(struct run *run, struct step *step, const struct device_result *r, struct error *why)
 {
     bool gone = r->step <= run->gone, fault = r->fault > 0 || !isfinite(r->loss);
-    note(step, r->loss, r->correct, r->count, r->stop);
+    note(step, r->loss, r->correct, r->count, r->stop > 0);
     step->penalty = r->penalty;
     step->left_out = gone || fault;
     if (gone)
