@@ -116,7 +116,7 @@ flags_vectors_avx512  := -ffp-contract=fast $(if $(X86),-mavx512f -mavx512dq -ma
 LDFLAGS_ALL := -pie -Wl,-z,relro,-z,now -pthread $(if $(SANITIZE),-fsanitize=$(SANITIZE)) $(LDFLAGS)
 LIBS := $(hdf5_libs) $(call pkg_libs,$(LIBRARIES)) $(foreach b,$(LINKED),$($(b)_libs)) -ldl -lm $(LDLIBS)
 
-ROOMS   := base commands train eval bench pack image data model tower parallel optimize store report backends $(addprefix backends/,$(LINKED))
+ROOMS   := base commands train eval predict bench pack image data model tower parallel optimize store report backends $(addprefix backends/,$(LINKED))
 SOURCES := $(filter-out %/products_$(if $(libxsmm_found),none,libxsmm).c %/pack/curl_$(if $(curl_new),old,new).c %/mpi_devices_$(if $(mpi_ext),none,ext).c,$(wildcard $(addsuffix /*.c,$(addprefix src/,$(ROOMS)))))
 OBJECTS := $(SOURCES:src/%.c=$(BUILD)/%.o)
 LIBRARY := $(BUILD)/libcifar10.a
@@ -125,7 +125,7 @@ MODULE  := $(if $(filter cudnn,$(BACKENDS)),$(if $(filter build,$(BUILD)),cifar1
 MODULE_SOURCES := $(filter-out %/nccl$(if $(nccl_libs),_none).c,$(wildcard src/backends/cudnn/*.c)) src/base/error.c src/base/memory.c src/model/net.c src/backends/plan.c
 MODULE_OBJECTS := $(MODULE_SOURCES:src/%.c=$(BUILD)/module/%.o) $(BUILD)/module/kernels.o
 # Program and module belong together where these are the same in both.
-ABI_HEADERS := include/backend.h include/device.h include/draws.h include/error.h include/model.h include/parallel.h src/backends/module.h
+ABI_HEADERS := include/augment.h include/backend.h include/device.h include/draws.h include/error.h include/model.h include/parallel.h src/backends/module.h
 abi_module  := -DMODULE_ABI=$(firstword $(shell { cat $(ABI_HEADERS) | cksum; } 2>/dev/null))u
 UNIT_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c tests/backends/test_*.c tests/mpi/test_*.c))
 

@@ -158,7 +158,6 @@ static void release(struct evaluation *e)
     tower_free(&e->tower);
     free(e->peeked.class_names);
     free(e->parameters);
-    free(e->shadows);
     free(e->images);
     free(e->labels);
     free(e->logits);
