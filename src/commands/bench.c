@@ -92,6 +92,7 @@ static int collect(const struct bench *b, struct error *why)
 static void release(struct bench *b)
 {
     tower_free(&b->tower);
+    net_free(&b->net);
     if (b->shadows)
         b->backend->memory_free(b->shadows);
     free(b->images);

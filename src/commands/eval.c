@@ -156,6 +156,7 @@ static void release(struct evaluation *e)
     if (e->newest_open >= 0)
         close(e->newest_open);
     tower_free(&e->tower);
+    net_free(&e->net);
     free(e->peeked.class_names);
     free(e->parameters);
     free(e->images);

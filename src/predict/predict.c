@@ -152,6 +152,7 @@ static int predict_images(struct predictor *p, struct error *why)
 static void release(struct predictor *p)
 {
     tower_free(&p->tower);
+    net_free(&p->net);
     free(p->checkpoint.class_names);
     free(p->parameters);
     free(p->input);

@@ -28,7 +28,7 @@ static int step_gradients(struct run *run, const float **sums, struct error *why
     for (int slice = 0; slice < run->slices; slice++) {
         struct batch batch;
         float *parcel = reducer_begin(&run->reducer, slice);
-        parcel[run->net.parameters + PARCEL_STOP] = stop;
+        parcel[run->net.gradients + PARCEL_STOP] = stop;
         stall_enter(&run->stall, STALL_LOAD);
         if (loader_next(&run->loader, &batch, why))
             return -1;
@@ -59,10 +59,10 @@ static int train_step(struct run *run, struct step *step, struct error *why)
     const float *sums;
     if (step_gradients(run, &sums, why))
         return -1;
-    const float *tail = sums + run->net.parameters;
+    const float *tail = sums + run->net.gradients;
     float samples = tail[PARCEL_COUNT];
     note(step, tail[PARCEL_LOSS], tail[PARCEL_CORRECT], samples, tail[PARCEL_STOP]);
-    step->left_out = tail[PARCEL_FAULT] > 0 || !floats_finite(sums, run->net.parameters) || !isfinite(tail[PARCEL_LOSS]);
+    step->left_out = tail[PARCEL_FAULT] > 0 || !floats_finite(sums, run->net.gradients) || !isfinite(tail[PARCEL_LOSS]);
     if (step->left_out)
         return run_fault(run, run->state.step + 1, why);
     step->rate = schedule_rate(&run->schedule, run->state.position);

@@ -131,7 +131,7 @@ static void set_last_step(struct run *run)
 static int build_reducer(struct run *run, struct error *why)
 {
     enum reduce_kind kind = run->tree ? REDUCE_TREE : REDUCE_FASTEST;
-    int status = reducer_init(&run->reducer, run->world, kind, run->net.parameters, run->slices,
+    int status = reducer_init(&run->reducer, run->world, kind, run->net.gradients, run->slices,
                               (size_t)run->options->bucket_kib * 1024, why);
     run->reducer.stall = &run->stall;
     return world_agree(run->world, status, why);
@@ -202,6 +202,7 @@ void run_close(struct run *run)
     if (run->shadows)
         run->backend->memory_free(run->shadows);
     tower_free(&run->tower);
+    net_free(&run->net);
     report_close(&run->report);
     free(run->state.parameters);
     free(run->state.shadows);
