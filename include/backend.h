@@ -140,12 +140,6 @@ const struct backend *backend_find(const char *name, struct error *why);
 const struct backend *backend_open(const char *name, int threads, int node_rank, struct device_place *place,
                                    struct error *why);
 
-/* Of "fp32", "tf32", "bf16" (another word is taken for fp32). */
-enum precision precision_find(const char *name);
-
-/* Of "auto", "direct" or "winograd" (another word is taken for auto). */
-enum convolution_choice convolution_choice_find(const char *name);
-
 /* Shared by all backends (src/backends/plan.c): the plan's four buffers, as the request wants them, by the backend's
  * memory_allocate; and whether `count` labels fit the plan. */
 typedef float *plan_allocator(size_t count, const char *what, struct error *why);

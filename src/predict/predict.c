@@ -95,7 +95,8 @@ static int choose_size(struct predictor *p, struct error *why)
     if (p->frame.height < model->height || p->frame.width < model->width)
         return error_set(why, "images of %d x %d pixels (--image-size) are smaller than the %d x %d of model %s", p->frame.height,
                          p->frame.width, model->height, model->width, model->name);
-    return resize_find(&p->resize, strcmp(o->predict_resize, "auto") ? o->predict_resize : trained, why);
+    p->resize = o->predict_resize;
+    return p->resize == RESIZE_AUTO ? resize_find(&p->resize, trained, why) : 0;
 }
 
 /* The most probable classes, by softmax of the logits. */

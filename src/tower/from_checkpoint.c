@@ -7,8 +7,8 @@ int tower_from_checkpoint(struct tower *tower, struct net *net, const struct che
 {
     const struct model *model = model_find(checkpoint->model, why);
     struct tower_request request = {.backend = backend, .net = net, .batch = batch,
-                                    .convolution = convolution_choice_find(options->conv),
-                                    .precision = precision_find(options->precision)};
+                                    .convolution = options->conv,
+                                    .precision = options->precision};
     if (!model)
         return error_in(why, "the checkpoint's model");
     if (net_init(net, model, checkpoint->channels, checkpoint->classes, why))

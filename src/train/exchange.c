@@ -89,14 +89,14 @@ int run_check_devices(struct run *run, struct error *why)
 /* ---- how gradients meet ---- */
 
 /* What was asked for by name, where it can be had. */
-static int take_asked(struct run *run, const char *how, struct error *why)
+static int take_asked(struct run *run, enum allreduce how, struct error *why)
 {
     const struct device *device = run->backend->device;
-    bool nccl = !strcmp(how, "nccl"), direct = !strcmp(how, "mpi-cuda");
+    bool nccl = how == ALLREDUCE_NCCL, direct = how == ALLREDUCE_MPI_CUDA;
     run->exchange = nccl ? EXCHANGE_NCCL : direct ? EXCHANGE_MPI : EXCHANGE_HOST;
     run->exchange_why = "as asked for";
     if ((nccl || direct) && run->options->slices > 0)
-        return error_set(why, "--allreduce %s adds in an order of its own: leave out --slices", how);
+        return error_set(why, "--allreduce %s adds in an order of its own: leave out --slices", nccl ? "nccl" : "mpi-cuda");
     if (nccl && device->allreduce_probe(why))
         return error_in(why, "--allreduce nccl");
     if (nccl && run->sharing > SHARING_NONE)
@@ -124,8 +124,8 @@ static void take_best(struct run *run)
 
 static int choose_exchange(struct run *run, struct error *why)
 {
-    const char *how = run->options->allreduce;
-    if (strcmp(how, "auto") && strcmp(how, "tree"))
+    enum allreduce how = run->options->allreduce;
+    if (how != ALLREDUCE_AUTO && how != ALLREDUCE_TREE)
         return take_asked(run, how, why);
     run->exchange = EXCHANGE_HOST;
     run->exchange_why = "the fixed tree";
@@ -139,10 +139,11 @@ static int choose_exchange(struct run *run, struct error *why)
 /* What a CPU's towers know. */
 static int check_host(const struct run *run, struct error *why)
 {
-    const char *how = run->options->allreduce;
-    if (strcmp(how, "nccl") && strcmp(how, "mpi-cuda"))
+    enum allreduce how = run->options->allreduce;
+    if (how != ALLREDUCE_NCCL && how != ALLREDUCE_MPI_CUDA)
         return 0;
-    return error_set(why, "--allreduce %s is for GPUs: this run's tower is %s", how, run->backend->name);
+    return error_set(why, "--allreduce %s is for GPUs: this run's tower is %s", how == ALLREDUCE_NCCL ? "nccl" : "mpi-cuda",
+                     run->backend->name);
 }
 
 int run_choose_exchange(struct run *run, struct error *why)

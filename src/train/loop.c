@@ -159,7 +159,7 @@ static int take_result(struct run *run, struct step *step, const struct device_r
     if (gone || !fault)
         return 0;
     int status = run_fault(run, r->step, why);
-    if (!strcmp(run->options->on_nan, "rollback"))
+    if (run->options->on_nan == ON_NAN_ROLLBACK)
         run->gone = run->given;
     return status;
 }
