@@ -157,7 +157,6 @@ static void release(struct evaluation *e)
     net_free(&e->net);
     free(e->peeked.class_names);
     free(e->parameters);
-    free(e->shadows);
     free(e->images);
     free(e->labels);
     free(e->logits);
