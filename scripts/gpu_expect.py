@@ -59,7 +59,7 @@ def step(precision):
 
     three, four = 2304 * 384, 384 * 192
     return [
-        own("distort", "24x24x3 out of uint8", 24 * 24 * 3 + images * e),
+        own("distort", "24x24x3 from uint8", 24 * 24 * 3 + images * e),
         library("cudnn forward", "conv1, bias, ReLU", (images + wide) * e, filter1 * e, conv1),
         own("norm_forward", "pool1, norm1", wide * e + middle * (2 * e + 1)),
         library("cudnn forward", "conv2, bias, ReLU", 2 * middle * e, filter2 * e, conv2),
@@ -159,7 +159,7 @@ def print_step():
         print(f"| {launch.name} | {launch.of}{' (second stream)' if launch.beside else ''} | {' | '.join(cells)} |")
     paths = {p: critical_path(columns[p], [t.expected for t in found[p]]) for p in RATES}
     own = {p: sum(t.expected for x, t in zip(columns[p], found[p]) if not is_library(x)) for p in RATES}
-    for text, value in (("of it our own kernels", own), ("the second stream alone", {p: paths[p][1] for p in RATES}),
+    for text, value in (("of which our own kernels", own), ("the second stream alone", {p: paths[p][1] for p in RATES}),
                         ("**a step, with the gaps between launches**", {p: paths[p][0] for p in RATES})):
         print(f"| {text} | | | | | | " + " | ".join(f"{1e6 * value[p]:.0f}" for p in RATES) + " |")
     print("| thousand images a second | | | | | | " + " | ".join(f"{BATCH / paths[p][0] / 1e3:.0f}" for p in RATES) + " |")

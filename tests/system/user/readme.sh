@@ -18,9 +18,9 @@ clone() { # DIRECTORY
         tar --exclude=build/{tests,asan,tsan,fuzz,fakecuda,platforms,arm64} --null -T - -cf - | tar -xf - -C "$1"
 }
 
-# The commands of a section's first block, without the remarks after them.
-commands() { # SECTION
-    awk -v title="## $1" '/^## / { inside = $0 == title } inside && /^```/ && fences++ { exit } inside && fences && !/^```/' README.md |
+# Those in the first code block of a section, without the comments after them.
+commands() { # FILE SECTION
+    awk -v title="## $2" '/^## / { inside = $0 == title } inside && /^```/ && fences++ { exit } inside && fences && !/^```/' "$1" |
         sed 's/  *# .*//; /^make test$/d'
 }
 
@@ -63,7 +63,7 @@ readme() { # USER
     session=
     clone "$tmp/$1"
     [ "$1" = "$(id -un)" ] || chown -R "$1" "$tmp/$1"
-    { commands "Two commands"; commands Training; commands "Your own pictures"; } > "$tmp/commands"
+    { commands README.md "Two commands"; commands README.md Training; commands src/pack/README.md "Your own pictures"; } > "$tmp/commands"
     check "README's commands are found" test "$(wc -l < "$tmp/commands")" -ge 12
     mkdir "$tmp/$1/pictures"
     tar -xf tests/data/cifar10-sample.tar.xz -C "$tmp/$1/pictures" --wildcards '*/*/[0-9]*0.jpg'
