@@ -1,21 +1,21 @@
-# What the training jobs share:     . jobs/train.sh OPTION...
-# Starts the ranks, has them save before Slurm ends the job, and puts the job into the queue again until STEPS are done. The job script
-# has set the variables, and `told` where Slurm's signal came before this.
+# The common part of the training jobs:     . jobs/train.sh OPTION...
+# Starts the ranks, makes them save before Slurm ends the job, and requeues the job until STEPS are done. The job script has set
+# the variables, and `signalled` if Slurm's signal has already arrived.
 
-# Slurm starts the ranks and tells them who they are through PMIx (`srun --mpi=list` shows whether it can).
-# Where it cannot:  LAUNCH=mpirun sbatch ...
+# Slurm starts the ranks and numbers them through PMIx (`srun --mpi=list` shows whether it can).
+# If it cannot:  LAUNCH=mpirun sbatch ...
 LAUNCH=${LAUNCH:-srun --mpi=pmix --kill-on-bad-exit=1}
-# mpirun binds a rank to one core unless it is told how many a rank has.
+# mpirun binds a rank to one core unless given the number of cores per rank.
 if [ "$LAUNCH" = mpirun ] && [ "$CPUS" -gt 1 ]; then LAUNCH="mpirun --map-by slot:PE=$CPUS"; fi
 
-# The file reaches the ranks at any time; a signal would end a launcher or a rank that is just being started.
+# The file works at any time; a signal would kill a launcher or a rank that is just starting.
 stop() {
-    echo "Slurm's signal: the run is to stop"
-    told=yes
+    echo "Slurm's signal: stopping the run"
+    signalled=yes
     mkdir -p "$RUN" && echo "job $SLURM_JOB_ID" > "$RUN/stop"
 }
 
-# A node that is cut off keeps mpirun waiting for a quarter of an hour, though no rank is left. PATIENCE: seconds that it gets.
+# If a node is cut off, mpirun waits for a quarter of an hour although no rank is left. PATIENCE: seconds to wait before killing it.
 end_mpirun() {
     local name=${PROGRAM##*/}
     until pgrep -P $run -x "${name:0:15}"; do sleep 2; done
@@ -29,25 +29,25 @@ end_mpirun() {
 last_line() { tail -n 1 "$RUN/train.log" 2> /dev/null; }
 
 before=$(last_line)
-[ "$(cat "$RUN/stop" 2> /dev/null)" != "job $SLURM_JOB_ID" ] || rm "$RUN/stop" # this job was killed before that was obeyed
+[ "$(cat "$RUN/stop" 2> /dev/null)" != "job $SLURM_JOB_ID" ] || rm "$RUN/stop" # left by this job, which was killed before it obeyed
 $LAUNCH "$PROGRAM" train --data "$DATA" --train-dir "$RUN" --batch-size "$BATCH" --max-steps "$STEPS" "$@" &
 run=$!
 trap stop USR1
-[ -z "$told" ] || stop
+[ -z "$signalled" ] || stop
 watch=
 if [[ $LAUNCH == mpirun* ]]; then
     end_mpirun > /dev/null 2>&1 &
     watch=$!
 fi
-# A signal that interrupts a `wait` may take the run's exit code with it: the wait comes when the run is over, and no signal any more.
+# A signal that interrupts `wait` may lose the run's exit code, so wait only after the run has ended, with the signal ignored.
 while kill -0 $run 2> /dev/null; do sleep 0.5; done
 trap '' USR1
 wait $run
 code=$?
 [ -z "$watch" ] || kill $watch 2> /dev/null
-[ -z "$told" ] || rm -f "$RUN/stop" # the run may have ended before it saw that
+[ -z "$signalled" ] || rm -f "$RUN/stop" # the run may have ended before it saw the file
 
-# A launcher may end well though no rank has run, as srun does where PMIx cannot be reached: the log has the last word.
+# A launcher may succeed although no rank has run, as srun does if PMIx is not reachable: only the log counts.
 last=$(last_line)
 case $code in
     0) end=done ;;
@@ -58,7 +58,7 @@ if [ "$last" = "$before" ] || [[ $last != *": $end at step "* ]]; then
     echo "$LAUNCH ended with exit code $code, but $RUN/train.log does not end with '$end at step': this job did not train" >&2
     exit 1
 fi
-if [ $code -eq 76 ] && [ -n "$told" ]; then code=75; fi # the file was ours
+if [ $code -eq 76 ] && [ -n "$signalled" ]; then code=75; fi # the file was ours
 if [ $code -eq 75 ]; then
     scontrol requeue "${SLURM_ARRAY_JOB_ID:+${SLURM_ARRAY_JOB_ID}_}${SLURM_ARRAY_TASK_ID:-$SLURM_JOB_ID}"
 fi

@@ -1,23 +1,23 @@
 #!/bin/bash
-# What `make bench` does: compares rates in one run, in both orders, by medians, and prints a table.
-#   CIFAR10_DIR=DIR      the files of CIFAR-10 (with cifar-10-batches-bin/); else data/cifar10.h5, else the sample
-#   PEERS=DIR            also run tf_tutorial.py and torch_tutorial.py of DIR, the same model in TensorFlow and PyTorch,
-#   TF_PYTHON=, TORCH_PYTHON=   with these Pythons
+# `make bench`: compares training rates in one run, in both orders, by medians, and prints a table.
+#   CIFAR10_DIR=DIR      CIFAR-10's files (with cifar-10-batches-bin/); otherwise data/cifar10.h5 or the sample
+#   PEERS=DIR            also run DIR/tf_tutorial.py and DIR/torch_tutorial.py, the same model in TensorFlow and PyTorch,
+#   TF_PYTHON=, TORCH_PYTHON=   with these Python interpreters
 #   ROUNDS=4 STEPS=200 TOWER=auto
-# Absolute rates move with the machine's mood, so look at the ratios: each is the median over the rounds.
+# Absolute rates vary with the machine's load. Trust the ratios, each of which is a median over the rounds.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 rounds=${ROUNDS:-4} steps=${STEPS:-200} tower=${TOWER:-auto} window=20
 
 . scripts/local_mpi.sh
-unset OMP_NUM_THREADS OMP_THREAD_LIMIT # it would bind the peers, and nproc, to fewer threads than they are given here
+unset OMP_NUM_THREADS OMP_THREAD_LIMIT # they would limit nproc and the peers to fewer threads
 pin="--bind-to core"
 if [ "$(nproc)" -lt 2 ]; then pin="--bind-to none --oversubscribe"; fi
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 
 say() { echo "bench.sh: $*" >&2; }
-# Settings of OpenBLAS that a machine's owner made for other programs would make the peers slow.
+# OpenBLAS settings made for other programs could slow the peers down.
 clean() { env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE "$@"; }
 median() {
     sort -g | awk '{ x[NR] = $1 } END { if (NR) printf "%.6g\n", (x[int((NR + 1) / 2)] + x[int(NR / 2) + 1]) / 2 }'
@@ -26,7 +26,7 @@ median() {
 find_data() { # sets $data
     mkdir -p build/bench
     if [ -n "${CIFAR10_DIR:-}" ]; then
-        data=build/bench/cifar10.h5 # again each time, since the variable may name other data than before
+        data=build/bench/cifar10.h5 # packed each time: the variable may name different data
         ./cifar10_mpi pack --from "$CIFAR10_DIR" $data >&2
     elif [ -f data/cifar10.h5 ]; then
         data=data/cifar10.h5
@@ -37,7 +37,7 @@ find_data() { # sets $data
     say "data: $data"
 }
 
-train() { # NAME RANKS BATCH OPTIONS...: examples/sec of a run in $tmp/NAME, the median over windows of steps; the first two are dropped
+train() { # NAME RANKS BATCH OPTIONS...: examples/sec of a run in $tmp/NAME: median over windows of steps, without the first two
     local run=$tmp/$1 ranks=$2 batch=$3
     shift 3
     rm -rf "$run"
@@ -47,12 +47,12 @@ train() { # NAME RANKS BATCH OPTIONS...: examples/sec of a run in $tmp/NAME, the
     sed -n 's,.*(\([0-9.]*\) examples/sec.*,\1,p' "$run.log" | tail -n +3 | median
 }
 
-# One benchmark each: prints examples/sec.
+# Each function is one benchmark and prints examples/sec.
 two_64() { train run 2 64; }
 slices_8() { train run 2 64 --slices 8; }
 two_128() { train run 2 128; }
 one_128() { train run 1 128; }
-apart_128() { # two runs that know nothing of each other: what the machine gives with both cores at work
+apart_128() { # two independent runs: what the machine gives with both cores busy
     local pin="--bind-to none" first
     place="taskset -c 0" train first 1 128 > "$tmp/first.rate" &
     first=$!
@@ -69,21 +69,21 @@ tensorflow() {
 }
 torch() { peer "$TORCH_PYTHON" "$PEERS/torch_tutorial.py" --threads 2 --steps 40; }
 
-compare() { # NAME...: each once a round, every other round in the opposite order; rates go to $tmp/NAME.rates
+compare() { # NAME...: runs each once per round, in the opposite order every other round; rates go to $tmp/NAME.rates
     local round name order
     for ((round = 1; round <= rounds; round++)); do
         order=$(printf '%s\n' "$@")
         if ((round % 2 == 0)); then order=$(tac <<< "$order"); fi
         for name in $order; do
             $name > "$tmp/rate"
-            [ -s "$tmp/rate" ] || { say "$name reported no rate: are STEPS=$steps enough?"; return 1; }
+            [ -s "$tmp/rate" ] || { say "$name reported no rate: is STEPS=$steps too small?"; return 1; }
             cat "$tmp/rate" >> "$tmp/$name.rates"
             say "round $round of $rounds: $name: $(cat "$tmp/rate") examples/sec"
         done
     done
 }
 
-ratio() { # NAME NAME: of the first to the second, by rounds
+ratio() { # NAME NAME: median over the rounds of the first rate / the second
     paste "$tmp/$1.rates" "$tmp/$2.rates" | awk '{ print $1 / $2 }' | median | xargs printf '%.2f'
 }
 

@@ -1,28 +1,28 @@
 #!/bin/bash
-# Checks on a GPU what only a GPU can prove. Leaves two files: report.md, and gpu-check.tar.gz with all logs and figures.
+# Checks on a GPU what only a GPU can prove. Writes two files: report.md, and gpu-check.tar.gz with all logs and figures.
 #
 #   scripts/gpu-check.sh [OPTION...] [PART...]      make gpu-check runs all parts
 #
-#   --minutes M       run what fits into M minutes, in the order below; leave out what has passed already
+#   --minutes M       run the parts that fit into M minutes, in the order below, except those that have passed already
 #   --out DIR         where the two files go: build/gpu (a dry run: build/gpu-dry)
-#   --continue FILE   go on from this archive of an earlier call instead of the one in DIR
-#   --stage FILE      unpack and use what scripts/gpu-stage.sh made: for a machine that has CUDA and gcc, but no MPI or HDF5
+#   --continue FILE   continue from this archive of an earlier call instead of the one in DIR
+#   --stage FILE      unpack and use an archive of scripts/gpu-stage.sh, on a machine with CUDA and gcc but no MPI or HDF5
 #   --dry-run         without a GPU: on the referee (tests/fakecuda), with small sizes
-#   CIFAR10_DIR=DIR   the files of CIFAR-10; else data/cifar10.h5, else the repository's sample
+#   CIFAR10_DIR=DIR   CIFAR-10's files; otherwise data/cifar10.h5 or the repository's sample
 #
-# On a bare machine, in two calls of 9 and 4 minutes (--continue where the second machine is another one):
+# On a bare machine, in two calls of 9 and 4 minutes (with --continue if the second runs on a different machine):
 #   scripts/gpu-check.sh --minutes 9 --stage stage.tar.gz --out DIR
 #   scripts/gpu-check.sh --minutes 4 --stage stage.tar.gz --out DIR
 #
-# A call adds its results to those that the archive holds. A result counts as passed only as long as src/, include/ and the
-# Makefile are the same. The last line counts all results; the exit code is 1 if a part that was asked for has failed.
+# A call adds its results to those in the archive. A result counts as passed only while src/, include/ and the Makefile are
+# unchanged. The last line counts all results; the exit code is 1 if a requested part has failed.
 # CUDA's libraries are found where the Makefile finds them, or in pip's packages. Figures for the repository:
 #   scripts/gpu-check/measured.py build/gpu/gpu-check.tar.gz > src/backends/cudnn/MEASURED.md
-# The parts, each a script of scripts/gpu-check/, with the seconds that it usually takes and may take at most:
+# The parts, each a script in scripts/gpu-check/, with its usual and its maximum duration in seconds:
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 parts=(build losses graph rates ncu ranks properties operations workspace torch sanitizer curve tests speed repeat nccl)
-reserve=10 # seconds at the end of --minutes, for a part that does not stop at once and for packing
+reserve=10 # seconds kept free at the end of --minutes, for a part that is slow to stop and for packing
 about() { sed -n '2s/^# //p' "scripts/gpu-check/$1.sh"; }
 usual() { sed -n 's/^# time: \([0-9]*\) s, at most [0-9]* s$/\1/p' "scripts/gpu-check/$1.sh"; }
 limit() { sed -n 's/^# time: [0-9]* s, at most \([0-9]*\) s$/\1/p' "scripts/gpu-check/$1.sh"; }
@@ -58,11 +58,11 @@ if [ $DRY -eq 0 ] && [ ! -e /dev/nvidiactl ] && ! nvidia-smi -L > /dev/null 2>&1
     exit 1
 fi
 
-# ---- the environment of all parts
+# ---- the common environment of the parts
 out=${out:-build/gpu$([ $DRY -eq 0 ] || echo -dry)}
 mkdir -p "$out" build || exit 1
 device=$(ls /dev/nvidia[0-9]* 2> /dev/null | head -n 1)
-if [ -r "$device" ]; then exec 9< "$device"; fi # the driver stays ready between two programs
+if [ -r "$device" ]; then exec 9< "$device"; fi # keeps the driver loaded between two programs
 if [ -n "$stage" ]; then
     unpacked=build/stage/$(tar -tzf "$stage" | head -n 1 | cut -d / -f 1)
     if [ ! -f "$unpacked/env.sh" ]; then mkdir -p build/stage && tar -xzf "$stage" -C build/stage || exit 1; fi
@@ -73,7 +73,7 @@ fi
 export LC_ALL=C OMP_NUM_THREADS=1 OMPI_MCA_mpi_yield_when_idle=1
 export CIFAR10_MODULES=$PWD
 
-rm -f build/gpu-check.h5 # packed anew in each call, since CIFAR10_DIR may name other data
+rm -f build/gpu-check.h5 # packed in each call: CIFAR10_DIR may name different data
 
 # ---- results: files PART.log, PART.md, PART.result and tables of figures, from the archive and back into it
 RESULTS=$(mktemp -d "${TMPDIR:-/tmp}/gpu-check.XXXXXX") || exit 1
@@ -85,7 +85,7 @@ if [ -f "$from" ]; then tar -xzf "$from" -C "$RESULTS" --strip-components=1 || e
 referee="the referee, no GPU"
 if [ -f "$RESULTS/machine.csv" ]; then
     dry=$(grep -c "^card,$referee" "$RESULTS/machine.csv")
-    [ "$dry" -eq $DRY ] || refuse "$from is of $([ $DRY -eq 1 ] && echo "a GPU, and this is a dry run" || echo "a dry run")"
+    [ "$dry" -eq $DRY ] || refuse "$from comes from $([ $DRY -eq 1 ] && echo "a GPU, and this is a dry run" || echo "a dry run")"
 fi
 
 sources() { find src include Makefile -type f | sort | xargs cat | sha256sum | cut -c 1-10; }
@@ -106,7 +106,7 @@ describe() { # "NAME,VALUE" lines about this machine
     echo "sources,$sources"
 }
 
-# A result is one line: passed|failed|skipped|not-run, seconds, sources, card, why; with tabs in between.
+# A result is one line, separated by tabs: passed|failed|skipped|not-run, seconds, sources, card, why.
 note() { printf '%s\t%s\t%s\t%s\t%s\n' "$2" "$3" "$sources" "$card" "$4" > "$RESULTS/$1.result"; }
 result() { cut -f "$2" "$RESULTS/$1.result" 2> /dev/null; }
 has_passed() { [ "$(result "$1" 1)" = passed ] && [ "$(result "$1" 3)" = "$sources" ] && [ "$1" != build ]; }
@@ -114,7 +114,7 @@ has_passed() { [ "$(result "$1" 1)" = passed ] && [ "$(result "$1" 3)" = "$sourc
 left() { if [ -n "$minutes" ]; then awk "BEGIN { print int($minutes * 60 - $reserve - $SECONDS) }"; else echo 1000000; fi; }
 shorter() { echo $(($1 < $2 ? $1 : $2)); }
 
-room=10000 # characters that are left for the ends of failing logs and for tables, so that the output can be read in one piece
+room=10000 # characters left for excerpts of failing logs and for tables, which keeps the output readable
 excerpt() { # PART
     local lines
     lines=$(tail -n 12 "$RESULTS/$1.log" | cut -c 1-150 | sed 's/^/    | /')
@@ -157,7 +157,7 @@ report() {
     echo "$(count "${parts[@]}"). The last call ran here:"
     echo
     sed 's/^/- /; s/,/: /' "$RESULTS/machine.csv"
-    printf '\nA part that is not run yet is run by the next call with `--minutes`; so is one that failed or was skipped.\n'
+    printf '\nThe next call with `--minutes` runs the parts that have not run yet, failed or were skipped.\n'
     printf '\n| part | what it checks | result | seconds | on | why |\n|---|---|---|---:|---|---|\n'
     for part in "${parts[@]}"; do
         result=$(result "$part" 1) why=$(result "$part" 5)
@@ -173,7 +173,7 @@ report() {
     done
 }
 
-# Both files are complete after every part, however the call ends.
+# Both files are complete after every part, even if the call is killed.
 keep() {
     report > "$out/report.md.new" && mv "$out/report.md.new" "$out/report.md"
     cp "$out/report.md" "$RESULTS" &&

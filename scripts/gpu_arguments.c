@@ -1,6 +1,7 @@
-/* For gpu_sass.py: what a step of the tutorial's model at batch 128 passes to the kernels that are for all shapes, a line each,
- *     KERNEL@TYPE BLOCKS BYTES    TYPE: float or half; BYTES: the struct of kernels.h, in hexadecimal
- * Pointers point nowhere: they are only aligned, and not NULL. */
+/* For gpu_sass.py: the arguments that a step of the tutorial's model at batch 128 passes to the kernels for all shapes. Prints a
+ * line for each kernel:
+ *     KERNEL@TYPE BLOCKS BYTES    TYPE: float or half; BYTES: its struct in kernels.h, in hexadecimal
+ * The pointers are dummies: aligned and not NULL. */
 #include <stdio.h>
 
 #include "kernels.h"
@@ -52,7 +53,7 @@ static void few(int half)
     print("few_backward", half, 192 / FEW_ROWS + 2, &backward, sizeof backward);
 }
 
-/* Sets arguments; returns the blocks. */
+/* Sets the arguments and returns the number of blocks. */
 static uint32_t finish_set(struct finish_arguments *a, int half)
 {
     static const int runs[] = {BATCH * 3, BATCH * 144 / 32};

@@ -1,25 +1,25 @@
 #!/usr/bin/env python3
 """How long a training step of the tutorial's model should take on an H100 at batch 128, launch by launch. Computed, not measured.
 
-    gpu_expect.py                       a Markdown table of all launches, the sums and the goals
-    gpu_expect.py csv PRECISION         the same launches for other scripts: a line each (fp32, tf32 or bf16)
-    gpu_expect.py made-up PRECISION     durations that nobody measured, in the form of ncu's csv: for dry runs and tests
-    gpu_expect.py counted FEW MANY N    the same launches as the referee counted (FAKECUDA_COUNT) in two runs that are N steps
-                                        apart? exit 1 where not. Not counted: `results`, which is launched once for a block of
-                                        steps (up to a log line, at most 64)
+    gpu_expect.py                       prints a Markdown table of all launches, the sums and the goals
+    gpu_expect.py csv PRECISION         the same launches for other scripts, one line each (fp32, tf32 or bf16)
+    gpu_expect.py made-up PRECISION     made-up durations in the form of ncu's csv, for dry runs and tests
+    gpu_expect.py counted FEW MANY N    checks that these are the launches that the referee counted (FAKECUDA_COUNT) in two runs
+                                        whose lengths differ by N steps; exit 1 if not. `results` is not counted: it is
+                                        launched once per block of steps (up to a log line, at most 64)
 
-A launch takes the longest of four times; these are the assumptions behind them:
-- instructions, of our own kernels: the warps' instructions on the path that is taken, at 60 % (ISSUE) of what 132 SMs with 4
-  schedulers each issue at 1.7 GHz; and at least those of the longest warp, STALL cycles each, which is what one waits for the
-  other's result. scripts/gpu_sass.py counts them in the machine code: those of a thread, the threads of the launch, and those of
-  the longest warp. Where there is no build/module/kernels.o, no cuobjdump or no gcc, kernels go by their bytes alone, and the
-  table says so.
-- bytes: what must at least come from memory and go there, at 3.0 TB/s. The libraries' own workspace is left out, and so is
-  what the L2 cache (50 MB) keeps between two launches.
-- operations, of the libraries' products: at a share of the peak (RATES).
-- FLOOR: no kernel is shorter.
-A step is a graph. Between two launches of it GAP goes by, or PROGRAMMATIC where both are our own kernels and the second is
-launched before the first has ended. What runs on the second stream costs only what is longer than the main stream meanwhile.
+A launch takes the longest of four times. Their assumptions:
+- instructions (our own kernels): the warps' instructions on the path taken, at 60 % (ISSUE) of what 132 SMs with 4 schedulers
+  each issue at 1.7 GHz; and at least the longest warp's instructions at STALL cycles each, the wait for a previous result.
+  scripts/gpu_sass.py counts in the machine code the instructions of a thread, the threads of the launch, and the instructions
+  of the longest warp. Without build/module/kernels.o, cuobjdump or gcc, kernels count by their bytes alone, and the table
+  says so.
+- bytes: the least that must come from memory and go there, at 3.0 TB/s. Neither the libraries' workspace nor what stays in the
+  L2 cache (50 MB) between two launches is taken into account.
+- operations (the libraries' products): at a share of the peak (RATES).
+- FLOOR: no kernel is shorter than this.
+A step is a graph. GAP passes between two launches, or PROGRAMMATIC if both are our own kernels and the second is launched
+before the first has ended. Work on the second stream costs only the time by which it exceeds the main stream's work meanwhile.
 """
 import collections
 import os
@@ -30,8 +30,8 @@ import sys
 BATCH, BANDWIDTH, FLOOR, GAP, PROGRAMMATIC = 128, 3.0e12, 2.0e-6, 1.0e-6, 0.5e-6
 RATES = {"fp32": 0.55 * 67e12, "tf32": 0.30 * 495e12, "bf16": 0.30 * 990e12}  # shares of the peaks
 CLOCK, STALL = 1.7e9, 4
-ISSUE = 132 * 4 * CLOCK * 0.6  # instructions of warps, a second
-GOALS = {"fp32": 520, "tf32": 190, "bf16": 130}  # µs a step
+ISSUE = 132 * 4 * CLOCK * 0.6  # warp instructions per second
+GOALS = {"fp32": 520, "tf32": 190, "bf16": 130}  # µs per step
 PARAMETERS, PENALTIES = 1068298, 512
 OBJECT = "build/module/kernels.o"
 
@@ -42,10 +42,10 @@ def step(precision):
     """All launches of a step, in order: bytes and operations of the whole batch."""
     e = 2 if precision == "bf16" else 4   # bytes of an activation
     images = 24 * 24 * (8 if e == 2 else 3)  # values of an input image: padded channels in bfloat16
-    wide, middle, small = 24 * 24 * 64, 12 * 12 * 64, 6 * 6 * 64  # behind conv1; pool1 to norm2; pool2
+    wide, middle, small = 24 * 24 * 64, 12 * 12 * 64, 6 * 6 * 64  # outputs of conv1; of pool1 to norm2; of pool2
     filter1, filter2 = 25 * images // 576 * 64, 25 * 64 * 64
-    sums, stripes = BATCH * 144 // 32 * 64 * 4, BATCH * 3 * 64 * 4  # what norm_backward, pool_norm_backward leave for a bias
-    conv1, conv2 = 2 * filter1 * 576, 2 * filter2 * 144  # operations an image
+    sums, stripes = BATCH * 144 // 32 * 64 * 4, BATCH * 3 * 64 * 4  # partial sums of norm_backward, pool_norm_backward for a bias
+    conv1, conv2 = 2 * filter1 * 576, 2 * filter2 * 144  # operations per image
     copies = (4800 + filter2) * e + (e == 2) * 2 * (64 + 64 + 2304 * 384 + 384 * 192)
 
     def own(name, of, image, fixed=0):
@@ -91,7 +91,7 @@ Count = collections.namedtuple("Count", "dynamic threads longest")
 
 
 def instruction_counts():
-    """By kernel; and, where there are none, why."""
+    """Instruction counts by kernel, and the reason if there are none."""
     script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "gpu_sass.py")
     if not os.path.exists(OBJECT):
         return {}, f"{OBJECT} is not built"
@@ -112,14 +112,14 @@ Times = collections.namedtuple("Times", "instructions bytes operations expected"
 
 
 def instance(launch, precision, counts):
-    """The kernel's name: KERNEL_LAYER_TYPE where there is one for just that layer, as norm_forward_norm1_half; else KERNEL@TYPE."""
+    """The kernel's name: KERNEL_LAYER_TYPE if one exists for this layer (norm_forward_norm1_half), otherwise KERNEL@TYPE."""
     layer, kind = re.search(r"norm\d", launch.of), "half" if precision == "bf16" else "float"
     special = layer and f"{launch.name}_{layer.group()}_{kind}"
     return special if special in counts else f"{launch.name}@{kind}"
 
 
 def times(launch, precision, counts):
-    """In seconds; instructions: None where they are not counted."""
+    """In seconds; instructions is None if they were not counted."""
     count = counts.get(instance(launch, precision, counts))
     instructions = max(count.threads / 32 * count.dynamic / ISSUE, count.longest * STALL / CLOCK) if count else None
     moved, computed = launch.bytes / BANDWIDTH, launch.operations / RATES[precision]
@@ -127,7 +127,7 @@ def times(launch, precision, counts):
 
 
 def critical_path(launches, expected):
-    """Seconds of a step, and those of the second stream alone."""
+    """Seconds of a step, and of the second stream alone."""
     main = beside = since_fork = 0
     before = None
     for launch, seconds in zip(launches, expected):
@@ -182,7 +182,7 @@ def print_csv(precision):
 
 
 def print_made_up(precision):
-    """A graph of two steps: what our own kernels and the libraries' might be called, some of them two kernels."""
+    """A graph of two steps with plausible kernel names, ours and the libraries'; some launches are two kernels."""
     print('"ID","Process ID","Kernel Name","Context","Stream","Block Size","Grid Size","Metric Name","Metric Unit","Metric Value"')
     number = 0
     for _ in range(2):
@@ -196,7 +196,7 @@ def print_made_up(precision):
 
 
 def counts_read(path):
-    """Launches and library calls by name, of all that was done; a kernel for just one layer by that of its kind."""
+    """Number of launches and library calls by name; a kernel made for one layer counts under the general kernel's name."""
     counts = collections.Counter()
     for line in open(path):
         what, _, n = line.rpartition(" ")

@@ -1,26 +1,27 @@
 #!/usr/bin/env python3
-"""Counts the instructions of the GPU kernels in an object file, as an H100 gets them.
+"""Counts the instructions of the GPU kernels in an object file, compiled for an H100.
 
     gpu_sass.py [OBJECT [KERNEL]...]    default: build/module/kernels.o, all of its kernels
 
 Prints a line for each kernel: NAME STATIC DYNAMIC THREADS DIVISIONS LOCAL WAITS LONGEST.
     STATIC      instructions in the code, without padding
-    DYNAMIC     instructions that a thread executes, on average, in a step of the tutorial's model at batch 128
-    THREADS     threads that the step launches it with
+    DYNAMIC     instructions that a thread executes on average, in a step of the tutorial's model at batch 128
+    THREADS     threads of the launch in this step
     DIVISIONS   instructions of integer divisions (conversions to float, reciprocals)
     LOCAL       loads and stores of spilled registers
-    WAITS       whether it waits for the kernel before it and touches no memory before: yes or no
-Where a step launches a kernel for all shapes, gpu_arguments.c says with what arguments: once for float and once for bfloat16, a
-line each, and NAME is KERNEL@float or KERNEL@half. Instances (kernels.instances.inc) have theirs in SHAPES. DYNAMIC, THREADS and
-LONGEST are `-` for all others; and without gcc for all but instances.
+    WAITS       whether it waits for the preceding kernel before it touches memory: yes or no
+The arguments of kernels for all shapes come from gpu_arguments.c, once for float and once for bfloat16: one line each, with NAME
+KERNEL@float or KERNEL@half. Those of instances (kernels.instances.inc) are in SHAPES. For all other kernels, and without gcc
+for all except instances, DYNAMIC, THREADS and LONGEST are `-`.
 
-The code is run: what it computes from thread, block and arguments is followed; what it loads is not known, and no number but
-integers. A branch on what is not known is not taken, unless a call comes next: the slow paths of divisions and logarithms. (So
-gradients are finite, and there are no faults.) A predicated instruction counts in any case, since it takes its turn. Of the
-blocks and of each block's warps some threads are run. The first warp counts as often as the two threads of it that are run, for
-what one thread does alone holds the others up.
+The code is simulated with integers. Values computed from thread, block and arguments are known; loaded values and other
+numbers are not. A branch on an unknown value is not taken, unless a call follows (the slow paths of divisions and
+logarithms): gradients are taken as finite and free of faults. A predicated instruction always counts, since it takes an
+issue slot. Only some blocks, and some threads of each of their warps, are simulated. The first warp counts as often as the two
+threads of it that are simulated, since work done by one thread alone delays the others.
 
-cuobjdump must be beside nvcc, in PATH or in python's package triton; exit 2 where it is not (with --tool: prints its path).
+LONGEST is the number of instructions of the longest warp. cuobjdump must be beside nvcc, in PATH or in python's package triton;
+otherwise exit 2 (--tool prints its path).
 """
 import collections
 import functools
@@ -34,7 +35,7 @@ import sys
 import tempfile
 
 DEVICE, BATCH, BLOCK = "sm_90", 128, 256
-# Of an instance: where its arguments say how much there is, how much, and how many blocks the step launches.
+# Of an instance: the offset of its size argument, that size, and the number of blocks that the step launches.
 SHAPES = {
     "norm_forward_norm1": (72, BATCH * 144, BATCH * 144 // 32),
     "norm_pool_forward_norm2": (64, BATCH, BATCH * 6),
@@ -44,8 +45,8 @@ SHAPES = {
     "pool_backward_pool1": (64, BATCH, BATCH * 9),
 }
 FOLDER = os.path.dirname(os.path.abspath(__file__))
-ARGUMENTS, MASK = 0x210, 0xFFFFFFFF  # where they begin in the constants
-STEPS_MAX, SAMPLES = 100000, 32  # SAMPLES: blocks of a launch that are run, where they differ
+ARGUMENTS, MASK = 0x210, 0xFFFFFFFF  # offset in the constant bank
+STEPS_MAX, SAMPLES = 100000, 32  # SAMPLES: simulated blocks of a launch, if they differ
 
 
 def tool():
@@ -92,7 +93,7 @@ def arguments_of_steps():
 
 @functools.lru_cache(None)
 def operand(text):
-    """(kind, value, what it is made of)"""
+    """(kind, value, components)"""
     text = text.replace(".reuse", "").replace(".H0_H0", "")
     if text[0] in "-~!":
         return text[0], None, text[1:].strip("|")
@@ -108,7 +109,7 @@ def operand(text):
 
 
 class Thread:
-    """One thread's registers, as far as they are known: integers without a sign; None is not known."""
+    """One thread's registers: unsigned integers, or None if unknown."""
 
     def __init__(self, code, constants, thread, block):
         self.code, self.constants = code, constants
@@ -145,7 +146,7 @@ class Thread:
             text = following(text)
 
     def run(self):
-        """How often it executes each instruction; None where it goes on for too long."""
+        """How often it executes each instruction, or None if it runs too long."""
         at, counts = 0, collections.Counter()
         for _ in range(STEPS_MAX):
             predicate, operation, operands = self.code[at]
@@ -168,7 +169,7 @@ class Thread:
         return next(x for _, x, _ in self.code[at:] if re.match("BRA|EXIT|CALL|RET", x)).startswith("CALL")
 
     def target(self, text):
-        """Of a branch; a return has it in a register."""
+        """Target of a branch; a return has it in a register."""
         return (self.get(text.split()[0]) if text[0] == "R" else int(text, 16)) // 16
 
     def execute(self, operation, operands, unknown):
@@ -180,7 +181,7 @@ class Thread:
         if rule and not unknown:
             try:
                 values = rule(self, operation, operands[len(results):])
-            except TypeError:  # an operand is not known
+            except TypeError:  # an unknown operand
                 values = (None,)
         if len(results) == 2 and operation.split(".")[0] in ("LOP3", "ULOP3"):
             values = values[::-1]
@@ -197,7 +198,7 @@ def rule_of(operation):
 
 @functools.lru_cache(None)
 def results_of(operation, operands):
-    """The operands that are written: one; two of a comparison; a sum's carries behind it, a predicate before a logical one's."""
+    """The written operands: one; two of a comparison; a sum and then its carries; a predicate and then a logical result."""
     kind = operation.split(".")[0].lstrip("U")
     if not operands or not re.fullmatch(r"U?[RP](\d+|Z|T)", operands[0]):
         return []
@@ -221,10 +222,10 @@ def signed(value):
 
 
 def add(thread, operation, operands):
-    """IADD3, VIADD: the sum and its carry; .X takes a carry."""
+    """IADD3, VIADD: the sum and its carry; .X takes a carry in."""
     numbers = [(x[0] == "-", thread.get(x)) for x in operands if "P" not in x]
     carries = [thread.get(x) for x in operands if "P" in x] if ".X" in operation else []
-    # A negative operand is a complement and a carry, of 0 too.
+    # A negative operand is a complement plus a carry, even for 0.
     total = sum((x - 1 & MASK) + 1 if negative else x & MASK for negative, x in numbers) + sum(carries)
     return total, total >> 32
 
@@ -242,7 +243,7 @@ def multiply(thread, operation, operands):
 
 
 def scale(thread, operation, operands):
-    """LEA: a << shift, plus b; .HI: the upper word of that, of two words."""
+    """LEA: (a << shift) + b; .HI: the upper word of a two-word result."""
     shift = thread.get(operands[-2 if ".X" in operation else -1])
     a, b = thread.get(operands[0]), thread.get(operands[1])
     carry = thread.get(operands[-1]) if ".X" in operation else 0
@@ -275,7 +276,7 @@ def shift(thread, operation, operands):
 
 
 def compare(thread, operation, operands):
-    """ISETP: with .EX, of the upper words, where the last predicate has compared the lower."""
+    """ISETP: with .EX it compares the upper words, and the last predicate holds the result for the lower ones."""
     how, a, b = operation.split(".")[1], thread.get(operands[0]), thread.get(operands[1])
     a, b = (a & MASK, b & MASK) if "U32" in operation else (signed(a), signed(b))
     equal = thread.get(operands[3]) if ".EX" in operation else {"EQ": True, "GE": True, "LE": True}.get(how, False)
@@ -294,7 +295,7 @@ def least(thread, operation, operands):
 
 
 def constant_halves(thread, operation, operands):
-    """HFMA2.MMA of zeros: two constants of 16 bits."""
+    """HFMA2.MMA with zero factors: two 16-bit constants."""
     if operands[0].strip("-") != "RZ":
         return None,
     high, low = (struct.unpack("<H", struct.pack("<e", float(x)))[0] for x in operands[2:4])
@@ -322,7 +323,7 @@ RULES = [
     (r"U?SEL", lambda t, o, x: (t.get(x[0]) if t.get(x[2]) else t.get(x[1]),)),
     (r"VIMNMX.*|VIADDMNMX.*", least),
     (r"HFMA2\.MMA", constant_halves),
-    # Of an integer division: the reciprocal.
+    # The reciprocal in an integer division.
     (r"I2F\.U32\.RP", lambda t, o, x: (as_bits(t.get(x[0]) & MASK),)),
     (r"MUFU\.RCP", lambda t, o, x: (as_bits(1 / as_float(t.get(x[0]))),)),
     (r"F2I\.FTZ\.U32\.TRUNC\.NTZ", lambda t, o, x: (int(as_float(t.get(x[0]))),)),
@@ -332,7 +333,7 @@ RULES = [
 
 
 def shape_of(name):
-    """Of an instance: a thread's constants and the blocks."""
+    """For an instance: a thread's constants and the number of blocks."""
     place, count, blocks = SHAPES[re.sub("_(float|half)$", "", name)]
     constants = {0x0: BLOCK, 0xc: blocks, ARGUMENTS + place: count}
     for pointer in range(0, 80, 8):
@@ -341,7 +342,7 @@ def shape_of(name):
 
 
 def warp(code, constants, block, threads):
-    """Instructions that a warp executes, as these of its threads do."""
+    """Instructions that a warp executes, given what some of its threads execute."""
     counts = [Thread(code, constants, thread, block).run() for thread in threads]
     if None in counts:
         return None
@@ -349,16 +350,16 @@ def warp(code, constants, block, threads):
 
 
 def executed(code, blocks, constants, chosen):
-    """Instructions a thread, on average over the chosen blocks; threads; instructions of the longest; None where not known."""
+    """Instructions per thread, averaged over the simulated blocks; threads; instructions of the longest warp; None if unknown."""
     warps = [(0, 17)] + [(first + 5,) for first in range(32, BLOCK, 32)]
     counts = [warp(code, constants, block, threads) for block in chosen for threads in warps]
     return None if None in counts else (round(sum(counts) / len(counts)), blocks * BLOCK, max(counts))
 
 
 def launches(name, code, arguments):
-    """[(name, what was executed)]"""
+    """[(name, result of `executed`)]"""
     if re.sub("_(float|half)$", "", name) in SHAPES:
-        return [(name, executed(code, *shape_of(name), range(6)))]  # of any shape here a whole image, or several
+        return [(name, executed(code, *shape_of(name), range(6)))]  # one or more whole images, for every shape here
     if name not in arguments:
         return [(name, None)]
     return [(full, executed(code, blocks, constants, range(0, blocks, (blocks + SAMPLES - 1) // SAMPLES)))

@@ -1,9 +1,9 @@
 #!/bin/bash
-# The learning curve: trains to each mark in turn (a run goes on where it was), evaluates there, and draws the picture.
+# The learning curve: trains to each mark in turn, continuing one run, evaluates there, and draws the picture.
 #
-#   scripts/learning-curve.sh DATA.h5 RUN-DIRECTORY [MARK...]     marks in steps; default: those of tensorflow.csv
+#   scripts/learning-curve.sh DATA.h5 RUN-DIRECTORY [MARK...]     marks in steps (default: those in tensorflow.csv)
 #
-# RANKS=2 BATCH=64 (a rank) OPTIONS="--tower onednn": how to train. Writes RUN-DIRECTORY/curve.csv and curve.png.
+# RANKS=2 BATCH=64 (per rank) OPTIONS="--tower onednn": how to train. Writes RUN-DIRECTORY/curve.csv and curve.png.
 set -euo pipefail
 [ $# -ge 2 ] || { sed -n '2,6s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 cd "$(dirname "$0")/.."
@@ -14,7 +14,7 @@ marks=("$@")
 reference=scripts/learning-curve/tensorflow.csv
 [ ${#marks[@]} -gt 0 ] || mapfile -t marks < <(awk -F, 'NR > 1 { print $1 }' $reference)
 ranks=${RANKS:-2} batch=${BATCH:-64}
-every=10 # steps between log lines; each mark must be one of them
+every=10 # steps between log lines; each mark must be a multiple
 for mark in "${marks[@]}"; do if ((mark % every)); then every=1; fi; done
 read -ra options <<< "${OPTIONS:-}"
 mkdir -p "$run"
@@ -26,7 +26,7 @@ precision() { # OPTIONS...: of the newest checkpoint
         sed -n 's/.*: \([0-9]*\) of \([0-9]*\)).*/\1 \2/p' | awk '{ printf "%.4f", $1 / $2 } END { exit !NR }'
 }
 
-means() { # FIRST LAST: mean losses of the steps in between, from rows that each stand for --log-frequency steps
+means() { # FIRST LAST: mean losses of steps FIRST+1 to LAST; each row stands for --log-frequency steps
     awk -F, -v first="$1" -v last="$2" 'NR > 1 && $1 > first && $1 <= last { t += $3; c += $4; n++ }
         END { printf "%.4f,%.4f", t / n, c / n }' "$run/metrics.csv"
 }

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Cuts the repository's sample out of an archive of all CIFAR-10 images as JPEG files (split/class/number.jpg).
+# Makes the repository's sample from an archive of all CIFAR-10 images as JPEG files (split/class/number.jpg).
 #   scripts/make-sample.sh CIFAR10-JPEG.tar.xz     writes tests/data/cifar10-sample.tar.xz
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -10,7 +10,7 @@ trap 'rm -rf "$whole"' EXIT
 tar -xf "$1" -C "$whole"
 classes="airplane automobile bird cat deer dog frog horse ship truck"
 
-list() { # SPLIT COUNT: file names, classes alternating
+list() { # SPLIT COUNT: file names, with alternating classes
     local number class
     for number in $(seq -f %04g 0 $(($2 - 1))); do
         for class in $classes; do echo "$1/$class/$number.jpg"; done

@@ -1,11 +1,11 @@
 #!/usr/bin/python3
 """Makes the pictures that tests/unit/test_pictures.c decodes, and what Pillow makes of them.
 
-    scripts/make_pictures.py            writes tests/data/pictures/NAME and the upright RGB pixels of all, pillow.ppm
-    scripts/make_pictures.py --check    decodes those that are there with the Pillow at hand, and compares
+    scripts/make_pictures.py            writes tests/data/pictures/NAME, and the upright RGB pixels of all to pillow.ppm
+    scripts/make_pictures.py --check    decodes the existing files with the installed Pillow and compares
 
 Debian: python3-pil python3-numpy libjpeg-turbo-progs. Most PNG files are written here chunk by chunk, since Pillow writes few
-of the forms that it reads; of JPEG files, libjpeg's own programs write what Pillow does not.
+of the forms that it reads. JPEG files that Pillow cannot write come from libjpeg's programs.
 """
 import io
 import os
@@ -18,14 +18,14 @@ import numpy as np
 from PIL import Image, ImageChops, ImageOps
 
 FOLDER = os.path.join(os.path.dirname(__file__), "..", "tests", "data", "pictures")
-EXPECTED = "pillow.ppm"  # one image behind the other, each with a comment that names its file
+EXPECTED = "pillow.ppm"  # one image after another, each with a comment that names its file
 HEIGHT, WIDTH = 10, 18
 GREY, RGB, PALETTE, GREY_ALPHA, RGBA = 0, 2, 3, 4, 6  # PNG's colour types
 CHANNELS = {GREY: 1, RGB: 3, PALETTE: 1, GREY_ALPHA: 2, RGBA: 4}
 
 
 def picture(channels, bits):
-    """(HEIGHT, WIDTH, channels): no turn and no mirror image of it looks the same; low bits are full of noise."""
+    """(HEIGHT, WIDTH, channels). All its rotations and mirror images differ; the low bits are noise."""
     y, x = np.mgrid[:HEIGHT, :WIDTH]
     planes = [12 * x + 3, 250 - 20 * y, 90 + 6 * x - 3 * y + 60 * ((x > 12) & (y < 5)), 255 - 11 * x]
     values = np.stack(planes[:channels] if channels > 2 else [planes[2], planes[3]][:channels], -1) / 255
@@ -36,7 +36,7 @@ def picture(channels, bits):
 # ---- EXIF
 
 def exif(orientation, order="<", kind="H", tag=0x112, before=1):
-    """A TIFF header and one directory, in which entries stand before the orientation."""
+    """A TIFF header and one directory, with other entries before the orientation."""
     entries = [struct.pack(order + "HHI4s", 0x100 + i, 3, 1, b"") for i in range(before)]
     value = struct.pack(order + kind, orientation).ljust(4, b"\0")
     entries.append(struct.pack(order + "HHI", tag, {"H": 3, "I": 4, "B": 1}[kind], 1) + value)
@@ -45,9 +45,9 @@ def exif(orientation, order="<", kind="H", tag=0x112, before=1):
 
 
 def strange_exif():
-    """Blocks of which Pillow takes no orientation, or one in an unusual form."""
+    """Blocks from which Pillow reads no orientation, or one in an unusual form."""
     good = exif(6)
-    second = good[:4] + struct.pack("<IHI", 8, 0, 14) + good[8:]  # an empty directory, then that of the thumbnail
+    second = good[:4] + struct.pack("<IHI", 8, 0, 14) + good[8:]  # an empty directory, then the thumbnail's
     return {"cut": good[:-6], "nowhere": good[:4] + b"\xff\xff\xff\xff" + good[8:], "header": b"XX" + good[2:],
             "many": good[:8] + b"\xff\xff" + good[10:], "empty": b"", "zero": exif(0), "nine": exif(9), "byte": exif(6, kind="B"),
             "two": good.replace(struct.pack("<HHI", 0x112, 3, 1), struct.pack("<HHI", 0x112, 3, 2)), "thumbnail": second,
@@ -68,7 +68,7 @@ def chunk(kind, data):
 
 
 def scanlines(values, bits):
-    """Rows of filter 0; several pixels share a byte where they have less than 8 bits."""
+    """Rows with filter 0; pixels of less than 8 bits share a byte."""
     rows = values.reshape(len(values), -1)
     if bits == 16:
         packed = rows.astype(">u2").view(np.uint8)
@@ -95,7 +95,7 @@ def palette(bits):
 
 
 def profile():
-    """One that exchanges red and green, which a reader that applies it would show."""
+    """A profile that exchanges red and green: it reveals a reader that applies it."""
     def xyz(*values):
         return b"XYZ \0\0\0\0" + b"".join(struct.pack(">i", round(v * 65536)) for v in values)
     tags = {b"rXYZ": xyz(.385, .717, .097), b"gXYZ": xyz(.436, .222, .014), b"bXYZ": xyz(.143, .061, .714),
@@ -172,12 +172,12 @@ def through(program, data):
 
 
 def with_block(file, *blocks):
-    """APP1 blocks behind the beginning."""
+    """APP1 blocks after the start of the file."""
     return file[:2] + b"".join(b"\xff\xe1" + struct.pack(">H", len(block) + 2) + block for block in blocks) + file[2:]
 
 
 def inks(transform):
-    """A file of four components, with Adobe's block (0: CMYK, 2: YCCK) or without (None). Pillow writes the values inverted."""
+    """A file with four components, with Adobe's block (0: CMYK, 2: YCCK) or without (None). Pillow writes inverted values."""
     bands = Image.fromarray(picture(4, 8).astype(np.uint8), "RGBA").split()
     if transform == 2:
         colours = Image.merge("RGB", bands[:3]).convert("YCbCr").split()
@@ -216,13 +216,13 @@ def jpegs():
 # ---- what Pillow makes of them
 
 def decode(file):
-    """(height, width, 3). Pillow's refusal of a damaged EXIF block leaves a picture as it is."""
+    """(height, width, 3). If Pillow refuses a damaged EXIF block, the picture stays as it is."""
     image = Image.open(io.BytesIO(file))
     try:
         image = ImageOps.exif_transpose(image)
     except (SyntaxError, struct.error):
         pass
-    if image.mode.startswith("I"):  # 16-bit grey: convert() would make all above 255 white; of 16-bit RGB Pillow takes the high byte
+    if image.mode.startswith("I"):  # 16-bit grey: convert() would turn all above 255 white; for 16-bit RGB Pillow uses the high byte
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     return np.asarray(image.convert("RGB"))
 
@@ -232,7 +232,7 @@ def ppm(name, pixels):
 
 
 def expected(name, data):
-    """The pixels of NAME out of the bytes of EXPECTED."""
+    """The pixels of NAME from the bytes of EXPECTED."""
     data = data[data.index(b"P6\n# %s\n" % name.encode()):]
     width, height = map(int, data.split(b"\n", 3)[2].split())
     return np.frombuffer(data.split(b"\n", 4)[4], np.uint8, 3 * height * width).reshape(height, width, 3)

@@ -1,19 +1,19 @@
 #!/usr/bin/env python3
-"""Makes the files in tests/reference: what TensorFlow's own operations compute, for the C tests to agree with.
+"""Makes the files in tests/reference: results of TensorFlow's own operations, which the C tests must match.
 
     python3 -m venv ./tf-env && ./tf-env/bin/pip install tensorflow-cpu==2.21.* h5py
     TF_CPP_MIN_LOG_LEVEL=3 ./tf-env/bin/python scripts/make_reference.py [DIRECTORY]
 
-Only needed to change or check the reference: the tests read the files and need no TensorFlow.
+Needed only to change or check the reference. The tests read the files and do not need TensorFlow.
 
     operations.h5  each operation alone: output, and gradients for a given output gradient
     step.h5        two whole training steps of the tutorial's model, batch 8
     distort.h5     the training distortions for given draws, and the evaluation's crop
     optimize.h5    the learning rate's staircase and the decay of the moving averages
 
-Expected values are TensorFlow's in float32. The same operations were also run in float64; how far float32 is from
-that (norm of the difference / norm) stands beside each value as the attribute float32_error, so that a test's
-tolerance can be judged. `h5dump -A FILE` shows all attributes.
+Expected values are TensorFlow's in float32. The same operations were also run in float64. The attribute
+float32_error of each value is the distance between the two (norm of the difference / norm), so that a test's tolerance
+can be judged. `h5dump -A FILE` shows all attributes.
 
 Inputs and parameters are not stored but drawn: element i of stream s is
 
@@ -21,8 +21,8 @@ Inputs and parameters are not stored but drawn: element i of stream s is
     z = (z ^ z>>30) * 0xBF58476D1CE4E5B9;  z = (z ^ z>>27) * 0x94D049BB133111EB;  z = z ^ z>>31
     value = ((z >> 40) - 2^23) * 2^-23 * scale        in [-scale, scale); exact in float32, scale a power of two
 
-The gradients of ReLU and max pool jump where an activation is 0 or two are equal, so rounding could send two right
-programs different ways: images are chosen so that no activation is that close (see `margin`)."""
+The gradients of ReLU and max pool jump where an activation is 0 or two are equal, so rounding could make two correct
+programs disagree. Images are therefore chosen so that no activation is that close (see `margin`)."""
 import os
 import sys
 
@@ -46,12 +46,12 @@ def new_file(name, about):
 
 
 def margin(x):
-    """For each image, how far the closest activation is from the ReLU's kink, relative to the largest."""
+    """For each image, the distance of the closest activation from the ReLU's kink, relative to the largest."""
     return np.abs(x).reshape(len(x), -1).min(1) / np.abs(x).max()
 
 
 def pool_margin(x, size=3, stride=2):
-    """For each image, the smallest gap between the two largest of a pooling window, where positive, likewise."""
+    """For each image, the smallest positive gap between the two largest of a pooling window, likewise relative."""
     out = [-(-n // stride) for n in x.shape[1:3]]
     before = [max((o - 1) * stride + size - n, 0) // 2 for o, n in zip(out, x.shape[1:3])]
     wide = np.pad(x, [(0, 0), (before[0], size), (before[1], size), (0, 0)])
@@ -64,7 +64,7 @@ def pool_margin(x, size=3, stride=2):
 
 # ---- operations ------------------------------------------------------------------------------------------------
 def lrn(x, radius, k, alpha, beta):
-    """tf.nn.lrn; there is none in float64, so there by its definition."""
+    """tf.nn.lrn, or its definition in float64, which tf.nn.lrn lacks."""
     if x.dtype == tf.float32:
         return tf.nn.lrn(x, radius, bias=k, alpha=alpha, beta=beta)
     wide = tf.pad(x * x, [[0, 0]] * 3 + [[radius, radius]])
@@ -81,7 +81,7 @@ CONVOLUTIONS = [  # name, input shape, kernel, stride, outputs, relu
     ("conv5x5_stride2", (2, 11, 10, 4), 5, 2, 6, True),
     ("conv3x3_stride2", (2, 8, 9, 8), 3, 2, 8, False),
 ]
-POOLS = [  # name, input shape, kernel, stride, what is made of the drawn input
+POOLS = [  # name, input shape, kernel, stride, transform of the drawn input
     ("max_pool_3x3_stride2", (2, 12, 12, 16), 3, 2, "as drawn"),
     ("max_pool_3x3_stride2_odd", (2, 7, 9, 5), 3, 2, "as drawn"),
     ("max_pool_2x2_stride2", (2, 8, 6, 4), 2, 2, "as drawn"),
@@ -118,7 +118,7 @@ def run(call, tensors, output_gradient):
 
 
 def put_operation(file, index, name, call, about, shapes, scales, kink=None, **attributes):
-    """shapes, scales: of input, weights, biases. kink: the call without its ReLU, to check the margin."""
+    """shapes, scales: of input, weights, biases. kink: the call without its ReLU, for checking the margin."""
     file.group(name, about, **attributes)
     keys = ["input", "weights", "biases"][:len(shapes)]
     tensors = [file.drawn(name + "/" + key, 16 * index + t, shape, scale)
@@ -166,7 +166,7 @@ def put_dense(file, index, name, shape, outputs, relu):
 
 
 def put_softmax(file, index, name, scale):
-    """The loss of 8 images, and of the first 5 alone."""
+    """The loss of 8 images, and of only the first 5."""
     file.group(name, "tf.nn.sparse_softmax_cross_entropy_with_logits, summed over the images; gradient of that sum")
     logits = file.drawn(name + "/logits", 16 * index, (8, 10), scale)
     labels = draw_integers(16 * index + 1, [8], 10)
@@ -207,7 +207,7 @@ VARIABLES = [n + "/" + k for n, *_ in LAYERS for k in ("weights", "biases")]
 
 
 def inference(x, v):
-    """cifar10.py's inference(). Also returns what ReLUs and pools look at, for the margin."""
+    """cifar10.py's inference(). Also returns the inputs of ReLUs and pools, for the margin."""
     def conv(h, w, b):
         return tf.nn.bias_add(tf.nn.conv2d(h, w, 1, "SAME"), b)
 
@@ -226,7 +226,7 @@ def inference(x, v):
 
 
 def train(parameters, batches, kind):
-    """The tutorial's graph in TensorFlow 1's way, its optimiser and moving averages included. A dict a step."""
+    """The tutorial's graph in TensorFlow 1 style, with its optimiser and moving averages. Returns a dict per step."""
     v1, results = tf.compat.v1, []
     with tf.Graph().as_default(), v1.Session() as session:
         x, y = v1.placeholder(kind, (BATCH,) + IMAGE), v1.placeholder(tf.int64, [BATCH])
@@ -254,7 +254,7 @@ def train(parameters, batches, kind):
 
 
 def choose_images(parameters, stream):
-    """Streams, from this one on, of a batch of images that keep away from ties under these parameters."""
+    """Streams, starting at this one, of a batch of images without near-ties under these parameters."""
     v, chosen = [tf.constant(p, tf.float64) for p in parameters], []
     while len(chosen) < BATCH:
         _, inner = inference(tf.stack([draw(stream + i, IMAGE, 2.0).astype(np.float64) for i in range(BATCH)]), v)
@@ -303,7 +303,7 @@ def make_step():
 
 # ---- distortions -----------------------------------------------------------------------------------------------
 def distort(image, top, left, flip, brightness, contrast, crop):
-    """The tutorial's distorted_inputs() with given draws, by TensorFlow's functions (float32)."""
+    """The tutorial's distorted_inputs() with given draws, computed by TensorFlow (float32)."""
     x = tf.image.crop_to_bounding_box(tf.cast(image, tf.float32), top, left, crop, crop)
     x = tf.image.flip_left_right(x) if flip else x
     x = tf.image.adjust_contrast(tf.image.adjust_brightness(x, brightness), contrast)
@@ -311,7 +311,7 @@ def distort(image, top, left, flip, brightness, contrast, crop):
 
 
 def distort_exactly(image, top, left, flip, brightness, contrast, crop):
-    """The same in float64, which tf.image does not do."""
+    """The same in float64, which tf.image does not support."""
     x = image[top:top + crop, left:left + crop].astype(np.float64)
     x = (x[:, ::-1] if flip else x) + np.float64(brightness)
     mean = x.mean((0, 1))
@@ -320,7 +320,7 @@ def distort_exactly(image, top, left, flip, brightness, contrast, crop):
 
 
 def special_images():
-    """Images whose deviation is 0 or small."""
+    """Images with a deviation of 0 or a small one."""
     flat = np.full((32, 32, 3), 117, np.uint8)
     colour = np.broadcast_to(np.uint8([200, 30, 90]), (32, 32, 3))
     speck = flat.copy()
@@ -385,7 +385,7 @@ def make_distort():
 
 # ---- learning rate, moving averages ----------------------------------------------------------------------------
 def put_rates(file, batch):
-    """decay_steps is the tutorial's int(batches an epoch * 350)."""
+    """decay_steps is the tutorial's int(batches per epoch * 350)."""
     v1, decay_steps, name = tf.compat.v1, int(50000 / batch * 350), "rate_batch%d" % batch
     steps = sorted({max(0, stair * decay_steps + d) for stair in range(8) for d in (-2, -1, 0, 1, 2, decay_steps // 3)})
     file.group(name, "tf.train.exponential_decay(0.1, step, int(50000 / batch * 350), 0.1, staircase=True)",
@@ -398,7 +398,7 @@ def put_rates(file, batch):
 
 
 def put_ema(file):
-    """As in the tutorial: apply() runs behind the optimiser, which has counted the step already."""
+    """As in the tutorial: apply() runs after the optimiser, which has already counted the step."""
     v1, decays, shadows = tf.compat.v1, [], []
     steps = list(range(40)) + [99, 999, 9999, 88990, 89988, 89989, 89990, 89991, 99999, 999999]
     shadow, value = draw(VECTORS, [64], 1.0), draw(VECTORS + 1, [64], 1.0)
@@ -426,7 +426,7 @@ def put_ema(file):
 
 
 def put_sgd(file):
-    """Gradient sums of 8 samples, with weight decay as part of the loss."""
+    """Gradient sums of 8 samples, with weight decay included in the loss."""
     v1, count = tf.compat.v1, 1003
     parameters, sums = draw(VECTORS + 2, [count], 0.25), draw(VECTORS + 3, [count], 4.0)
     file.group("sgd", "tf.train.GradientDescentOptimizer(rate) on sum(g * p) / 8 + decay * tf.nn.l2_loss(p); "

@@ -1,12 +1,12 @@
 #!/bin/bash
-# Tries what is committed here on a bare Debian of another release, or on another processor:
+# Builds and tests the committed sources on a bare Debian of another release, or for another processor:
 #   scripts/platforms.sh [bookworm|trixie|RELEASE|arm64]...     default: bookworm trixie arm64
-# For a release it makes a system of its own with mmdebstrap, which has git and make only, and runs README's two commands there:
-# `make run` and `make test`. For arm64 it cross-compiles with OpenBLAS, and runs the unit tests and the backends' tests under
-# qemu. It prints a table; what the commands said is in build/platforms/RELEASE.*.log.
-#   TARGETS="run test"     which of make's targets to run there
-#   MIRROR=URL             in the place of http://deb.debian.org/debian
-# As root (or as root of a container that may mount). A release takes about 3 GB and half an hour on 2 cores.
+# For a release it makes a system with mmdebstrap that has only git and make, and runs README's two commands there, `make run`
+# and `make test`. For arm64 it cross-compiles with OpenBLAS and runs the unit tests and the backends' tests under qemu. Prints
+# a table; the commands' output is in build/platforms/RELEASE.*.log.
+#   TARGETS="run test"     the make targets to run there
+#   MIRROR=URL             instead of http://deb.debian.org/debian
+# Run as root (in a container only if mounting is allowed). A release takes about 3 GB and half an hour on 2 cores.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 targets=${TARGETS:-run test}
@@ -22,14 +22,14 @@ tmp=$(mktemp -d) || exit 1
 trap 'rm -rf --one-file-system "$tmp"' EXIT
 trap 'exit 130' INT TERM HUP
 
-bootstrap() { # RELEASE DIRECTORY OPTION...: apt is set up there as it is here
+bootstrap() { # RELEASE DIRECTORY OPTION...: with apt configured as it is here
     apt-config dump | grep '^Acquire::' > "$tmp/apt.conf"
     mmdebstrap --quiet --aptopt="$tmp/apt.conf" "${@:3}" "$1" "$2" "$mirror"
 }
 
 # ---- a release ----
 
-# Processes and mounts there are of namespaces of their own, and end with them.
+# Processes and mounts there live in their own namespaces and end with them.
 inside() { # DIRECTORY COMMAND
     unshare --mount --pid --fork --kill-child bash -c '
         mount --bind "$0" "$0" && mount -t proc proc "$0/proc" && mount --rbind /dev "$0/dev" && mount --rbind /sys "$0/sys" &&
@@ -37,11 +37,11 @@ inside() { # DIRECTORY COMMAND
             ${OPENBLAS_CORETYPE:+OPENBLAS_CORETYPE="$OPENBLAS_CORETYPE"} chroot . bash -c "$1"' "$@" < /dev/null
 }
 
-last() { # PATTERN FILE: what the pattern matches in the last line that has it, or -
+last() { # PATTERN FILE: the pattern's last match, or -
     grep -oE -- "$1" "$2" 2> /dev/null | tail -n 1 | grep . || echo -
 }
 
-rate() { # LOG: the median of the rates in it
+rate() { # LOG: median of its rates
     sed -n 's,.*(\([0-9.]*\) examples/sec.*,\1,p' "$1" 2> /dev/null | sort -g | awk '{ x[NR] = $1 } END { printf "%.0f", x[int((NR + 1) / 2)] }'
 }
 
@@ -67,7 +67,7 @@ try_release() { # RELEASE: a row of the table
 
 arm_root=$tmp/arm64
 # GCC 12's vectoriser has an internal error on one of the tests.
-arm_make() { # what make needs to build for ARM with the libraries below $arm_root, where no package's script has run
+arm_make() { # builds for ARM with the libraries under $arm_root, where no package's install script has run
     local lib=$arm_root/usr/lib/aarch64-linux-gnu
     PKG_CONFIG_SYSROOT_DIR=$arm_root PKG_CONFIG_LIBDIR=$lib/pkgconfig:$arm_root/usr/share/pkgconfig \
         make --no-print-directory -j"$(nproc)" BUILD=build/arm64 BACKENDS=openblas MPICC=aarch64-linux-gnu-gcc \
@@ -90,7 +90,7 @@ try_arm64() { # a row of the table
     bootstrap bookworm "$arm_root" --architectures=arm64 --variant=extract \
         --include=$packages,libjpeg-dev,libpng-dev,librandom123-dev,libcmocka-dev,libc6-dev > "$log.system.log" 2>&1 ||
         { say "arm64: $(tail -n 1 "$log.system.log")"; return 1; }
-    # Links there lead to places of the system itself.
+    # Absolute links there point into this system: redirect them.
     find "$arm_root/usr/lib/aarch64-linux-gnu" -lname '/*' -printf '%l %p\n' |
         while read -r target link; do ln -sfn "$arm_root$target" "$link"; done
     tests=$(ls tests/unit/test_*.c tests/backends/test_*.c | sed 's,^,build/arm64/,; s,\.c$,,')

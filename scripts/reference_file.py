@@ -1,4 +1,4 @@
-"""The HDF5 files of scripts/make_reference.py, and the tensors that are drawn rather than stored."""
+"""The HDF5 files written by scripts/make_reference.py, and the tensors that are drawn instead of stored."""
 import os
 
 import h5py
@@ -6,8 +6,8 @@ import numpy as np
 
 GENERATOR = ("element i of stream s: z = (s * 2^32 + i + 1) * 0x9E3779B97F4A7C15 mod 2^64, mixed as in splitmix64; "
              "value = ((z >> 40) - 2^23) * 2^-23 * scale")
-FULL = 10000  # tensors of more elements are sampled
-SIGNS = 900   # the stream of weights for the sums over sampled tensors
+FULL = 10000  # larger tensors are sampled
+SIGNS = 900   # stream of the weights in sums over sampled tensors
 
 
 def draw(stream, shape, scale):
@@ -30,7 +30,7 @@ def relative(found, expected):
 
 
 def set_attribute(owner, key, value):
-    """Texts get a fixed length: the program's store reads no others."""
+    """Texts have a fixed length: the program reads no others."""
     if isinstance(value, str):
         owner.attrs.create(key, value, dtype=h5py.string_dtype("utf-8", len(value.encode()) + 1))
     else:
@@ -62,7 +62,7 @@ class ReferenceFile:
         return data
 
     def put_large(self, name, value, exact):
-        """All of a small tensor; of a large one every stride-th element, and sums over all of it."""
+        """Stores all of a small tensor; of a large one, every stride-th element and sums over all elements."""
         stride = 1
         while value.size // stride > FULL or (stride > 1 and any(stride % p == 0 for p in (2, 3, 5))):
             stride += 1
@@ -77,7 +77,7 @@ class ReferenceFile:
                  "of the whole tensor, in double: sum, sum of squares, sum weighted by stream %d, scale 1" % SIGNS)
 
     def drawn(self, name, stream, shape, scale):
-        """Notes a drawn tensor, and returns it."""
+        """Records a drawn tensor and returns it."""
         group, key = name.rsplit("/", 1)
         set_attribute(self.h5.require_group(group), key, "stream %d, scale %g, shape %s" % (
             stream, scale, "x".join(map(str, shape))))

@@ -1,16 +1,16 @@
 #!/bin/bash
-# What `make run` does once the program is built: finds data, trains on 2 ranks for a minute or two, evaluates the
-# newest checkpoint, classifies a picture, and says where the results are. Run again, it goes on from where it was.
-#   CIFAR10_DIR=DIR      the files of CIFAR-10; else data/cifar10.h5, else a download, else the repository's sample
-#   AIM=90               seconds to train, at most
+# `make run`, once the program is built: finds data, trains on 2 ranks for a minute or two, evaluates the newest checkpoint,
+# classifies a picture, and says where the results are. Run again, it continues where it stopped.
+#   CIFAR10_DIR=DIR      CIFAR-10's files; otherwise data/cifar10.h5, a download, or the repository's sample, in this order
+#   AIM=90               train for at most this many seconds
 set -euo pipefail
 cd "$(dirname "$0")/.."
 aim=${AIM:-90}
-more=1500 # steps, at most
+more=1500 # at most this many steps
 again="make run"
 
 . scripts/local_mpi.sh
-# nproc takes these for the number of cores, but they are meant for each process.
+# nproc would take these variables as the number of cores, but they apply to each process.
 ranks=$(($(env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc) > 1 ? 2 : 1))
 
 say() { printf '\n== %s\n' "$*"; }
@@ -20,7 +20,7 @@ find_data() { # sets $data
     if [ -n "${CIFAR10_DIR:-}" ]; then
         say "Data: packing CIFAR10_DIR=$CIFAR10_DIR"
         ./cifar10_mpi pack --from "$CIFAR10_DIR" data/cifar10-dir.h5
-        # Named after what it holds, and so is the run, which other data could not go on.
+        # File and run are named after their contents, since a run cannot continue with other data.
         data=data/cifar10-dir-$(sha256sum data/cifar10-dir.h5 | cut -c 1-8).h5
         mv data/cifar10-dir.h5 "$data"
         again="CIFAR10_DIR=$(printf %q "$CIFAR10_DIR") make run"
@@ -30,7 +30,7 @@ find_data() { # sets $data
     data=data/cifar10.h5
     if [ -f $data ]; then say "Data: $data, which is there"; return; fi
     say "Data: trying to download CIFAR-10 (162 MB) into $data; CIFAR10_DIR=... would use a copy you have"
-    # In the foreground, where Ctrl-C reaches it.
+    # In the foreground, so that Ctrl-C reaches it.
     if timeout --foreground -s INT 100 ./cifar10_mpi pack --download $data; then return; fi
     data=data/cifar10-sample.h5
     if [ -f $data ]; then say "Data: no download; $data, the repository's sample, which is there"; return; fi
@@ -38,9 +38,9 @@ find_data() { # sets $data
     ./cifar10_mpi pack --from tests/data/cifar10-sample.tar.xz $data
 }
 
-newest() { ls $run/checkpoint-*.h5 2> /dev/null | tail -n 1; } # checkpoint; fails where there is none
+newest() { ls $run/checkpoint-*.h5 2> /dev/null | tail -n 1; } # checkpoint; fails if there is none
 
-steps_done() { # of that
+steps_done() { # by the newest checkpoint
     local name
     name=$(newest | grep -o '[0-9]*\.h5$') || { echo 0; return; }
     echo $((10#${name%.h5}))
@@ -48,7 +48,7 @@ steps_done() { # of that
 
 on_signal() { # COMMAND: runs with the signal's name as its argument
     local name
-    # shellcheck disable=SC2064 # now, not then
+    # shellcheck disable=SC2064 # expanded now
     for name in INT TERM HUP; do trap "$1 $name" $name; done
 }
 
@@ -69,19 +69,19 @@ train() { # STEPS in all
     local code=0
     stopped=
     mkdir -p $run
-    # Out of Ctrl-C's reach: mpirun would kill the ranks before they have saved.
+    # setsid keeps Ctrl-C from mpirun, which would kill the ranks before they have saved.
     setsid mpirun -np "$ranks" ./cifar10_mpi train --data $data --train-dir $run --batch-size 64 --max-steps "$1" \
         --max-seconds "$aim" --log-frequency 50 < /dev/null &
     training=$!
     on_signal stop
-    # A signal that interrupts a `wait` may take the exit code with it.
+    # A signal that interrupts `wait` may lose the exit code.
     while kill -0 $training 2> /dev/null; do sleep 0.2 || true; done
     wait $training || code=$?
     rm -f $run/stop
     on_signal interrupted
     case $code in
-        0 | 75) if [ -n "$stopped" ]; then interrupted $stopped; fi ;; # 75: its time was over
-        76) interrupted ${stopped:-INT} ;; # perhaps somebody else has made the file
+        0 | 75) if [ -n "$stopped" ]; then interrupted $stopped; fi ;; # 75: time limit
+        76) interrupted ${stopped:-INT} ;; # the file may be somebody else's
         143) interrupted ${stopped:-TERM} ;; # ended without saving
         137) say "Training failed: a rank was killed; was there memory left?"; exit $code ;;
         *) say "Training failed: exit code $code"; exit $code ;;

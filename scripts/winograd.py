@@ -9,8 +9,8 @@ With n - 1 points a_j and infinity, f_j = prod over l != j of (a_j - a_l):
     A^T[i][j] = a_j^i           (infinity: 1 in the last row)
     G[j][k]   = a_j^k / f_j     (infinity: 1 in the last column)
     B^T[j]    = the coefficients of prod over l != j of (x - a_l)   (infinity: over all l)
-The backward pass is the adjoint: dM = A dy A^T, dd = B dV B^T, dg = G^T dU G; so each matrix is written in both directions.
-Points come in pairs +a, -a, whose rows differ in the sign of the odd (or even) part only: each pair shares its two halves.
+The backward pass is the adjoint: dM = A dy A^T, dd = B dV B^T, dg = G^T dU G; so each matrix is written both ways.
+Points come in pairs +a, -a. Their rows differ only in the sign of the odd (or even) part, so a pair shares both parts.
 """
 import textwrap
 from fractions import Fraction as F
@@ -39,7 +39,7 @@ def derive(m, r, points):
 
 
 def check(m, r, points):
-    """The identity is bilinear: it holds if it does for every pair of unit vectors."""
+    """The identity is bilinear: it holds if it holds for every pair of unit vectors."""
     at, g, bt = derive(m, r, points)
     for i in range(m):
         for k in range(r):
@@ -55,7 +55,7 @@ def term(c, x):
 
 
 def total(terms):
-    terms = sorted((t for t in terms if t[0]), key=lambda t: t[0] < 0)  # a positive one first: no leading minus
+    terms = sorted((t for t in terms if t[0]), key=lambda t: t[0] < 0)  # a positive term first: no leading minus
     return " + ".join(term(c, x) for c, x in terms).replace("+ -", "- ") if terms else "x[0] - x[0]"
 
 
@@ -65,7 +65,7 @@ def paired(points):
 
 
 def statement(target, terms):
-    """`target = terms;`, over several lines where it is long."""
+    """`target = terms;`, broken into lines if it is long."""
     return textwrap.wrap("%s = %s;" % (target, total(terms)), 116, subsequent_indent="    ", break_long_words=False)
 
 
@@ -89,7 +89,7 @@ def emit_outputs_paired(matrix, pairs):
 
 
 def emit_inputs_paired(matrix, pairs):
-    """Columns j and k of a pair differ in sign at most: they come in as x[j] + x[k] or x[j] - x[k]."""
+    """Columns j and k of a pair differ at most in sign: they occur as x[j] + x[k] or x[j] - x[k]."""
     single = sorted(set(range(len(matrix[0]))) - {j for pair in pairs for j in pair})
     for n, (j, k) in enumerate(pairs):
         yield "vec s%d = x[%d] + x[%d], t%d = x[%d] - x[%d];" % (n, j, k, n, j, k)

@@ -1,8 +1,8 @@
-# scripts/gpu-check/cuda.sh: names to make (CUDA_INC, CUDNN_LIB, ...) where CUDA's files are: in CUDA_HOME, or in the packages
-# that pip installs for TORCH_PYTHON, or else python3. What is set already stays, and so does what is found nowhere. Source it.
+# Tells make where CUDA's files are (CUDA_INC, CUDNN_LIB, ...): in CUDA_HOME, or in the pip packages of TORCH_PYTHON (default:
+# python3). Variables that are already set, and files that are not found, are left alone. Source it.
 pip_folders() { "${TORCH_PYTHON:-python3}" -c 'import nvidia; print(*nvidia.__path__, sep="\n")' 2> /dev/null; }
 
-offer() { # VARIABLE FILE FOLDER...: the first folder that has the file, whose name may be a pattern
+offer() { # VARIABLE FILE FOLDER...: exports the first folder that has the file, whose name may be a pattern
     local name=$1 file=$2 folder
     shift 2
     [ -z "${!name:-}" ] || return 0

@@ -1,12 +1,12 @@
 #!/bin/bash
-# It learns what the reference learns: TensorFlow on CIFAR-10 in 5,000 steps; on other data the openblas tower in 500
+# Learns as the reference does: as TensorFlow in 5,000 steps on CIFAR-10, or as the openblas tower in 500 on other data
 # time: 50 s, at most 240 s
 . scripts/gpu-check/lib.sh
 find_data
 images=$(./cifar10_mpi inspect "$data" | sed -n 's,.*/train/images *uint8 *\([0-9]*\)x.*,\1,p')
 every=$(size 10 1) batch=$(size 128 8)
 
-means() { # FIRST LAST FILE: mean losses of the steps in between, from rows that each stand for as many steps
+means() { # FIRST LAST FILE: mean losses of steps FIRST+1 to LAST; every row stands for the same number of steps
     awk -F, -v first="$1" -v last="$2" 'NR > 1 && $1 > first && $1 <= last { t += $3; c += $4; n++ }
         END { if (!n) exit 1; printf "%.4f,%.4f", t / n, c / n }' "$3"
 }
@@ -15,7 +15,7 @@ precision() { # DIRECTORY: of the last checkpoint
     cat "$work/said" >&2
     sed -n 's/.*: \([0-9]*\) of \([0-9]*\)).*/\1 \2/p' "$work/said" | awk '{ printf "%.4f", $1 / $2 } END { exit !NR }'
 }
-curve() { # NAME RANKS OPTIONS...: one run through all marks; the precision only at its end
+curve() { # NAME RANKS OPTIONS...: one run through all marks; precision only at the end
     local before=0 name=$1 ranks=$2 csv=$RESULTS/learned-$1.csv mark losses
     shift 2
     run mpirun -np "$ranks" ./cifar10_mpi train --data "$data" --train-dir "$work/$name" --batch-size $((batch / ranks)) \
@@ -37,7 +37,7 @@ fi
 bands="0.03 0.03 0.03" # of total loss, cross-entropy, precision
 
 learns() { curve "$1" 1 --tower cudnn --precision "$1" && within "$1"; }
-within() { # PRECISION: rows for the report; fails where a number is outside its band
+within() { # PRECISION: rows for the report; fails if a number is outside its band
     awk -F, -v bands="$bands" -v precision="$1" '
         function judged(i,    apart) {
             if ($i == "") return ""

@@ -1,5 +1,5 @@
 #!/bin/bash
-# A step that is replayed as a graph and one that is launched piece by piece come to the same bits
+# A step replayed as a graph gives the same bits as one launched piece by piece
 # time: 45 s, at most 120 s
 . scripts/gpu-check/lib.sh
 find_data

@@ -1,20 +1,20 @@
-# scripts/gpu-check/lib.sh: what the parts of gpu-check.sh share. gpu-check.sh starts each in the repository's root, as PART,
-# with the folder RESULTS for what goes into the archive, and DRY=1 where the referee stands for the GPU. A part prints what
-# it does, and may leave tables of figures (scripts/gpu-check/measured.py reads them). Source this first.
+# The common functions of gpu-check.sh's parts, to be sourced first. gpu-check.sh starts each part in the repository's root with
+# its name in PART, a folder RESULTS for files that go into the archive, and DRY=1 if the referee replaces the GPU. A part
+# prints what it does, and may write tables of figures (read by scripts/gpu-check/measured.py).
 #
-#   tell LINE...                   adds lines to its part of the report
-#   verify NAME COMMAND...         a row of the report: ok if the command succeeds; the part fails if it does not, and goes on
+#   tell LINE...                   adds lines to this part's section of the report
+#   verify NAME COMMAND...         a row of the report: ok if the command succeeds; otherwise the part fails, but continues
 #   skip REASON                    ends the part
-#   finish                         ends it as the rows say: the last command of a part
+#   finish                         ends the part, failed if a row failed: its last command
 #   run COMMAND...                 prints the command, then runs it
-#   size GPU REFEREE               prints the first, or, on the referee, the second
-#   backend_tests TEST...          rows for the tests of tests/backends, of the tower
+#   size GPU REFEREE               prints the first, or the second on the referee
+#   backend_tests TEST...          a row for each of these tests of tests/backends, on the cudnn tower
 #   find_data                      sets $data, packed
-#   train RANKS DIRECTORY OPTIONS...    trains on the device in $work/DIRECTORY, afresh
-#   same_bits DIRECTORY DIRECTORY  succeeds where the last checkpoints of two runs hold the same bits
+#   train RANKS DIRECTORY OPTIONS...    trains on the device in $work/DIRECTORY, from the beginning
+#   same_bits DIRECTORY DIRECTORY  succeeds if the last checkpoints of two runs have the same bits
 #   rate FILE BATCH PRECISION IMAGES OPTIONS...    trains on about IMAGES images, and adds a line with examples/sec to FILE
 #   agree DIRECTORY DIRECTORY BAND prints the largest relative difference of cross-entropies at log lines; fails beyond the band
-#   $work                          a folder of the part's own, removed when it ends
+#   $work                          a folder for this part, removed when it ends
 set -uo pipefail
 work=$(mktemp -d "${TMPDIR:-/tmp}/gpu-check.XXXXXX") || exit 1
 trap 'rm -rf "$work"' EXIT
@@ -53,8 +53,8 @@ train() {
     run mpirun -np "$ranks" ./cifar10_mpi train --data "$data" --train-dir "$work/$directory" --tower cudnn --verbose "$@"
 }
 
-# Rates of ten windows, by the times of log lines: median, least, most. Two windows before them are left out, since engines are
-# chosen and the graph is captured there.
+# Rates of ten windows, from the times of log lines: median, least, most. The two windows before them are left out: there
+# engines are chosen and the graph is captured.
 window_rates() { # BATCH
     sed -n 's/^[-0-9]* \([0-9:.]*\): step \([0-9]*\), .*/\1 \2/p' | awk -v batch="$1" '
         { split($1, part, ":"); time[NR] = (part[1] * 60 + part[2]) * 60 + part[3]; step[NR] = $2 }
@@ -102,9 +102,9 @@ backend_tests() {
         ran=$((ran + $(grep -c '^ok' "$work/tap")))
     done
     tell '' "$ran tests passed."
-    [ $ran -gt 0 ] || { echo "no test ran: there is no cudnn tower here"; exit 1; }
+    [ $ran -gt 0 ] || { echo "no test ran: the cudnn tower is not available"; exit 1; }
 }
-backend_test() { # prints TAP; a pattern chooses the tower's own
+backend_test() { # prints TAP; the pattern selects the cudnn tower's tests
     run "build/tests/backends/$1" 'cudnn: *' > "$work/tap" 2>&1
     local rc=$?
     cat "$work/tap"

@@ -1,5 +1,5 @@
 #!/bin/bash
-# The first steps on the device come to the losses of the openblas tower
+# The first steps on the device have the losses of the openblas tower
 # time: 40 s, at most 120 s
 . scripts/gpu-check/lib.sh
 find_data

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Tables out of what scripts/gpu-check.sh measured.
+"""Makes tables of what scripts/gpu-check.sh measured.
 
-    measured.py [RESULTS] > src/backends/cudnn/MEASURED.md   RESULTS: its archive gpu-check.tar.gz, or the folder unpacked from
-                                                             it; without it all tables are empty
-    measured.py --tables RESULTS                             the tables alone, where they are not empty
-    measured.py --launches PRECISION RESULTS                 the table of a step's launches alone; exit 1 where ncu's are not
-                                                             those that scripts/gpu_expect.py lists
+    measured.py [RESULTS] > src/backends/cudnn/MEASURED.md   RESULTS: its archive gpu-check.tar.gz, or the unpacked folder;
+                                                             without it all tables are empty
+    measured.py --tables RESULTS                             only the tables that are not empty
+    measured.py --launches PRECISION RESULTS                 only the table of a step's launches; exit 1 if ncu's launches
+                                                             differ from those that scripts/gpu_expect.py lists
 """
 import collections
 import csv
@@ -14,14 +14,14 @@ import re
 import sys
 import tarfile
 
-SLOW = 1.5  # times what was expected: flagged
+SLOW = 1.5  # flagged if it takes this many times what was expected
 NANOSECONDS = {"ns": 1, "nsecond": 1, "us": 1e3, "usecond": 1e3, "ms": 1e6, "msecond": 1e6, "s": 1e9, "second": 1e9}
 
 Kernel = collections.namedtuple("Kernel", "name own us")  # measured; own: the part of its name after kernel_, or None
 Row = collections.namedtuple("Row", "number name of expected measured kernels")  # kernels: those of one row, or of several launches
 
 
-# ---- reading: everything is a dictionary of a file's name and its text
+# ---- reading: results is a dictionary of file names and texts
 
 def read_results(path):
     if path is None:
@@ -46,7 +46,7 @@ def result_of(results, part):
 
 
 def kernels_of(text):
-    """ncu's csv, which may have remarks before it, and thousands with commas."""
+    """ncu's csv, which may begin with remarks and has commas in thousands."""
     lines = [line for line in text.splitlines() if line.startswith('"')]
     kernels = []
     for row in csv.DictReader(lines):
@@ -68,10 +68,10 @@ def last_step(kernels):
     return kernels[first:last + 1]
 
 
-# ---- launches that are expected beside kernels that ran
+# ---- expected launches beside kernels that ran
 
 def in_groups(items, own):
-    """Own kernels alone, and what the libraries launch between two of them together: [name or None, items]."""
+    """Each of our own kernels alone, the libraries' launches between two of them as a group: [name or None, items]."""
     groups = []
     for item in items:
         name = own(item)
@@ -83,14 +83,14 @@ def in_groups(items, own):
 
 
 def is_same(expected, measured):
-    """A kernel may be compiled in several ways, whose names begin alike."""
+    """A kernel may be compiled in several variants, whose names begin alike."""
     if expected is None or measured is None:
         return expected is measured
     return measured == expected or measured.startswith(expected + "_")
 
 
 def side_by_side(expected, kernels):
-    """Rows in the order of the step; None where the launches are others. A library may launch several kernels for one call."""
+    """Rows in the order of the step, or None if the launches differ. A library may launch several kernels per call."""
     wanted = in_groups(expected, lambda x: None if x["launch"].startswith("cu") else x["launch"])
     found = in_groups(kernels, lambda k: k.own)
     if len(wanted) != len(found) or not all(is_same(w[0], f[0]) for w, f in zip(wanted, found)):
@@ -107,13 +107,13 @@ def side_by_side(expected, kernels):
 
 
 def step_expected(results, precision):
-    """The launches, and microseconds of the whole step: expected, and the goal."""
+    """The launches, and the whole step's expected and goal microseconds."""
     rows = rows_of(results, f"expected-{precision}.csv")
     whole = {x["of"]: float(x["expected_us"]) for x in rows if x["launch"] == "step"}
     return [x for x in rows if x["launch"] != "step"], whole.get("expected"), whole.get("goal")
 
 
-# ---- sections: what is above a table, its heads (with a colon behind those of numbers), its rows
+# ---- sections: the text above a table, its heads (numeric columns end in a colon), its rows
 
 Section = collections.namedtuple("Section", "title about heads rows")
 
@@ -136,9 +136,9 @@ def rates_section(results):
             if expected and goal:
                 cells = [f"{expected:.0f}", f"{us / expected:.2f}", f"{goal:.0f}, {'met' if us <= goal else '**missed**'}"]
         rows.append([x["batch"], x["precision"], x["options"], x["rate"], x["least"], x["most"], f"{us:.0f}"] + cells)
-    return Section("Examples a second", "The whole training step on the device, data and update included: the median of ten windows, the"
-                   " slowest and the fastest of them. What is expected comes from scripts/gpu_expect.py.",
-                   ["batch:", "precision", "options", "examples/sec:", "least:", "most:", "µs a step:", "expected, µs:", "ratio:",
+    return Section("Examples per second", "The whole training step on the device, including data and update: median, slowest and fastest of"
+                   " ten windows. Expected values come from scripts/gpu_expect.py.",
+                   ["batch:", "precision", "options", "examples/sec:", "least:", "most:", "µs per step:", "expected, µs:", "ratio:",
                     "goal, µs:"], rows)
 
 
@@ -152,22 +152,22 @@ def launch_cells(row):
 
 
 def launches_section(results, precision):
-    """And whether its launches are those that are expected."""
+    """The section, and whether its launches are the expected ones."""
     title = f"Every launch of a step in {precision}, batch 128"
     kernels = last_step(kernels_of(results.get(f"ncu-{precision}.csv", "")))
     expected, _, _ = step_expected(results, precision)
     rows = side_by_side(expected, kernels) if kernels else []
     if rows is None:
-        return Section(title, "The launches are others than scripts/gpu_expect.py lists, so nothing stands beside them. In their order:",
+        return Section(title, "The launches differ from those that scripts/gpu_expect.py lists, so they are shown alone, in their order:",
                        ["kernel", "measured, µs:"], [[k.name, f"{k.us:.1f}"] for k in kernels]), False
     cells = [launch_cells(row) for row in sorted(rows, key=lambda row: row.expected - row.measured)]
     if rows:
         whole = Row("", "**all**", f"{len(kernels)} kernels", sum(r.expected for r in rows), sum(r.measured for r in rows), kernels)
         cells.append(launch_cells(whole)[:7] + ["", ""])
-    about = ("Each kernel alone, as ncu measured it in the last step of a run with `--no-graph`. What costs most beyond the expectation"
-             f" comes first; slow: more than {SLOW} times what was expected; #: the place in the step.")
+    about = ("Each kernel alone, as ncu measured it in the last step of a run with `--no-graph`. Sorted by the time beyond the"
+             f" expectation; slow: more than {SLOW} times the expectation; #: the place in the step.")
     if expected and not any(x["instructions_us"] for x in expected):
-        about += " Instructions were not counted: our own kernels are expected by their bytes alone."
+        about += " Instructions were not counted: expectations of our own kernels are based on bytes alone."
     return Section(title, about, ["#:", "launch", "of", "expected, µs:", "measured, µs:", "ratio:", "more, µs:", "",
                                   "the library's kernels"], cells), bool(rows)
 
@@ -183,7 +183,7 @@ def torch_section(results):
     cards = [result_of(results, part)[3] for part in ("rates", "torch") if f"{part}.result" in results]
     about = ""
     if len(set(cards)) > 1:
-        about, ours = f"Ours were measured on another card ({cards[0]}) than PyTorch ({cards[1]}), and are left out here.", {}
+        about, ours = f"Our rates were measured on a different card ({cards[0]}) than PyTorch's ({cards[1]}), and are left out.", {}
     rows = []
     for x in rows_of(results, "torch.csv"):
         mine = ours.get((x["batch"], x["precision"]))
@@ -211,7 +211,7 @@ def print_section(section):
 def print_document(results):
     print("# The cudnn backend on a GPU: what was measured\n")
     print("Written by a script, do not edit: `scripts/gpu-check/measured.py build/gpu/gpu-check.tar.gz > "
-          "src/backends/cudnn/MEASURED.md`\nputs in what `scripts/gpu-check.sh` found on a machine with a GPU.\n")
+          "src/backends/cudnn/MEASURED.md`\nwrites what `scripts/gpu-check.sh` measured on a machine with a GPU.\n")
     if results.get("machine.csv", "").startswith("card,the referee"):
         print("**A dry run: no number here is a measurement.**\n")
     print("The last call of gpu-check.sh ran here:\n" if results else "Card, driver, date: not measured yet.")

@@ -1,13 +1,13 @@
 #!/bin/bash
-# How long each launch of a step takes at batch 128, measured by ncu, beside what scripts/gpu_expect.py expects
+# Duration of each launch of a step at batch 128, measured by ncu, beside what scripts/gpu_expect.py expects
 # time: 60 s, at most 150 s
 . scripts/gpu-check/lib.sh
 ncu=$(command -v ncu || ls /usr/local/cuda/bin/ncu /opt/nvidia/nsight-compute/*/ncu 2> /dev/null | tail -n 1)
-[ "$DRY" -eq 1 ] || [ -n "$ncu" ] || skip "ncu is not here (CUDA's toolkit has it, as Nsight Compute)"
+[ "$DRY" -eq 1 ] || [ -n "$ncu" ] || skip "ncu is missing (CUDA's toolkit has it, as Nsight Compute)"
 find_data
 
-# ncu begins where the program says so (cudaProfilerStart): until then engines are timed, which it would disturb. In a dry run
-# the program runs by itself, and the durations are made up.
+# ncu starts at cudaProfilerStart: before that the program times engines, which ncu would disturb. In a dry run the program
+# runs without ncu, and the durations are made up.
 profiled() { # FILE COMMAND...
     local file=$1
     shift
@@ -23,7 +23,7 @@ launches() { # PRECISION
         --batch-size "$(size 128 8)" --no-graph --max-steps 2 --log-frequency 1 --parity-steps 0
     rc=$?
     grep -v '^==PROF==' "$work/ncu" > "$csv"
-    if grep -q ERR_NVGPUCTRPERM "$csv"; then skip "the driver lets only administrators use the counters (ERR_NVGPUCTRPERM)"; fi
+    if grep -q ERR_NVGPUCTRPERM "$csv"; then skip "the driver allows only administrators to use the counters (ERR_NVGPUCTRPERM)"; fi
     grep '^==' "$csv"
     [ $rc -eq 0 ] && python3 scripts/gpu-check/measured.py --launches "$precision" "$RESULTS"
 }

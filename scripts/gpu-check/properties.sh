@@ -1,5 +1,5 @@
 #!/bin/bash
-# What cublasLt offers and computes for dense layers; the device's properties as cuDNN writes them down, and what it plans from them
+# What cublasLt offers and computes for dense layers; the device's properties as cuDNN serialises them, and its plans for them
 # time: 15 s, at most 60 s
 . scripts/gpu-check/lib.sh
 plans() { # FILE NAME
@@ -15,7 +15,7 @@ products() {
     return $rc
 }
 verify "products of cublasLt" products
-if [ "$DRY" -eq 1 ]; then # the real cuDNN, for a device that is not there
+if [ "$DRY" -eq 1 ]; then # the real cuDNN, for an absent device
     unset LD_LIBRARY_PATH
     verify "plans for an H100 that is not here" plans tests/gpu/h100-device.json h100
 else

@@ -1,5 +1,5 @@
 #!/bin/bash
-# 1, 2 and 4 ranks that share the device, 4 slices of a batch, by MPI: the same bits
+# 1, 2 and 4 ranks sharing the device, with 4 slices per batch, over MPI, give the same bits
 # time: 60 s, at most 150 s
 . scripts/gpu-check/lib.sh
 find_data

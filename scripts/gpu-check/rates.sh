@@ -1,5 +1,5 @@
 #!/bin/bash
-# Examples a second at batch 128, the whole step on the device, also with a log line every 10 steps (the default)
+# Examples per second at batch 128, with the whole step on the device; also with a log line every 10 steps (the default)
 # time: 65 s, at most 150 s
 . scripts/gpu-check/lib.sh
 find_data

@@ -4,8 +4,8 @@
 . scripts/gpu-check/lib.sh
 sanitizer=$(command -v compute-sanitizer || ls "${CUDA_HOME:-/usr/local/cuda}"/bin/compute-sanitizer 2> /dev/null)
 find_data
-# Only our own kernels: the libraries' would take long. The program checks the status of CUDA's calls itself, and a
-# library may make a call only to see whether it works. --deterministic, since the engines are not timed then.
+# Only our own kernels: the libraries' kernels would take long. API errors are not reported, since the program checks them itself
+# and a library may make a call just to see whether it works. --deterministic avoids timing the engines.
 watched() { # TOOL OPTIONS...
     rm -rf "$work/run"
     run "${sanitizer:-compute-sanitizer}" --tool "$1" --kernel-name kns=kernel_ --report-api-errors no --error-exitcode 9 \

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Examples a second at batch 512 and 2048, the whole step on the device
+# Examples per second at batch 512 and 2048, with the whole step on the device
 # time: 80 s, at most 240 s
 . scripts/gpu-check/lib.sh
 find_data

@@ -1,5 +1,5 @@
 #!/bin/bash
-# The same model and update in PyTorch on the same device, its input in the device's memory, batch 128
+# The same model and update in PyTorch on the same device at batch 128, with its input in device memory
 # time: 75 s, at most 180 s
 . scripts/gpu-check/lib.sh
 python=${TORCH_PYTHON:-python3}
@@ -10,5 +10,5 @@ peers() {
         $(size '--ways graph eager --seconds 55' '--device cpu --steps 2 --ways eager --seconds 20') | tee "$RESULTS/torch.csv"
 }
 verify "PyTorch $version" peers
-tell '' "Distortions are left out of PyTorch's step, and are in ours."
+tell '' "Our step includes the distortions, PyTorch's does not."
 finish

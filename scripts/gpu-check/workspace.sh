@@ -1,5 +1,5 @@
 #!/bin/bash
-# What cuDNN's workspace is worth at batch 512 and 2048: the default beside 32 and 1024 MiB
+# Rates by cuDNN's workspace limit at batch 512 and 2048: the default, 32 and 1024 MiB
 # time: 50 s, at most 120 s
 . scripts/gpu-check/lib.sh
 find_data
@@ -11,5 +11,5 @@ for case in $(size "512:fp32 2048:tf32" "16:fp32"); do
         engines+=$(sed -n "s/^  convolutions  */- $what: /p; s/^ \{17\}\(conv[0-9]*: .*\)/  \1/p" "$work/log")$'\n'
     done
 done
-tell '' "The engines that were chosen:" '' "$engines"
+tell '' "The chosen engines:" '' "$engines"
 finish

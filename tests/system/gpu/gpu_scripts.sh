@@ -9,7 +9,7 @@ says() { # PATTERN COMMAND...
     grep -qE -- "$pattern" <<< "$output" || { echo "$output"; return 1; }
 }
 
-scripts=$(ls scripts/*.sh scripts/gpu-check/*.sh jobs/*)
+scripts=$(ls scripts/*.sh scripts/gpu-check/*.sh jobs/*.sh jobs/*.sbatch)
 for script in $scripts; do check "$script is read by bash" bash -n "$script"; done
 parts=$(ls scripts/gpu-check/ | sed -n 's/\.sh$//p' | grep -vxE 'lib|cuda' | sort)
 told() { scripts/gpu-check.sh --help | sed -n 's/^  \([a-z]*\) *[^ ].* ([0-9]* s, [0-9]* s)$/\1/p' | sort; }
@@ -189,7 +189,7 @@ out=$tmp/first
 check "45 seconds: what fits is run" passes first --minutes 0.75 properties ncu
 check "properties" has '^properties  passed, [0-9]+ s$'
 check "ncu does not fit" has '^ncu         not run: it takes about [0-9]+ s, and [0-9]+ s are left$'
-check "the report has it" reports '^\| ncu \| How long .* \| not run \| 0 \| .* \| it takes about '
+check "the report has it" reports '^\| ncu \| Duration .* \| not run \| 0 \| .* \| it takes about '
 for part in $parts; do check "the report has a row of $part" reports "^\| $part \| .* \| (passed|not run) \|"; done
 check "there are two files" test "$(ls "$out" | xargs)" = "gpu-check.tar.gz report.md"
 
