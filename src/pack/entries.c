@@ -260,7 +260,7 @@ int entries_error(const struct entries *entries, struct error *why)
 
 int entries_changed(struct error *why)
 {
-    return error_set(why, "is not what it was a moment ago: the source changes while it is packed");
+    return error_set(why, "has just changed: the source changes while it is packed");
 }
 
 bool entries_are_files(const struct entries *entries)

@@ -172,7 +172,7 @@ struct left_out {
     int64_t count;
     char first[NAMED_MAX][NAMED_TEXT];
 };
-/* reason: "" where the heading says it. */
+/* reason: "" if the heading gives it. */
 void left_out_add(struct left_out *left_out, const char *name, const char *reason);
 
 struct source {

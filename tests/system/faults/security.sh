@@ -54,12 +54,12 @@ inspect() { frugal ./cifar10_mpi inspect "$tmp/$1.h5"; }
 train() { frugal ./cifar10_mpi train --data "$tmp/$1.h5" --train-dir "$tmp/run" --batch-size 8 --max-steps 1; }
 check "a file like those that follow, with nothing wrong" inspect good
 refused "a link to another file" "external.h5: data set /train/images cannot be opened" train external
-refused "data in another file" "raw.h5: /train/images: its data lie in other files" inspect raw
-refused "a view of another file" "virtual.h5: /train/images: its data lie in other files" inspect virtual
+refused "data in another file" "raw.h5: /train/images: its data are in other files" inspect raw
+refused "a view of another file" "virtual.h5: /train/images: its data are in other files" inspect virtual
 refused "compressed zeros" "deflated.h5: /train/images: is compressed" inspect deflated
 refused "2^60 rows that are not there" "huge.h5: /train/images: claims [0-9-]+ bytes" inspect huge
 refused "2^60 rows of no bytes" "nothing.h5: /train/images: claims rows of no bytes" inspect nothing
-refused "an attribute of 2^20 texts" "texts.h5: attribute class_names of / is no text, or too long" inspect texts
+refused "an attribute of 2^20 texts" "texts.h5: attribute class_names of / is not a text, or too long" inspect texts
 refused "groups in groups in groups" "nested.h5: holds a name that is too long" inspect nested
 coloured() { ./cifar10_mpi inspect "$tmp/coloured.h5" > "$tmp/said" && grep -q 'name  *?\[31mred?' "$tmp/said" && ! grep -q $'\033' "$tmp/said"; }
 check "an attribute that would steer the terminal is shown harmless" coloured
