@@ -106,7 +106,7 @@ servers=()
 cleanup() { kill "${servers[@]}" 2> /dev/null; }
 fetch() { ./cifar10_mpi pack --download --url "$@" "$tmp/down.h5"; }
 serve endless "$tmp/port"
-refused "a server that sends more than was published" "sends more than the 170052171 bytes" \
+refused "a server that sends more than was published" "sends more than the expected 170052171 bytes" \
     fetch "http://localhost:$(cat "$tmp/port")/x"
 check "of which nothing stays" eval '! ls "$tmp" | grep -q "down.h5"'
 # Not even files of this machine: a device or a pipe has no end.
