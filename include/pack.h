@@ -1,22 +1,22 @@
 /* Pack: sources -> the packed HDF5 file.
  *
- * Images lie in class folders of split folders, TOP/train/CLASS/FILE and TOP/test/CLASS/FILE, or deeper in CLASS; the
- * split folders' names may be capital. Without test/, val/, valid/ or validation/ is taken for it. Class folders without
+ * Images are in class folders inside split folders, TOP/train/CLASS/FILE and TOP/test/CLASS/FILE, or deeper in CLASS. Split
+ * folders may have capital letters. Without test/, val/, valid/ or validation/ serves as the test split. Class folders without
  * split folders, TOP/CLASS/FILE, need test_share. Labels follow the sorted names of the class folders, or `classes`.
  *
- * The packed file, made by one process, beside its place and then renamed:
+ * One process writes the packed file, under a temporary name, and then renames it:
  *   /                    attributes: format "cifar10_mpi dataset", format_version 1, name, class_names (array of
  *                        strings), sources (array of file names), source_sha256 (array of hex digests), resize (how
  *                        images of other shapes became square: "crop" or "squash"; files without it were squashed)
  *   /train/images        uint8 [N,H,W,C], dimension labels N H W C, chunks of 250 images, Fletcher32; attribute
  *   /train/labels        uint8 [N], Fletcher32                            sha256 of the data itself on each
  *   /test/images, /test/labels    the same; N may differ, and be 0 for an absent test split
- * The rows are CIFAR-10's binary files in the order of their names, whatever the order of an archive. Images in folders
- * lie in the order of names in a directory, but in an archive's own order: `tar --sort=name` makes both the same.
- * An archive is tar or zip, tar compressed once (gzip, bzip2, xz, zstd, lz4); its members never become files, and it may
- * unpack to 100 times its size and 256 MB.
- * All of it streams: memory does not grow with the source, but for 16 to 43 bytes for each different image, up to 96 MiB,
- * by which identical images are found. Says what it packed on standard output, what it left out on standard error. */
+ * Rows follow CIFAR-10's binary files in the order of their names, also from an archive in another order. Images in folders are
+ * packed in the order of names from a directory, but in the archive's order from an archive: `tar --sort=name` makes both equal.
+ * An archive is zip, or tar compressed at most once (gzip, bzip2, xz, zstd, lz4). Its members never become files. It may
+ * unpack to 100 times its size plus 256 MB.
+ * Everything streams: memory does not grow with the source, except 16 to 43 bytes for each distinct image, up to 96 MiB, for
+ * finding identical images. Standard output says what was packed, standard error what was left out. */
 #ifndef PACK_H
 #define PACK_H
 
@@ -27,22 +27,22 @@
 
 struct pack_request {
     const char *from;   /* directory or archive; NULL with download */
-    bool download;      /* the original archive: what is verified stays, as OUT.h5.part, until it is packed */
+    bool download;      /* the original archive; once verified it stays as OUT.h5.part until it is packed */
     const char *url;    /* NULL = the published one; http(s):// or file:// */
-    const char *md5;    /* NULL = the published one; "" = not verified (said once), hence never resumed */
+    const char *md5;    /* NULL = the published one; "" = not verified (reported once), so never resumed */
     const char *output; /* OUT.h5 */
-    int image_size;     /* height and width of images in folders: other sizes are resized to it, said once; 32 */
-    enum resize resize; /* how those that are not square become so */
+    int image_size;     /* height and width for images in folders; other sizes are resized, reported once; 32 */
+    enum resize resize; /* how images that are not square become square */
     bool progress;      /* a progress line on standard error */
-    /* Of image folders. */
-    double test_share;  /* of images without test images of their own: those go to the test split whose file has a
-                           SHA-256 that is below it, read as a number in [0, 1); 0 = none */
-    const char *classes; /* file of class names, one a line, in the order of labels; NULL = sorted */
-    bool allow_missing_classes; /* classes may lack training or test images; else an error */
-    bool skip_bad;      /* images that cannot be read or decoded are left out and counted; else an error */
+    /* For image folders. */
+    double test_share;  /* 0 = none. For sources without test images: an image goes to the test split if its file's SHA-256,
+                           read as a number in [0, 1), is below this */
+    const char *classes; /* file of class names, one per line, in the order of labels; NULL = sorted */
+    bool allow_missing_classes; /* classes may lack training or test images; otherwise that is an error */
+    bool skip_bad;      /* images that cannot be read or decoded are left out and counted; otherwise an error */
 };
-/* Files of names of their own, "" where there is none, that are removed when pack_run returns. A process that is
- * ended before has to remove them itself: the names are written before the files are and stay in place. */
+/* Names of temporary files ("" if none), which pack_run removes before it returns. A process that ends earlier must remove
+ * them itself: the names are set before the files exist, and never move. */
 struct pack_unfinished {
     char packed[4096], download[4096];
 };

@@ -25,8 +25,8 @@ static void jpeg_fail(j_common_ptr decoder)
     longjmp(jpeg->escape, 1);
 }
 
-/* The library goes on, with grey pixels, where data is missing or damaged: here that is an error.
- * Three warnings tell of oddities that change no pixel. */
+/* Where data is missing or damaged, the library continues with grey pixels; here that is an error. Three of its warnings are
+ * about oddities that change no pixel. */
 static void jpeg_warn(j_common_ptr decoder, int level)
 {
     int code = decoder->err->msg_code;
@@ -34,7 +34,7 @@ static void jpeg_warn(j_common_ptr decoder, int level)
         jpeg_fail(decoder);
 }
 
-/* The library asks for this between the rows of every scan. */
+/* Called by the library between the rows of every scan. */
 static void jpeg_watch(j_common_ptr decoder)
 {
     struct jpeg *jpeg = decoder->client_data;
@@ -58,9 +58,9 @@ static void read_block(const uint8_t *block, size_t size, int *by_exif, int *by_
         *by_xmp = xmp_orientation((const char *)block, size);
 }
 
-/* From the first EXIF block that has one, or else from an XMP text. Reads the segments up to the first scan: 0xff, the marker, a
- * length that counts its own two bytes, data. (The library can save them, but in a time that grows as the square of their
- * number.) */
+/* From the first EXIF block that has an orientation, otherwise from an XMP text. Reads the segments before the first scan: 0xff,
+ * the marker, a length that includes its own two bytes, data. (The library could save them, but its time grows as the square of
+ * their number.) */
 static int jpeg_orientation(const uint8_t *bytes, size_t size)
 {
     int by_exif = 0, by_xmp = 0;
@@ -71,7 +71,7 @@ static int jpeg_orientation(const uint8_t *bytes, size_t size)
             continue;
         }
         size_t length = (size_t)segment[2] << 8 | segment[3];
-        length = length < 2 ? 2 : length; /* as the library takes it */
+        length = length < 2 ? 2 : length; /* as the library reads it */
         if (segment[1] == START_OF_SCAN || length > size - at - 2)
             break;
         if (segment[1] == EXIF_MARKER)
@@ -81,8 +81,8 @@ static int jpeg_orientation(const uint8_t *bytes, size_t size)
     return by_exif ? by_exif : by_xmp;
 }
 
-/* A row of CMYK (4 values a pixel) -> RGB, as in Pillow: without a colour profile, and every file counts as Adobe's, where 255
- * means no ink. */
+/* A row of CMYK (4 values per pixel) -> RGB, as in Pillow: no colour profile, and every file is taken as Adobe's, where 255 means
+ * no ink. */
 static void jpeg_mix_inks(const uint8_t *row, int width, uint8_t *pixels)
 {
     for (int x = 0; x < width; x++)
@@ -103,7 +103,7 @@ static void jpeg_read_rows(struct jpeg_decompress_struct *decoder, struct image 
     }
 }
 
-/* All calls that may end in jpeg_fail or jpeg_watch; nothing of this frame is needed after that jump. */
+/* Contains all calls that may jump out through jpeg_fail or jpeg_watch; the jump needs nothing of this frame. */
 static int jpeg_read(struct jpeg *jpeg, struct image *image, const uint8_t *bytes, size_t size, int *orientation,
                      struct error *why)
 {

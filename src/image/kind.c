@@ -5,7 +5,7 @@
 #include "decoders.h"
 
 struct kind {
-    size_t at, size; /* where the mark lies, and its bytes */
+    size_t at, size; /* of the mark: offset and length */
     const char *mark, *name;
 };
 

@@ -11,7 +11,7 @@ struct tiff {
     bool big_endian;
 };
 
-/* A number of 2 or 4 bytes; 0 where it does not lie within the block. */
+/* A number of 2 or 4 bytes; 0 if it is outside the block. */
 static uint32_t tiff_number(const struct tiff *tiff, size_t at, size_t size)
 {
     uint32_t number = 0;
@@ -22,7 +22,7 @@ static uint32_t tiff_number(const struct tiff *tiff, size_t at, size_t size)
     return number;
 }
 
-/* The value of an entry, which is whole: tag, type, count, value. Of several values the first counts. */
+/* The value of a complete entry (tag, type, count, value). The first of several values is used. */
 static uint32_t tiff_value(const struct tiff *tiff, size_t entry)
 {
     enum { SHORT = 3, LONG = 4 };
@@ -70,7 +70,7 @@ static int hex_digit(char digit)
     return isdigit((unsigned char)digit) ? digit - '0' : isxdigit((unsigned char)digit) ? (digit | 32) - 'a' + 10 : -1;
 }
 
-/* In place: what follows the first three line ends, two digits a byte, newlines between. The number of bytes. */
+/* Decodes in place what follows the first three newlines, two digits per byte, with newlines between. Returns the byte count. */
 static size_t hex_decode(char *text)
 {
     size_t digits = 0;

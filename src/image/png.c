@@ -8,14 +8,14 @@
 
 #include "decoders.h"
 
-enum { CHUNKS_MAX = 16, TEXT_MAX = 8 << 20 }; /* chunks that are kept; bytes of a text, unpacked */
+enum { CHUNKS_MAX = 16, TEXT_MAX = 8 << 20 }; /* chunks kept; unpacked bytes of a text */
 
 struct png {
     png_structp reader;
     png_infop info;
     const uint8_t *bytes; /* the rest of the file */
     size_t size;
-    size_t most; /* bytes that the library may allocate at once */
+    size_t most; /* bytes that the library may allocate in one call */
     bool no_memory;
     char text[128];
 };
@@ -27,7 +27,7 @@ static void png_fail(png_structp reader, png_const_charp text)
     png_longjmp(reader, 1);
 }
 
-/* After a warning all pixels are still read. */
+/* A warning does not affect the pixels. */
 static void png_ignore(png_structp reader, png_const_charp text)
 {
     (void)reader, (void)text;
@@ -43,7 +43,7 @@ static void png_read_bytes(png_structp reader, png_bytep to, size_t size)
     png->size -= size;
 }
 
-/* The library allocates as many bytes as a chunk claims to have, before it reads them. */
+/* Limits what the library allocates: it trusts the size that a chunk claims. */
 static png_voidp png_allocate(png_structp reader, png_alloc_size_t size)
 {
     struct png *png = png_get_mem_ptr(reader);
@@ -54,7 +54,7 @@ static png_voidp png_allocate(png_structp reader, png_alloc_size_t size)
     return memory;
 }
 
-/* Of the optional chunks only those are read that may hold the orientation: Pillow does not apply gamma or colour profiles. */
+/* Reads only those optional chunks that may hold the orientation: Pillow does not apply gamma or colour profiles. */
 static void png_choose_chunks(png_structp reader)
 {
     png_set_chunk_cache_max(reader, CHUNKS_MAX);
@@ -63,8 +63,8 @@ static void png_choose_chunks(png_structp reader)
     png_set_keep_unknown_chunks(reader, PNG_HANDLE_CHUNK_AS_DEFAULT, (png_const_bytep) "eXIf\0tEXt\0zTXt\0iTXt", 4);
 }
 
-/* Every form becomes RGB with 8 bits, as in Pillow: of 16 bits the high byte, no alpha, no background. Only of 16-bit grey does
- * Pillow's convert('RGB') make something else: white wherever the value is above 255. */
+/* Every format becomes 8-bit RGB, as in Pillow: the high byte of 16 bits, no alpha, no background. Only 16-bit grey differs:
+ * Pillow's convert('RGB') makes every value above 255 white. */
 static void png_choose_rgb(png_structp reader)
 {
     png_set_expand(reader);
@@ -73,7 +73,7 @@ static void png_choose_rgb(png_structp reader)
     png_set_strip_alpha(reader);
 }
 
-/* All calls that may end in png_fail; nothing of this frame is needed after that jump. */
+/* Contains all calls that may jump out through png_fail; the jump needs nothing of this frame. */
 static int png_read_pixels(struct png *png, struct image *image, struct error *why)
 {
     png_structp reader = png->reader;
@@ -98,7 +98,7 @@ static int png_read_pixels(struct png *png, struct image *image, struct error *w
     return 0;
 }
 
-/* From the chunk eXIf, or from the text that older programs wrote instead, or else from an XMP text. */
+/* From the chunk eXIf, or from the text that older programs wrote instead, otherwise from an XMP text. */
 static int png_orientation_in(png_structp reader, png_infop info)
 {
     png_uint_32 size;
@@ -117,7 +117,7 @@ static int png_orientation_in(png_structp reader, png_infop info)
     return by_exif ? by_exif : by_xmp;
 }
 
-/* These chunks may also follow the pixels. A file that is cut there has all its pixels: no error. */
+/* These chunks may also follow the pixels. A file truncated there has all its pixels, so this is no error. */
 static int png_orientation(struct png *png)
 {
     if (!setjmp(png_jmpbuf(png->reader)))

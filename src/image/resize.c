@@ -20,24 +20,24 @@ int resize_find(enum resize *how, const char *name, struct error *why)
             *how = i;
             return 0;
         }
-    return error_set(why, "there is no way to resize images that is called '%s', only squash and crop", name);
+    return error_set(why, "there is no resize method '%s', only squash and crop", name);
 }
 
-/* The rows or the columns of an image: which part of them is resized. */
+/* The part of an image's rows or columns that is resized. */
 struct axis {
     int sources;   /* pixels */
-    double offset; /* where the part begins */
-    double scale;  /* source pixels a target pixel */
+    double offset; /* where the part starts */
+    double scale;  /* source pixels per target pixel */
 };
 
-/* The central part, where the scale does not take all pixels. */
+/* The central part, unless the scale uses all pixels. */
 static struct axis axis_of(int sources, int targets, double scale)
 {
     bool all = scale == (double)sources / targets;
     return (struct axis){sources, all ? 0 : (sources - scale * targets) / 2, scale};
 }
 
-/* The source pixels that one target pixel is made of. */
+/* The source pixels that contribute to one target pixel. */
 struct span {
     int first, end;
     double centre, radius;

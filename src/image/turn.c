@@ -4,8 +4,8 @@
 
 #include "decoders.h"
 
-/* EXIF's orientation says at which sides of the upright picture the first stored row and column lie: from 5 on, rows of the
- * one are columns of the other. */
+/* EXIF's orientation gives the sides of the upright picture where the first stored row and column are. From 5 on, stored rows are
+ * columns of the upright picture. */
 int image_turn(struct image *image, int orientation, struct error *why)
 {
     bool swapped = orientation >= 5;

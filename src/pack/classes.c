@@ -1,11 +1,11 @@
-/* Lists of classes: their order, and which classes lack images. */
+/* Class lists: their order, and classes that lack images. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "parts.h"
 
-enum { LIST_BYTES_MAX = 1 << 16, MISSING_TEXT = 768 }; /* bytes of a file, of a sentence's part */
+enum { LIST_BYTES_MAX = 1 << 16, MISSING_TEXT = 768 }; /* bytes: of a file; of a part of a sentence */
 
 int class_list_find(const struct class_list *list, const char *name)
 {
@@ -15,7 +15,7 @@ int class_list_find(const struct class_list *list, const char *name)
     return -1;
 }
 
-/* Cuts off blanks at the end. */
+/* Removes trailing blanks. */
 static void trim(char *line)
 {
     size_t length = strlen(line);
@@ -25,7 +25,7 @@ static void trim(char *line)
 
 int class_list_read(struct class_list *list, char *text, int count_max, struct error *why)
 {
-    static const char mark[] = "\xef\xbb\xbf"; /* some editors begin UTF-8 with it */
+    static const char mark[] = "\xef\xbb\xbf"; /* some editors put it before UTF-8 */
     char *next = text + (strncmp(text, mark, strlen(mark)) ? 0 : strlen(mark)), *line;
     list->count = 0;
     while ((line = strsep(&next, "\r\n"))) {
@@ -33,7 +33,7 @@ int class_list_read(struct class_list *list, char *text, int count_max, struct e
         if (!*line)
             continue;
         if (list->count == count_max || strlen(line) >= NAME_TEXT)
-            return error_set(why, "is not %d class names of at most %d bytes, one a line", count_max, NAME_TEXT - 1);
+            return error_set(why, "is not a list of %d class names of at most %d bytes, one per line", count_max, NAME_TEXT - 1);
         strcpy(list->names[list->count++], line);
     }
     return 0;
@@ -51,7 +51,7 @@ static int read_file(struct class_list *list, const char *name, struct error *wh
     if (status)
         return -1;
     if (bytes > LIST_BYTES_MAX)
-        return error_set(why, "has more than %d bytes: it is no list of class names", LIST_BYTES_MAX);
+        return error_set(why, "is larger than %d bytes: not a list of class names", LIST_BYTES_MAX);
     text[bytes] = '\0';
     if (class_list_read(list, text, CLASSES_MAX, why))
         return -1;
@@ -61,7 +61,7 @@ static int read_file(struct class_list *list, const char *name, struct error *wh
     return 0;
 }
 
-/* A folder that has images and that the file does not list would lose them. */
+/* Refuses a folder with images that the file does not list: they would be lost. */
 static int check_listed(const struct survey *survey, const struct class_list *listed, struct error *why)
 {
     for (int i = 0; i < survey->classes.count; i++) {
@@ -95,7 +95,7 @@ int classes_order(struct survey *survey, const char *file, struct error *why)
     return 0;
 }
 
-/* "without SPLIT images: a, b and 3 more" behind the text, where there are such classes. */
+/* Appends "without SPLIT images: a, b and 3 more" if there are such classes. */
 static void add_missing(const struct survey *survey, int64_t counts[CLASSES_MAX][SPLITS], int split, char *text, size_t size)
 {
     int missing = 0;

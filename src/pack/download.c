@@ -11,26 +11,26 @@
 #include "parts.h"
 #include "writing.h"
 
-/* Give up when nobody answers, and when an answer dries up. */
+/* Give up if there is no answer, or if data stops coming. */
 enum { CONNECT_MS = 7000, STALL_BYTES = 1000, STALL_SECONDS = 15, REDIRECTS_MAX = 5 };
 
 struct transfer {
     const struct download *download;
     CURL *curl;
     int file;
-    int64_t start, bytes; /* that were there before; with those that came */
+    int64_t start, bytes; /* bytes present at the start; including those received */
     int write_errno;
     struct progress progress;
     char message[CURL_ERROR_SIZE];
 };
 
-/* What libcurl calls with bytes that arrived. */
+/* Called by libcurl with received bytes. */
 static size_t take_bytes(char *bytes, size_t size, size_t count, void *data)
 {
     struct transfer *transfer = data;
     transfer->bytes += (int64_t)(size * count);
     if (transfer->bytes > transfer->download->bytes_max)
-        return 0; /* not what was given: libcurl gives up */
+        return 0; /* fewer than received: libcurl gives up */
     if (writing_all(transfer->file, bytes, size * count)) {
         transfer->write_errno = errno;
         return 0;
@@ -72,8 +72,8 @@ static int set_options(struct transfer *transfer, struct error *why)
     return code ? error_set(why, "%s: libcurl refuses: %s", url, curl_easy_strerror(code)) : 0;
 }
 
-/* Whether a transfer that went on at an offset failed because of it: the server has another file
- * by now, or cannot start in the middle. */
+/* Whether a resumed transfer failed because of its offset: the server has a different file now, or cannot start in the
+ * middle. */
 static bool cannot_resume(const struct transfer *transfer, CURLcode code)
 {
     long status = 0;
@@ -82,7 +82,7 @@ static bool cannot_resume(const struct transfer *transfer, CURLcode code)
                                    (code == CURLE_HTTP_RETURNED_ERROR && status == 416));
 }
 
-/* One transfer to the end of the open file. *restart: it would do from the beginning. */
+/* One transfer, appended to the open file. *restart: a transfer from the beginning would work. */
 static int transfer_run(struct transfer *transfer, bool *restart, struct error *why)
 {
     const char *url = transfer->download->url, *part = transfer->download->part;
@@ -97,7 +97,7 @@ static int transfer_run(struct transfer *transfer, bool *restart, struct error *
     if (transfer->write_errno)
         status = error_set(why, "%s: cannot be written: %s", part, strerror(transfer->write_errno));
     else if (over)
-        status = error_set(why, "%s: sends more than the %lld bytes that are expected: it is another file, and was thrown away",
+        status = error_set(why, "%s: sends more than the expected %lld bytes: it is a different file, and was removed",
                            url, (long long)transfer->download->bytes_max);
     else if (code)
         status = error_set(why, "%s: cannot be downloaded: %s; a copy of CIFAR-10's binary version that you have is packed "
@@ -107,7 +107,7 @@ static int transfer_run(struct transfer *transfer, bool *restart, struct error *
     return status;
 }
 
-/* Fetches what is missing in `part`. */
+/* Fetches the missing bytes of `part`. */
 static int fetch(const struct download *download, bool *resumed, bool *restart, struct error *why)
 {
     const char *part = download->part;
@@ -128,11 +128,11 @@ static int fetch(const struct download *download, bool *resumed, bool *restart, 
         status = error_set(why, "%s: cannot be written: %s", part, strerror(errno));
     struct stat left;
     if (status && ((!stat(part, &left) && left.st_size == 0) || transfer.bytes > download->bytes_max))
-        unlink(part); /* nothing to go on from */
+        unlink(part); /* nothing to continue from */
     return status;
 }
 
-/* Whether an earlier transfer has brought all of it. */
+/* Whether an earlier transfer has fetched all of it. */
 static bool is_complete(const struct download *download)
 {
     struct stat found;
@@ -142,7 +142,7 @@ static bool is_complete(const struct download *download)
            !digest_file(download->part, "md5", digest, &ignored) && !strcasecmp(digest, download->md5);
 }
 
-/* A file with another digest is no use to anybody: removed. */
+/* A file with a wrong digest is removed. */
 static int verify(const struct download *download, struct error *why)
 {
     const char *url = download->url, *md5 = download->md5, *part = download->part;
@@ -154,11 +154,11 @@ static int verify(const struct download *download, struct error *why)
     if (!strcasecmp(found, md5))
         return 0;
     unlink(part);
-    return error_set(why, "%s: what was downloaded has md5 %s instead of %s: it is damaged or another file, and was thrown away "
-                     "(--md5 gives the digest of another file)", url, found, md5);
+    return error_set(why, "%s: what was downloaded has md5 %s instead of %s: it is damaged or a different file, and was removed "
+                     "(--md5 sets the digest of another file)", url, found, md5);
 }
 
-/* Of this machine's own files regular ones only: a device or pipe has no end, and libcurl waits for it. */
+/* Only regular local files: a device or pipe may never end, and libcurl would wait for it. */
 static int check_file(const char *url, int64_t bytes_max, struct error *why)
 {
     struct stat found;
@@ -166,11 +166,11 @@ static int check_file(const char *url, int64_t bytes_max, struct error *why)
     const char *path = strchr(url + strlen("file://"), '/');
     int length = path ? (int)strcspn(path, "?#") : 0;
     char *plain = length ? curl_easy_unescape(NULL, path, length, NULL) : NULL;
-    bool known = plain && !stat(plain, &found); /* else libcurl has the words */
+    bool known = plain && !stat(plain, &found); /* otherwise libcurl gives the reason */
     if (known && !S_ISREG(found.st_mode))
         status = error_set(why, "%s: is no regular file", url);
     else if (known && found.st_size > bytes_max)
-        status = error_set(why, "%s: has %lld bytes, more than the %lld that are expected: it is another file", url,
+        status = error_set(why, "%s: has %lld bytes, more than the expected %lld: it is a different file", url,
                            (long long)found.st_size, (long long)bytes_max);
     curl_free(plain);
     return status;
@@ -180,7 +180,7 @@ static int check_download(const struct download *download, struct error *why)
 {
     const char *url = download->url, *md5 = download->md5;
     if (strncasecmp(url, "http://", 7) && strncasecmp(url, "https://", 8) && strncasecmp(url, "file://", 7))
-        return error_set(why, "--url '%s' begins with none of https://, http:// and file://", url);
+        return error_set(why, "--url '%s' does not begin with https://, http:// or file://", url);
     if (md5[0] && (strlen(md5) != 32 || strspn(md5, "0123456789abcdefABCDEF") != 32))
         return error_set(why, "--md5 '%s' is not a digest of 32 hexadecimal digits, nor 'none'", md5);
     return strncasecmp(url, "file://", 7) ? 0 : check_file(url, download->bytes_max, why);
@@ -201,7 +201,7 @@ int download_fetch(const struct download *download, struct error *why)
         status = fetch(download, &resumed, &restart, why);
         if (!status) {
             status = verify(download, why);
-            restart = true; /* of no use if this was the beginning */
+            restart = true; /* useless if this was the beginning */
         } else if (restart)
             unlink(download->part);
     }

@@ -11,20 +11,20 @@
 #include "parts.h"
 
 enum { BLOCK_BYTES = 1 << 16 };
-/* What an archive may unpack to: so much, and so many times its own size. Images hardly shrink, CIFAR-10's to nine tenths. */
+/* An archive may unpack to this many bytes plus this many times its own size. Images hardly shrink, CIFAR-10's to nine tenths. */
 enum { UNPACKED_FREE = 256 << 20, UNPACKED_RATIO = 100 };
 
 struct entries_state {
-    FTS *tree; /* of a directory, else NULL */
-    const char *path; /* of its current file */
-    int file; /* the same, opened when first read; or -1 */
-    const char *unreadable; /* why the current one has no bytes to give, or NULL */
-    char *folder; /* name of the current one, if it is a folder */
+    FTS *tree; /* of a directory, otherwise NULL */
+    const char *path; /* the directory's current file */
+    int file; /* the current file, opened at the first read; or -1 */
+    const char *unreadable; /* why the current entry cannot be read, or NULL */
+    char *folder; /* name of the current entry, if it is a folder */
     struct archive *archive;
-    int64_t allowed, given; /* bytes that it may unpack to; of its members, to the caller */
+    int64_t allowed, given; /* bytes: unpacking limit; returned to the caller so far */
 };
 
-/* A folder's name ends with a slash, whether the source writes it so or not. */
+/* Makes a folder's name end with a slash, as some sources do not. */
 static int name_folder(struct entries *entries, struct error *why)
 {
     size_t length = strlen(entries->name);
@@ -54,7 +54,7 @@ static int tree_open(struct entries *entries, struct error *why)
     return entries->state->tree ? 0 : error_set(why, "%s: cannot be listed: %s", entries->from, strerror(errno));
 }
 
-/* Whether the current entry is one to give; hidden folders are left out as a whole. */
+/* Whether to return the current entry; hidden folders are skipped as a whole. */
 static bool tree_take(struct entries *entries, FTSENT *entry)
 {
     struct entries_state *state = entries->state;
@@ -112,7 +112,7 @@ static int tree_read(struct entries *entries, void *data, size_t bytes, size_t *
 
 /* ---- an archive, streamed: its members never become files ---- */
 
-/* Not every refusal of the library's has its words. */
+/* The library does not explain every error. */
 static const char *archive_reason(struct archive *archive)
 {
     const char *reason = archive_error_string(archive);
@@ -130,7 +130,7 @@ static const struct {
     {ARCHIVE_FILTER_LZ4, 4, "\x04\x22\x4d\x18"},
 };
 
-/* By the first bytes of the file. */
+/* Judged by the first bytes of the file. */
 static int find_compression(const char *from)
 {
     char start[8] = "";
@@ -144,8 +144,8 @@ static int find_compression(const char *from)
     return found;
 }
 
-/* One compression is undone, and we say which: the library, left to look, undoes what it finds inside the first one, and so
- * on, and a gzip header inside of gzip takes all memory there is (libarchive before 3.8). */
+/* Exactly one compression is removed, and we choose it. Left to detect them, the library would remove nested compressions one
+ * after another, and a gzip header inside gzip takes all memory (libarchive before 3.8). */
 static int archive_open(struct entries *entries, struct error *why)
 {
     struct archive *archive = entries->state->archive = archive_read_new();
@@ -160,29 +160,29 @@ static int archive_open(struct entries *entries, struct error *why)
     return error_set(why, "%s: cannot be read as an archive: %s", entries->from, archive_reason(archive));
 }
 
-/* Whether `more` bytes may yet be unpacked: a small archive that holds terabytes is refused where it says so, or where they
- * come. */
+/* Whether `more` bytes may still be unpacked. A small archive that contains terabytes is refused when it announces them, or when
+ * they arrive. */
 static int archive_bound(const struct entries_state *state, int64_t more, struct error *why)
 {
     int64_t unpacked = archive_filter_bytes(state->archive, 0);
     if (unpacked <= state->allowed && state->given <= state->allowed && more <= state->allowed - unpacked)
         return 0;
-    return error_set(why, "unpacks to more than %lld MB, which is out of proportion to the archive's size; if it is meant so, "
+    return error_set(why, "unpacks to more than %lld MB, which is out of proportion to the archive's size; if this is intended, "
                      "unpack it and pack the directory", (long long)state->allowed / 1000000);
 }
 
-/* Names are bytes, but some archives store UTF-8 and the locale may not have it. */
+/* Names are bytes, but some archives store UTF-8, which the locale may lack. */
 static const char *member_name(struct archive_entry *entry)
 {
     const char *name = archive_entry_pathname(entry);
     return name ? name : archive_entry_pathname_utf8(entry);
 }
 
-/* The content of a link lies under another name, maybe far behind: an archive that streams cannot give it. */
+/* The content of a link is stored under another name, maybe far earlier: a streamed archive cannot provide it. */
 static const char *member_unreadable(struct archive_entry *entry)
 {
     if (archive_entry_hardlink(entry) || archive_entry_filetype(entry) == AE_IFLNK)
-        return "is a link, without content of its own: pack the directory, or make the archive with tar --dereference "
+        return "is a link without content: pack the directory, or make the archive with tar --dereference "
                "--hard-dereference";
     return archive_entry_filetype(entry) == AE_IFREG ? NULL : "is no regular file";
 }
@@ -220,7 +220,7 @@ static int archive_read(struct entries *entries, void *data, size_t bytes, size_
     return archive_bound(entries->state, 0, why);
 }
 
-/* ---- either ---- */
+/* ---- both ---- */
 
 int entries_open(struct entries *entries, const char *from, struct error *why)
 {
@@ -260,7 +260,7 @@ int entries_error(const struct entries *entries, struct error *why)
 
 int entries_changed(struct error *why)
 {
-    return error_set(why, "is not what it was a moment ago: the source changes while it is packed");
+    return error_set(why, "has just changed: the source changes while it is packed");
 }
 
 bool entries_are_files(const struct entries *entries)

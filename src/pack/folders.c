@@ -1,4 +1,4 @@
-/* What the names of files and folders say about a source of images: its layout, its splits and its classes. */
+/* The layout, splits and classes of a source of images, found from the names of its files and folders. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -6,7 +6,7 @@
 
 /* ---- a table for each layout, filled name by name ---- */
 
-/* The class's row, which is made at its place in the sorted order; NULL where there is no room. */
+/* The class's row, inserted in sorted order if missing; NULL if there is no room. */
 static struct class_row *find_row(struct folder_table *table, const char *name)
 {
     int at = 0, order = 1;
@@ -24,7 +24,7 @@ static struct class_row *find_row(struct folder_table *table, const char *name)
     return row;
 }
 
-/* Folders without images that were met under another TOP/ are forgotten. */
+/* Forgets folders without images that were found under another TOP/. */
 static int begin_top(struct folder_table *table, const char *name, const struct class_folder *folder, struct error *why)
 {
     free(table->top);
@@ -57,7 +57,7 @@ static int add_image(struct folder_table *table, const char *name, const struct 
     return 0;
 }
 
-/* A folder where an image would be of that class. One that is named as a split is no class before it has images. */
+/* Adds an empty class folder. A folder with the name of a split is not a class until it has images. */
 static int add_folder(struct folder_table *table, const char *name, const struct class_folder *folder, struct error *why)
 {
     if (!folder->class_name[0] || class_is_split_word(folder->class_name))
@@ -96,7 +96,7 @@ static bool word_is_there(const struct folder_table *table, int word)
     return false;
 }
 
-/* The first word of a split that has images, else the first that has class folders. */
+/* The split's first word with images, otherwise its first with class folders. */
 static int choose_word(const struct folder_table *table, int split)
 {
     int chosen = NO_WORD;
@@ -118,7 +118,7 @@ static void choose_words(struct survey *survey, const struct folder_table *table
         survey->word_images[word] = word_images(table, word);
 }
 
-/* The classes that have a folder in a split that is taken. */
+/* The classes that have a folder in one of the chosen splits. */
 static void take_classes(struct survey *survey, const struct folder_table *table)
 {
     for (int i = 0; i < table->count; i++) {
@@ -147,7 +147,7 @@ static int check_share(const struct survey *survey, const char *from, double sha
     return 0;
 }
 
-/* What the names show; what --test-share and --skip-bad make of it is known at the end of packing. */
+/* Checks the names alone; the effect of --test-share and --skip-bad is known only after packing. */
 static int check_class_folders(struct survey *survey, const char *from, const struct pack_request *request, struct error *why)
 {
     survey->tested = request->test_share <= 0 && survey->words[TEST] != NO_WORD;

@@ -4,7 +4,7 @@
 
 #include "parts.h"
 
-enum { FIRST_BYTES = 1 << 16, UNUSABLE = 1 /* a status: this file is bad, the source goes on */ };
+enum { FIRST_BYTES = 1 << 16, UNUSABLE = 1 /* a status: this file is bad, continue with the next */ };
 
 static int source_grow(struct source *source, struct error *why)
 {
@@ -17,7 +17,7 @@ static int source_grow(struct source *source, struct error *why)
     return 0;
 }
 
-/* All of the current file into source->bytes. */
+/* Reads the whole current file into source->bytes. */
 static int source_read_file(struct source *source, struct error *why)
 {
     size_t got;
@@ -26,7 +26,7 @@ static int source_read_file(struct source *source, struct error *why)
         return UNUSABLE;
     for (;;) {
         if (source->size == source->capacity && 2 * source->capacity > IMAGE_FILE_MAX) {
-            error_set(why, "has %d MiB or more: not an image", IMAGE_FILE_MAX >> 20);
+            error_set(why, "is %d MiB or larger: not an image", IMAGE_FILE_MAX >> 20);
             return UNUSABLE;
         }
         if (source->size == source->capacity && source_grow(source, why))
@@ -49,7 +49,7 @@ static int source_read_image(struct source *source, struct error *why)
     return status == IMAGE_NO_MEMORY ? -1 : status ? UNUSABLE : 0;
 }
 
-/* A line as sha256sum writes it: the sum of all lines stands for a directory of images. */
+/* Adds a line in sha256sum's form: the digest of all lines identifies a directory of images. */
 static int digest_line(struct source *source, const char *text, struct error *why)
 {
     const char *name = source->entries.name;
@@ -59,8 +59,8 @@ static int digest_line(struct source *source, const char *text, struct error *wh
                : 0;
 }
 
-/* By content alone: a file has its place wherever it lies, and its copies have the same one. text: its SHA-256, of which
- * 13 digits are as many bits as a double has. */
+/* Depends on content alone, so that copies of a file are in the same split. text: the file's SHA-256; 13 of its digits are as many
+ * bits as a double holds. */
 static int share_split(const char *text, double share)
 {
     char start[14] = "";
@@ -79,7 +79,7 @@ static int choose_split(struct source *source, const struct class_folder *folder
     return is_file ? digest_line(source, text, why) : 0;
 }
 
-/* With --skip-bad the source goes on. */
+/* With --skip-bad, packing continues. */
 static int leave_out(struct source *source, struct error *why)
 {
     if (!source->request->skip_bad)

@@ -13,7 +13,7 @@ const struct split_word split_words[SPLIT_WORDS] = {
 
 enum { CIFAR100_RECORD = CIFAR_RECORD + 1 }; /* a coarse and a fine label */
 
-/* Patterns of fnmatch for a file's own name, or with a slash for its whole name. */
+/* fnmatch patterns: for the file name, or, with a slash, for the whole path. */
 static const struct {
     const char *pattern;
     enum entry_kind kind;
@@ -66,7 +66,7 @@ static bool is_hidden_part(const char *part, size_t length)
     return false;
 }
 
-/* Whether a file or folder of the path is hidden: ".x", but not "." or "..". */
+/* Whether any part of the path is hidden: ".x", but not "." or "..". */
 static bool is_hidden(const char *name)
 {
     while (*name) {
@@ -106,7 +106,7 @@ void entry_find(const char *name, int64_t size, struct entry_place *place)
     place->split = place->kind == ENTRY_BATCH && !strncasecmp(place->base, "test", 4) ? TEST : TRAIN;
 }
 
-/* The part of `name` that ends with the slash before `end`: its length and start; NULL where there is none. */
+/* The part of `name` that ends at the slash before `end`: its start and length; NULL if there is none. */
 static const char *part_before(const char *name, const char *end, int *length)
 {
     if (end == name)

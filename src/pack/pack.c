@@ -13,15 +13,15 @@
 static const char published_url[] = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz";
 static const char published_md5[] = "c32a1d4ab5d03f1284b67883e8d87530";
 enum { PUBLISHED_BYTES = 170052171 };
-static const int64_t other_bytes_max = (int64_t)16 << 30; /* of a file that is not known */
+static const int64_t other_bytes_max = (int64_t)16 << 30; /* limit for an unknown file */
 
 enum { PATH_TEXT = 4096 };
 
 struct packing {
     const struct pack_request *request;
     struct pack_unfinished *unfinished;
-    const char *from; /* what is read: the request's, or what was downloaded */
-    char part[PATH_TEXT]; /* of a verified download */
+    const char *from; /* the request's source, or the downloaded file */
+    char part[PATH_TEXT]; /* file of a verified download */
     struct survey survey;
     struct source source;
     struct writer writer;
@@ -30,7 +30,7 @@ struct packing {
     int64_t bytes; /* of the packed file */
 };
 
-/* "data/cifar10.h5" works where data/ is not there yet. */
+/* So that "data/cifar10.h5" works before data/ exists. */
 static int make_directory_of(const char *output, struct error *why)
 {
     const char *slash = strrchr(output, '/');
@@ -74,7 +74,7 @@ static int copy_sample(struct packing *packing, const struct sample *sample, str
                : 0;
 }
 
-/* All samples, one after the other, from the source to the file. */
+/* Copies all samples from the source to the file. */
 static int copy_samples(struct packing *packing, struct error *why)
 {
     struct progress progress = {.shown = packing->request->progress, .what = "packing", .unit = "images", .scale = 1};
@@ -93,7 +93,7 @@ static int copy_samples(struct packing *packing, struct error *why)
     return status;
 }
 
-/* What only packing shows of image folders: what --skip-bad left out and how --test-share has split the rest. */
+/* For image folders, what --skip-bad left out and how --test-share split the rest is known only after packing. */
 static int check_classes(struct packing *packing, struct error *why)
 {
     const struct source *source = &packing->source;
@@ -105,7 +105,7 @@ static int check_classes(struct packing *packing, struct error *why)
     return classes_check(&packing->survey, packing->class_counts, packing->from, packing->request, why);
 }
 
-/* The source's own name: of a download, the URL's. */
+/* The source's file name; for a download, the URL's. */
 static const char *source_name(const struct packing *packing)
 {
     const char *name = packing->source.files[0].name;
@@ -116,7 +116,7 @@ static const char *source_name(const struct packing *packing)
     return name;
 }
 
-/* "CIFAR-10", or for images the source's name without its suffixes. */
+/* "CIFAR-10", or for image folders the source's name without its suffixes. */
 static int write_name(struct packing *packing, struct error *why)
 {
     char name[NAME_TEXT];
@@ -126,7 +126,7 @@ static int write_name(struct packing *packing, struct error *why)
     return h5_set_text(packing->writer.h5, "/", "name", packing->survey.folders ? name : "CIFAR-10", why);
 }
 
-static int write_label_of_the_box(struct packing *packing, struct error *why)
+static int write_attributes(struct packing *packing, struct error *why)
 {
     struct h5 *h5 = packing->writer.h5;
     const char *classes[CLASSES_MAX], *names[CIFAR_FILES_MAX], *digests[CIFAR_FILES_MAX];
@@ -147,17 +147,17 @@ static int write_label_of_the_box(struct packing *packing, struct error *why)
                : 0;
 }
 
-/* The whole temporary file. */
+/* Writes the whole temporary file. */
 static int write_file(struct packing *packing, struct error *why)
 {
     if (source_open(&packing->source, &packing->survey, packing->from, packing->request, why) ||
         writer_open(&packing->writer, packing->unfinished->packed, packing->source.side, why) || copy_samples(packing, why) ||
-        check_classes(packing, why) || writer_finish(&packing->writer, why) || write_label_of_the_box(packing, why))
+        check_classes(packing, why) || writer_finish(&packing->writer, why) || write_attributes(packing, why))
         return -1;
     return 0;
 }
 
-/* Beside its place, then renamed: an output that is there is replaced by a whole one or stays. */
+/* Writes under a temporary name and renames: an existing output is replaced by a whole file, or stays. */
 static int write_beside(struct packing *packing, struct error *why)
 {
     struct error ignored;
@@ -182,7 +182,7 @@ static void tell_packed(struct packing *packing, double seconds)
     report_classes(survey, packing->class_counts, packing->request->classes);
 }
 
-/* Only an HDF5 file is replaced: another one is there by a slip of the hand. */
+/* Only a packed data set is replaced: overwriting any other file would be a mistake. */
 static int check_packed_name(const char *output, struct error *why)
 {
     static const char signature[] = "\x89HDF";
@@ -227,7 +227,7 @@ int pack_run(const struct pack_request *request, struct pack_unfinished *unfinis
     survey_free(&packing->survey);
     seen_free(&packing->seen);
     free(packing);
-    unlink(unfinished->packed); /* fine where it was renamed */
+    unlink(unfinished->packed); /* already gone if it was renamed */
     unlink(unfinished->download);
     return status;
 }

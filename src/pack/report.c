@@ -4,7 +4,7 @@
 #include "parts.h"
 
 enum { CIFAR_TRAINING_FILES = 5 };
-enum { TABLE_MAX = 20 }; /* classes; of more only the smallest and the largest are named */
+enum { TABLE_MAX = 20 }; /* classes; with more, only the smallest and the largest are named */
 enum { TABLE_NAME = 56, RANGE_NAME = 24 }; /* bytes: lines stay within 80 columns */
 
 /* ---- on standard error ---- */
@@ -37,7 +37,7 @@ static void print_splits(const struct survey *survey)
                     (long long)survey->word_images[word], survey->word_images[word] == 1 ? "image" : "images",
                     split_words[taken].name, split_names[split]);
         else if (word == taken && strcmp(split_words[word].name, split_names[split]))
-            fprintf(stderr, "%s/ is taken for the %s split\n", split_words[word].name, split_names[split]);
+            fprintf(stderr, "%s/ serves as the %s split\n", split_words[word].name, split_names[split]);
     }
 }
 
@@ -60,7 +60,7 @@ static void print_missing(const struct survey *survey)
     for (int i = 1; i <= CIFAR_TRAINING_FILES; i++) {
         snprintf(name, sizeof name, "data_batch_%d.bin", i);
         if (!survey_find(survey, name))
-            fprintf(stderr, "CIFAR-10's %s is not there\n", name);
+            fprintf(stderr, "CIFAR-10's %s is missing\n", name);
     }
 }
 
@@ -72,18 +72,18 @@ void report_notes(const struct survey *survey, const struct source *source, cons
     if (!survey->folders)
         print_missing(survey);
     print_left_out(&source->strays, survey->folders && survey->layout == LAYOUT_SPLITS ?
-                   "Left out, because they are no JPEG or PNG images in a class folder of a split" :
-                   "Left out, because they are no JPEG or PNG images in a class folder");
+                   "Left out, not JPEG or PNG images in a class folder of a split" :
+                   "Left out, not JPEG or PNG images in a class folder");
     print_left_out(&source->bad, "Left out by --skip-bad");
     print_resized(source);
     if (survey->classes.count == 1)
-        fprintf(stderr, "There is one class only: nothing to tell apart\n");
+        fprintf(stderr, "There is only one class: nothing to classify\n");
     if (!tests)
         fprintf(stderr, "There are no test images%s\n", survey->folders ? "; --test-share 0.1 takes a tenth of these" : "");
     if (both)
         fprintf(stderr, "%lld of %lld test images are also training images (same pixels)\n", (long long)both, (long long)tests);
     if (seen->used == seen->most)
-        fprintf(stderr, "Identical images were looked for among the first %zu different ones only\n", seen->most);
+        fprintf(stderr, "Identical images were searched for only among the first %zu distinct ones\n", seen->most);
 }
 
 /* ---- on standard output ---- */

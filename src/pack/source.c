@@ -27,17 +27,17 @@ void source_close(struct source *source)
     memset(source, 0, sizeof *source);
 }
 
-/* The digest so far becomes that of a file. */
+/* Stores the digest so far as that of a file. */
 static int file_done(struct source *source, const char *name, struct error *why)
 {
     if (source->file_count == CIFAR_FILES_MAX)
-        return error_set(why, "is one file more than a moment ago: the source changes while it is packed");
+        return error_set(why, "was not there a moment ago: the source changes while it is packed");
     struct source_file *file = &source->files[source->file_count++];
     snprintf(file->name, sizeof file->name, "%.*s", NAME_TEXT - 1, name);
     return digest_close(&source->digest, file->sha256, why) || digest_open(&source->digest, "sha256", why) ? -1 : 0;
 }
 
-/* Behind the last sample. */
+/* Called after the last sample. */
 static int source_done(struct source *source, struct error *why)
 {
     char *path = realpath(source->entries.from, NULL);
@@ -51,7 +51,7 @@ static int source_done(struct source *source, struct error *why)
     return status;
 }
 
-/* ---- CIFAR-10's binary files: a label, then the planes of red, green and blue ---- */
+/* ---- CIFAR-10's binary files: a label, then red, green and blue planes ---- */
 
 static void interleave(const uint8_t *planes, uint8_t *pixels)
 {
@@ -60,7 +60,7 @@ static void interleave(const uint8_t *planes, uint8_t *pixels)
             pixels[i * IMAGE_CHANNELS + c] = planes[c * PLANE + i];
 }
 
-/* The next record of the current file, which the survey has found to be whole; *found is false at its end. */
+/* The next record of the current file, whose size the survey has checked; *found is false at its end. */
 static int record_next(struct source *source, struct sample *sample, bool *found, struct error *why)
 {
     uint8_t record[CIFAR_RECORD];
@@ -80,7 +80,7 @@ static int record_next(struct source *source, struct sample *sample, bool *found
     return entries_are_files(&source->entries) ? digest_add(&source->digest, record, sizeof record, why) : 0;
 }
 
-/* Begins the current file. */
+/* Starts the current file. */
 static int batch_start(struct source *source, struct error *why)
 {
     source->record = 0;
@@ -90,7 +90,7 @@ static int batch_start(struct source *source, struct error *why)
 
 /* ---- entries ---- */
 
-/* The class folder of the survey that the current entry lies in. */
+/* Finds the class folder, known to the survey, that contains the current entry. */
 static bool find_folder(const struct source *source, struct class_folder *folder)
 {
     const struct survey *survey = source->survey;
@@ -104,7 +104,7 @@ static bool is_taken(const struct survey *survey, const struct class_folder *fol
     return folder->word == NO_WORD || folder->word == survey->words[split_words[folder->word].split];
 }
 
-/* An entry that is no binary file. *found: it is a sample. Whatever else looks as if it were meant is counted. */
+/* An entry other than a binary file. *found: it is a sample. Other files that may have been meant are counted. */
 static int other_next(struct source *source, struct sample *sample, bool *found, struct error *why)
 {
     enum entry_kind kind = source->place.kind;
@@ -125,7 +125,7 @@ static int batch_next(struct source *source, struct sample *sample, bool *found,
     return record_next(source, sample, found, why) ? entries_error(&source->entries, why) : 0;
 }
 
-/* Takes the next entry; *more is false behind the last. */
+/* Takes the next entry; *more is false after the last. */
 static int next_entry(struct source *source, bool *more, struct error *why)
 {
     if (entries_next(&source->entries, more, why))

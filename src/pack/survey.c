@@ -7,7 +7,7 @@
 static const char cifar_classes[CIFAR_CLASSES][NAME_TEXT] = {"airplane", "automobile", "bird",  "cat",  "deer",
                                                              "dog",      "frog",       "horse", "ship", "truck"};
 
-enum { META_BYTES_MAX = 4096 }; /* of batches.meta.txt */
+enum { META_BYTES_MAX = 4096 }; /* size limit of batches.meta.txt */
 
 /* ---- CIFAR-10's binary files ---- */
 
@@ -19,13 +19,13 @@ const struct survey_batch *survey_find(const struct survey *survey, const char *
     return NULL;
 }
 
-/* Whole records only: a cut file is named before anything is written. */
+/* Only whole records: a truncated file is reported before anything is written. */
 static int batch_check(int64_t size, struct error *why)
 {
     if (size <= 0)
         return error_set(why, "is empty, not a file of records of %d bytes", CIFAR_RECORD);
     if (size % CIFAR_RECORD)
-        return error_set(why, "record %lld (the first is 0) has %lld of its %d bytes: the file is cut, or none of CIFAR-10's",
+        return error_set(why, "record %lld (the first is 0) has %lld of its %d bytes: the file is truncated, or not CIFAR-10's",
                          (long long)(size / CIFAR_RECORD), (long long)(size % CIFAR_RECORD), CIFAR_RECORD);
     return 0;
 }
@@ -51,7 +51,7 @@ static int batch_order(const void *a, const void *b)
     return strcmp(((const struct survey_batch *)a)->name, ((const struct survey_batch *)b)->name);
 }
 
-/* In the order of their names each file gets its rows. */
+/* Assigns rows to the files in the order of their names. */
 static void place_batches(struct survey *survey)
 {
     qsort(survey->batches, (size_t)survey->batch_count, sizeof *survey->batches, batch_order);
@@ -62,7 +62,7 @@ static void place_batches(struct survey *survey)
     }
 }
 
-/* batches.meta.txt: a class a line, in the labels' order. */
+/* batches.meta.txt: one class per line, in label order. */
 static int read_class_names(struct survey *survey, struct entries *entries, struct error *why)
 {
     char text[META_BYTES_MAX + 1];
@@ -73,7 +73,7 @@ static int read_class_names(struct survey *survey, struct entries *entries, stru
     if (class_list_read(&survey->classes, text, CIFAR_CLASSES, why))
         return -1;
     if (survey->classes.count != CIFAR_CLASSES)
-        return error_set(why, "has %d class names, one a line, instead of %d", survey->classes.count, CIFAR_CLASSES);
+        return error_set(why, "has %d class names, one per line, instead of %d", survey->classes.count, CIFAR_CLASSES);
     return 0;
 }
 
@@ -106,7 +106,7 @@ static const char *other_cifar(const struct survey *survey)
     return survey->first[ENTRY_PYTHON][0] ? "Python" : survey->first[ENTRY_MATLAB][0] ? "Matlab" : NULL;
 }
 
-/* The most telling of what is there instead. */
+/* Names the most informative kind of file found instead. */
 static int nothing_found(const struct survey *survey, const char *from, struct error *why)
 {
     const char *image = survey->first[ENTRY_IMAGE], *picture = survey->first[ENTRY_PICTURE];
@@ -130,7 +130,7 @@ static int nothing_found(const struct survey *survey, const char *from, struct e
 
 /* ---- all names ---- */
 
-/* Files that will be read can be read; with --skip-bad images that cannot are found later. */
+/* Checks that the files can be read; with --skip-bad, unreadable images are found later. */
 static int check_readable(struct entries *entries, enum entry_kind kind, bool skip_bad, struct error *why)
 {
     size_t none;
@@ -138,8 +138,8 @@ static int check_readable(struct entries *entries, enum entry_kind kind, bool sk
     return is_read ? entries_read(entries, NULL, 0, &none, why) : 0;
 }
 
-/* An entry that may lie in a class folder, or be one, in each layout. What is wrong with the flat one matters only where
- * it is the source's. */
+/* Adds an entry that may be in a class folder, or be one, to the table of each layout. A conflict in the flat layout matters
+ * only if that layout is chosen. */
 static int add_in_folders(struct folder_table tables[LAYOUTS], struct entries *entries, enum entry_kind kind, struct error *why)
 {
     struct folder_table *flat = &tables[LAYOUT_FLAT];
@@ -148,7 +148,7 @@ static int add_in_folders(struct folder_table tables[LAYOUTS], struct entries *e
     return table_add(&tables[LAYOUT_SPLITS], entries->name, kind == ENTRY_IMAGE, why);
 }
 
-/* A link without content may have been a class folder, which is then missed. */
+/* A dangling link may stand for a class folder, which would then be missing. */
 static int add_link(struct folder_table *splits, const struct entries *entries, struct error *why)
 {
     char name[4096];
@@ -177,7 +177,7 @@ static int add_entry(struct survey *survey, struct folder_table tables[LAYOUTS],
     return status ? entries_error(entries, why) : 0;
 }
 
-/* Whether class folders side by side are a data set: not where all of them are named as splits and have no classes. */
+/* Whether class folders side by side are a data set: not if all of them have the names of splits and contain no classes. */
 static bool flat_is_there(const struct folder_table *flat)
 {
     for (int i = 0; i < flat->count; i++)
@@ -186,7 +186,7 @@ static bool flat_is_there(const struct folder_table *flat)
     return false;
 }
 
-/* What kind of source it is: images in split folders or binary files, but not both; else class folders side by side. */
+/* Chooses the kind of source: images in split folders or binary files, not both; otherwise class folders side by side. */
 static int survey_choose(struct survey *survey, struct folder_table tables[LAYOUTS], const char *from,
                   const struct pack_request *request, struct error *why)
 {
@@ -198,7 +198,7 @@ static int survey_choose(struct survey *survey, struct folder_table tables[LAYOU
     if (!splits && !flat_is_there(&tables[LAYOUT_FLAT]))
         return nothing_found(survey, from, why);
     survey->folders = true;
-    survey->classes.count = 0; /* a batches.meta.txt says nothing about folders */
+    survey->classes.count = 0; /* batches.meta.txt does not apply to folders */
     return folders_choose(survey, tables, from, request, why);
 }
 

@@ -19,7 +19,7 @@ static const char *set_name(int split, const char *what, char name[32])
     return name;
 }
 
-/* A split's two data sets, still empty, and its buffers of one chunk. */
+/* Creates a split's two empty data sets, and its buffers of one chunk. */
 static int split_open(struct writer *writer, int split, struct error *why)
 {
     static const char *const labels[] = {"N", "H", "W", "C"};
@@ -69,14 +69,14 @@ int writer_add(struct writer *writer, const struct sample *sample, struct error 
     struct split_writer *own = &writer->splits[sample->split];
     if (sample->row != own->first + own->filled && split_flush(writer, sample->split, why))
         return -1;
-    own->first = sample->row - own->filled; /* where it was, unless this row begins another block */
+    own->first = sample->row - own->filled; /* unchanged, unless this row starts another block */
     memcpy(own->images + (size_t)own->filled * writer_image_bytes(writer), sample->pixels, writer_image_bytes(writer));
     own->labels[own->filled] = (uint8_t)sample->label;
     own->filled++;
     return own->filled == writer->rows ? split_flush(writer, sample->split, why) : 0;
 }
 
-/* The digest of rows that may have come in any order is taken of what was written. */
+/* Rows may arrive in any order, so the digest is computed from the written file. */
 static int set_finish(struct writer *writer, int split, const char *what, struct error *why)
 {
     char digest[DIGEST_TEXT], name[32];

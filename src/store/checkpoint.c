@@ -141,7 +141,7 @@ static int content_digest(struct h5 *h5, char text[DIGEST_TEXT], struct error *w
 
 /* ---- saving ---- */
 
-/* What is not known is not written. */
+/* Omits what is unknown. */
 static int image_write(struct h5 *h5, const struct checkpoint *c, struct error *why)
 {
     if (!c->image_height)
@@ -182,7 +182,7 @@ static int label_write(struct h5 *h5, const struct checkpoint *c, struct error *
     time_t now = time(NULL);
     struct tm utc;
     if (!gmtime_r(&now, &utc) || !strftime(created, sizeof created, "%Y-%m-%dT%H:%M:%SZ", &utc))
-        return error_set(why, "the time cannot be told");
+        return error_set(why, "the time cannot be read");
     snprintf(about, sizeof about,
              "Parameters of model %s after %" PRIu64 " updates (/params) and their moving averages (/ema)", c->model,
              c->step);
@@ -222,7 +222,7 @@ int checkpoint_save(const struct checkpoint *checkpoint, const struct net *net, 
     checkpoint_name(directory, checkpoint->step, file, sizeof file);
     if (file_beside(file, temporary, sizeof temporary, why))
         return -1;
-    leftovers_remove(directory, &ignored); /* for their room; one that stays harms nothing */
+    leftovers_remove(directory, &ignored); /* frees their space; a leftover does no harm */
     struct h5 *h5 = h5_create_in_memory(temporary, why);
     if (!h5)
         return -1;
@@ -236,14 +236,14 @@ int checkpoint_save(const struct checkpoint *checkpoint, const struct net *net, 
 
 /* ---- loading ---- */
 
-/* 0, -1 for another format, or CHECKPOINT_DAMAGED; so the two below. */
+/* Returns 0, -1 for another format, or CHECKPOINT_DAMAGED, as the two functions below do. */
 static int label_check(struct h5 *h5, struct error *why)
 {
     char found[64];
     int64_t version, complete;
     if (!h5_has(h5, "/", "format") || h5_get_text(h5, "/", "format", found, sizeof found, why) ||
         strcmp(found, CHECKPOINT_FORMAT) || h5_get_integer(h5, "/", "format_version", &version, why)) {
-        error_set(why, "%s: is an HDF5 file, but no checkpoint of cifar10_mpi", h5_path(h5));
+        error_set(why, "%s: is an HDF5 file, but not a checkpoint of cifar10_mpi", h5_path(h5));
         return CHECKPOINT_DAMAGED;
     }
     if (version != CHECKPOINT_VERSION)
@@ -281,8 +281,8 @@ static int check_once(const char *file, struct error *why)
     return status;
 }
 
-/* HDF5 does not tell what is wrong in the file from what keeps it from being read now. The system does; and a failure of one
- * moment is none the second time. */
+/* HDF5 does not distinguish damage in the file from a failure to read it. The system does, and a temporary failure does not
+ * happen twice. */
 int checkpoint_check(const char *file, struct error *why)
 {
     int status = check_once(file, why);
@@ -291,7 +291,7 @@ int checkpoint_check(const char *file, struct error *why)
     return status;
 }
 
-/* Older checkpoints do not have it. */
+/* Older checkpoints lack it. */
 static int image_read(struct h5 *h5, struct checkpoint *c, struct error *why)
 {
     int64_t height = 0, width = 0;
@@ -309,7 +309,7 @@ static int image_read(struct h5 *h5, struct checkpoint *c, struct error *why)
     return 0;
 }
 
-/* Everything but the buffers; class_names is a new array. */
+/* Reads everything except the buffers; class_names is a new array. */
 static int state_read(struct h5 *h5, struct checkpoint *c, struct error *why)
 {
     int64_t step, position, seed, channels, classes;
@@ -323,7 +323,7 @@ static int state_read(struct h5 *h5, struct checkpoint *c, struct error *why)
         h5_get_integer(h5, "/", "channels", &channels, why) || h5_get_integer(h5, "/", "classes", &classes, why) ||
         h5_get_text(h5, "/", "dataset", c->dataset, sizeof c->dataset, why) ||
         h5_get_text(h5, "/", "dataset_sha256", c->dataset_sha256, sizeof c->dataset_sha256, why) ||
-        (h5_has(h5, "/", "convolutions") && /* older checkpoints chose by shape */
+        (h5_has(h5, "/", "convolutions") && /* absent in older checkpoints, which chose by shape */
          h5_get_text(h5, "/", "convolutions", c->convolutions, sizeof c->convolutions, why)) ||
         image_read(h5, c, why) ||
         h5_get_texts(h5, "/", "class_names", &c->class_names, &names, why))
@@ -352,7 +352,7 @@ static int net_match(struct h5 *h5, const struct checkpoint *c, const struct net
                      net->model->name, net->input.channels, net->classes, net->parameters);
 }
 
-/* Opens, checks the label, reads the state, and with a net all the rest. */
+/* Opens, checks the format, reads the state, and, given a net, everything else. */
 static int checkpoint_read(struct checkpoint *checkpoint, const struct net *net, const char *file, struct error *why)
 {
     struct checkpoint found = *checkpoint;
@@ -392,6 +392,6 @@ int checkpoint_provenance(const char *file, const char *name, char *text, size_t
     if (!h5)
         return -1;
     int status = h5_has(h5, "/provenance", name) ? h5_get_text(h5, "/provenance", name, text, size, why) : 0;
-    h5_close(h5, &ignored); /* was only read */
+    h5_close(h5, &ignored); /* it was only read */
     return status;
 }

@@ -1,4 +1,4 @@
-/* Inside the store room: the directory of checkpoints, for checkpoint_save. */
+/* Private to src/store: the directory of checkpoints, for checkpoint_save. */
 #ifndef STORE_CHECKPOINT_H
 #define STORE_CHECKPOINT_H
 
@@ -6,7 +6,7 @@
 
 #include "error.h"
 
-/* Removes temporary files that a killed writer left there. No directory is fine. */
+/* Removes temporary files left by a killed writer. The directory may be missing. */
 int leftovers_remove(const char *directory, struct error *why);
 
 #endif

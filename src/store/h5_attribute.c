@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Limits of what is read: texts of an attribute, bytes of one. */
+/* Limits for reading: texts per attribute, bytes per text. */
 enum { TEXTS_MAX = 1 << 16, TEXT_BYTES_MAX = 1 << 20 };
 
 /* ---- writing ---- */
@@ -25,7 +25,7 @@ static int attribute_write(struct h5 *h5, const char *name, const char *attribut
     return status;
 }
 
-/* UTF-8 of so many bytes, the closing zero included. */
+/* UTF-8 of this many bytes, including the final zero. */
 static hid_t text_type(size_t size)
 {
     hid_t type = H5Tcopy(H5T_C_S1);
@@ -85,11 +85,11 @@ int h5_set_real(struct h5 *h5, const char *name, const char *attribute, double v
 
 /* ---- reading ---- */
 
-/* An open attribute and what it is. */
+/* An open attribute and its type. */
 struct h5_attribute {
     hid_t id, type, space;
     H5T_class_t class;
-    size_t size; /* bytes of an element */
+    size_t size; /* bytes per element */
     hssize_t count;
 };
 
@@ -120,7 +120,7 @@ static int attribute_open(struct h5 *h5, const char *name, const char *attribute
     return -1;
 }
 
-/* Opens an attribute of the given class with one element. */
+/* Opens an attribute that has one element of the given class. */
 static int scalar_open(struct h5 *h5, const char *name, const char *attribute, H5T_class_t class, const char *what,
                        struct h5_attribute *open, struct error *why)
 {
@@ -157,7 +157,7 @@ int h5_get_real(struct h5 *h5, const char *name, const char *attribute, double *
     return number_read(h5, name, attribute, H5T_FLOAT, "floating-point number", H5T_NATIVE_DOUBLE, value, why);
 }
 
-/* Texts of one length: read with room for a closing zero. */
+/* Reads texts of equal length, with room for a final zero. */
 static int array_read(struct h5_attribute *open, hid_t type, char *all, size_t stride)
 {
     struct error ignored;
@@ -172,7 +172,7 @@ static int array_read(struct h5_attribute *open, hid_t type, char *all, size_t s
     return 0;
 }
 
-/* All texts of an open attribute, each cut to stride - 1 bytes, into a new array. NULL with a sentence on failure. */
+/* Reads all texts of an open attribute into a new array, each cut to stride - 1 bytes. NULL with a sentence on failure. */
 static char *texts_read(struct h5 *h5, struct h5_attribute *open, const char *name, const char *attribute, size_t stride,
                         struct error *why)
 {
@@ -183,7 +183,7 @@ static char *texts_read(struct h5 *h5, struct h5_attribute *open, const char *na
     }
     if (variable < 0 || open->count > TEXTS_MAX || open->size > TEXT_BYTES_MAX ||
         (size_t)open->count * open->size > TEXTS_MAX * 64) {
-        error_set(why, "%s: attribute %s of %s is no text, or too long", h5->path, attribute, name);
+        error_set(why, "%s: attribute %s of %s is not a text, or too long", h5->path, attribute, name);
         return NULL;
     }
     char *all = memory_new((size_t)open->count, stride, attribute, why);
@@ -236,7 +236,7 @@ int h5_get_texts(struct h5 *h5, const char *name, const char *attribute, char (*
     return found ? 0 : -1;
 }
 
-/* The shortest decimal that is read back as the same number. */
+/* The shortest decimal that reads back as the same number. */
 static void real_text(double value, char *text, size_t size)
 {
     char shortest[40] = "";

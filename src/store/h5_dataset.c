@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A chunk is read and written as a whole, in memory, so it has a limit. */
+/* A chunk is read and written as a whole in memory, so its size is limited. */
 enum { CHUNK_BYTES_MAX = 64 << 20 };
 
 static const struct {
@@ -58,7 +58,7 @@ int64_t h5_bytes(const struct h5_shape *shape, int64_t rows)
 
 /* ---- making ---- */
 
-/* As H5DSset_label of HDF5's high-level library writes them: what h5py shows as `dims`. */
+/* Written as by H5DSset_label of HDF5's high-level library; h5py shows them as `dims`. */
 static int label(struct h5 *h5, hid_t set, const char *name, const char *const *labels, int rank, struct error *why)
 {
     hsize_t count = (hsize_t)rank;
@@ -75,7 +75,7 @@ static int label(struct h5 *h5, hid_t set, const char *name, const char *const *
     return status;
 }
 
-/* The creation list: chunks of so many rows, Fletcher32, no times. */
+/* The creation list: chunks of this many rows, Fletcher32, no timestamps. */
 static hid_t creation_list(const struct h5_shape *shape, int64_t chunk_rows)
 {
     hid_t list = H5Pcreate(H5P_DATASET_CREATE);
@@ -89,7 +89,7 @@ static hid_t creation_list(const struct h5_shape *shape, int64_t chunk_rows)
     return H5I_INVALID_HID;
 }
 
-/* Rows of a chunk: as asked for, but at least one and not above the limit. -1 where the shape is impossible. */
+/* Rows per chunk: as requested, but at least one and within the limit. -1 if the shape is impossible. */
 static int64_t chunk_fit(struct h5 *h5, const char *name, const struct h5_shape *shape, int64_t rows, struct error *why)
 {
     int64_t row = shape->rank >= 1 && shape->rank <= H5_RANK_MAX ? h5_bytes(shape, 1) : -1;
@@ -113,7 +113,7 @@ int h5_make_group(struct h5 *h5, const char *name, struct error *why)
     return status;
 }
 
-/* The groups that lead to a data set (those that the library would make itself would carry times). */
+/* Creates the parent groups of a data set (the library's own would carry timestamps). */
 static int parents_make(struct h5 *h5, const char *name, struct error *why)
 {
     char group[H5_NAME];
@@ -151,9 +151,9 @@ int h5_make(struct h5 *h5, const char *name, const struct h5_shape *shape, const
     return status;
 }
 
-/* ---- looking ---- */
+/* ---- checking ---- */
 
-/* Whether a type is one of ours, whatever its byte order. */
+/* Whether a type is supported, in any byte order. */
 static bool type_known(hid_t type, enum h5_type *known)
 {
     size_t size = H5Tget_size(type);
@@ -169,7 +169,7 @@ static bool type_known(hid_t type, enum h5_type *known)
     return true;
 }
 
-/* Whether the chunks of a data set of such elements, if it has any, are within the limit. */
+/* Whether the data set's chunks, if any, are within the limit. */
 static bool chunks_fit(hid_t list, int64_t bytes)
 {
     hsize_t chunk[H5_RANK_MAX];
@@ -185,7 +185,7 @@ static bool chunks_fit(hid_t list, int64_t bytes)
     return fit;
 }
 
-/* Whether anything but Fletcher32 is applied to the chunks: what compressed ones unpack to, the library does not bound. */
+/* Whether chunks have filters other than Fletcher32: the library does not limit what compressed chunks unpack to. */
 static bool is_compressed(hid_t list)
 {
     for (int i = 0; i < H5Pget_nfilters(list); i++) {
@@ -197,13 +197,13 @@ static bool is_compressed(hid_t list)
     return false;
 }
 
-/* Whether the elements lie in other files. */
+/* Whether the elements are stored in other files. */
 static bool is_elsewhere(hid_t list)
 {
     return H5Pget_layout(list) == H5D_VIRTUAL || H5Pget_external_count(list) != 0;
 }
 
-/* How the elements are stored, before the library is asked for more. element: bytes of one. */
+/* Checks how the elements are stored before the library reads them. element: bytes per element. */
 static int storage_check(struct h5 *h5, hid_t set, const char *name, int64_t element, struct error *why)
 {
     if (h5->writing)
@@ -213,9 +213,9 @@ static int storage_check(struct h5 *h5, hid_t set, const char *name, int64_t ele
     if (list < 0)
         status = h5_error(h5, why, "%s: cannot be read", name);
     else if (is_elsewhere(list))
-        status = error_set(why, "%s: %s: its data lie in other files, which are not followed", h5->path, name);
+        status = error_set(why, "%s: %s: its data are in other files, which are not read", h5->path, name);
     else if (is_compressed(list))
-        status = error_set(why, "%s: %s: is compressed, and is not read so: h5repack -f FLET FILE OTHER unpacks it", h5->path,
+        status = error_set(why, "%s: %s: is compressed, which is not supported: h5repack -f FLET FILE OTHER unpacks it", h5->path,
                            name);
     else if (!chunks_fit(list, element))
         status = error_set(why, "%s: %s: has chunks above %d bytes", h5->path, name, CHUNK_BYTES_MAX);
@@ -223,14 +223,14 @@ static int storage_check(struct h5 *h5, hid_t set, const char *name, int64_t ele
     return status;
 }
 
-/* Nobody allocates for a size that the file only claims, nor counts rows of nothing. */
+/* Refuses sizes that the file claims but does not store, and rows of no bytes. */
 static int claim_check(struct h5 *h5, hid_t set, const char *name, const struct h5_shape *shape, struct error *why)
 {
     if (h5->writing)
         return 0;
     int64_t claimed = h5_bytes(shape, shape->size[0]), stored = (int64_t)H5Dget_storage_size(set);
     if (h5_bytes(shape, 1) <= 0)
-        return error_set(why, "%s: %s: claims rows of no bytes, or of more than any memory holds", h5->path, name);
+        return error_set(why, "%s: %s: claims rows of no bytes, or of more bytes than any memory has", h5->path, name);
     if (claimed >= 0 && stored >= 0 && stored <= h5->bytes && claimed <= stored)
         return 0;
     return error_set(why, "%s: %s: claims %lld bytes where the file of %lld bytes stores %lld: it is damaged or was "
@@ -244,7 +244,7 @@ static int shape_take(struct h5 *h5, hid_t set, const char *name, struct h5_shap
     bool known = type >= 0 && type_known(type, &shape->type);
     H5Tclose(type);
     if (!known)
-        return error_set(why, "%s: %s: is of a type that is none of uint8, int64, float32 and float64", h5->path, name);
+        return error_set(why, "%s: %s: has a type other than uint8, int64, float32 and float64", h5->path, name);
     if (storage_check(h5, set, name, types[shape->type].bytes, why))
         return -1;
     hid_t space = H5Dget_space(set);
@@ -255,13 +255,13 @@ static int shape_take(struct h5 *h5, hid_t set, const char *name, struct h5_shap
     shape->rank = rank;
     for (int i = 0; i < rank; i++) {
         if (size[i] > INT64_MAX)
-            return error_set(why, "%s: %s: claims a dimension beyond any memory", h5->path, name);
+            return error_set(why, "%s: %s: claims a dimension larger than any memory", h5->path, name);
         shape->size[i] = (int64_t)size[i];
     }
     return claim_check(h5, set, name, shape, why);
 }
 
-/* Opens a data set and takes its shape; negative with a sentence on failure. */
+/* Opens a data set and reads its shape; negative with a sentence on failure. */
 static hid_t set_open(struct h5 *h5, const char *name, struct h5_shape *shape, struct error *why)
 {
     hid_t set = H5Dopen2(h5->file, name, H5P_DEFAULT);
@@ -283,9 +283,9 @@ int h5_shape(struct h5 *h5, const char *name, struct h5_shape *shape, struct err
     return 0;
 }
 
-/* ---- moving ---- */
+/* ---- reading and writing ---- */
 
-/* Rows [first, first + rows) of an open data set, to memory or from it. */
+/* Reads or writes rows [first, first + rows) of an open data set. */
 static int rows_move(struct h5 *h5, hid_t set, const char *name, const struct h5_shape *shape, int64_t first,
                      int64_t rows, void *to, const void *from, struct error *why)
 {
@@ -303,7 +303,7 @@ static int rows_move(struct h5 *h5, hid_t set, const char *name, const struct h5
     return status;
 }
 
-/* Makes the first dimension at least `rows` long. */
+/* Extends the first dimension to at least `rows`. */
 static herr_t set_grow(hid_t set, const struct h5_shape *shape, int64_t rows)
 {
     hsize_t size[H5_RANK_MAX] = {(hsize_t)rows};

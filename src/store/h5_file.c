@@ -14,8 +14,8 @@ struct reason {
     char text[512];
 };
 
-/* The innermost entry of the error stack; of a system call's failure only what errno says. Not every version's stack has
- * the entry of the one filter that is used: that it failed on reading is said in our own words. */
+/* The innermost entry of the error stack; for a failed system call, only errno's text. Not every version's stack has an entry for
+ * the Fletcher32 filter, so we describe its failure ourselves. */
 static herr_t reason_take(unsigned depth, const H5E_error2_t *entry, void *data)
 {
     struct reason *reason = data;
@@ -46,8 +46,8 @@ int h5_error(struct h5 *h5, struct error *why, const char *format, ...)
     return -1;
 }
 
-/* The library is told, each time anew, for it refuses what is so already: to print nothing; to leave exit() alone, where it
- * would write again to a file whose disk is full, and crash; and that no file leads to another file, nor to code to load. */
+/* Before each file, sets the library to print nothing, to install no exit handler (which would write again to a file on a full
+ * disk, and crash), and to follow no links to other files and load no plugins. Repeating a setting may fail, which is ignored. */
 static void library_limit(void)
 {
     H5dont_atexit();
@@ -71,8 +71,8 @@ static struct h5 *h5_new(const char *file, struct error *why)
     return h5;
 }
 
-/* The core driver keeps a file in memory that these give it, which thus outlives the file's closing:
- * what H5Fget_file_image copies before has a superblock whose checksum is wrong (HDF5 1.10.8). */
+/* These allocate the core driver's memory, which therefore outlives the closed file. H5Fget_file_image, called before closing,
+ * would copy a superblock with a wrong checksum (HDF5 1.10.8). */
 static void *image_grow(void *image, size_t size, H5FD_file_image_op_t reason, void *data)
 {
     (void)reason;
@@ -116,7 +116,7 @@ static herr_t owner_keep(void *data)
 static bool keep_in_memory(hid_t access, struct h5 *h5)
 {
     enum { GROW_BYTES = 1 << 20 };
-    /* No metadata block: closing would give its rest back, and the file be shorter than h5_close knows. */
+    /* No metadata block: closing would release its unused part, and the file would be shorter than h5_close expects. */
     if (H5Pset_meta_block_size(access, 0) < 0)
         return false;
     H5FD_file_image_callbacks_t callbacks = {image_new,   image_copy, image_grow, image_keep,
@@ -124,8 +124,8 @@ static bool keep_in_memory(hid_t access, struct h5 *h5)
     return H5Pset_fapl_core(access, GROW_BYTES, false) >= 0 && H5Pset_file_image_callbacks(access, &callbacks) >= 0;
 }
 
-/* Access as to a plain file, whatever HDF5_DRIVER says; without a lock (network file systems have none; ours are written under
- * another name and renamed); new files in the format whose object headers carry checksums. */
+/* Plain file access, regardless of HDF5_DRIVER; no lock (network file systems lack them, and we write under a temporary name and
+ * rename); new files in the format whose object headers carry checksums. */
 static hid_t access_list(void)
 {
     hid_t list = H5Pcreate(H5P_FILE_ACCESS);
@@ -169,7 +169,7 @@ struct h5 *h5_create_in_memory(const char *file, struct error *why)
     return create(file, true, why);
 }
 
-/* What the system can say about `file` before the library is asked. */
+/* Checks `file` with system calls before the library opens it. */
 static int file_check(const char *file, int64_t *bytes, struct error *why)
 {
     struct stat status;
@@ -182,7 +182,7 @@ static int file_check(const char *file, int64_t *bytes, struct error *why)
     return status.st_size ? 0 : error_set(why, "%s: is empty, not an HDF5 file", file);
 }
 
-/* The formats before version 2 have no checksums over what describes the data, and the library trusts it. */
+/* Formats before version 2 have no checksums for the metadata, which the library trusts. */
 static int format_check(const char *file, struct error *why)
 {
     static const char signature[] = "\x89HDF\r\n\x1a\n";
@@ -199,8 +199,8 @@ static int format_check(const char *file, struct error *why)
     if (memcmp(start, signature, LENGTH))
         return error_set(why, "%s: is not an HDF5 file", file);
     if (got == sizeof start && start[LENGTH] < VERSION_LEAST)
-        return error_set(why, "%s: is an HDF5 file of a format without checksums, which is not read: h5repack --low=2 FILE OTHER "
-                         "makes another of it", file);
+        return error_set(why, "%s: is an HDF5 file in a format without checksums, which is not supported: "
+                         "h5repack --low=2 FILE OTHER converts it", file);
     return 0;
 }
 
@@ -236,15 +236,14 @@ const char *h5_library(char *text, size_t size)
     return text;
 }
 
-/* A file on disk whose writing failed is left open in the library, which crashes when it is asked
- * to close it, but gives its space back. */
+/* A file on disk is left open in the library after a failed write, since closing it would crash; but its disk space is freed. */
 static void abandon(const struct h5 *h5)
 {
     void *descriptor = NULL;
     if (H5Fget_vfd_handle(h5->file, H5P_DEFAULT, &descriptor) < 0 || !descriptor)
         return;
     int emptied = ftruncate(*(int *)descriptor, 0);
-    (void)emptied; /* there is nothing more to do */
+    (void)emptied; /* nothing more can be done */
 }
 
 int h5_close(struct h5 *h5, struct error *why)

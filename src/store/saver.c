@@ -1,4 +1,4 @@
-/* One thread that writes checkpoints. It holds the lock only to look and to tell, so the owner never waits for a disk. */
+/* A thread that writes checkpoints. It holds the lock only to read or change its state, so the owner never waits for a disk. */
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +18,7 @@ struct saver_state {
     pthread_cond_t changed; /* the phase, or `ending` */
     enum phase phase;
     bool started, ending;
-    struct saved saved; /* the thread's while WRITING, the owner's once DONE */
+    struct saved saved; /* belongs to the thread while WRITING, to the owner once DONE */
 };
 
 static bool is_finite(const struct checkpoint *snapshot, size_t count)
@@ -45,13 +45,13 @@ void saver_write(struct saver *saver, struct saved *saved)
     saved->seconds = clock_seconds() - before;
 }
 
-/* On a core that it shares with a tower, it takes a tenth of the time, and does not interrupt: no step is long for it. */
+/* On a core shared with a tower the thread takes a tenth of the time and does not preempt it, so no step takes long. */
 static void step_back(void)
 {
     enum { NICER = 10 };
-    int priority = setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + NICER); /* Linux: of this thread alone */
+    int priority = setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + NICER); /* Linux: of this thread only */
     int policy = pthread_setschedparam(pthread_self(), SCHED_BATCH, &(struct sched_param){0});
-    (void)priority; /* without them it is only less polite */
+    (void)priority; /* a failure is harmless */
     (void)policy;
 }
 

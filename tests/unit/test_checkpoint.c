@@ -192,7 +192,7 @@ static void test_no_checkpoint(void **state)
     struct h5 *h5 = h5_create(file, &why);
     assert_fine(h5_set_text(h5, "/", "format", "cifar10_mpi dataset", &why));
     assert_fine(h5_close(h5, &why));
-    assert_refused(checkpoint_peek(&f->loaded, file, &why), "no checkpoint of cifar10_mpi");
+    assert_refused(checkpoint_peek(&f->loaded, file, &why), "not a checkpoint of cifar10_mpi");
     h5 = h5_create(file, &why);
     assert_fine(h5_set_text(h5, "/", "format", "cifar10_mpi checkpoint", &why));
     assert_fine(h5_set_integer(h5, "/", "format_version", 1, &why));

@@ -198,8 +198,8 @@ static void test_foreign_sets(void **state)
     struct h5 *h5 = h5_open(path("sets.h5"), &why);
     struct h5_shape shape;
     float values[2];
-    assert_refused(h5_shape(h5, "/int32", &shape, &why), "is of a type that is none of");
-    assert_refused(h5_shape(h5, "/signed", &shape, &why), "is of a type that is none of");
+    assert_refused(h5_shape(h5, "/int32", &shape, &why), "has a type other than");
+    assert_refused(h5_shape(h5, "/signed", &shape, &why), "has a type other than");
     assert_refused(h5_shape(h5, "/scalar", &shape, &why), "0 dimensions");
     assert_refused(h5_shape(h5, "/deep", &shape, &why), "6 dimensions");
     assert_refused(h5_shape(h5, "/absent", &shape, &why), "data set /absent cannot be opened");
@@ -275,7 +275,7 @@ static void test_refused_files(void **state)
     assert_fine(file_write(path("text.h5"), "hello", 5, &why));
     refused_open(path("text.h5"), "is not an HDF5 file");
     H5Fclose(foreign_file(path("old.h5"), H5F_LIBVER_EARLIEST)); /* the default before HDF5 2 */
-    refused_open(path("old.h5"), "is an HDF5 file of a format without checksums");
+    refused_open(path("old.h5"), "is an HDF5 file in a format without checksums");
 }
 
 /* Another process holds the file locked, as HDF5's writers do: it is read all the same. */

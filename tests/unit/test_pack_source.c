@@ -230,9 +230,9 @@ static void test_bad_names(void **state)
     make_record(record, 3);
     put("data_batch_1.bin", record, sizeof record);
     put("batches.meta.txt", "a\nb\n\n", 5);
-    assert_says("/batches.meta.txt: has 2 class names, one a line, instead of 10");
+    assert_says("/batches.meta.txt: has 2 class names, one per line, instead of 10");
     put("batches.meta.txt", "a\nb\nc\nd\ne\nf\ng\nh\ni\nj\nk\n", 22);
-    assert_says("/batches.meta.txt: is not 10 class names");
+    assert_says("/batches.meta.txt: is not a list of 10 class names");
     put("batches.meta.txt", NULL, 1 << 20);
     assert_says("/batches.meta.txt: has 0 class names");
     put("batches.meta.txt", "a\r\nb\nc\nd\ne\nf\ng\nh\ni\nj\n\n", 22);
@@ -351,7 +351,7 @@ static void test_large(void **state)
 {
     (void)state;
     put("train/cat/1.jpg", NULL, IMAGE_FILE_MAX);
-    assert_says("/train/cat/1.jpg: has 64 MiB or more: not an image");
+    assert_says("/train/cat/1.jpg: is 64 MiB or larger: not an image");
 }
 
 static void test_links(void **state)

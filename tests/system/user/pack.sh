@@ -24,7 +24,7 @@ tar -C "$tmp/cifar" -czf "$tmp/cifar.tar.gz" cifar-10-batches-bin/{data_batch_2.
 check "its tar.gz" pack --from "$tmp/cifar.tar.gz" "$a"
 check "reads the same" python binary "$a" "$bin" "$tmp/cifar.tar.gz"
 tar -C "$bin" -cf "$tmp/flat.tar" ./data_batch_1.bin ./data_batch_2.bin ./test_batch.bin ./batches.meta.txt
-check "a plain tar without a top folder" grep -x "CIFAR-10's data_batch_5.bin is not there" <(pack --from "$tmp/flat.tar" "$a" 2>&1)
+check "a plain tar without a top folder" grep -x "CIFAR-10's data_batch_5.bin is missing" <(pack --from "$tmp/flat.tar" "$a" 2>&1)
 check "reads the same too" python binary "$a" "$bin" "$tmp/flat.tar"
 
 # ---- folders of images
@@ -38,7 +38,7 @@ check "the first reads the same" python images "$a" "$tmp" "$tmp/pictures.tar.xz
 check "the second reads as PIL resizes" python images "$tmp/48.h5" "$pictures" "$tmp/pictures.tar" 48 archive squash
 pack --from "$pictures" "$a" > "$tmp/out" 2> "$tmp/said"
 check "says once what was resized" test "$(grep -c '^Resized to 32x32: 3 images; 3 were not square and were cropped to the centre$' "$tmp/said")" -eq 1
-check "says what was left out" grep -A1 '^Left out, because they are no JPEG or PNG images in a class folder of a split: 1$' "$tmp/said"
+check "says what was left out" grep -A1 '^Left out, not JPEG or PNG images in a class folder of a split: 1$' "$tmp/said"
 check "one line says what was packed" grep -qxE \
     "Packed pictures: 310 training and 3 test images of 32x32x3, 3 classes, into $a \([0-9.]+ MB, [0-9.]+ s\)" "$tmp/out"
 check "a table has the images of each class" diff <(sed -n '2,5p' "$tmp/out") <(printf '%s\n' "label training     test  class" \
@@ -135,7 +135,7 @@ head -c 500 "$pictures/train/owl/2.jpg" > "$tmp/bad/train/owl/3.jpg"
 bad "an image that is cut" "owl/3.jpg: is a JPEG image that cannot be decoded: Premature end" "$tmp/bad"
 truncate -s 64M "$tmp/bad/train/owl/3.jpg"
 tar -C "$tmp" -czf "$tmp/bad.tar.gz" bad
-bad "a huge image" "bad.tar.gz: bad/train/owl/3.jpg: has 64 MiB or more" "$tmp/bad.tar.gz"
+bad "a huge image" "bad.tar.gz: bad/train/owl/3.jpg: is 64 MiB or larger" "$tmp/bad.tar.gz"
 to() { refused "$1" "$2" pack --from "$bin" "$3"; }
 to "output in a directory that cannot be made" "new.h5: /proc/no cannot be made: No such file" /proc/no/such/new.h5
 to "output where nobody can write" "/proc/" /proc/new.h5

@@ -43,9 +43,9 @@ says() { # LINE ARGUMENT...: packs to $other and says such a line (grep -Ex)
 }
 odd() { rm -rf "$tmp/odd" "$tmp/odd.tar"; cp -r "$pictures" "$tmp/odd"; } # a source to spoil
 odd; ln "$tmp/odd/train/cat/0000.jpg" "$tmp/odd/train/cat/copy.jpg"; tar -C "$tmp/odd" -cf "$tmp/odd.tar" train
-refused "a hard link in an archive" "odd.tar: train/cat/.*jpg: is a link, without content" pack --from "$tmp/odd.tar" "$other"
+refused "a hard link in an archive" "odd.tar: train/cat/.*jpg: is a link without content" pack --from "$tmp/odd.tar" "$other"
 odd; ln -s 0000.jpg "$tmp/odd/train/cat/copy.jpg"; tar -C "$tmp/odd" -cf "$tmp/odd.tar" train
-refused "a symbolic link in an archive" "odd.tar: train/cat/copy.jpg: is a link, without content" pack --from "$tmp/odd.tar" "$other"
+refused "a symbolic link in an archive" "odd.tar: train/cat/copy.jpg: is a link without content" pack --from "$tmp/odd.tar" "$other"
 check "in a directory it is the image that it points to" pack --from "$tmp/odd" "$other"
 check "as it is where tar followed it" eval 'tar -C "$tmp/odd" -chf "$tmp/odd.tar" --hard-dereference --sort=name train test && pack --from "$tmp/odd.tar" "$tmp/again.h5" && same_data "$other" "$tmp/again.h5"'
 odd; mkdir "$tmp/odd/train/cat/more"; cp "$tmp/odd/train/cat/0000.jpg" "$tmp/odd/train/cat/more"
@@ -74,14 +74,14 @@ renamed() { # TRAIN TEST LINE: the split folders are called so: the line is said
 }
 check "a tree of links" renamed train test "Packed odd: 40 training and 40 test images .*"
 check "split folders in capital letters" renamed TRAIN Test "Packed odd: 40 training and 40 test images .*"
-check "val is taken for the test" renamed train val "val/ is taken for the test split"
-check "so is Valid" renamed train Valid "valid/ is taken for the test split"
-check "and validation, and training for train" renamed training validation "training/ is taken for the train split"
+check "val is taken for the test" renamed train val "val/ serves as the test split"
+check "so is Valid" renamed train Valid "valid/ serves as the test split"
+check "and validation, and training for train" renamed training validation "training/ serves as the train split"
 tree; cp -r "$tmp/odd/test" "$tmp/odd/val"; mkdir "$tmp/odd/val/other"; cp "$pictures/test/cat/0000.jpg" "$tmp/odd/val/other"
 check "beside test val is left out, and said" says "Left out val/ \(41 images\): test/ is the test split" --from "$tmp/odd"
 check "and adds no class" same_data "$plain" "$other"
 tree; mv "$tmp/odd/test" "$tmp/odd/val"; mkdir "$tmp/odd/test"; cp "$pictures/test/cat/0000.jpg" "$tmp/odd/test/1.jpg"
-check "a folder test without class folders is none" says "val/ is taken for the test split" --from "$tmp/odd"
+check "a folder test without class folders is none" says "val/ serves as the test split" --from "$tmp/odd"
 check "and its images are named" grep -qx "  test/1.jpg" "$tmp/said"
 tree; rm -r "$tmp/odd/train/dog"; ln -s "$(realpath "$pictures")/train/dog" "$tmp/odd/train/dog"; ln -s .. "$tmp/odd/train/cat/loop"
 check "a linked class folder, and a link in a circle" says "Packed .*" --from "$tmp/odd"
@@ -172,7 +172,7 @@ check "which may be allowed" says "Classes without training images: yak; without
 order truck ship horse frog dog deer cat bird automobile
 refused "a folder that is not listed" "order: does not list the class folder 'airplane', which has 8 images" pack --from "$tmp/odd" --classes "$tmp/order" --allow-missing-classes "$other"
 { head -c 70000 /dev/zero | tr '\0' ' '; echo truck; } > "$tmp/order"
-refused "a list of classes that is too long" "order: has more than 65536 bytes" pack --from "$tmp/odd" --classes "$tmp/order" "$other"
+refused "a list of classes that is too long" "order: is larger than 65536 bytes" pack --from "$tmp/odd" --classes "$tmp/order" "$other"
 order truck ship truck
 refused "a class that is listed twice" "order: names class 'truck' twice" pack --from "$tmp/odd" --classes "$tmp/order" "$other"
 refused "no such file" "nobody: cannot be opened: No such file" pack --from "$tmp/odd" --classes "$tmp/nobody" "$other"
@@ -195,7 +195,7 @@ refused "an image that is none names the way out" "cat/1.png: is neither .*\(--s
 spoilt
 check "--skip-bad leaves out what cannot be read or decoded" says "Left out by --skip-bad: 6" --from "$tmp/odd" --skip-bad
 check "names five" test "$(grep -A6 '^Left out by' "$tmp/said" | cut -c 1-40)" = "Left out by --skip-bad: 6
-  test/cat/5.jpg: has 64 MiB or more: no
+  test/cat/5.jpg: is 64 MiB or larger: n
   test/cat/6.jpg: is a JPEG image that c
   train/cat/1.png: is neither a JPEG nor
   train/cat/2.png: is neither a JPEG nor
@@ -212,7 +212,7 @@ refused "no training image is left" "no training images are left; left out: trai
 # ---- ignored files are named, and other data sets recognised
 tree; for n in 1.webp 2.gif 3.BMP 4.tif notes.txt; do : > "$tmp/odd/train/cat/$n"; done; : > "$tmp/odd/train/dog/7.avif"; : > "$tmp/odd/README"; : > "$tmp/odd/train/cat/.hidden"
 cp "$pictures/train/cat/0000.jpg" "$tmp/odd/logo.jpg"
-check "files that are no images are left out" says "Left out, because they are no JPEG or PNG images in a class folder( of a split)?: 7" --from "$tmp/odd"
+check "files that are no images are left out" says "Left out, not JPEG or PNG images in a class folder( of a split)?: 7" --from "$tmp/odd"
 check "five by name" test "$(grep -A6 '^Left out' "$tmp/said" | tail -n +2)" = "  logo.jpg
   train/cat/1.webp
   train/cat/2.gif
