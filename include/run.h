@@ -103,9 +103,6 @@ int run_save_last(struct run *run, struct error *why);
 /* Waits for the one under way, and tells which was saved last. */
 uint64_t run_saved_step(struct run *run);
 
-/* The status of a failure that every rank saw, with the same sentence. */
-enum { ALL_FAILED = 1 };
-
 /* Collective, fault.c. In `step` the loss or a gradient was not finite on some rank, and no update was made. 0: training goes
  * on as --on-nan has it, which the log tells; ALL_FAILED: it does not. */
 int run_fault(struct run *run, uint64_t step, struct error *why);

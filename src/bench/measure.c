@@ -41,7 +41,7 @@ static int step_alone(struct bench *b, struct reducer *reducer, double rows[BENC
             reducer_end(reducer, why))
             return -1;
     if (reducer_finish(reducer, &sums, why) ||
-        tower_update(&b->tower, sums, sums[b->net.parameters + PARCEL_COUNT], 1e-3f, &penalty, why))
+        tower_update(&b->tower, sums, sums[b->net.gradients + PARCEL_COUNT], 1e-3f, &penalty, why))
         return -1;
     double ema = clock_seconds();
     if (b->backend->ema(b->shadows, b->tower.parameters, b->net.parameters, 0.999f, why))
@@ -87,7 +87,7 @@ int bench_tower(struct bench *b, struct error *why)
     size_t columns = 2 * (size_t)b->tower.plan.stage_count + BENCH_ROWS;
     double *samples = memory_new(columns * (size_t)b->options->bench_steps, sizeof *samples, "the times", why);
     int status = -1;
-    if (samples && !reducer_init(&reducer, &alone, EXCHANGE_NONE, b->net.parameters, b->slices, 1 << 20, why))
+    if (samples && !reducer_init(&reducer, &alone, EXCHANGE_NONE, b->net.gradients, b->slices, 1 << 20, why))
         status = sample_steps(b, &reducer, samples, why);
     reducer_free(&reducer);
     free(samples);
@@ -118,7 +118,7 @@ int bench_reduce(struct bench *b, struct error *why)
     int steps = (int)b->options->bench_steps, status = 0;
     double *samples = memory_new((size_t)steps, sizeof *samples, "the times", why), warm_up;
     if (!samples || reducer_init(&reducer, b->world, exchange_fastest(b->world, b->options->slices > 0),
-                                 b->net.parameters, b->slices, 1 << 20, why))
+                                 b->net.gradients, b->slices, 1 << 20, why))
         status = -1;
     for (int step = -WARM_UP; !status && step < steps; step++)
         status = reduce_once(b, &reducer, step < 0 ? &warm_up : &samples[step], why);

@@ -20,7 +20,7 @@ static struct plan *plan_of(const struct device_tower *d)
 
 static size_t parcel_length(const struct device_tower *d)
 {
-    return d->request.tower->net->parameters + PARCEL_SLOTS;
+    return d->request.tower->net->gradients + PARCEL_SLOTS;
 }
 
 /* The reducer's memory, on the host, where slices are written and sums are read. */
@@ -113,8 +113,8 @@ static int enqueue_pass(struct device_tower *d, float *parcel, struct error *why
     struct plan *plan = plan_of(d);
     size_t sent = parcel_length(d);
     d->tickets = 0;
-    if (d->device->distort(plan, why) || walk_forward(tower, why) ||
-        d->device->loss(plan, tower->gradients + tower->net->parameters, why))
+    if (d->device->distort(plan, why) || walk_forward(tower, tower->gradients, why) ||
+        d->device->loss(plan, tower->gradients + tower->net->gradients, why))
         return -1;
     for (int i = plan->stage_count - 1; i >= 0; i--)
         if (walk_backward(tower, i, tower->gradients, why) ||

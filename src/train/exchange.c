@@ -96,14 +96,15 @@ static int settle(struct run *run, enum exchange exchange, const char *reason)
 }
 
 /* --allreduce nccl and mpi-cuda: what must be true for them. */
-static int check_on_device(const struct run *run, const char *how, struct error *why)
+static int check_on_device(const struct run *run, enum allreduce how, struct error *why)
 {
     const struct device *device = run->backend->device;
-    bool nccl = !strcmp(how, "nccl");
+    bool nccl = how == ALLREDUCE_NCCL;
+    const char *name = nccl ? "nccl" : "mpi-cuda";
     if (!device)
-        return error_set(why, "--allreduce %s is for GPUs: this run's tower is %s", how, run->backend->name);
+        return error_set(why, "--allreduce %s is for GPUs: this run's tower is %s", name, run->backend->name);
     if (run->options->slices > 0)
-        return error_set(why, "--allreduce %s adds in an order of its own: leave out --slices", how);
+        return error_set(why, "--allreduce %s adds in an order of its own: leave out --slices", name);
     if (nccl && device->allreduce_probe(why))
         return error_in(why, "--allreduce nccl");
     if (nccl && run->sharing > SHARING_NONE)
@@ -142,13 +143,13 @@ static int settle_best(struct run *run)
 
 static int choose_exchange(struct run *run, struct error *why)
 {
-    const char *how = run->options->allreduce;
-    bool nccl = !strcmp(how, "nccl"), direct = !strcmp(how, "mpi-cuda");
+    enum allreduce how = run->options->allreduce;
+    bool nccl = how == ALLREDUCE_NCCL, direct = how == ALLREDUCE_MPI_CUDA;
     if ((nccl || direct) && check_on_device(run, how, why))
         return -1;
     if (nccl || direct)
         return settle(run, nccl ? EXCHANGE_NCCL : EXCHANGE_MPI_DEVICE, "as asked for");
-    if (!strcmp(how, "mpi")) /* with --slices in their order */
+    if (how == ALLREDUCE_MPI) /* with --slices in their order */
         return settle(run, run->tree ? EXCHANGE_TREE : EXCHANGE_BUCKETS, "as asked for");
     return settle_best(run);
 }
@@ -161,7 +162,7 @@ int run_choose_exchange(struct run *run, struct error *why)
 int run_build_reducer(struct run *run, struct error *why)
 {
     size_t bucket = (size_t)run->options->bucket_kib * 1024;
-    int status = reducer_init(&run->reducer, run->world, run->exchange, run->net.parameters, run->slices, bucket, why);
+    int status = reducer_init(&run->reducer, run->world, run->exchange, run->net.gradients, run->slices, bucket, why);
     run->reducer.phases = &run->phases;
     if (run->exchange == EXCHANGE_SHARED && run->reducer.exchange == EXCHANGE_TREE)
         settle(run, EXCHANGE_TREE, "the ranks of this node cannot share memory");

@@ -28,7 +28,7 @@ static int step_gradients(struct run *run, const float **sums, struct error *why
     for (int slice = 0; slice < run->slices; slice++) {
         struct batch batch;
         float *parcel = reducer_begin(&run->reducer, slice);
-        parcel_write_stop(parcel + run->net.parameters, stop);
+        parcel_write_stop(parcel + run->net.gradients, stop);
         phase_enter(&run->phases, PHASE_LOAD, slice);
         if (loader_next(&run->loader, &batch, why))
             return -1;
@@ -59,10 +59,10 @@ static int train_step(struct run *run, struct step *step, struct error *why)
     const float *sums;
     if (step_gradients(run, &sums, why))
         return -1;
-    const float *tail = sums + run->net.parameters;
+    const float *tail = sums + run->net.gradients;
     float samples = tail[PARCEL_COUNT];
     note(step, tail[PARCEL_LOSS], tail[PARCEL_CORRECT], samples, parcel_stops(tail));
-    step->left_out = !parcel_is_sound(tail) || !floats_finite(sums, run->net.parameters);
+    step->left_out = !parcel_is_sound(tail) || !floats_finite(sums, run->net.gradients);
     if (step->left_out)
         return run_fault(run, run->state.step + 1, why);
     step->rate = schedule_rate(&run->schedule, run->state.position);
@@ -159,7 +159,7 @@ static int take_result(struct run *run, struct step *step, const struct device_r
     if (gone || !fault)
         return 0;
     int status = run_fault(run, r->step, why);
-    if (!strcmp(run->options->on_nan, "rollback"))
+    if (run->options->on_nan == ON_NAN_ROLLBACK)
         run->gone = run->given;
     return status;
 }

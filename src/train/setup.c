@@ -15,7 +15,7 @@ static int plan_slices(struct run *run, struct error *why)
         return error_set(why, "--batch-size %lld on %lld ranks: a global batch above %d is not supported",
                          (long long)o->batch_size, (long long)ranks, INT32_MAX / 2);
     run->global_batch = (int)global;
-    run->tree = o->slices > 0 || !strcmp(o->allreduce, "tree");
+    run->tree = o->slices > 0 || o->allreduce == ALLREDUCE_TREE;
     int64_t slices = o->slices > 0 ? o->slices : ranks, mine = slices / ranks;
     if (slices % ranks || global % slices || (ranks > 1 && (mine & (mine - 1))))
         return error_set(why,
@@ -56,7 +56,7 @@ static struct tower_request tower_wanted(const struct run *run)
                                   .batch = run->global_batch / run->world->size / run->slices,
                                   .training = true,
                                   .convolutions = run->ways.choices,
-                                  .precision = precision_find(run->options->precision),
+                                  .precision = run->options->precision,
                                   .workspace = (size_t)run->options->workspace_mib << 20,
                                   .deterministic = run->options->deterministic || run->tree};
 }
@@ -67,7 +67,7 @@ static int choose_ways(struct run *run, struct error *why)
 {
     struct checkpoint *state = &run->state;
     struct tower_request request = tower_wanted(run);
-    enum convolution_choice asked = convolution_choice_find(run->options->conv);
+    enum convolution_choice asked = run->options->conv;
     int status = 0;
     for (int i = 0; i < run->net.layer_count; i++)
         run->ways.choices[i] = asked;
@@ -191,6 +191,7 @@ void run_close(struct run *run)
     if (run->shadows)
         run->backend->memory_free(run->shadows);
     tower_free(&run->tower);
+    net_free(&run->net);
     report_close(&run->report);
     free(run->state.parameters);
     free(run->state.shadows);

@@ -131,7 +131,7 @@ static void run_init(struct run *run, const struct subject *subject, int slices)
                                     .crop_width = run->net.input.width, .global_batch = slices * BATCH, .batch = BATCH,
                                     .slices = slices, .threads = 2, .depth = 2};
     must(tower_init(&run->tower, &tower, &why), &why);
-    must(reducer_init(&run->reducer, &world, EXCHANGE_NONE, run->net.parameters, slices, 1 << 20, &why), &why);
+    must(reducer_init(&run->reducer, &world, EXCHANGE_NONE, run->net.gradients, slices, 1 << 20, &why), &why);
     must(loader_init(&run->loader, &loader, &why), &why);
     run->shadows = run->backend->memory_allocate(run->net.parameters, "the shadows", &why);
     float *parameters = floats_new(run->net.parameters);
@@ -145,6 +145,7 @@ static void run_free(struct run *run)
     loader_free(&run->loader);
     reducer_free(&run->reducer);
     tower_free(&run->tower);
+    net_free(&run->net);
     run->backend->memory_free(run->shadows);
 }
 
@@ -161,7 +162,7 @@ static void run_step(struct run *run)
         must(reducer_end(&run->reducer, &why), &why);
     }
     must(reducer_finish(&run->reducer, &parcel, &why), &why);
-    must(tower_update(&run->tower, parcel, parcel[run->net.parameters + PARCEL_COUNT], 0.1f, &penalty, &why), &why);
+    must(tower_update(&run->tower, parcel, parcel[run->net.gradients + PARCEL_COUNT], 0.1f, &penalty, &why), &why);
     float decay = ema_decay(0.9999f, ++run->step);
     must(run->backend->ema(run->shadows, run->tower.parameters, run->net.parameters, decay, &why), &why);
 }

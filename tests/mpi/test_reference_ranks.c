@@ -26,7 +26,7 @@ static void begin_run(struct run *run, const struct experiment *e, enum exchange
     struct tower_request request = {
         .backend = e->backend, .net = &run->net, .batch = STEP_BATCH / world.size / slices, .training = true};
     must(tower_init(&run->tower, &request, &why), &why);
-    must(reducer_init(&run->reducer, &world, exchange, run->net.parameters, slices, 1 << 20, &why), &why);
+    must(reducer_init(&run->reducer, &world, exchange, run->net.gradients, slices, 1 << 20, &why), &why);
     outcome_init(&run->outcome, &run->net);
     step_parameters(run->h5, &run->net, run->outcome.before);
     memcpy(run->outcome.average, run->outcome.before, run->net.parameters * sizeof(float));
@@ -36,6 +36,7 @@ static void begin_run(struct run *run, const struct experiment *e, enum exchange
 static void end_run(struct run *run)
 {
     tower_free(&run->tower);
+    net_free(&run->net);
     reducer_free(&run->reducer);
     outcome_free(&run->outcome);
     reference_close(run->h5);

@@ -27,7 +27,7 @@
 #include "hdf5_ids.h"
 
 static const struct layer other_layers[] = {
-    {.name = "conv1", .kind = LAYER_CONVOLUTION, .kernel = 3, .stride = 1, .outputs = 5, .relu = true},
+    {.name = "conv1", .kind = LAYER_CONVOLUTION, .kernel = 3, .stride = 1, .outputs = 5, .activation = ACTIVATION_RELU},
     {.name = "pool1", .kind = LAYER_MAX_POOL, .kernel = 2, .stride = 2},
     {.name = "dense", .kind = LAYER_DENSE, .outputs = 0},
 };
@@ -116,7 +116,7 @@ static void test_layout(void **state)
     assert_string_equal(text, "36x10");
     float bias[10];
     assert_fine(h5_read(h5, "/params/dense/biases", 0, 10, bias, &why));
-    assert_memory_equal(bias, f->saved.parameters + f->net.layers[2].biases, sizeof bias);
+    assert_memory_equal(bias, f->saved.parameters + f->net.layers[2].biases->offset, sizeof bias);
     assert_fine(h5_get_as_text(h5, "/", "step", text, sizeof text, &why));
     assert_string_equal(text, "1");
     assert_fine(h5_get_as_text(h5, "/", "loss_average", text, sizeof text, &why));
@@ -137,16 +137,19 @@ static void test_other_model(void **state)
     struct error why;
     struct net other;
     const char *file = save(f, 1);
-    assert_fine(net_init(&other, &renamed, 3, 10, &why));
-    assert_refused(checkpoint_load(&f->loaded, &other, file, &why), "model small");
-    assert_refused(checkpoint_load(&f->loaded, &other, file, &why), "model renamed");
-    assert_fine(net_init(&other, &small, 1, 10, &why));
-    assert_refused(checkpoint_load(&f->loaded, &other, file, &why), "1 channels");
-    assert_fine(net_init(&other, &small, 3, 2, &why));
-    assert_refused(checkpoint_load(&f->loaded, &other, file, &why), "2 classes");
-    assert_fine(net_init(&other, &small_changed, 3, 10, &why));
-    assert_refused(checkpoint_load(&f->loaded, &other, file, &why), "/params/conv1/weights is float32 3x3x3x4");
-    assert_refused(checkpoint_load(&f->loaded, &other, file, &why), "3x3x3x5");
+    const struct {
+        const struct model *model;
+        int channels, classes;
+        const char *words[2];
+    } cases[] = {{&renamed, 3, 10, {"model small", "model renamed"}}, {&small, 1, 10, {"1 channels", "3 channels"}},
+                 {&small, 3, 2, {"2 classes", "10 classes"}},
+                 {&small_changed, 3, 10, {"/params/conv1/weights is float32 3x3x3x4", "3x3x3x5"}}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        assert_fine(net_init(&other, cases[i].model, cases[i].channels, cases[i].classes, &why));
+        for (int w = 0; w < 2; w++)
+            assert_refused(checkpoint_load(&f->loaded, &other, file, &why), cases[i].words[w]);
+        net_free(&other);
+    }
 }
 
 static void test_no_checkpoint(void **state)

@@ -9,7 +9,7 @@
 static const struct operation_kind *const kinds[] = {
     [LAYER_CONVOLUTION] = &cudnn_convolution,
     [LAYER_MAX_POOL] = &cudnn_max_pool,
-    [LAYER_NORM] = &cudnn_norm,
+    [LAYER_LRN] = &cudnn_norm,
     [LAYER_DENSE] = &cudnn_dense,
 };
 
@@ -52,8 +52,9 @@ static int prepare(struct stage *stage, const float *parameters, struct error *w
     return ready ? 0 : update_copies(plan, parameters, why);
 }
 
-static int stage_forward(struct stage *stage, struct error *why)
+static int stage_forward(struct stage *stage, float *gradients, struct error *why)
 {
+    (void)gradients;
     struct plan *plan = stage->state;
     struct plan_state *s = plan->state;
     struct operation *o = operation_of(stage);
@@ -202,9 +203,11 @@ static void make_operation(struct plan *plan, const struct plan_request *request
         .x_channels = first ? images_channels(request) : l->in.channels,
         .x_half = half,
         .y_half = half && !(last && l->layer.kind == LAYER_DENSE),
-        .slice = {.weights = (uint32_t)l->weights, .biases = (uint32_t)l->biases,
-                  .end = (uint32_t)(l->biases + l->bias_count), .decay = l->layer.decay},
     };
+    if (l->weights)
+        s->operations[i].slice = (struct slice){
+            .weights = (uint32_t)l->weights->offset, .biases = (uint32_t)l->biases->offset,
+            .end = (uint32_t)(l->biases->offset + l->biases->count), .decay = l->weights->decay};
 }
 
 /* Where its ends lie. */
@@ -231,10 +234,10 @@ static void make_operations(struct plan *plan, const struct plan_request *reques
  * slices are complete with the last stage's. */
 static size_t complete_behind(const struct net *net, int first)
 {
-    size_t complete = net->layers[first].weights;
+    size_t complete = net_trained_from(net, first);
     for (int i = first; first > 0 && i < net->layer_count; i++)
         if (net->layers[i].layer.kind == LAYER_CONVOLUTION)
-            complete = net->layers[i].biases + net->layers[i].bias_count;
+            complete = net_trained_from(net, i + 1);
     return complete;
 }
 
