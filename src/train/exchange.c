@@ -100,11 +100,11 @@ static int check_on_device(const struct run *run, enum allreduce how, struct err
 {
     const struct device *device = run->backend->device;
     bool nccl = how == ALLREDUCE_NCCL;
-    const char *word = nccl ? "nccl" : "mpi-cuda";
+    const char *name = nccl ? "nccl" : "mpi-cuda";
     if (!device)
-        return error_set(why, "--allreduce %s is for GPUs: this run's tower is %s", word, run->backend->name);
+        return error_set(why, "--allreduce %s is for GPUs: this run's tower is %s", name, run->backend->name);
     if (run->options->slices > 0)
-        return error_set(why, "--allreduce %s adds in an order of its own: leave out --slices", word);
+        return error_set(why, "--allreduce %s adds in an order of its own: leave out --slices", name);
     if (nccl && device->allreduce_probe(why))
         return error_in(why, "--allreduce nccl");
     if (nccl && run->sharing > SHARING_NONE)
