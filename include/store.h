@@ -174,7 +174,16 @@ struct saver_request {
 };
 
 struct saver {
-/* 0 if the open file is a complete checkpoint with the right digest; otherwise -1 or CHECKPOINT_DAMAGED. */
+    struct checkpoint snapshot; /* its buffers are the saver's own */
+    struct saver_state *state;
+};
+
+/* The outcome of a snapshot. */
+struct saved {
+    uint64_t step;
+    int status;       /* checkpoint_save's, SAVED_NOT_FINITE or SAVED_NOT_OURS (error.h) */
+    struct error why; /* why it failed, or why an old checkpoint could not be removed, or "" */
+    double seconds;   /* duration */
 };
 
 int saver_init(struct saver *saver, const struct saver_request *request, struct error *why);
