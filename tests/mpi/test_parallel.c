@@ -1,4 +1,4 @@
-/* World, parity and reducer; on any number of ranks; tests/run takes these.
+/* World, parity and reducer, on any number of ranks. tests/run takes these numbers.
  * ranks: 1 2 3 4 5 8 */
 #include <setjmp.h>
 #include <inttypes.h>
@@ -15,12 +15,12 @@
 #include "parallel.h"
 
 static struct world world;
-static struct world apart; /* the same ranks, said to be on several nodes: no memory is shared */
+static struct world apart; /* the same ranks, as if on two nodes: they share no memory */
 
 enum { PARAMETERS = 5003, LENGTH = PARAMETERS + PARCEL_SLOTS };
 
-/* A slice's made-up gradient: a pure function of (slice, index), with many orders of magnitude, so
- * that the order of additions shows. */
+/* An invented gradient: a pure function of (slice, index). Its values differ by orders of magnitude, so that another order of
+ * additions gives other bits. */
 static float gradient(int slice, int index)
 {
     uint32_t words[4];
@@ -34,7 +34,7 @@ static float whole_number(int slice, int index)
     return (float)((slice * 31 + index) % 1000);
 }
 
-/* The documented tree, written as its definition: the largest power of two of slices on the left. */
+/* The fixed tree by its definition: the largest power of two of slices is on the left. */
 static float tree_sum(float (*value)(int, int), int first, int count, int index)
 {
     if (count == 1)
@@ -54,7 +54,7 @@ static const float *reduce(struct reducer *reducer, float (*value)(int, int))
         float *parcel = reducer_begin(reducer, slice);
         for (int i = 0; i < PARCEL_SLOTS; i++)
             parcel[PARAMETERS + i] = value(world.rank * reducer->slices + slice, PARAMETERS + i);
-        for (int offset = PARAMETERS; offset > 0;) { /* as a backward pass would: from the end, in uneven pieces */
+        for (int offset = PARAMETERS; offset > 0;) { /* as in a backward pass: from the end, in uneven pieces */
             int piece = offset % 997 + 1 < offset ? offset % 997 + 1 : offset;
             for (int i = offset - piece; i < offset; i++)
                 parcel[i] = value(world.rank * reducer->slices + slice, i);
@@ -89,7 +89,7 @@ static void test_buckets_sum_exactly(void **state)
     }
 }
 
-/* found: what the exchange turns out to be. */
+/* found: the exchange after reducer_init. */
 static void check_tree(const struct world *on, enum exchange exchange, enum exchange found, int slices)
 {
     struct reducer reducer;
@@ -204,7 +204,7 @@ static void test_parity_names_the_rank_that_drifted(void **state)
     for (int i = 0; i < 1001; i++)
         values[i] = (float)i;
     assert_int_equal(parity_check(&world, parity_hash(values, 1001), 5, &why), 0);
-    for (int at = 0; at < 1001; at += 500) { /* one flipped bit anywhere shows */
+    for (int at = 0; at < 1001; at += 500) { /* a flipped bit anywhere changes the hash */
         uint64_t before = parity_hash(values, 1001);
         uint32_t bits;
         memcpy(&bits, &values[at], 4);
@@ -216,7 +216,7 @@ static void test_parity_names_the_rank_that_drifted(void **state)
     }
     if (world.size == 1)
         return;
-    for (int odd = 0; odd < world.size; odd++) { /* also rank 0; of two ranks none is right by majority */
+    for (int odd = 0; odd < world.size; odd++) { /* also rank 0; two ranks have no majority */
         values[500] += world.rank == odd ? 1e-3f : 0;
         uint64_t hash = parity_hash(values, 1001);
         assert_int_equal(parity_check(&world, hash, 6, &why), PARITY_DIFFERS);
