@@ -71,11 +71,13 @@ static void test_buckets_sum_exactly(void **state)
 {
     (void)state;
     struct reducer reducer;
+    struct phases phases = {.now = {PHASE_BACKWARD, 3}};
     struct error why;
     static const size_t buckets[] = {4, 1000, 16384, 1 << 20};
     for (size_t b = 0; b < sizeof buckets / sizeof *buckets; b++) {
         assert_int_equal(reducer_init(&reducer, &world, EXCHANGE_BUCKETS, PARAMETERS, 1, buckets[b], &why), 0);
         assert_int_equal(reducer.leaves.shared, false);
+        reducer.phases = &phases;
         for (int step = 0; step < 3; step++) {
             const float *sums = reduce(&reducer, whole_number);
             for (int i = 0; i < LENGTH; i++) {
@@ -85,6 +87,8 @@ static void test_buckets_sum_exactly(void **state)
                 assert_true(sums[i] == expected);
             }
         }
+        assert_int_equal(phases.now.kind, PHASE_BACKWARD); /* it comes back after the waiting */
+        assert_int_equal(phases.now.part, 3);
         reducer_free(&reducer);
     }
 }
@@ -128,6 +132,29 @@ static void test_the_fastest_exchange(void **state)
     assert_int_equal(exchange_fastest(&world, true), EXCHANGE_SHARED);
     assert_int_equal(exchange_fastest(&apart, false), EXCHANGE_BUCKETS);
     assert_int_equal(exchange_fastest(&apart, true), EXCHANGE_TREE);
+}
+
+/* A fault on one rank, and a loss that is finite on each rank but not in the sum, are no step; a wish to stop is one. */
+static void test_what_a_parcel_says(void **state)
+{
+    (void)state;
+    const struct {
+        double loss;
+        float add;
+        bool sound;
+    } cases[] = {{2.5, 1, true}, {INFINITY, 0, false}, {NAN, 0, false}, {3e38, 3e38f, false}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        float tail[PARCEL_SLOTS];
+        parcel_write(tail, cases[i].loss, 3, 8);
+        parcel_write_stop(tail, (float)(i == 0));
+        assert_true(tail[PARCEL_CORRECT] == 3 && tail[PARCEL_COUNT] == 8);
+        assert_true(tail[PARCEL_FAULT] == (i == 1 || i == 2));
+        assert_int_equal(parcel_stops(tail), i == 0);
+        tail[PARCEL_LOSS] += cases[i].add;
+        assert_int_equal(parcel_is_sound(tail), cases[i].sound);
+    }
+    float other[PARCEL_SLOTS] = {[PARCEL_LOSS] = 1, [PARCEL_COUNT] = 8, [PARCEL_FAULT] = 1};
+    assert_false(parcel_is_sound(other));
 }
 
 static void test_reducer_refuses(void **state)
@@ -244,6 +271,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_buckets_sum_exactly),
         cmocka_unit_test(test_tree_is_the_same_on_any_ranks),
         cmocka_unit_test(test_the_fastest_exchange),
+        cmocka_unit_test(test_what_a_parcel_says),
         cmocka_unit_test(test_reducer_refuses),
         cmocka_unit_test(test_agree_tells_all_the_first_sentence),
         cmocka_unit_test(test_sums_and_broadcasts),
