@@ -31,7 +31,7 @@ struct run {
     struct convolution_ways ways;
     struct tower tower;
     struct reducer reducer;
-    struct stall stall;
+    struct phases phases;
     struct loader loader;    /* of a CPU tower */
     struct device_tower ahead; /* of a tower on a device */
     enum exchange exchange;
@@ -122,6 +122,10 @@ static inline int good_image_size(const struct model *model)
 /* Collective. Whether each rank has a device of its own, where the backend has devices; how gradients meet (devices.c). */
 int run_check_devices(struct run *run, struct error *why);
 int run_choose_exchange(struct run *run, struct error *why);
+/* Collective. The reducer; the exchange changes where ranks turn out not to share memory. */
+int run_build_reducer(struct run *run, struct error *why);
+/* An exchange in the words of --allreduce. */
+const char *exchange_text(enum exchange exchange);
 /* Collective. The tower's steps on its device. */
 int run_start_device(struct run *run, struct error *why);
 

@@ -74,17 +74,9 @@ int tower_update(struct tower *tower, const float *gradients, float samples, flo
  * The same step as tower_gradients, the reducer and tower_update make, but enqueued: parameters, gradients and shadows stay on
  * the device, and nobody waits for a loss. */
 
-/* How the gradients of all ranks meet. */
-enum exchange {
-    EXCHANGE_NONE, /* one rank, one slice */
-    EXCHANGE_HOST, /* the reducer, in host memory */
-    EXCHANGE_MPI,  /* MPI, in the device's memory */
-    EXCHANGE_NCCL,
-};
-
 struct device_request {
     struct tower *tower;     /* training, on a device; outlives it */
-    struct reducer *reducer; /* of EXCHANGE_HOST and EXCHANGE_MPI */
+    struct reducer *reducer; /* of every exchange but NONE and NCCL */
     enum exchange exchange;
     const struct dataset *dataset;
     const struct augmentations *augmentations;

@@ -88,8 +88,7 @@ int bench_tower(struct bench *b, struct error *why)
     size_t columns = 2 * (size_t)b->tower.plan.stage_count + BENCH_ROWS;
     double *samples = memory_new(columns * (size_t)b->options->bench_steps, sizeof *samples, "the times", why);
     int status = -1;
-    if (samples && !reducer_init(&reducer, &alone, b->slices > 1 ? REDUCE_TREE : REDUCE_FASTEST, b->net.gradients,
-                                 b->slices, 1 << 20, why))
+    if (samples && !reducer_init(&reducer, &alone, EXCHANGE_NONE, b->net.gradients, b->slices, 1 << 20, why))
         status = sample_steps(b, &reducer, samples, why);
     reducer_free(&reducer);
     free(samples);
@@ -119,7 +118,7 @@ int bench_reduce(struct bench *b, struct error *why)
     struct reducer reducer = {0};
     int steps = (int)b->options->bench_steps, status = 0;
     double *samples = memory_new((size_t)steps, sizeof *samples, "the times", why), warm_up;
-    if (!samples || reducer_init(&reducer, b->world, b->options->slices ? REDUCE_TREE : REDUCE_FASTEST,
+    if (!samples || reducer_init(&reducer, b->world, exchange_fastest(b->world, b->options->slices > 0),
                                  b->net.gradients, b->slices, 1 << 20, why))
         status = -1;
     for (int step = -WARM_UP; !status && step < steps; step++)

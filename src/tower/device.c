@@ -46,7 +46,7 @@ int device_tower_init(struct device_tower *d, const struct device_request *reque
         !(d->samples = memory_new(DEVICE_AT_ONCE * (size_t)plan_of(d)->batch, sizeof *d->samples, "the passes' samples", why)) ||
         d->device->data(plan_of(d), &data, d->data, sizeof d->data, why))
         return -1;
-    return request->exchange == EXCHANGE_HOST ? pin_reducer(d, why) : 0;
+    return exchange_is_on_host(request->exchange) ? pin_reducer(d, why) : 0;
 }
 
 int device_tower_join(struct device_tower *d, const void *identity, struct error *why)
@@ -267,7 +267,7 @@ static int exchange_in_place(struct device_tower *d, const struct device_pass *s
 
 static int step_by_host(struct device_tower *d, const struct device_pass *step, struct error *why)
 {
-    int status = d->request.exchange == EXCHANGE_MPI ? exchange_in_place(d, step, why) : exchange_on_host(d, step, why);
+    int status = d->request.exchange == EXCHANGE_MPI_DEVICE ? exchange_in_place(d, step, why) : exchange_on_host(d, step, why);
     if (status || run_part(d, DEVICE_UPDATE, NULL, why))
         return -1;
     d->given++;

@@ -128,16 +128,6 @@ static void set_last_step(struct run *run)
     }
 }
 
-/* Collective. What joins the gradients. */
-static int build_reducer(struct run *run, struct error *why)
-{
-    enum reduce_kind kind = run->tree ? REDUCE_TREE : REDUCE_FASTEST;
-    int status = reducer_init(&run->reducer, run->world, kind, run->net.gradients, run->slices,
-                              (size_t)run->options->bucket_kib * 1024, why);
-    run->reducer.stall = &run->stall;
-    return world_agree(run->world, status, why);
-}
-
 static int start_loader(struct run *run, struct error *why)
 {
     int batch = run->global_batch / run->world->size;
@@ -173,7 +163,7 @@ int run_open(struct run *run, const struct options *options, const struct world 
     run->options = options;
     run->world = world;
     run->started = run->saved_at = clock_seconds();
-    if (world_agree(world, stall_open(&run->stall, world, (double)options->stall_seconds, why), why) ||
+    if (world_agree(world, phases_open(&run->phases, world, (double)options->stall_seconds, why), why) ||
         world_agree(world, stop_open(&run->stop, options, world->rank == 0, why), why) ||
         world_agree(world, choose(run, why), why) || run_check_devices(run, why) || run_choose_exchange(run, why) ||
         dataset_open(&run->dataset, world, options->data, "train", why) ||
@@ -185,7 +175,7 @@ int run_open(struct run *run, const struct options *options, const struct world 
     if (world_broadcast(world, &run->ways, sizeof run->ways, why))
         world_abort(world, why->text);
     set_last_step(run);
-    if (world_agree(world, build(run, why), why) || build_reducer(run, why) ||
+    if (world_agree(world, build(run, why), why) || run_build_reducer(run, why) ||
         (run->backend->device ? run_start_device(run, why) : world_agree(world, start_loader(run, why), why)) ||
         world_agree(world, world->rank == 0 ? run_begin(run, why) : 0, why) || start_block_print(run, why))
         return -1;
@@ -195,7 +185,7 @@ int run_open(struct run *run, const struct options *options, const struct world 
 
 void run_close(struct run *run)
 {
-    stall_close(&run->stall);
+    phases_close(&run->phases);
     run_save_close(run);
     loader_free(&run->loader);
     device_tower_free(&run->ahead);

@@ -149,20 +149,14 @@ static void print_ranks(const struct run *run, struct introduction *ranks)
 
 /* ---- the run ---- */
 
-static const char *exchange_name(const struct run *run)
-{
-    static const char *const names[] = {[EXCHANGE_NONE] = "no other ranks", [EXCHANGE_HOST] = "in host memory",
-                                        [EXCHANGE_MPI] = "by MPI, in the GPUs' memory", [EXCHANGE_NCCL] = "by NCCL"};
-    return names[run->exchange];
-}
-
 /* What only a device has. */
 static void print_device(const struct run *run)
 {
     char precision[16];
     options_value(run->options, "precision", precision, sizeof precision);
-    start_block_line("device", "%s, %s; images %s; gradients meet %s (%s)", precision, run->options->no_graph ?
-                     "kernels launched one by one" : "a step is one graph", run->ahead.data, exchange_name(run), run->exchange_why);
+    start_block_line("device", "%s, %s; images %s; allreduce %s (%s)", precision, run->options->no_graph ?
+                     "kernels launched one by one" : "a step is one graph", run->ahead.data,
+                     exchange_text(run->exchange), run->exchange_why);
     if (run->sharing == SHARING_DEVICE)
         start_block_line("warning", "ranks share a GPU: without NVIDIA's MPS (nvidia-cuda-mps-control -d) they take turns");
 }

@@ -120,7 +120,7 @@ struct run {
     uint64_t step;
 };
 
-static void run_init(struct run *run, const struct subject *subject, enum reduce_kind kind, int slices)
+static void run_init(struct run *run, const struct subject *subject, int slices)
 {
     struct error why;
     memset(run, 0, sizeof *run);
@@ -132,7 +132,7 @@ static void run_init(struct run *run, const struct subject *subject, enum reduce
                                     .crop_height = run->net.input.height, .crop_width = run->net.input.width,
                                     .global_batch = slices * BATCH, .batch = BATCH, .slices = slices, .threads = 2, .depth = 2};
     must(tower_init(&run->tower, &tower, &why), &why);
-    must(reducer_init(&run->reducer, &world, kind, run->net.gradients, slices, 1 << 20, &why), &why);
+    must(reducer_init(&run->reducer, &world, EXCHANGE_NONE, run->net.gradients, slices, 1 << 20, &why), &why);
     must(loader_init(&run->loader, &loader, &why), &why);
     run->shadows = run->backend->memory_allocate(run->net.parameters, "the shadows", &why);
     float *parameters = floats_new(run->net.parameters);
@@ -213,12 +213,12 @@ static void watch_end(const struct subject *subject, int passes, int threads)
         assert_in_range(others, 0, a_pass * passes);
 }
 
-static void check_run(const struct subject *subject, enum reduce_kind kind, int slices, int threads)
+static void check_run(const struct subject *subject, int slices, int threads)
 {
     struct run run;
     struct error why;
     must(subject->backend->set_threads(threads, &why), &why);
-    run_init(&run, subject, kind, slices);
+    run_init(&run, subject, slices);
     for (int i = 0; i < 2; i++) /* the libraries' own first time */
         run_step(&run);
     watch_begin(subject);
@@ -230,17 +230,17 @@ static void check_run(const struct subject *subject, enum reduce_kind kind, int 
 
 static void test_one_slice(void **state)
 {
-    check_run(*state, REDUCE_FASTEST, 1, 1);
+    check_run(*state, 1, 1);
 }
 
 static void test_tree(void **state)
 {
-    check_run(*state, REDUCE_TREE, 3, 1);
+    check_run(*state, 3, 1);
 }
 
 static void test_two_threads(void **state)
 {
-    check_run(*state, REDUCE_FASTEST, 1, 2);
+    check_run(*state, 1, 2);
 }
 
 /* A net's evaluation: forward and loss. */

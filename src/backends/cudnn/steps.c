@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "parallel.h"
+#include "parcel.h"
 #include "plan.h"
 
 enum { SPARE = 96 << 20 }; /* bytes that stay free beside the images: for graphs, NCCL, the driver */
