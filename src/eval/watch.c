@@ -70,7 +70,7 @@ static void say_wait(struct evaluation *e, const struct error *what)
         report_line(&e->report, "%s", what->text);
         report_line(&e->report, "%s, then every %" PRId64 " s", next, e->options->eval_interval_secs);
     } else {
-        report_status(&e->report, next);
+        progress_text(&e->report.progress, next);
     }
     e->waits_for = *what;
 }
