@@ -29,8 +29,8 @@ void progress_open(struct progress *progress);
 void progress_begin(struct progress *progress);
 void progress_clear(struct progress *progress);
 
-/* Draws "WHAT 1200/5000 UNIT, 340 UNIT/s, 11s left". Counts are divided by `scale`, and have a decimal where that is above 1. total 0:
- * unknown. */
+/* Draws "WHAT 1200/5000 UNIT, 340 UNIT/s, 11s left". Counts are divided by `scale`, and have a decimal if that is above 1.
+ * total 0: unknown. */
 void progress_count(struct progress *progress, const char *what, const char *unit, double scale, int64_t done, int64_t total);
 /* Draws the text, cut to the terminal's width. */
 void progress_text(struct progress *progress, const char *text);
