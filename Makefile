@@ -119,7 +119,7 @@ flags_vectors_avx512  := -ffp-contract=fast $(if $(X86),-mavx512f -mavx512dq -ma
 LDFLAGS_ALL := -pie -Wl,-z,relro,-z,now -pthread $(if $(SANITIZE),-fsanitize=$(SANITIZE)) $(LDFLAGS)
 LIBS := $(hdf5_libs) $(call pkg_libs,$(LIBRARIES)) $(libconfig_libs) $(foreach b,$(LINKED),$($(b)_libs)) -ldl -lm $(LDLIBS)
 
-ROOMS   := base options commands train eval predict bench pack image data model tower parallel optimize store report backends $(addprefix backends/,$(LINKED))
+ROOMS   := base options commands train eval predict inspect bench pack image data model tower parallel optimize store report backends $(addprefix backends/,$(LINKED))
 SOURCES := $(filter-out %/products_$(if $(libxsmm_found),none,libxsmm).c %/options/config_$(if $(libconfig_libs),none,libconfig).c %/pack/curl_$(if $(curl_new),old,new).c %/mpi_devices_$(if $(mpi_ext),none,ext).c,$(wildcard $(addsuffix /*.c,$(addprefix src/,$(ROOMS)))))
 OBJECTS := $(SOURCES:src/%.c=$(BUILD)/%.o)
 LIBRARY := $(BUILD)/libcifar10.a
