@@ -7,14 +7,14 @@
 #include "commands.h"
 #include "pack.h"
 
-/* What a signal handler may touch: the names of files that only a finished pack may leave. */
+/* For the signal handler: the names of unfinished files, which it removes. */
 static struct pack_unfinished unfinished;
 
 static void remove_unfinished(int signal_number)
 {
     unlink(unfinished.packed);
     unlink(unfinished.download);
-    raise(signal_number); /* again, to end as it would have: SA_RESETHAND */
+    raise(signal_number); /* SA_RESETHAND has restored the default action, which ends the program */
 }
 
 static void watch_signals(void)
@@ -22,7 +22,7 @@ static void watch_signals(void)
     static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
     struct sigaction action = {.sa_handler = remove_unfinished, .sa_flags = SA_RESETHAND}, before;
     for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
-        if (!sigaction(signals[i], NULL, &before) && before.sa_handler != SIG_IGN) /* nohup */
+        if (!sigaction(signals[i], NULL, &before) && before.sa_handler != SIG_IGN) /* not under nohup, which ignores SIGHUP */
             sigaction(signals[i], &action, NULL);
 }
 

@@ -1,4 +1,4 @@
-/* Counting: each rank its part of the images, integers summed over all ranks. */
+/* Counting: each rank evaluates its part of the images; the counts are integers, summed over all ranks. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,7 +20,7 @@ static void fill(struct evaluation *e, int64_t first, int count)
     }
 }
 
-/* The batch that the tower has just evaluated, as its loss counts it (struct loss_sums). */
+/* Adds the batch that the tower has just evaluated. An image counts as right as it does in struct loss_sums. */
 static int count_classes(struct evaluation *e, int count, struct error *why)
 {
     size_t classes = (size_t)e->net.classes;
@@ -34,7 +34,7 @@ static int count_classes(struct evaluation *e, int count, struct error *why)
     return 0;
 }
 
-/* Rank 0, whose part stands for the others'. */
+/* Rank 0. Assumes that the other ranks are equally far. */
 static void show(struct evaluation *e, int64_t done)
 {
     int64_t all = done * e->world->size;
@@ -75,8 +75,8 @@ int eval_count(struct evaluation *e, uint64_t step, struct evaluated *evaluated,
     progress_clear(&e->report.progress);
     if (status)
         world_abort(e->world, why->text);
-    /* the loss travels as fixed point, so that its sum does not depend on the ranks' order */
-    bool fits = sums.loss >= 0 && sums.loss < 0x1p62 / e->world->size * 0x1p-20; /* and is not NaN */
+    /* the loss is summed as a fixed-point number, so the sum does not depend on the order of ranks */
+    bool fits = sums.loss >= 0 && sums.loss < 0x1p62 / e->world->size * 0x1p-20; /* false for NaN */
     int64_t totals[4] = {sums.correct, sums.count, fits ? (int64_t)(sums.loss * 0x1p20) : 0, !fits};
     if (world_sum(e->world, totals, 4, why) || sum_classes(e, why))
         world_abort(e->world, why->text);
@@ -103,5 +103,5 @@ void eval_print_classes(const struct evaluation *e)
                             of_class[RIGHT], width, of_class[IMAGES]);
         line_print(stdout, "%s  %.*s", line, text_fit(name, 78 - used), name);
     }
-    fflush(stdout); /* it is read while the next checkpoint is waited for; main() sees what fails */
+    fflush(stdout); /* eval may now wait a long time; main() checks for errors */
 }

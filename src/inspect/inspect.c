@@ -13,7 +13,7 @@ static void print_name(const char *name)
     printf("  %-20s ", name);
 }
 
-/* Every attribute of an object, as "name  value" lines. */
+/* Prints every attribute of an object as a line "name  value". */
 static int print_attributes(struct h5 *h5, const char *object, struct error *why)
 {
     char (*names)[H5_NAME], value[4096];
@@ -132,7 +132,7 @@ static int print_checkpoint(struct h5 *h5, struct error *why)
     return print_attributes(h5, "/provenance", why) || print_data_sets(h5, true, why) ? -1 : 0;
 }
 
-/* The digests of the data that the file carries. */
+/* Compares the data with the digests in the file. *verified: how many data sets have one. */
 static int data_verify(struct h5 *h5, int *verified, struct error *why)
 {
     char (*names)[H5_NAME], stored[80], found[80];
