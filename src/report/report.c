@@ -1,11 +1,6 @@
 /* The reports of rank 0: to each sink in turn. */
 #include "report.h"
 
-#include <errno.h>
-#include <inttypes.h>
-#include <string.h>
-
-#include "row_file.h"
 #include "sink.h"
 
 static const struct sink *const sinks[] = {&sink_line, &sink_csv};
@@ -48,26 +43,4 @@ void report_close(struct report *report)
     progress_clear(&report->progress);
     for (int i = 0; i < SINKS; i++)
         sinks[i]->close(report);
-}
-
-/* ---- for the sinks ---- */
-
-void report_lost(struct report *report, const char *name, int code)
-{
-    progress_clear(&report->progress);
-    if (!report->lost)
-        line_print(stderr, "cifar10_mpi: %s: a line cannot be written: %s; training goes on", name, strerror(code));
-    report->lost = true;
-}
-
-void report_append(struct report *report, struct row_file *file, const char *line)
-{
-    if (file->open && row_file_append(file, line))
-        report_lost(report, file->name, errno);
-}
-
-void report_close_file(struct report *report, struct row_file *file)
-{
-    if (row_file_close(file))
-        report_lost(report, file->name, errno);
 }

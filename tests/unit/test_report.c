@@ -67,7 +67,7 @@ static void write_file(const char *name, const char *text)
 static struct report report;
 static struct error why;
 
-/* Reports go to standard output too, which is TAP's: keep it out of the way. */
+/* Reports go to standard output too, which belongs to TAP: send them to /dev/null. */
 static void quietly(int (*act)(void), int expected)
 {
     fflush(stdout);
@@ -169,7 +169,7 @@ static void a_torn_last_line_is_moved_aside(void **state)
     write_file("metrics.csv", "step,epoch\n9,1\n10,2\n1");
     quietly(go_on_after_11, 0);
     assert_string_equal(contents("metrics.csv"), "step,epoch\n9,1\n10,2\n");
-    assert_string_equal(contents("metrics.csv.undone"), "11,3\n12,4\n1"); /* behind what was undone before */
+    assert_string_equal(contents("metrics.csv.undone"), "11,3\n12,4\n1"); /* after what was moved before */
 }
 
 static void a_missing_directory_is_named(void **state)
@@ -199,7 +199,7 @@ int ftruncate(int descriptor, off_t size)
     return stuck ? -1 : (int)syscall(SYS_ftruncate, descriptor, size);
 }
 
-/* What is said on standard error goes to the file `said`. */
+/* What is printed on standard error goes to the file `said`. */
 static int said_of(void (*steps)(void))
 {
     int kept = dup(STDERR_FILENO);
@@ -231,7 +231,7 @@ static void steps_with_little_room(void)
     room = 90;
     stuck = true;
     step(5);
-    step(6); /* nothing, rather than behind a half */
+    step(6); /* nothing is written after half a line */
     room = SIZE_MAX;
     stuck = false;
     step(7);
