@@ -30,8 +30,9 @@ struct stage {
     /* The parameters (flat, net->parameters long, unchanged until the next prepare) are new: once
      * after every update. May be NULL. */
     int (*prepare)(struct stage *stage, const float *parameters, struct error *why);
-    /* From the stage's input to its output, both known to the plan. */
-    int (*forward)(struct stage *stage, struct error *why);
+    /* From the stage's input to its output, both known to the plan. In training it writes the sums of its STATE tensors (model.h)
+     * to `gradients` (flat); NULL in a plan for evaluation. */
+    int (*forward)(struct stage *stage, float *gradients, struct error *why);
     /* From the gradient of its output to that of its input (except the first stage, unless the
      * request asks for it), and to `gradients` (flat), which it overwrites up to `complete` with the
      * sums over the batch: its own layers' slices at once, or that of a layer behind it in a later stage's.
@@ -138,12 +139,6 @@ const struct backend *backend_find(const char *name, struct error *why);
  * node). about: library, version, device. */
 const struct backend *backend_open(const char *name, int threads, int node_rank, struct device_place *place,
                                    struct error *why);
-
-/* Of "fp32", "tf32", "bf16" (another word is taken for fp32). */
-enum precision precision_find(const char *name);
-
-/* Of "auto", "direct" or "winograd" (another word is taken for auto). */
-enum convolution_choice convolution_choice_find(const char *name);
 
 /* Shared by all backends (src/backends/plan.c): the plan's four buffers, as the request wants them, by the backend's
  * memory_allocate; and whether `count` labels fit the plan. */

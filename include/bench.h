@@ -38,7 +38,7 @@ struct bench {
     struct net net;
     struct tower tower;
     int slices, slice; /* slices of this rank in a step; images of a slice */
-    float *images, *shadows, *parameters;
+    float *images, *parameters;
     int32_t *labels;
     struct bench_times times;
 };

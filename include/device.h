@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "augment.h"
 #include "error.h"
 
 struct plan;
@@ -32,7 +33,8 @@ struct device_data {
     const uint8_t *images, *labels; /* (count, height, width, channels), (count) */
     int64_t count;
     int height, width, channels;
-    uint64_t seed; /* of the distortions */
+    uint64_t seed; /* of the draws, */
+    struct augmentations augmentations;
 };
 
 /* What one pass over a slice is about. */
@@ -77,10 +79,12 @@ struct device {
     int (*distort)(struct plan *plan, struct error *why);
     /* Loss of the plan's output and those labels: output_gradient, and the parcel's tail (parallel.h) at `tail`. */
     int (*loss)(struct plan *plan, float *tail, struct error *why);
-    /* p -= rate * (parcel / samples + decay * p), shadows (or NULL) after it, the result into the ring. Nothing but the result,
-     * whose fault is then 1, where the parcel tells of a fault, or its loss, a gradient or a parameter is not finite. gradients:
-     * a parcel, parameters long and its tail. exchanged: its gradients were changed since the backward pass. */
-    int (*update)(struct plan *plan, float *parameters, const float *gradients, float *shadows, bool exchanged, struct error *why);
+    /* p -= rate * (parcel / samples + decay * p), then the optimizer's states (optimize.h), where they are not NULL, and the result
+     * into the ring. Where the parcel has a fault, or its loss, a gradient or a parameter is not finite, only the result is
+     * written, with fault 1. gradients: a parcel: as many floats as parameters, and the tail. exchanged: its gradients were
+     * changed since the backward pass. */
+    int (*update)(struct plan *plan, float *parameters, const float *gradients, float *const *states, bool exchanged,
+                  struct error *why);
 
     /* ---- to other ranks ---- */
 

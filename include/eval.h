@@ -9,7 +9,7 @@
 #include "parallel.h"
 #include "report.h"
 #include "store.h"
-#include "tower.h"
+#include "tower_checkpoint.h"
 
 struct evaluation {
     const struct options *options;
@@ -19,7 +19,7 @@ struct evaluation {
     int64_t examples;            /* the first images of the split */
     struct net net;
     struct tower tower;
-    float *parameters, *shadows; /* what is evaluated, on all ranks; rank 0 loads both */
+    float *parameters;           /* what is evaluated, on all ranks */
     float *images;               /* (batch, H, W, C) */
     int32_t *labels;
     float *logits;               /* (batch, classes); NULL without --verbose, as by_class */

@@ -25,9 +25,13 @@ enum { IMAGE_FILE_MAX = 64 << 20 }; /* bytes; larger files are refused */
 enum { IMAGE_NO_MEMORY = -2 };
 int image_decode(struct image *image, const void *bytes, size_t size, const char *name, struct error *why);
 
-/* How an image changes its shape: squash changes the proportions; crop keeps them and cuts off equal margins on two sides. */
-enum resize { RESIZE_SQUASH, RESIZE_CROP };
-const char *resize_name(enum resize how); /* "squash", "crop": in options and files */
+/* How an image changes its shape. */
+enum resize {
+    RESIZE_AUTO,   /* as the training images (--resize of predict); not for image_resize */
+    RESIZE_CROP,   /* keeps the proportions and cuts off equal margins on two sides */
+    RESIZE_SQUASH, /* changes the proportions */
+};
+const char *resize_name(enum resize how); /* "crop", "squash": in files */
 int resize_find(enum resize *how, const char *name, struct error *why);
 
 /* Resizes in place to height x width by a triangle filter as wide as the scale: linear interpolation when it grows, a

@@ -31,7 +31,7 @@ struct run {
     struct convolution_ways ways;
     struct tower tower;
     struct reducer reducer;
-    struct stall stall;
+    struct phases phases;
     struct loader loader;    /* of a CPU tower */
     struct device_tower ahead; /* of a tower on a device */
     enum exchange exchange;
@@ -43,11 +43,10 @@ struct run {
     bool tree;
 
     struct lock lock;        /* rank 0: on the train-dir */
-    struct checkpoint state; /* step, position, seed, averages; parameters and shadows as it began, then for any use */
+    struct checkpoint state; /* step, position, seed, averages; parameters and states as it began, then for any use */
     uint64_t last_step, saved_step;
     uint64_t given; /* to a device, which may be ahead of the state: steps in all */
     uint64_t gone;  /* steps up to this one were given before the last rollback */
-    float *shadows;          /* rank 0: EMA, in the backend's memory */
     char resumed_from[4096]; /* the checkpoint, or "" */
     struct report report;    /* rank 0 */
     double started, saved_at;
@@ -72,8 +71,12 @@ int run_finish(struct run *run, bool stopped, struct error *why);
 /* Not collective. */
 void run_close(struct run *run);
 
-/* Collective. Initial or saved state, the same on all ranks, into run->state (parameters and, on rank 0, shadows). */
+/* Collective. Initial or saved state into run->state: parameters, and the optimizer's states that each rank keeps. */
 int run_resume(struct run *run, struct error *why);
+/* Collective. Rank 0's parameters in run->state, and those of its states that all ranks keep, to all. */
+int run_share_state(struct run *run, struct error *why);
+/* Not collective. What run->state holds of them into the tower. */
+int run_load_tower(struct run *run, struct error *why);
 /* Rank 0 only. Makes the train-dir ready for the run: the first that changes something there. */
 int run_begin(struct run *run, struct error *why);
 
@@ -103,9 +106,6 @@ int run_save_last(struct run *run, struct error *why);
 /* Waits for the one under way, and tells which was saved last. */
 uint64_t run_saved_step(struct run *run);
 
-/* The status of a failure that every rank saw, with the same sentence. */
-enum { ALL_FAILED = 1 };
-
 /* Collective, fault.c. In `step` the loss or a gradient was not finite on some rank, and no update was made. 0: training goes
  * on as --on-nan has it, which the log tells; ALL_FAILED: it does not. */
 int run_fault(struct run *run, uint64_t step, struct error *why);
@@ -125,6 +125,10 @@ static inline int good_image_size(const struct model *model)
 /* Collective. Whether each rank has a device of its own, where the backend has devices; how gradients meet (devices.c). */
 int run_check_devices(struct run *run, struct error *why);
 int run_choose_exchange(struct run *run, struct error *why);
+/* Collective. The reducer; the exchange changes where ranks turn out not to share memory. */
+int run_build_reducer(struct run *run, struct error *why);
+/* An exchange in the words of --allreduce. */
+const char *exchange_text(enum exchange exchange);
 /* Collective. The tower's steps on its device. */
 int run_start_device(struct run *run, struct error *why);
 

@@ -10,6 +10,7 @@
 #include "error.h"
 #include "lock.h"
 #include "model.h"
+#include "optimize.h"
 
 /* ---- formats: what the attributes of our HDF5 files say ---- */
 
@@ -101,7 +102,9 @@ struct checkpoint {
     uint64_t step;     /* updates done */
     uint64_t position; /* next position in the sample stream */
     uint64_t seed;
-    float *parameters, *shadows;
+    float *parameters;
+    const struct optimizer *optimizer; /* whose states these are; NULL: without states */
+    float *states[OPTIMIZER_STATES_MAX]; /* those that are NULL are neither saved nor read */
     double loss_average, total_loss_average; /* moving averages, decay 0.9 */
     double wall_seconds; /* of training so far */
     int classes, channels; /* the net's */
@@ -121,7 +124,7 @@ struct provenance {
  *   /                               attributes: format "cifar10_mpi checkpoint", format_version 1, about, created
  *                                   (UTC), model, parameters, step, position, seed, ...; digest; last of all: complete = 1
  *   /params/<layer>/weights, biases fp32, TensorFlow's shapes (HWIO; in x out), dimension labels
- *   /ema/<layer>/weights, biases    the shadows
+ *   /<state>/<layer>/weights, ...   each state of the optimizer; /ema: the moving averages
  *   /provenance                     attributes: the provenance
  * digest: SHA-256 over lines of text, "NAME=VALUE" for the attributes of / and /provenance (except digest and complete),
  * "NAME=SHAPE SHA256" for the data sets, each sorted by name.
@@ -141,9 +144,6 @@ int checkpoint_provenance(const char *file, const char *name, char *text, size_t
 /* Reads everything. Refuses a checkpoint of a different model or shape, or one that is incomplete or damaged, and says what
  * differs; then only the buffers may have changed. */
 int checkpoint_load(struct checkpoint *checkpoint, const struct net *net, const char *file, struct error *why);
-
-/* Status of an incomplete or damaged checkpoint. -1 is any other failure: it cannot be read now, or has another format. */
-enum { CHECKPOINT_DAMAGED = 1 };
 
 /* 0 if the open file is a complete checkpoint with the right digest; otherwise -1 or CHECKPOINT_DAMAGED. */
 int checkpoint_verify(struct h5 *h5, struct error *why);
@@ -165,6 +165,7 @@ int checkpoint_newest(const char *directory, char *file, size_t size, struct err
  * the request points to must not change. */
 struct saver_request {
     const struct net *net;
+    const struct optimizer *optimizer;
     const char *directory;
     const struct lock *lock; /* the directory's lock, checked before each snapshot is written; NULL: none */
     int keep; /* for checkpoint_prune */
@@ -173,18 +174,14 @@ struct saver_request {
 };
 
 struct saver {
-    struct checkpoint snapshot; /* the saver owns its two buffers */
+    struct checkpoint snapshot; /* the saver owns its buffers */
     struct saver_state *state;
 };
 
 /* The outcome of a snapshot. */
-enum {
-    SAVED_NOT_FINITE = 1, /* not saved: no run could continue with such parameters */
-    SAVED_NOT_OURS        /* not written: another run may own the directory now (lock_check) */
-};
 struct saved {
     uint64_t step;
-    int status;       /* checkpoint_save's, or one of these */
+    int status;       /* 0, -1, SAVED_NOT_FINITE or SAVED_NOT_OURS */
     struct error why; /* why it failed, or why an old checkpoint could not be removed, or "" */
     double seconds;   /* duration */
 };

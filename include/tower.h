@@ -5,6 +5,7 @@
 #include "backend.h"
 #include "data.h"
 #include "model.h"
+#include "optimize.h"
 #include "parallel.h"
 
 struct tower_request {
@@ -12,6 +13,8 @@ struct tower_request {
     const struct net *net; /* outlives the tower */
     int batch;             /* images a pass */
     bool training;
+    const struct optimizer *optimizer; /* of a training tower that is updated; NULL: it keeps no states */
+    bool master;           /* this rank also keeps the states that only rank 0 has */
     enum convolution_choice convolution;             /* of every layer, */
     const enum convolution_choice *convolutions;     /* or by layer, where not NULL */
     enum precision precision;                        /* as in struct plan_request */
@@ -29,8 +32,10 @@ struct tower {
     struct plan plan;
     float *parameters; /* flat, in the backend's memory */
     float *gradients;  /* a parcel in the backend's memory, where that is a device's; else NULL */
+    const struct optimizer *optimizer;
+    float *states[OPTIMIZER_STATES_MAX]; /* flat, in the backend's memory; NULL where this rank keeps none */
     struct stage_time times[NET_LAYERS_MAX]; /* a stage each, since the owner last zeroed them */
-    double loss_seconds, update_seconds;
+    double loss_seconds, update_seconds, ema_seconds;
     bool waits; /* for each stage of a device, which else works on by itself: so a stage's time is its own */
 };
 
@@ -41,6 +46,9 @@ void tower_free(struct tower *tower);
 /* Host parameters (net->parameters floats) into the tower, and back. */
 int tower_set_parameters(struct tower *tower, const float *parameters, struct error *why);
 int tower_get_parameters(struct tower *tower, float *parameters, struct error *why);
+/* The same for the optimizer's states that this rank keeps: states[i] has net->parameters floats. Any other may be NULL. */
+int tower_set_states(struct tower *tower, float *const *states, struct error *why);
+int tower_get_states(struct tower *tower, float *const *states, struct error *why);
 
 /* Forward, loss and backward of one batch (batch->count <= the tower's batch). Gradient sums go to
  * `parcel` (reducer_begin; host memory) and what of them is complete is handed to the reducer after each stage. */
@@ -49,6 +57,10 @@ int tower_gradients(struct tower *tower, const struct batch *batch, struct reduc
 
 /* Forward and loss of one batch; adds to `sums`. */
 int tower_evaluate(struct tower *tower, const struct batch *batch, struct loss_sums *sums, struct error *why);
+
+/* Forward alone, of images (count, H, W, C) in host memory; count <= the tower's batch. logits (count, classes): in host memory, or
+ * NULL, to leave them in the plan's output. */
+int tower_forward(struct tower *tower, const float *images, int count, float *logits, struct error *why);
 
 /* Of equals the first: the class that an image's logits answer with. */
 static inline int index_of_largest(const float *values, int count)
@@ -60,9 +72,10 @@ static inline int index_of_largest(const float *values, int count)
     return largest;
 }
 
-/* The update of all parameters from gradient sums (host memory) over `samples` images; makes the stages ready
- * for the next forward. *penalty: the weight decay's part of the loss before the update. */
-int tower_update(struct tower *tower, const float *gradients, float samples, float rate, double *penalty,
+/* The update of all parameters from gradient sums (host memory) over `samples` images, then of the states that this rank keeps;
+ * makes the stages ready for the next forward. rate, ema_decay: of this step. *penalty: the weight decay's part of the loss before
+ * the update. */
+int tower_update(struct tower *tower, const float *gradients, float samples, float rate, float ema_decay, double *penalty,
                  struct error *why);
 
 /* ---- whole steps on a device of its own (device.c) ----
@@ -70,23 +83,15 @@ int tower_update(struct tower *tower, const float *gradients, float samples, flo
  * The same step as tower_gradients, the reducer and tower_update make, but enqueued: parameters, gradients and shadows stay on
  * the device, and nobody waits for a loss. */
 
-/* How the gradients of all ranks meet. */
-enum exchange {
-    EXCHANGE_NONE, /* one rank, one slice */
-    EXCHANGE_HOST, /* the reducer, in host memory */
-    EXCHANGE_MPI,  /* MPI, in the device's memory */
-    EXCHANGE_NCCL,
-};
-
 struct device_request {
     struct tower *tower;     /* training, on a device; outlives it */
-    struct reducer *reducer; /* of EXCHANGE_HOST and EXCHANGE_MPI */
+    struct reducer *reducer; /* of every exchange but NONE and NCCL */
     enum exchange exchange;
     const struct dataset *dataset;
+    const struct augmentations *augmentations;
     uint64_t seed;
     const struct world *world; /* outlives it */
     int slices;              /* of this rank, a step */
-    float *shadows;          /* in the device's memory; NULL: another rank has them */
     bool graph;              /* capture the step, and replay it; false from when that has failed */
 };
 

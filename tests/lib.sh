@@ -2,6 +2,7 @@
 #
 #   ok NAME | not_ok NAME [WHY] | skip NAME REASON     one result, as TAP
 #   check NAME COMMAND...       ok if the command succeeds; if not, its output is shown
+#   nothing COMMAND...          succeeds if the command prints nothing; else shows it
 #   refused NAME PATTERN COMMAND...   ok if the command exits with 1 or 2 and prints one sentence with PATTERN (grep -E)
 #   small_data                  prints the path of a small packed data set (1000 + 200 images), made once
 #   sample_data                 the same with the whole sample (10,000 + 2,000 images)
@@ -49,6 +50,12 @@ check() {
     rc=$?
     if [ $rc -eq 0 ]; then ok "$name"
     else not_ok "$name" "exit code $rc of: $(cut -c 1-200 <<< "$*")"$'\n'"$(tail -n 20 <<< "$output")"; fi
+}
+
+nothing() {
+    local found
+    found=$("$@")
+    [ -z "$found" ] || { echo "$found"; return 1; }
 }
 
 # The standard error of the program itself, without remarks of mpirun (framed with dashes, or beginning with [host:1234]) and srun

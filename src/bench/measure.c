@@ -35,22 +35,19 @@ static int step_alone(struct bench *b, struct reducer *reducer, double rows[BENC
     const float *sums;
     double before = clock_seconds(), cpu = cpu_seconds(), penalty;
     memset(b->tower.times, 0, sizeof b->tower.times);
-    b->tower.loss_seconds = b->tower.update_seconds = 0;
+    b->tower.loss_seconds = b->tower.update_seconds = b->tower.ema_seconds = 0;
     for (int slice = 0; slice < b->slices; slice++)
         if (tower_gradients(&b->tower, &batch, reducer, reducer_begin(reducer, slice), why) ||
             reducer_end(reducer, why))
             return -1;
     if (reducer_finish(reducer, &sums, why) ||
-        tower_update(&b->tower, sums, sums[b->net.parameters + PARCEL_COUNT], 1e-3f, &penalty, why))
+        tower_update(&b->tower, sums, sums[b->net.gradients + PARCEL_COUNT], 1e-3f, 0.999f, &penalty, why))
         return -1;
-    double ema = clock_seconds();
-    if (b->backend->ema(b->shadows, b->tower.parameters, b->net.parameters, 0.999f, why))
-        return -1;
-    rows[BENCH_EMA] = clock_seconds() - ema;
     rows[BENCH_STEP] = clock_seconds() - before;
     rows[BENCH_CPU] = cpu_seconds() - cpu;
     rows[BENCH_LOSS] = b->tower.loss_seconds;
     rows[BENCH_UPDATE] = b->tower.update_seconds;
+    rows[BENCH_EMA] = b->tower.ema_seconds;
     return 0;
 }
 
@@ -87,8 +84,7 @@ int bench_tower(struct bench *b, struct error *why)
     size_t columns = 2 * (size_t)b->tower.plan.stage_count + BENCH_ROWS;
     double *samples = memory_new(columns * (size_t)b->options->bench_steps, sizeof *samples, "the times", why);
     int status = -1;
-    if (samples && !reducer_init(&reducer, &alone, b->slices > 1 ? REDUCE_TREE : REDUCE_FASTEST, b->net.parameters,
-                                 b->slices, 1 << 20, why))
+    if (samples && !reducer_init(&reducer, &alone, EXCHANGE_NONE, b->net.gradients, b->slices, 1 << 20, why))
         status = sample_steps(b, &reducer, samples, why);
     reducer_free(&reducer);
     free(samples);
@@ -118,8 +114,8 @@ int bench_reduce(struct bench *b, struct error *why)
     struct reducer reducer = {0};
     int steps = (int)b->options->bench_steps, status = 0;
     double *samples = memory_new((size_t)steps, sizeof *samples, "the times", why), warm_up;
-    if (!samples || reducer_init(&reducer, b->world, b->options->slices ? REDUCE_TREE : REDUCE_FASTEST,
-                                 b->net.parameters, b->slices, 1 << 20, why))
+    if (!samples || reducer_init(&reducer, b->world, exchange_fastest(b->world, b->options->slices > 0),
+                                 b->net.gradients, b->slices, 1 << 20, why))
         status = -1;
     for (int step = -WARM_UP; !status && step < steps; step++)
         status = reduce_once(b, &reducer, step < 0 ? &warm_up : &samples[step], why);
@@ -155,9 +151,9 @@ int bench_loader(struct bench *b, struct error *why)
     struct dataset dataset = {.file = "synthetic images", .split = "train", .count = IMAGES,
                               .height = b->model->height + MARGIN, .width = b->model->width + MARGIN,
                               .channels = b->net.input.channels, .classes = b->net.classes};
-    struct loader_request request = {.dataset = &dataset, .seed = 1, .crop_height = b->model->height,
-                                     .crop_width = b->model->width, .global_batch = b->slice, .batch = b->slice,
-                                     .slices = 1, .threads = 1, .depth = 3};
+    struct loader_request request = {.dataset = &dataset, .augmentations = &augmentations_tutorial, .seed = 1,
+                                     .crop_height = b->model->height, .crop_width = b->model->width,
+                                     .global_batch = b->slice, .batch = b->slice, .slices = 1, .threads = 1, .depth = 3};
     struct loader loader = {0};
     size_t bytes = (size_t)IMAGES * dataset.height * dataset.width * dataset.channels;
     uint8_t *images = memory_new(bytes, 1, "synthetic images", why), *labels = NULL;

@@ -45,8 +45,9 @@ static int take_memory(struct bench *b, struct error *why)
 {
     size_t values = (size_t)b->slice * shape_size(b->net.input), parameters = b->net.parameters;
     struct tower_request request = {.backend = b->backend, .net = &b->net, .batch = b->slice, .training = true,
-                                    .convolution = convolution_choice_find(b->options->conv),
-                                    .precision = precision_find(b->options->precision),
+                                    .optimizer = &optimizer_sgd, .master = true,
+                                    .convolution = b->options->conv,
+                                    .precision = b->options->precision,
                                     .workspace = (size_t)b->options->workspace_mib << 20,
                                     .deterministic = b->options->deterministic};
     if (tower_init(&b->tower, &request, why))
@@ -54,8 +55,7 @@ static int take_memory(struct bench *b, struct error *why)
     b->tower.waits = b->backend->device != NULL;
     if (!(b->images = memory_new(values, sizeof *b->images, "the batch", why)) ||
         !(b->labels = memory_new((size_t)b->slice, sizeof *b->labels, "the labels", why)) ||
-        !(b->parameters = memory_new(parameters, sizeof *b->parameters, "the parameters", why)) ||
-        !(b->shadows = b->backend->memory_allocate(parameters, "the shadows", why)))
+        !(b->parameters = memory_new(parameters, sizeof *b->parameters, "the parameters", why)))
         return -1;
     fill(b);
     return tower_set_parameters(&b->tower, b->parameters, why);
@@ -92,8 +92,7 @@ static int collect(const struct bench *b, struct error *why)
 static void release(struct bench *b)
 {
     tower_free(&b->tower);
-    if (b->shadows)
-        b->backend->memory_free(b->shadows);
+    net_free(&b->net);
     free(b->images);
     free(b->labels);
     free(b->parameters);

@@ -10,8 +10,6 @@
 #include "commands.h"
 #include "eval.h"
 
-enum { NOT_NOW = 1 };
-
 static bool is_once(const struct evaluation *e)
 {
     return e->options->run_once || e->options->checkpoint[0];
@@ -156,9 +154,9 @@ static void release(struct evaluation *e)
     if (e->newest_open >= 0)
         close(e->newest_open);
     tower_free(&e->tower);
+    net_free(&e->net);
     free(e->peeked.class_names);
     free(e->parameters);
-    free(e->shadows);
     free(e->images);
     free(e->labels);
     free(e->logits);

@@ -11,11 +11,11 @@ static void fill(struct evaluation *e, int64_t first, int count)
 {
     const struct dataset *d = &e->dataset;
     const struct shape in = e->net.input;
-    struct distortion center = distort_center(d->height, d->width, in.height, in.width);
+    struct frame frame = dataset_frame(d, in.height, in.width);
+    struct distortion center = distort_center(&frame);
     size_t image = (size_t)d->height * d->width * d->channels;
     for (int i = 0; i < count; i++) {
-        distort_apply(d->images + (size_t)(first + i) * image, d->height, d->width, d->channels, &center, in.height,
-                      in.width, e->images + (size_t)i * shape_size(in));
+        distort_apply(d->images + (size_t)(first + i) * image, &frame, &center, e->images + (size_t)i * shape_size(in));
         e->labels[i] = d->labels[first + i];
     }
 }

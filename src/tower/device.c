@@ -20,7 +20,7 @@ static struct plan *plan_of(const struct device_tower *d)
 
 static size_t parcel_length(const struct device_tower *d)
 {
-    return d->request.tower->net->parameters + PARCEL_SLOTS;
+    return d->request.tower->net->gradients + PARCEL_SLOTS;
 }
 
 /* The reducer's memory, on the host, where slices are written and sums are read. */
@@ -41,12 +41,12 @@ int device_tower_init(struct device_tower *d, const struct device_request *reque
     const struct dataset *dataset = request->dataset;
     struct device_data data = {.images = dataset->images, .labels = dataset->labels, .count = dataset->count,
                                .height = dataset->height, .width = dataset->width, .channels = dataset->channels,
-                               .seed = request->seed};
+                               .seed = request->seed, .augmentations = *request->augmentations};
     if (shuffle_init(&d->shuffle, request->seed, (uint32_t)dataset->count, why) ||
         !(d->samples = memory_new(DEVICE_AT_ONCE * (size_t)plan_of(d)->batch, sizeof *d->samples, "the passes' samples", why)) ||
         d->device->data(plan_of(d), &data, d->data, sizeof d->data, why))
         return -1;
-    return request->exchange == EXCHANGE_HOST ? pin_reducer(d, why) : 0;
+    return exchange_is_on_host(request->exchange) ? pin_reducer(d, why) : 0;
 }
 
 int device_tower_join(struct device_tower *d, const void *identity, struct error *why)
@@ -113,8 +113,8 @@ static int enqueue_pass(struct device_tower *d, float *parcel, struct error *why
     struct plan *plan = plan_of(d);
     size_t sent = parcel_length(d);
     d->tickets = 0;
-    if (d->device->distort(plan, why) || walk_forward(tower, why) ||
-        d->device->loss(plan, tower->gradients + tower->net->parameters, why))
+    if (d->device->distort(plan, why) || walk_forward(tower, tower->gradients, why) ||
+        d->device->loss(plan, tower->gradients + tower->net->gradients, why))
         return -1;
     for (int i = plan->stage_count - 1; i >= 0; i--)
         if (walk_backward(tower, i, tower->gradients, why) ||
@@ -127,7 +127,7 @@ static int enqueue_update(struct device_tower *d, struct error *why)
 {
     struct tower *tower = d->request.tower;
     bool exchanged = d->request.exchange != EXCHANGE_NONE;
-    return d->device->update(plan_of(d), tower->parameters, tower->gradients, d->request.shadows, exchanged, why) ||
+    return d->device->update(plan_of(d), tower->parameters, tower->gradients, tower->states, exchanged, why) ||
            walk_prepare(tower, why) ? -1 : 0;
 }
 
@@ -267,7 +267,7 @@ static int exchange_in_place(struct device_tower *d, const struct device_pass *s
 
 static int step_by_host(struct device_tower *d, const struct device_pass *step, struct error *why)
 {
-    int status = d->request.exchange == EXCHANGE_MPI ? exchange_in_place(d, step, why) : exchange_on_host(d, step, why);
+    int status = d->request.exchange == EXCHANGE_MPI_DEVICE ? exchange_in_place(d, step, why) : exchange_on_host(d, step, why);
     if (status || run_part(d, DEVICE_UPDATE, NULL, why))
         return -1;
     d->given++;

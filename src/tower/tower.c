@@ -1,11 +1,27 @@
 #include "tower.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "clock.h"
 #include "walk.h"
+
+static int take_memory(struct tower *tower, const struct tower_request *request, struct error *why)
+{
+    const struct backend *backend = tower->backend;
+    const struct optimizer *optimizer = tower->optimizer = request->optimizer;
+    size_t parameters = tower->net->parameters;
+    if (!(tower->parameters = backend->memory_allocate(parameters, "the parameters", why)))
+        return -1;
+    for (int i = 0; optimizer && i < optimizer->state_count; i++)
+        if (optimizer_keeps(optimizer, i, request->master) &&
+            !(tower->states[i] = backend->memory_allocate(parameters, "the optimizer's state", why)))
+            return -1;
+    if (!request->training || !backend->device)
+        return 0;
+    tower->gradients = backend->memory_allocate(tower->net->gradients + PARCEL_SLOTS, "the gradients", why);
+    return tower->gradients ? 0 : -1;
+}
 
 int tower_init(struct tower *tower, const struct tower_request *request, struct error *why)
 {
@@ -20,12 +36,7 @@ int tower_init(struct tower *tower, const struct tower_request *request, struct 
         return error_set(why, "the %s tower computes in fp32 only", request->backend->name);
     if (request->backend->plan(&tower->plan, &plan, why))
         return error_in(why, "the %s tower for a batch of %d", request->backend->name, request->batch);
-    size_t parameters = request->net->parameters;
-    tower->parameters = request->backend->memory_allocate(parameters, "the parameters", why);
-    if (!tower->parameters || !request->training || !request->backend->device)
-        return tower->parameters ? 0 : -1;
-    tower->gradients = request->backend->memory_allocate(parameters + PARCEL_SLOTS, "the gradients", why);
-    return tower->gradients ? 0 : -1;
+    return take_memory(tower, request, why);
 }
 
 void tower_free(struct tower *tower)
@@ -33,10 +44,13 @@ void tower_free(struct tower *tower)
     if (!tower->backend)
         return;
     tower->backend->plan_free(&tower->plan);
-    if (tower->parameters)
-        tower->backend->memory_free(tower->parameters);
-    if (tower->gradients)
-        tower->backend->memory_free(tower->gradients);
+    float *const memory[] = {tower->parameters, tower->gradients};
+    for (size_t i = 0; i < sizeof memory / sizeof *memory; i++)
+        if (memory[i])
+            tower->backend->memory_free(memory[i]);
+    for (int i = 0; i < OPTIMIZER_STATES_MAX; i++)
+        if (tower->states[i])
+            tower->backend->memory_free(tower->states[i]);
     memset(tower, 0, sizeof *tower);
 }
 
@@ -52,19 +66,29 @@ int tower_get_parameters(struct tower *tower, float *parameters, struct error *w
     return tower->backend->memory_download(parameters, tower->parameters, tower->net->parameters, why);
 }
 
-/* input (batch->count, H, W, C) → logits → loss. */
-static int forward(struct tower *tower, const struct batch *batch, struct loss_sums *sums, struct error *why)
+int tower_set_states(struct tower *tower, float *const *states, struct error *why)
 {
-    struct plan *plan = &tower->plan;
-    size_t values = (size_t)batch->count * shape_size(tower->net->input);
-    if (batch->count > plan->batch)
-        return error_set(why, "a batch of %d images does not fit a tower for %d", batch->count, plan->batch);
-    if (tower->backend->memory_upload(plan->input, batch->images, values, why))
-        return -1;
-    if (walk_forward(tower, why))
+    for (int i = 0; i < OPTIMIZER_STATES_MAX; i++)
+        if (tower->states[i] && tower->backend->memory_upload(tower->states[i], states[i], tower->net->parameters, why))
+            return -1;
+    return 0;
+}
+
+int tower_get_states(struct tower *tower, float *const *states, struct error *why)
+{
+    for (int i = 0; i < OPTIMIZER_STATES_MAX; i++)
+        if (tower->states[i] && tower->backend->memory_download(states[i], tower->states[i], tower->net->parameters, why))
+            return -1;
+    return 0;
+}
+
+/* input (batch->count, H, W, C) → logits → loss; in training the sums of STATE tensors to `gradients`. */
+static int forward(struct tower *tower, const struct batch *batch, float *gradients, struct loss_sums *sums, struct error *why)
+{
+    if (walk_images(tower, batch->images, batch->count, gradients, why))
         return -1;
     double before = clock_seconds();
-    int status = tower->backend->loss(plan, batch->labels, batch->count, sums, why);
+    int status = tower->backend->loss(&tower->plan, batch->labels, batch->count, sums, why);
     tower->loss_seconds += clock_seconds() - before;
     return status;
 }
@@ -87,16 +111,13 @@ int tower_gradients(struct tower *tower, const struct batch *batch, struct reduc
     struct plan *plan = &tower->plan;
     struct loss_sums sums;
     float *gradients = tower->gradients ? tower->gradients : parcel;
-    if (forward(tower, batch, &sums, why))
+    if (forward(tower, batch, gradients, &sums, why))
         return -1;
-    float *tail = parcel + tower->net->parameters;
-    tail[PARCEL_LOSS] = (float)sums.loss;
-    tail[PARCEL_CORRECT] = (float)sums.correct;
-    tail[PARCEL_COUNT] = (float)sums.count;
-    tail[PARCEL_FAULT] = !isfinite(sums.loss);
-    size_t end = tower->net->parameters;
+    parcel_write(parcel + tower->net->gradients, sums.loss, (double)sums.correct, (int)sums.count);
+    size_t end = tower->net->gradients;
     for (int i = plan->stage_count - 1; i >= 0; end = plan->stages[i--].complete) {
         const struct stage *stage = &plan->stages[i];
+        phase_enter(reducer->phases, PHASE_BACKWARD, i);
         if (walk_backward(tower, i, gradients, why) || bring(tower, stage, parcel, end, why) ||
             reducer_ready(reducer, stage->complete, why))
             return -1;
@@ -107,7 +128,7 @@ int tower_gradients(struct tower *tower, const struct batch *batch, struct reduc
 int tower_evaluate(struct tower *tower, const struct batch *batch, struct loss_sums *sums, struct error *why)
 {
     struct loss_sums of_batch;
-    if (forward(tower, batch, &of_batch, why))
+    if (forward(tower, batch, NULL, &of_batch, why))
         return -1;
     sums->loss += of_batch.loss;
     sums->correct += of_batch.correct;
@@ -115,36 +136,51 @@ int tower_evaluate(struct tower *tower, const struct batch *batch, struct loss_s
     return 0;
 }
 
-/* Layers one by one: weights have the layer's decay, biases none. */
-static int update_layers(struct tower *tower, const float *gradients, float scale, float rate, double *penalty,
-                         struct error *why)
+/* Of a STATE tensor p += (1 - keep) * (g * scale - p): a step of size keep - 1 with a decay of -1. */
+static int update_tensor(struct tower *tower, const struct tensor *t, const float *gradients, float scale, float rate,
+                         double *penalty, struct error *why)
 {
+    bool state = t->role == TENSOR_STATE;
+    return tower->backend->sgd(&tower->plan, tower->parameters + t->offset, gradients + t->offset, t->count,
+                               state ? t->keep - 1 : rate, scale, state ? -1 : t->decay, penalty, why);
+}
+
+static int update_tensors(struct tower *tower, const float *gradients, float scale, float rate, double *penalty,
+                          struct error *why)
+{
+    const struct net *net = tower->net;
     *penalty = 0;
-    for (int i = 0; i < tower->net->layer_count; i++) {
-        const struct net_layer *l = &tower->net->layers[i];
-        double weights = 0, biases = 0;
-        if (l->weight_count + l->bias_count == 0)
+    for (const struct tensor *t = net->tensors; t < net->tensors + net->tensor_count; t++) {
+        double of_tensor;
+        if (t->role == TENSOR_FROZEN)
             continue;
-        if (tower->backend->sgd(&tower->plan, tower->parameters + l->weights, gradients + l->weights, l->weight_count, rate,
-                                scale, l->layer.decay, &weights, why) ||
-            tower->backend->sgd(&tower->plan, tower->parameters + l->biases, gradients + l->biases, l->bias_count, rate,
-                                scale, 0, &biases, why))
-            return error_in(why, "the update of layer %s", l->layer.name);
-        *penalty += weights;
+        if (update_tensor(tower, t, gradients, scale, rate, &of_tensor, why))
+            return error_in(why, "the update of %s", t->name);
+        *penalty += t->role == TENSOR_TRAINED ? of_tensor : 0;
     }
     return 0;
 }
 
-int tower_update(struct tower *tower, const float *gradients, float samples, float rate, double *penalty,
+static int update_states(struct tower *tower, float ema_decay, struct error *why)
+{
+    float *shadows = tower->states[OPTIMIZER_EMA];
+    double before = clock_seconds();
+    if (shadows && tower->backend->ema(shadows, tower->parameters, tower->net->parameters, ema_decay, why))
+        return -1;
+    tower->ema_seconds += clock_seconds() - before;
+    return 0;
+}
+
+int tower_update(struct tower *tower, const float *gradients, float samples, float rate, float ema_decay, double *penalty,
                  struct error *why)
 {
     double before = clock_seconds();
-    if (tower->gradients && tower->backend->memory_upload(tower->gradients, gradients, tower->net->parameters, why))
+    if (tower->gradients && tower->backend->memory_upload(tower->gradients, gradients, tower->net->gradients, why))
         return -1;
     if (tower->gradients)
         gradients = tower->gradients;
-    if (update_layers(tower, gradients, 1.0f / samples, rate, penalty, why))
+    if (update_tensors(tower, gradients, 1.0f / samples, rate, penalty, why))
         return -1;
     tower->update_seconds += clock_seconds() - before;
-    return walk_prepare(tower, why);
+    return update_states(tower, ema_decay, why) || walk_prepare(tower, why) ? -1 : 0;
 }

@@ -12,20 +12,15 @@ enum { FILE_NAME = sizeof ((struct run *)0)->resumed_from };
 
 /* ---- whose ---- */
 
-static bool layer_finite(const struct net_layer *layer, const float *flat)
-{
-    return floats_finite(flat + layer->weights, layer->weight_count) && floats_finite(flat + layer->biases, layer->bias_count);
-}
-
 /* The first layer whose parameters hold a number that is not finite; NULL where all are. */
 static const char *spoilt_layer(struct run *run)
 {
     struct error ignored; /* then the sentence is without it */
     if (tower_get_parameters(&run->tower, run->state.parameters, &ignored))
         return NULL;
-    for (int i = 0; i < run->net.layer_count; i++)
-        if (!layer_finite(&run->net.layers[i], run->state.parameters))
-            return run->net.layers[i].layer.name;
+    for (const struct tensor *t = run->net.tensors; t < run->net.tensors + run->net.tensor_count; t++)
+        if (!floats_finite(run->state.parameters + t->offset, t->count))
+            return run->net.layers[t->layer].layer.name;
     return NULL;
 }
 
@@ -40,13 +35,11 @@ static int bad_loss(struct run *run, struct error *why)
 static int check_own(struct run *run, struct error *why)
 {
     const struct reducer *reducer = &run->reducer;
-    if (!reducer_finite(reducer, run->net.parameters + PARCEL_LOSS, 1))
+    if (!reducer_finite(reducer, run->net.gradients + PARCEL_LOSS, 1))
         return bad_loss(run, why);
-    for (int i = run->net.layer_count - 1; i >= 0; i--) {
-        const struct net_layer *l = &run->net.layers[i];
-        if (!reducer_finite(reducer, l->weights, l->weight_count) || !reducer_finite(reducer, l->biases, l->bias_count))
-            return error_set(why, "layer %s's gradient is not finite", l->layer.name);
-    }
+    for (const struct tensor *t = run->net.tensors + run->net.tensor_count - 1; t >= run->net.tensors; t--)
+        if (t->role != TENSOR_FROZEN && !reducer_finite(reducer, t->offset, t->count))
+            return error_set(why, "layer %s's gradient is not finite", run->net.layers[t->layer].layer.name);
     return 0;
 }
 
@@ -82,12 +75,13 @@ static int stop(struct run *run, struct error *why)
     return ALL_FAILED;
 }
 
-/* Rank 0: the last good checkpoint's parameters and shadows into the state. Refused when a few rollbacks in a row had neither
- * a good step nor a newer checkpoint between them. */
+/* Rank 0: parameters and states of the last good checkpoint into run->state. Refused after a few rollbacks in a row that had
+ * neither a good step nor a newer checkpoint between them. */
 static int load_good(struct run *run, bool in_a_row, struct error *why)
 {
-    struct checkpoint found = {.parameters = run->state.parameters, .shadows = run->state.shadows};
+    struct checkpoint found = {.parameters = run->state.parameters, .optimizer = run->state.optimizer};
     char file[FILE_NAME];
+    memcpy(found.states, run->state.states, sizeof found.states);
     last_good(run, file);
     if (!file[0])
         return error_set(why, "there is no checkpoint to go back to");
@@ -106,7 +100,6 @@ static int load_good(struct run *run, bool in_a_row, struct error *why)
 static int roll_back(struct run *run, bool in_a_row, struct error *why)
 {
     const struct world *world = run->world;
-    size_t parameters = run->net.parameters;
     struct error reason = {""};
     if (world->rank == 0 && !load_good(run, in_a_row, &reason))
         reason.text[0] = '\0';
@@ -116,9 +109,7 @@ static int roll_back(struct run *run, bool in_a_row, struct error *why)
         error_add(why, ", and %s", reason.text);
         return stop(run, why);
     }
-    if (world_broadcast(world, run->state.parameters, parameters * sizeof(float), &reason) ||
-        tower_set_parameters(&run->tower, run->state.parameters, &reason) ||
-        (world->rank == 0 && run->backend->memory_upload(run->shadows, run->state.shadows, parameters, &reason))) {
+    if (run_share_state(run, &reason) || run_load_tower(run, &reason)) {
         *why = reason;
         return -1;
     }
@@ -145,12 +136,15 @@ static int skip(struct run *run, bool in_a_row, struct error *why)
 
 int run_fault(struct run *run, uint64_t step, struct error *why)
 {
-    stall_step(&run->stall, step, true); /* rank 0 may have to wait for the disk */
-    stall_enter(&run->stall, run->world->rank == 0 ? STALL_SAVE : STALL_END);
+    phases_step(&run->phases, step, true); /* rank 0 may have to wait for the disk */
+    phase_enter(&run->phases, run->world->rank == 0 ? PHASE_SAVE : PHASE_END, PHASE_WHOLE);
     find_source(run, step, why);
     bool in_a_row = step == run->fault_step + 1;
     run->fault_step = step;
-    if (!strcmp(run->options->on_nan, "rollback"))
-        return roll_back(run, in_a_row, why);
-    return strcmp(run->options->on_nan, "skip") ? stop(run, why) : skip(run, in_a_row, why);
+    switch (run->options->on_nan) {
+    case ON_NAN_SKIP: return skip(run, in_a_row, why);
+    case ON_NAN_ROLLBACK: return roll_back(run, in_a_row, why);
+    case ON_NAN_STOP: break;
+    }
+    return stop(run, why);
 }

@@ -15,7 +15,7 @@ static int plan_slices(struct run *run, struct error *why)
         return error_set(why, "--batch-size %lld on %lld ranks: a global batch above %d is not supported",
                          (long long)o->batch_size, (long long)ranks, INT32_MAX / 2);
     run->global_batch = (int)global;
-    run->tree = o->slices > 0 || !strcmp(o->allreduce, "tree");
+    run->tree = o->slices > 0 || o->allreduce == ALLREDUCE_TREE;
     int64_t slices = o->slices > 0 ? o->slices : ranks, mine = slices / ranks;
     if (slices % ranks || global % slices || (ranks > 1 && (mine & (mine - 1))))
         return error_set(why,
@@ -40,13 +40,11 @@ static int choose(struct run *run, struct error *why)
 static int lay_out(struct run *run, struct error *why)
 {
     struct checkpoint *state = &run->state;
+    state->optimizer = &optimizer_sgd;
     if (net_init(&run->net, run->model, run->dataset.channels, run->dataset.classes, why) ||
         !(state->parameters = memory_new(run->net.parameters, sizeof(float), "the parameters", why)))
         return -1;
-    if (run->world->rank > 0)
-        return 0;
-    state->shadows = memory_new(run->net.parameters, sizeof(float), "the shadows", why);
-    return state->shadows ? 0 : -1;
+    return optimizer_allocate(state->optimizer, run->world->rank == 0, run->net.parameters, state->states, why);
 }
 
 static struct tower_request tower_wanted(const struct run *run)
@@ -55,8 +53,10 @@ static struct tower_request tower_wanted(const struct run *run)
                                   .net = &run->net,
                                   .batch = run->global_batch / run->world->size / run->slices,
                                   .training = true,
+                                  .optimizer = run->state.optimizer,
+                                  .master = run->world->rank == 0,
                                   .convolutions = run->ways.choices,
-                                  .precision = precision_find(run->options->precision),
+                                  .precision = run->options->precision,
                                   .workspace = (size_t)run->options->workspace_mib << 20,
                                   .deterministic = run->options->deterministic || run->tree};
 }
@@ -67,7 +67,7 @@ static int choose_ways(struct run *run, struct error *why)
 {
     struct checkpoint *state = &run->state;
     struct tower_request request = tower_wanted(run);
-    enum convolution_choice asked = convolution_choice_find(run->options->conv);
+    enum convolution_choice asked = run->options->conv;
     int status = 0;
     for (int i = 0; i < run->net.layer_count; i++)
         run->ways.choices[i] = asked;
@@ -82,17 +82,10 @@ static int choose_ways(struct run *run, struct error *why)
 /* The tower with its state. */
 static int build(struct run *run, struct error *why)
 {
-    const struct checkpoint *state = &run->state;
-    size_t parameters = run->net.parameters;
     struct tower_request request = tower_wanted(run);
-    if (tower_init(&run->tower, &request, why) || tower_set_parameters(&run->tower, state->parameters, why))
+    if (tower_init(&run->tower, &request, why) || run_load_tower(run, why))
         return -1;
-    if (run->world->rank > 0)
-        return 0;
-    run->shadows = run->backend->memory_allocate(parameters, "the shadows", why);
-    if (!run->shadows || run->backend->memory_upload(run->shadows, state->shadows, parameters, why))
-        return -1;
-    return run_save_open(run, why);
+    return run->world->rank == 0 ? run_save_open(run, why) : 0;
 }
 
 static void begin_state(struct run *run)
@@ -127,21 +120,12 @@ static void set_last_step(struct run *run)
     }
 }
 
-/* Collective. What joins the gradients. */
-static int build_reducer(struct run *run, struct error *why)
-{
-    enum reduce_kind kind = run->tree ? REDUCE_TREE : REDUCE_FASTEST;
-    int status = reducer_init(&run->reducer, run->world, kind, run->net.parameters, run->slices,
-                              (size_t)run->options->bucket_kib * 1024, why);
-    run->reducer.stall = &run->stall;
-    return world_agree(run->world, status, why);
-}
-
 static int start_loader(struct run *run, struct error *why)
 {
     int batch = run->global_batch / run->world->size;
     struct loader_request loader = {
         .dataset = &run->dataset,
+        .augmentations = &augmentations_tutorial,
         .seed = run->state.seed,
         .crop_height = run->model->height,
         .crop_width = run->model->width,
@@ -171,7 +155,7 @@ int run_open(struct run *run, const struct options *options, const struct world 
     run->options = options;
     run->world = world;
     run->started = run->saved_at = clock_seconds();
-    if (world_agree(world, stall_open(&run->stall, world, (double)options->stall_seconds, why), why) ||
+    if (world_agree(world, phases_open(&run->phases, world, (double)options->stall_seconds, why), why) ||
         world_agree(world, stop_open(&run->stop, options, world->rank == 0, why), why) ||
         world_agree(world, choose(run, why), why) || run_check_devices(run, why) || run_choose_exchange(run, why) ||
         dataset_open(&run->dataset, world, options->data, "train", why) ||
@@ -183,7 +167,7 @@ int run_open(struct run *run, const struct options *options, const struct world 
     if (world_broadcast(world, &run->ways, sizeof run->ways, why))
         world_abort(world, why->text);
     set_last_step(run);
-    if (world_agree(world, build(run, why), why) || build_reducer(run, why) ||
+    if (world_agree(world, build(run, why), why) || run_build_reducer(run, why) ||
         (run->backend->device ? run_start_device(run, why) : world_agree(world, start_loader(run, why), why)) ||
         world_agree(world, world->rank == 0 ? run_begin(run, why) : 0, why) || start_block_print(run, why))
         return -1;
@@ -193,17 +177,16 @@ int run_open(struct run *run, const struct options *options, const struct world 
 
 void run_close(struct run *run)
 {
-    stall_close(&run->stall);
+    phases_close(&run->phases);
     run_save_close(run);
     loader_free(&run->loader);
     device_tower_free(&run->ahead);
     reducer_free(&run->reducer);
-    if (run->shadows)
-        run->backend->memory_free(run->shadows);
     tower_free(&run->tower);
+    net_free(&run->net);
     report_close(&run->report);
     free(run->state.parameters);
-    free(run->state.shadows);
+    optimizer_free(run->state.states);
     lock_free(&run->lock);
     dataset_close(&run->dataset);
     stop_close(&run->stop);

@@ -4,16 +4,18 @@
 
 #include "start_block.h"
 
-static void print_layer(const struct net_layer *l)
+static void print_layer(const struct net *net, int index)
 {
+    const struct net_layer *l = &net->layers[index];
+    size_t parameters = net_layer_parameters(net, index);
     char output[48];
     if (l->layer.kind == LAYER_DENSE)
         snprintf(output, sizeof output, "%d", l->out.channels);
     else
         snprintf(output, sizeof output, "%dx%dx%d", l->out.height, l->out.width, l->out.channels);
     printf("%17s%-16s %10s", "", l->layer.name, output);
-    if (l->weight_count + l->bias_count)
-        printf(" %12zu %15.0f", l->weight_count + l->bias_count, l->multiply_adds);
+    if (parameters)
+        printf(" %12zu %15.0f", parameters, l->multiply_adds);
     printf("\n");
 }
 
@@ -21,7 +23,7 @@ static void print_layers(const struct net *net)
 {
     printf("  %-14s %-16s %10s %12s %15s\n", "layers", "layer", "output", "parameters", "multiply-adds");
     for (int i = 0; i < net->layer_count; i++)
-        print_layer(&net->layers[i]);
+        print_layer(net, i);
     printf("%17s%-27s %12zu %15.0f an image forward\n", "", "all", net->parameters, net_forward_multiply_adds(net));
     printf("%61s%15.0f a training step\n", "", net_step_multiply_adds(net));
 }
@@ -54,9 +56,8 @@ void start_block_verbose(const struct run *run)
     const struct options *o = run->options;
     const char *copies = run->dataset.memory.shared ? "node" : "rank";
     start_block_line("threads", "%" PRId64 " of the tower and %" PRId64 " of the loader a rank", o->threads, o->loader_threads);
-    start_block_line("gradients", "%d slice%s a rank, %s%s", run->slices, run->slices > 1 ? "s" : "",
-                     run->tree ? "summed in the fixed tree" : "summed as is fastest", run->world->size == 1 ? "" :
-                     run->reducer.leaves.shared ? "; in shared memory" : "; by MPI");
+    start_block_line("gradients", "%d slice%s a rank; allreduce %s (%s)", run->slices, run->slices > 1 ? "s" : "",
+                     exchange_text(run->exchange), run->exchange_why);
     start_block_line("averages", "of the parameters, with decay %g (EMA); eval uses them", o->ema_decay);
     start_block_line("data set", "%s, %d channels; a copy a %s", run->dataset.name, run->dataset.channels, copies);
     start_block_line("model", "%s", run->model->about);

@@ -124,6 +124,7 @@ static inline void rig_open(struct rig *rig, const struct subject *subject, cons
 static inline void rig_close(struct rig *rig)
 {
     rig->backend->plan_free(&rig->plan);
+    net_free(&rig->net);
     rig->backend->memory_free(rig->device_parameters);
     rig->backend->memory_free(rig->device_gradients);
     free(rig->parameters), free(rig->gradients);
@@ -142,7 +143,7 @@ static inline void rig_forward(struct rig *rig)
         struct stage *stage = &rig->plan.stages[i];
         if (stage->prepare)
             must(stage->prepare(stage, rig->device_parameters, &why), &why);
-        must(stage->forward(stage, &why), &why);
+        must(stage->forward(stage, rig->device_gradients, &why), &why);
     }
     must(b->memory_download(rig->output, rig->plan.output, rig->output_count, &why), &why);
 }

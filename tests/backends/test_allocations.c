@@ -115,25 +115,24 @@ struct run {
     struct tower tower;
     struct reducer reducer;
     struct loader loader;
-    float *shadows;
     uint64_t step;
 };
 
-static void run_init(struct run *run, const struct subject *subject, enum reduce_kind kind, int slices)
+static void run_init(struct run *run, const struct subject *subject, int slices)
 {
     struct error why;
     memset(run, 0, sizeof *run);
     run->backend = subject->backend;
     must(net_init(&run->net, model_find("tutorial", &why), 3, 10, &why), &why);
     struct tower_request tower = {.backend = subject->backend, .net = &run->net, .batch = BATCH, .training = true,
+                                  .optimizer = &optimizer_sgd, .master = true,
                                   .convolution = subject->convolution};
-    struct loader_request loader = {.dataset = &dataset, .crop_height = run->net.input.height,
-                                    .crop_width = run->net.input.width, .global_batch = slices * BATCH, .batch = BATCH,
-                                    .slices = slices, .threads = 2, .depth = 2};
+    struct loader_request loader = {.dataset = &dataset, .augmentations = &augmentations_tutorial,
+                                    .crop_height = run->net.input.height, .crop_width = run->net.input.width,
+                                    .global_batch = slices * BATCH, .batch = BATCH, .slices = slices, .threads = 2, .depth = 2};
     must(tower_init(&run->tower, &tower, &why), &why);
-    must(reducer_init(&run->reducer, &world, kind, run->net.parameters, slices, 1 << 20, &why), &why);
+    must(reducer_init(&run->reducer, &world, EXCHANGE_NONE, run->net.gradients, slices, 1 << 20, &why), &why);
     must(loader_init(&run->loader, &loader, &why), &why);
-    run->shadows = run->backend->memory_allocate(run->net.parameters, "the shadows", &why);
     float *parameters = floats_new(run->net.parameters);
     net_parameters(&run->net, 1, parameters);
     must(tower_set_parameters(&run->tower, parameters, &why), &why);
@@ -145,7 +144,7 @@ static void run_free(struct run *run)
     loader_free(&run->loader);
     reducer_free(&run->reducer);
     tower_free(&run->tower);
-    run->backend->memory_free(run->shadows);
+    net_free(&run->net);
 }
 
 /* As training does it. */
@@ -161,9 +160,8 @@ static void run_step(struct run *run)
         must(reducer_end(&run->reducer, &why), &why);
     }
     must(reducer_finish(&run->reducer, &parcel, &why), &why);
-    must(tower_update(&run->tower, parcel, parcel[run->net.parameters + PARCEL_COUNT], 0.1f, &penalty, &why), &why);
-    float decay = ema_decay(0.9999f, ++run->step);
-    must(run->backend->ema(run->shadows, run->tower.parameters, run->net.parameters, decay, &why), &why);
+    float samples = parcel[run->net.gradients + PARCEL_COUNT];
+    must(tower_update(&run->tower, parcel, samples, 0.1f, ema_decay(0.9999f, ++run->step), &penalty, &why), &why);
 }
 
 /* Of the device's memory and of pinned memory, as the referee counts them; 0 on a device that is there. */
@@ -211,12 +209,12 @@ static void watch_end(const struct subject *subject, int passes, int threads)
         assert_in_range(others, 0, a_pass * passes);
 }
 
-static void check_run(const struct subject *subject, enum reduce_kind kind, int slices, int threads)
+static void check_run(const struct subject *subject, int slices, int threads)
 {
     struct run run;
     struct error why;
     must(subject->backend->set_threads(threads, &why), &why);
-    run_init(&run, subject, kind, slices);
+    run_init(&run, subject, slices);
     for (int i = 0; i < 2; i++) /* the libraries' own first time */
         run_step(&run);
     watch_begin(subject);
@@ -228,17 +226,17 @@ static void check_run(const struct subject *subject, enum reduce_kind kind, int 
 
 static void test_one_slice(void **state)
 {
-    check_run(*state, REDUCE_FASTEST, 1, 1);
+    check_run(*state, 1, 1);
 }
 
 static void test_tree(void **state)
 {
-    check_run(*state, REDUCE_TREE, 3, 1);
+    check_run(*state, 3, 1);
 }
 
 static void test_two_threads(void **state)
 {
-    check_run(*state, REDUCE_FASTEST, 1, 2);
+    check_run(*state, 1, 2);
 }
 
 /* A net's evaluation: forward and loss. */

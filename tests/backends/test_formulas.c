@@ -148,9 +148,9 @@ static void test_ties(void **state)
     rig_close(&rig);
 }
 
-static const struct layer norm_tutorial = {.name = "n", .kind = LAYER_NORM, .radius = 4, .k = 1, .alpha = 0.001f / 9,
+static const struct layer norm_tutorial = {.name = "n", .kind = LAYER_LRN, .radius = 4, .k = 1, .alpha = 0.001f / 9,
                                            .beta = 0.75f};
-static const struct layer norm_other = {.name = "n", .kind = LAYER_NORM, .radius = 2, .k = 2, .alpha = 0.1f,
+static const struct layer norm_other = {.name = "n", .kind = LAYER_LRN, .radius = 2, .k = 2, .alpha = 0.1f,
                                          .beta = 0.5f};
 
 static const struct backend_test tests[] = {

@@ -69,7 +69,7 @@ static void silence_kinks(struct rig *rig, const struct subject *subject)
     const struct gradient_case *test = subject->data;
     struct rig plain;
     struct layer layer = test->layer;
-    layer.relu = false;
+    layer.activation = ACTIVATION_NONE;
     rig_open(&plain, subject, &layer, test->input, test->batch);
     memcpy(plain.input, rig->input, rig->input_count * sizeof(float));
     memcpy(plain.parameters, rig->parameters, rig->net.parameters * sizeof(float));
@@ -106,28 +106,26 @@ static void test_gradients(void **state)
         fill_random(rig.input, rig.input_count, &random);
     fill_random(rig.parameters, rig.net.parameters, &random);
     fill_random(rig.output_gradient, rig.output_count, &random);
-    if (test->layer.relu)
+    if (test->layer.activation == ACTIVATION_RELU)
         silence_kinks(&rig, subject);
 
     rig_forward(&rig);
     rig_backward(&rig);
-    const struct net_layer *l = &rig.net.layers[0];
-    check_tensor(&rig, test, "weights", rig.parameters + l->weights, rig.gradients + l->weights, l->weight_count,
-                 &random);
-    check_tensor(&rig, test, "biases", rig.parameters + l->biases, rig.gradients + l->biases, l->bias_count, &random);
+    for (const struct tensor *t = rig.net.tensors; t < rig.net.tensors + rig.net.tensor_count; t++)
+        check_tensor(&rig, test, t->name, rig.parameters + t->offset, rig.gradients + t->offset, t->count, &random);
     check_tensor(&rig, test, "input", rig.input, rig.input_gradient, rig.input_count, &random);
     rig_close(&rig);
 }
 
 #define CONVOLUTION(KERNEL, STRIDE, OUTPUTS, RELU)                                                                    \
     {.name = "convolution", .kind = LAYER_CONVOLUTION, .kernel = KERNEL, .stride = STRIDE, .outputs = OUTPUTS,        \
-     .relu = RELU}
+     .activation = RELU ? ACTIVATION_RELU : ACTIVATION_NONE}
 #define POOL(KERNEL, STRIDE)                                                                                          \
     {.name = "pool", .kind = LAYER_MAX_POOL, .kernel = KERNEL, .stride = STRIDE}
 #define NORM(RADIUS, K, ALPHA, BETA)                                                                                  \
-    {.name = "norm", .kind = LAYER_NORM, .radius = RADIUS, .k = K, .alpha = ALPHA, .beta = BETA}
+    {.name = "norm", .kind = LAYER_LRN, .radius = RADIUS, .k = K, .alpha = ALPHA, .beta = BETA}
 #define DENSE(OUTPUTS, RELU)                                                                                          \
-    {.name = "dense", .kind = LAYER_DENSE, .outputs = OUTPUTS, .relu = RELU}
+    {.name = "dense", .kind = LAYER_DENSE, .outputs = OUTPUTS, .activation = RELU ? ACTIVATION_RELU : ACTIVATION_NONE}
 
 static const struct {
     const char *name;

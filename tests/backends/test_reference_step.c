@@ -10,7 +10,7 @@ struct run {
     struct h5 *h5;
     struct net net;
     struct tower tower;
-    float *gradients, *shadows; /* in the backend's memory */
+    float *gradients; /* in the backend's memory */
     struct outcome outcome;
 };
 
@@ -30,21 +30,21 @@ static void begin_run(struct run *run, const struct subject *subject, bool train
     must(backend->set_threads(1, &why), &why);
     step_net(&run->net);
     struct tower_request request = {.backend = backend, .net = &run->net, .batch = STEP_BATCH, .training = training,
+                                    .optimizer = training ? &optimizer_sgd : NULL, .master = true,
                                     .convolution = subject->convolution};
     must(tower_init(&run->tower, &request, &why), &why);
     run->gradients = take_memory(backend, run->net.parameters);
-    run->shadows = take_memory(backend, run->net.parameters);
     outcome_init(&run->outcome, &run->net);
     step_parameters(run->h5, &run->net, run->outcome.before);
     must(tower_set_parameters(&run->tower, run->outcome.before, &why), &why);
-    must(backend->memory_upload(run->shadows, run->outcome.before, run->net.parameters, &why), &why);
+    must(tower_set_states(&run->tower, &run->outcome.before, &why), &why);
 }
 
 static void end_run(struct run *run)
 {
     tower_free(&run->tower);
+    net_free(&run->net);
     run->experiment.backend->memory_free(run->gradients);
-    run->experiment.backend->memory_free(run->shadows);
     outcome_free(&run->outcome);
     reference_close(run->h5);
 }
@@ -60,7 +60,7 @@ static void run_forward(struct run *run, int step)
     must(backend->memory_upload(plan->input, images, STEP_BATCH * shape_size(run->net.input), &why), &why);
     free(images);
     for (int i = 0; i < plan->stage_count; i++)
-        must(plan->stages[i].forward(&plan->stages[i], &why), &why);
+        must(plan->stages[i].forward(&plan->stages[i], run->gradients, &why), &why);
     must(backend->loss(plan, labels, STEP_BATCH, &sums, &why), &why);
     assert_int_equal(sums.count, STEP_BATCH);
     run->outcome.loss = sums.loss;
@@ -79,23 +79,27 @@ static void make_step(struct run *run, int step)
         must(plan->stages[i].backward(&plan->stages[i], run->gradients, &why), &why);
     must(tower_get_parameters(&run->tower, outcome->before, &why), &why);
     must(backend->memory_download(outcome->sums, run->gradients, count, &why), &why);
-    must(tower_update(&run->tower, outcome->sums, STEP_BATCH, 0.1f, &outcome->penalty, &why), &why);
-    must(backend->ema(run->shadows, run->tower.parameters, count, ema_decay(0.9999f, (uint64_t)step), &why), &why);
+    float decay = ema_decay(0.9999f, (uint64_t)step);
+    must(tower_update(&run->tower, outcome->sums, STEP_BATCH, 0.1f, decay, &outcome->penalty, &why), &why);
     must(tower_get_parameters(&run->tower, outcome->updated, &why), &why);
-    must(backend->memory_download(outcome->average, run->shadows, count, &why), &why);
+    must(tower_get_states(&run->tower, &outcome->average, &why), &why);
+}
+
+static void check_logits_are(const struct run *run, int step, const float *logits)
+{
+    size_t count;
+    float *expected = reference_read(run->h5, H5_FLOAT, NULL, &count, "/step%d/logits", step);
+    assert_int_equal(count, STEP_BATCH * STEP_CLASSES);
+    check_near(&run->experiment, "logits", logits, expected, count);
+    free(expected);
 }
 
 static void check_logits(const struct run *run, int step)
 {
-    const struct experiment *e = &run->experiment;
     struct error why;
     float logits[STEP_BATCH * STEP_CLASSES];
-    size_t count;
-    float *expected = reference_read(run->h5, H5_FLOAT, NULL, &count, "/step%d/logits", step);
-    assert_int_equal(count, STEP_BATCH * STEP_CLASSES);
-    must(e->backend->memory_download(logits, run->tower.plan.output, count, &why), &why);
-    check_near(e, "logits", logits, expected, count);
-    free(expected);
+    must(run->experiment.backend->memory_download(logits, run->tower.plan.output, STEP_BATCH * STEP_CLASSES, &why), &why);
+    check_logits_are(run, step, logits);
 }
 
 static void test_steps(void **state)
@@ -120,11 +124,28 @@ static void test_evaluation(void **state)
     end_run(&run);
 }
 
+/* Forward alone: no labels, no loss. */
+static void test_logits(void **state)
+{
+    struct run run;
+    struct error why;
+    float logits[STEP_BATCH * STEP_CLASSES];
+    int32_t unused[STEP_BATCH];
+    begin_run(&run, *state, false);
+    float *images = step_images(run.h5, &run.net, 1, unused);
+    must(tower_forward(&run.tower, images, STEP_BATCH, logits, &why), &why);
+    check_logits_are(&run, 1, logits);
+    assert_int_equal(tower_forward(&run.tower, images, STEP_BATCH + 1, logits, &why), -1);
+    free(images);
+    end_run(&run);
+}
+
 int main(int argc, char **argv)
 {
     const struct backend_test tests[] = {
         {"two training steps", test_steps, NULL, true},
         {"evaluation", test_evaluation, NULL, true},
+        {"logits alone", test_logits, NULL, true},
     };
     return run_on_backends(argc, argv, tests, sizeof tests / sizeof *tests);
 }

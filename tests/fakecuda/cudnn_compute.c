@@ -104,8 +104,8 @@ static void forward(const struct work *work)
         float *out = y + n * pixels * k;
         windows(c, x + n * c->h * c->w * c->c, rows, false);
         cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, pixels, k, taps, 1, rows, taps, w, taps, 0, out, k);
-        for (int64_t i = 0; bias && i < (int64_t)pixels * k; i++)
-            out[i] = behind(c, out[i] + bias[i % k]);
+        for (int64_t i = 0; i < (int64_t)pixels * k; i++)
+            out[i] = behind(c, bias ? out[i] + bias[i % k] : out[i]);
     }
     store(work, PLACE_Y, y);
     free(x), free(w), free(bias), free(y), free(rows);

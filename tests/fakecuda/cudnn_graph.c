@@ -256,7 +256,7 @@ static bool keeps_nan(const struct descriptor *operation)
     return value_choice(how, CUDNN_ATTR_POINTWISE_NAN_PROPAGATION, 0) == 1; /* CUDNN_PROPAGATE_NAN */
 }
 
-/* One convolution; forward perhaps with a bias behind it, and a ReLU behind that. All in memory has the type of x: cuDNN 9 has
+/* One convolution; forward perhaps with a bias after it, and a ReLU after that. All in memory has the type of x: cuDNN 9 has
  * nothing for a float gradient of a filter where activations are bfloat16, and none that keeps less than float in between. */
 static bool recognise(struct convolution *c, const struct descriptor *const *operations, int64_t count)
 {
@@ -266,12 +266,13 @@ static bool recognise(struct convolution *c, const struct descriptor *const *ope
     shapes_set(c, operations[0]);
     cudnnDataType_t type = c->half ? CUDNN_DATA_BFLOAT16 : CUDNN_DATA_FLOAT;
     y = part(operations[0], RULE_Y);
-    if (count > 1 && (!follows(operations[1], CUDNN_POINTWISE_ADD, y, &y) || !takes_bias(c, operations[1], type)))
+    int64_t known = 1;
+    if (known < count && follows(operations[known], CUDNN_POINTWISE_ADD, y, &y) && takes_bias(c, operations[known], type))
+        known++;
+    c->relu = known < count && follows(operations[known], CUDNN_POINTWISE_RELU_FWD, y, &y);
+    c->keeps_nan = c->relu && keeps_nan(operations[known]);
+    if (known + c->relu < count)
         return false;
-    if (count > 2 && !follows(operations[2], CUDNN_POINTWISE_RELU_FWD, y, &y))
-        return false;
-    c->relu = count > 2;
-    c->keeps_nan = c->relu && keeps_nan(operations[2]);
     place_set(c, PLACE_X, part(operations[0], RULE_X));
     place_set(c, PLACE_W, part(operations[0], RULE_W));
     place_set(c, PLACE_Y, y);

@@ -6,8 +6,8 @@
 
 /* A pool's window over images, and a norm of as many channels. */
 struct pair {
-    struct window window;
-    struct norm norm;
+    struct pool_geometry window;
+    struct norm_rule norm;
     size_t batch;
     int half;
     uint64_t *random;

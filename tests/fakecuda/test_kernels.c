@@ -161,7 +161,7 @@ static void check_pool(const struct layer *layer, struct shape shape, int batch,
     layer_open(&l, layer, shape, batch, half, random);
     const struct net_layer *n = &l.rig.net.layers[0];
     uint8_t *places = bytes_new(l.rig.output_count);
-    struct window window = {.height = shape.height, .width = shape.width, .out_height = n->out.height,
+    struct pool_geometry window = {.height = shape.height, .width = shape.width, .out_height = n->out.height,
                             .out_width = n->out.width, .channels = shape.channels, .kernel = layer->kernel,
                             .stride = layer->stride, .pad_top = n->pad_top, .pad_left = n->pad_left};
     struct pool_forward_arguments forward = {.x = l.x.data, .y = l.y.data, .places = places, .window = window,
@@ -208,16 +208,16 @@ static void test_a_pool_passes_nan_on(void **state)
 /* ---- norms ---- */
 
 struct norm_case {
-    struct norm norm;
+    struct norm_rule norm;
     size_t pixels;
     struct typed x, dy;
     double *y, *dx, *y_error, *dx_error; /* what comes out, and how far floats may be from it */
 };
 
 /* The window about channel c of a row: [first, last]. */
-static size_t window_first(const struct norm *n, size_t c) { return c < (size_t)n->radius ? 0 : c - (size_t)n->radius; }
+static size_t window_first(const struct norm_rule *n, size_t c) { return c < (size_t)n->radius ? 0 : c - (size_t)n->radius; }
 
-static size_t window_last(const struct norm *n, size_t c)
+static size_t window_last(const struct norm_rule *n, size_t c)
 {
     return c + (size_t)n->radius < (size_t)n->channels ? c + (size_t)n->radius : (size_t)n->channels - 1;
 }
@@ -260,7 +260,7 @@ static void assert_within(const char *what, const struct typed *found, const dou
             fail_msg("%s[%zu] is %.9g, expected %.9g +- %.2g", what, i, typed_at(found, i), expected[i], error[i]);
 }
 
-static void norm_open(struct norm_case *n, const struct norm *norm, struct shape shape, int batch, int half, uint64_t *random)
+static void norm_open(struct norm_case *n, const struct norm_rule *norm, struct shape shape, int batch, int half, uint64_t *random)
 {
     size_t pixels = (size_t)batch * (size_t)shape.height * (size_t)shape.width, count = pixels * (size_t)shape.channels;
     float *values = floats_new(count);
@@ -277,7 +277,7 @@ static void norm_open(struct norm_case *n, const struct norm *norm, struct shape
     free(values);
 }
 
-static void check_norm(const struct norm *norm, struct shape shape, int batch, int half, uint64_t *random)
+static void check_norm(const struct norm_rule *norm, struct shape shape, int batch, int half, uint64_t *random)
 {
     struct norm_case n;
     norm_open(&n, norm, shape, batch, half, random);
@@ -295,7 +295,7 @@ static void check_norm(const struct norm *norm, struct shape shape, int batch, i
 static void test_norms_as_in_double_precision(void **state)
 {
     (void)state;
-    static const struct norm norms[] = {
+    static const struct norm_rule norms[] = {
         {.radius = 4, .k = 1, .alpha = 0.001f / 9, .beta = 0.75f}, {.radius = 4, .k = 2, .alpha = 0.5f, .beta = 0.5f},
         {.radius = 2, .k = 2, .alpha = 0.5f, .beta = 0.75f},       {.radius = 70, .k = 1, .alpha = 0.1f, .beta = 0.6f},
     };

@@ -64,7 +64,7 @@ static void part_add(struct finishing *f, struct finish_part part)
     if (part.filter)
         part.squares = (uint32_t)(ceiling((size_t)(part.kernel * part.kernel * part.y_in), 32) * ceiling((size_t)part.out, 32));
     f->a.tiles += part.squares;
-    f->a.tiles += (uint32_t)(part.sums ? ceiling((size_t)part.out, 8) : ceiling(part.end - part.weights, 8192));
+    f->a.tiles += (uint32_t)(part.sums ? ceiling((size_t)part.out, 8) : part.filter ? 0 : ceiling(part.end - part.weights, 8192));
     f->a.parts[f->a.part_count++] = part;
 }
 
@@ -76,7 +76,7 @@ static void convolution_add(struct finishing *f, int i, uint64_t *random)
     bool turned = i < FILTERS;
     f->sums[i] = floats_new(sums);
     fill_random(f->sums[i], sums, random);
-    struct finish_part part = {.sums = f->sums[i], .biases = (uint32_t)f->count, .out = c->out, .runs = c->parts};
+    struct finish_part part = {.sums = c->parts ? f->sums[i] : NULL, .biases = (uint32_t)f->count, .out = c->out, .runs = c->parts};
     if (turned) {
         float *filter = floats_new(filter_count(c));
         f->weights[i] = floats_new(weights);
@@ -88,7 +88,7 @@ static void convolution_add(struct finishing *f, int i, uint64_t *random)
         part.half = (uint8_t)c->half, part.weights = (uint32_t)f->count, part.biases += (uint32_t)weights;
     }
     part_add(f, part);
-    f->count = part.biases + (size_t)c->out;
+    f->count = part.biases + (c->parts ? (size_t)c->out : 0);
 }
 
 static void finishing_open(struct finishing *f, const struct filter_case *cases, uint64_t *random)
@@ -126,7 +126,8 @@ static void check_part(const struct finishing *f, int i)
     const struct finish_part *p = &f->a.parts[i == 0 ? 0 : i + 1];
     for (size_t k = 0; i < FILTERS && k < weight_count(c); k++)
         assert_true(f->gradients[p->weights + k] == (c->half ? round_to_half(f->weights[i][k]) : f->weights[i][k]));
-    check_biases(c, f->sums[i], f->gradients + p->biases);
+    if (c->parts)
+        check_biases(c, f->sums[i], f->gradients + p->biases);
 }
 
 /* How many tiles met a number that is not finite. */
@@ -143,8 +144,9 @@ static int faults_of(const struct finishing *f)
 static const struct filter_case filter_cases[][FILTERS + 1] = {
     {{5, 3, 64, 8, 1, 256}, {5, 3, 64, 3, 0, 200}, {5, 64, 64, 64, 0, 5}, {1, 1, 384, 1, 0, 2}},
     {{1, 7, 5, 7, 1, 1}, {3, 48, 130, 48, 1, 16}, {3, 33, 31, 33, 0, 17}, {3, 16, 1, 16, 0, 3}},
+    {{3, 8, 40, 8, 1, 0}, {1, 16, 64, 16, 0, 0}, {3, 16, 33, 16, 0, 4}, {1, 1, 9, 1, 0, 2}}, /* parts 0: without biases */
 };
-enum { FILTER_CASES = sizeof filter_cases / sizeof *filter_cases };
+enum { FILTER_CASES = sizeof filter_cases / sizeof *filter_cases, WITH_BIASES = 2 };
 
 static void test_filters_are_turned_back(void **state)
 {
@@ -199,7 +201,7 @@ static void test_a_tile_tells_of_its_faults(void **state)
     uint64_t random = 9;
     for (int turn = 0; turn < 48; turn++) {
         struct finishing f;
-        finishing_open(&f, filter_cases[turn % FILTER_CASES], &random);
+        finishing_open(&f, filter_cases[turn % WITH_BIASES], &random);
         spoil(&f, turn / 2 % 4, values[turn % 3], &random);
         RUN(finish, some_blocks(&random), f.a);
         assert_int_equal(faults_of(&f), 1);

@@ -4,7 +4,7 @@
 #include "kernels_pairs.h"
 
 #include "model.h"
-#include "parallel.h"
+#include "parcel.h"
 
 /* ---- a norm with a pool before or behind it ---- */
 
@@ -59,7 +59,7 @@ static void check_pool_norm(const struct pair *p)
 }
 
 /* How many neighbours fit a tile. */
-static int columns_of(const struct window *w)
+static int columns_of(const struct pool_geometry *w)
 {
     int columns = 0;
     while ((columns * w->stride + w->kernel) * w->kernel * w->channels <= NORM_POOL_TILE)
@@ -152,7 +152,7 @@ static void check_norm_back(const struct pair *p, int pooled, int masks)
 }
 
 /* How many rows of a pool's output fit a tile, with those before them. */
-static int rows_of(const struct window *w)
+static int rows_of(const struct pool_geometry *w)
 {
     return POOL_NORM_TILE / (w->out_width * w->channels) - (w->kernel - 1) / w->stride;
 }
@@ -197,7 +197,7 @@ static void on_pairs(void (*check)(const struct pair *p))
 {
     static const struct shape shapes[] = {{12, 12, 64}, {24, 24, 4}, {7, 7, 16}, {13, 5, 48}, {3, 9, 132}, {1, 1, 8}, {3, 2, 1024}};
     static const int windows[][2] = {{3, 2}, {2, 2}, {3, 1}, {5, 3}, {2, 3}};
-    static const struct norm norms[] = {{.radius = 4, .k = 1, .alpha = 0.001f / 9, .beta = 0.75f},
+    static const struct norm_rule norms[] = {{.radius = 4, .k = 1, .alpha = 0.001f / 9, .beta = 0.75f},
                                         {.radius = 70, .k = 2, .alpha = 0.1f, .beta = 0.6f}};
     uint64_t random = 1;
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
@@ -212,9 +212,10 @@ static void on_pairs(void (*check)(const struct pair *p))
                 const struct net_layer *l = &net.layers[0];
                 struct pair p = {.norm = norms[flags & 1], .batch = flags & 2 ? 5 : 1, .half = flags >> 2, .random = &random};
                 p.norm.channels = shapes[i].channels;
-                p.window = (struct window){l->in.height, l->in.width, l->out.height, l->out.width, l->in.channels,
+                p.window = (struct pool_geometry){l->in.height, l->in.width, l->out.height, l->out.width, l->in.channels,
                                            layer.kernel, layer.stride, l->pad_top, l->pad_left};
                 check(&p);
+                net_free(&net);
             }
 }
 
@@ -255,8 +256,8 @@ static void test_pairs_pass_nan_on(void **state)
     float x[16] = {1, 1, 1, 1, NAN, 1, 1, 1, INFINITY, 1, 1, 1, 2, 1, 1, 1}, y[4], pooled[4], dx[4], sums[4];
     const float dy[4] = {1, 1, 1, 1};
     uint8_t places[4];
-    struct norm norm = {.channels = 4, .radius = 0, .k = 1, .alpha = 0, .beta = 0.75f};
-    struct window window = {2, 2, 1, 1, 4, 2, 2, 0, 0};
+    struct norm_rule norm = {.channels = 4, .radius = 0, .k = 1, .alpha = 0, .beta = 0.75f};
+    struct pool_geometry window = {2, 2, 1, 1, 4, 2, 2, 0, 0};
     struct norm_forward_arguments before = {.x = x, .y = y, .pooled = pooled, .places = places, .window = window, .pixels = 1,
                                             .norm = norm};
     RUN(norm_forward, 1, before);
@@ -381,7 +382,7 @@ static void check_few_loss(const struct few *f, uint64_t *random)
 {
     size_t values = (size_t)(f->batch * f->in), outputs = (size_t)(f->batch * f->outs), batch = (size_t)f->batch;
     struct typed x = typed_of(f->x, values, f->x_half), y = typed_new(outputs, f->y_half), gradient = typed_new(outputs, f->y_half);
-    struct image_loss *losses = bytes_new(batch * sizeof *losses);
+    struct image_result *losses = bytes_new(batch * sizeof *losses);
     struct pass_control control = {.pass = 7, .stop = 2};
     uint64_t next = 0, wanted_next = 0;
     float *logits = floats_new(outputs), *wanted = floats_new(outputs), tail[PARCEL_SLOTS], wanted_tail[PARCEL_SLOTS];

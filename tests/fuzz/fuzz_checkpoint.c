@@ -16,7 +16,7 @@ static const struct edit_targets targets = {"tests/fuzz/seeds/checkpoint/latest.
 
 /* That of the seeds (tests/fuzz/seeds.py). */
 static const struct layer layers[] = {
-    {.name = "conv1", .kind = LAYER_CONVOLUTION, .kernel = 3, .stride = 1, .outputs = 2, .relu = true},
+    {.name = "conv1", .kind = LAYER_CONVOLUTION, .kernel = 3, .stride = 1, .outputs = 2, .activation = ACTIVATION_RELU},
     {.name = "softmax_linear", .kind = LAYER_DENSE},
 };
 static const struct model model = {"small", "for fuzzing", 4, 4, layers, 2};
@@ -24,7 +24,7 @@ static const struct model model = {"small", "for fuzzing", 4, 4, layers, 2};
 static void load(const char *name)
 {
     static float parameters[4096], shadows[4096];
-    struct checkpoint checkpoint = {.parameters = parameters, .shadows = shadows};
+    struct checkpoint checkpoint = {.parameters = parameters, .optimizer = &optimizer_sgd, .states = {shadows}};
     struct error why = {""};
     struct net net;
     if (checkpoint_peek(&checkpoint, name, &why)) {

@@ -46,7 +46,7 @@ static cudnnBackendDescriptor_t device_read(const char *file, struct error *why)
     return device;
 }
 
-static int with_tensor_cores(const struct convolution *c, int pass)
+static int with_tensor_cores(const struct cudnn_convolution *c, int pass)
 {
     int count = 0;
     for (int i = 0; i < c->engine_count[pass]; i++)
@@ -54,7 +54,7 @@ static int with_tensor_cores(const struct convolution *c, int pass)
     return count;
 }
 
-static size_t largest(const struct convolution *c, int pass)
+static size_t largest(const struct cudnn_convolution *c, int pass)
 {
     size_t most = 0;
     for (int i = 0; i < c->engine_count[pass]; i++)
@@ -63,7 +63,7 @@ static size_t largest(const struct convolution *c, int pass)
     return most;
 }
 
-static void print_pass(const struct convolution *c, int pass, const struct wish *w)
+static void print_pass(const struct cudnn_convolution *c, int pass, const struct wish *w)
 {
     const struct engine *e = &c->engines[pass][0];
     const struct engine_counts *counts = &c->counts[pass];
@@ -74,7 +74,7 @@ static void print_pass(const struct convolution *c, int pass, const struct wish 
 }
 
 /* Engine 0 computes any convolution, slowly: it comes first only where there is no other. */
-static int print_passes(const struct convolution *c, const struct wish *w)
+static int print_passes(const struct cudnn_convolution *c, const struct wish *w)
 {
     int failed = 0;
     for (int pass = 0; pass < PASSES; pass++) {
@@ -93,15 +93,15 @@ static int plan_case(const struct wish *w, const struct net_layer *l)
 {
     struct error why;
     const struct plan_request plan = {.net = w->net, .batch = w->batch, .precision = w->precision};
-    struct library library = {.precision = w->precision, .deterministic = w->deterministic,
+    struct cudnn_library library = {.precision = w->precision, .deterministic = w->deterministic,
                               .workspace_limit = workspace_limit(&plan)};
-    struct convolution c;
+    struct cudnn_convolution c;
     bool first = l == w->net->layers;
     int channels = w->precision == PRECISION_BF16 && l->in.channels < HALF_CHANNELS ? HALF_CHANNELS : l->in.channels;
     struct convolution_request request = {.layer = l, .batch = w->batch, .x_channels = channels, .backward = true,
                                           .input_gradient = !first};
     library.properties = device_read(w->file, &why);
-    if (!library.properties || convolution_init(&c, &library, &request, &why)) {
+    if (!library.properties || cudnn_convolution_init(&c, &library, &request, &why)) {
         printf("%s: %s\n", w->device, why.text);
         return 1;
     }
@@ -142,9 +142,9 @@ static int run_model(struct wish wish)
 
 /* Other shapes than the tutorial's. */
 static const struct layer others[] = {
-    {.name = "conv3x3-16", .kind = LAYER_CONVOLUTION, .kernel = 3, .stride = 1, .outputs = 16, .relu = true},
-    {.name = "conv3x3-48-s2", .kind = LAYER_CONVOLUTION, .kernel = 3, .stride = 2, .outputs = 48, .relu = true},
-    {.name = "conv1x1-128", .kind = LAYER_CONVOLUTION, .kernel = 1, .stride = 1, .outputs = 128, .relu = false},
+    {.name = "conv3x3-16", .kind = LAYER_CONVOLUTION, .kernel = 3, .stride = 1, .outputs = 16, .activation = ACTIVATION_RELU},
+    {.name = "conv3x3-48-s2", .kind = LAYER_CONVOLUTION, .kernel = 3, .stride = 2, .outputs = 48, .activation = ACTIVATION_RELU},
+    {.name = "conv1x1-128", .kind = LAYER_CONVOLUTION, .kernel = 1, .stride = 1, .outputs = 128, .activation = ACTIVATION_NONE},
 };
 
 int main(int argc, char **argv)

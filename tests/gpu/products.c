@@ -158,39 +158,41 @@ static int check(struct trial *t, const struct product_memory *memory, double *w
 
 /* ---- a trial ---- */
 
-static int run(struct trial *t, const struct library *library, struct product *p, void *mask, double *worst, struct error *why)
+static int run(struct trial *t, const struct cudnn_library *library, struct cudnn_product *p, void *mask, double *worst,
+               struct error *why)
 {
     struct product_memory memory = {.mask = mask};
-    int status = memory_make(t, &memory, why) || product_run(p, library->stream, &memory, why) || check(t, &memory, worst, why);
+    int status = memory_make(t, &memory, why) || cudnn_product_run(p, library->stream, &memory, why) ||
+                 check(t, &memory, worst, why);
     memory_free(&memory);
     return status ? -1 : 0;
 }
 
 /* 1: wrong. A missing epilogue is none. */
-static int try(struct trial *t, const struct library *library, void *mask)
+static int try(struct trial *t, const struct cudnn_library *library, void *mask)
 {
     static const char *const offered[] = {"not offered", "wrong", "right"};
-    struct product p;
+    struct cudnn_product p;
     struct error why;
     double worst = 0;
     t->request.half = library->precision == PRECISION_BF16;
     t->request.memory = (struct product_memory){.mask = mask};
     fill(t);
-    int verdict = product_init(&p, library, &t->request, &why) ? 0 : 1;
+    int verdict = cudnn_product_init(&p, library, &t->request, &why) ? 0 : 1;
     if (verdict && !run(t, library, &p, mask, &worst, &why))
         verdict += worst <= 1;
     printf("| %s | %s | %d x %d x %d | %s | %.2f | %.3f |%s\n", precisions[library->precision], t->name, t->request.m, t->request.n,
            t->request.k, offered[verdict], verdict ? (double)p.workspace_bytes / (1 << 20) : 0.0, worst,
            verdict == 1 && worst <= 1 ? why.text : "");
     if (verdict)
-        product_free(&p);
+        cudnn_product_free(&p);
     t->offered = verdict;
     free(t->a), free(t->b), free(t->bias);
     return verdict == 1 || (verdict == 0 && t->request.epilogues[0] == CUBLASLT_EPILOGUE_DEFAULT);
 }
 
 /* A layer's products; its input is behind a ReLU of as many outputs. */
-static int try_layer(const struct library *library, int in, int out)
+static int try_layer(const struct cudnn_library *library, int in, int out)
 {
     bool half = library->precision == PRECISION_BF16;
     struct error why;
@@ -229,13 +231,13 @@ int main(void)
     printf("| precision | product | m x n x k | cublasLt | workspace MiB | error / allowed |\n|---|---|---|---|---|---|\n");
     for (int precision = PRECISION_FP32; precision <= PRECISION_BF16; precision++) {
         struct plan_request request = {.precision = (enum precision)precision, .workspace = 32 << 20};
-        struct library library;
-        if (library_open(&library, &request, &why)) {
+        struct cudnn_library library;
+        if (cudnn_library_open(&library, &request, &why)) {
             fprintf(stderr, "products: %s\n", why.text);
             return 1;
         }
         failed += try_layer(&library, 2304, 384) + try_layer(&library, 384, 192) + try_layer(&library, 40, 24);
-        library_close(&library);
+        cudnn_library_close(&library);
     }
     return failed > 0;
 }

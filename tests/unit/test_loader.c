@@ -31,7 +31,8 @@ static int fill_dataset(void **state)
     return 0;
 }
 
-static const struct loader_request plain = {.dataset = &dataset, .seed = SEED, .crop_height = CROP,
+static const struct loader_request plain = {.dataset = &dataset, .augmentations = &augmentations_tutorial,
+                                            .seed = SEED, .crop_height = CROP,
                                             .crop_width = CROP, .global_batch = 24, .batch = 24, .slices = 1,
                                             .threads = 2, .depth = 2};
 
@@ -63,9 +64,10 @@ static void check_batch(const struct batch *batch, uint64_t position, int count)
     assert_int_equal((uintptr_t)batch->images % 64, 0);
     for (int i = 0; i < count; i++) {
         uint32_t sample = shuffle_at(&shuffle, position + (uint64_t)i);
-        struct distortion distortion = distort_draw(SEED, position + (uint64_t)i, SIDE, SIDE, CROP, CROP);
+        struct frame frame = dataset_frame(&dataset, CROP, CROP);
+        struct distortion distortion = distort_draw(&augmentations_tutorial, SEED, position + (uint64_t)i, &frame);
         float expected[CROPPED];
-        distort_apply(images + sample * IMAGE, SIDE, SIDE, 3, &distortion, CROP, CROP, expected);
+        distort_apply(images + sample * IMAGE, &frame, &distortion, expected);
         assert_int_equal(batch->labels[i], sample);
         assert_memory_equal(batch->images + i * CROPPED, expected, sizeof expected);
     }

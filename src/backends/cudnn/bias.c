@@ -9,13 +9,17 @@ int bias_parts(size_t rows)
     return parts > BIAS_PARTS_MAX ? BIAS_PARTS_MAX : (int)parts;
 }
 
-int bias_mask(const struct operation *o, size_t rows, void *masked, bool masked_half, float *sums, struct error *why)
+size_t bias_blocks(size_t rows, int channels)
+{
+    return (size_t)bias_parts(rows) * (((size_t)channels + CHANNELS_A_BLOCK - 1) / CHANNELS_A_BLOCK);
+}
+
+int bias_mask(const struct cudnn_operation *o, size_t rows, void *masked, bool masked_half, float *sums, struct error *why)
 {
     struct mask_bias_arguments arguments = {
-        .dy = o->dy, .y = o->layer->layer.relu ? o->y : NULL, .masked = masked, .sums = sums, .rows = rows,
+        .dy = o->dy, .y = has_relu(o->layer) ? o->y : NULL, .masked = masked, .sums = sums, .rows = rows,
         .channels = o->layer->out.channels, .parts = bias_parts(rows),
         .dy_half = o->y_half, .y_half = o->y_half, .masked_half = masked_half,
     };
-    size_t groups = ((size_t)arguments.channels + CHANNELS_A_BLOCK - 1) / CHANNELS_A_BLOCK;
-    return kernel_launch(o->library, KERNEL_mask_bias, (size_t)arguments.parts * groups, &arguments, why);
+    return kernel_launch(o->library, KERNEL_mask_bias, bias_blocks(rows, arguments.channels), &arguments, why);
 }

@@ -8,14 +8,10 @@
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
-const char *const pass_texts[PASSES] = {
-    [PASS_FORWARD] = "forward", [PASS_INPUT] = "gradient of the input", [PASS_WEIGHTS] = "gradient of the weights",
-};
-
 /* ---- plans ---- */
 
-int convolution_init(struct convolution *c, const struct library *library, const struct convolution_request *request,
-                     struct error *why)
+int cudnn_convolution_init(struct cudnn_convolution *c, const struct cudnn_library *library,
+                           const struct convolution_request *request, struct error *why)
 {
     memset(c, 0, sizeof *c);
     c->library = library, c->layer = request->layer, c->batch = request->batch, c->x_channels = request->x_channels;
@@ -31,7 +27,7 @@ int convolution_init(struct convolution *c, const struct library *library, const
     return 0;
 }
 
-size_t convolution_workspace(const struct convolution *c)
+size_t cudnn_convolution_workspace(const struct cudnn_convolution *c)
 {
     size_t most = 0;
     for (int pass = 0; pass < PASSES; pass++)
@@ -41,7 +37,7 @@ size_t convolution_workspace(const struct convolution *c)
     return most;
 }
 
-void convolution_free(struct convolution *c)
+void cudnn_convolution_free(struct cudnn_convolution *c)
 {
     struct passes *own = c->own;
     for (int pass = 0; pass < PASSES; pass++) {
@@ -58,12 +54,12 @@ void convolution_free(struct convolution *c)
 
 /* ---- running ---- */
 
-static int pack_make(struct convolution *c, enum convolution_pass pass, void *const places[TENSORS], struct error *why)
+static int pack_make(struct cudnn_convolution *c, enum convolution_pass pass, void *const places[TENSORS], struct error *why)
 {
     const int64_t all[TENSORS] = {TENSOR_X, TENSOR_FILTER, TENSOR_Y, TENSOR_BIAS};
-    const int64_t count = pass == PASS_FORWARD ? TENSORS : TENSOR_BIAS;
+    const int64_t count = pass == PASS_FORWARD && has_bias(c->layer) ? TENSORS : TENSOR_BIAS;
     struct passes *own = c->own;
-    const struct attribute attributes[] = {
+    const struct descriptor_attribute attributes[] = {
         {CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, count, all},
         {CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, count, places},
         {CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, 1, &c->library->workspace},
@@ -74,7 +70,7 @@ static int pack_make(struct convolution *c, enum convolution_pass pass, void *co
     return own->packs[pass] ? 0 : -1;
 }
 
-int pack_follow(struct convolution *c, enum convolution_pass pass, const struct convolution_memory *m, struct error *why)
+int pack_follow(struct cudnn_convolution *c, enum convolution_pass pass, const struct convolution_memory *m, struct error *why)
 {
     const struct passes *own = c->own;
     void *const places[TENSORS] = {
@@ -88,13 +84,13 @@ int pack_follow(struct convolution *c, enum convolution_pass pass, const struct 
     return pack_make(c, pass, places, why);
 }
 
-int engine_run(const struct convolution *c, enum convolution_pass pass, int i, struct error *why)
+int engine_run(const struct cudnn_convolution *c, enum convolution_pass pass, int i, struct error *why)
 {
     const struct passes *own = c->own;
     return CUDNN(cudnnBackendExecute(c->library->cudnn, c->engines[pass][i].plan, own->packs[pass]), why);
 }
 
-int convolution_run(struct convolution *c, enum convolution_pass pass, const struct convolution_memory *memory,
+int cudnn_convolution_run(struct cudnn_convolution *c, enum convolution_pass pass, const struct convolution_memory *memory,
                     struct error *why)
 {
     return pack_follow(c, pass, memory, why) || engine_run(c, pass, c->chosen[pass], why) ? -1 : 0;
@@ -111,7 +107,7 @@ static void text_add(char *text, size_t size, const char *format, ...)
 }
 
 /* " (0.042 ms, best of 6, 3 too large, 1 failed, 1 wrong)": what there is of it. */
-static void choice_about(const struct convolution *c, int pass, char *text, size_t size)
+static void choice_about(const struct cudnn_convolution *c, int pass, char *text, size_t size)
 {
     const struct engine_counts *counts = &c->counts[pass];
     const char *before = " (";
@@ -136,7 +132,7 @@ static void choice_about(const struct convolution *c, int pass, char *text, size
         text_add(text, size, ")");
 }
 
-void convolution_about(const struct convolution *c, char *text, size_t size)
+void cudnn_convolution_about(const struct cudnn_convolution *c, char *text, size_t size)
 {
     static const char *const words[PASSES] = {"forward", "input", "weights"};
     text[0] = '\0';

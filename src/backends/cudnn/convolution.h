@@ -5,10 +5,10 @@
 #include "cudnn.h"
 
 /* The tensors of a pass that lie in memory, by their place in it: x or dx, filter or its gradient, y or dy, bias. */
-enum tensor { TENSOR_X, TENSOR_FILTER, TENSOR_Y, TENSOR_BIAS, TENSORS };
+enum convolution_tensor { TENSOR_X, TENSOR_FILTER, TENSOR_Y, TENSOR_BIAS, TENSORS };
 
 /* An attribute of a descriptor: `count` values of that type. */
-struct attribute {
+struct descriptor_attribute {
     cudnnBackendAttributeName_t name;
     cudnnBackendAttributeType_t type;
     int64_t count;
@@ -16,7 +16,7 @@ struct attribute {
 };
 
 /* A finalised descriptor with those attributes; NULL with why not. */
-cudnnBackendDescriptor_t descriptor_new(cudnnBackendDescriptorType_t type, const struct attribute *attributes,
+cudnnBackendDescriptor_t descriptor_new(cudnnBackendDescriptorType_t type, const struct descriptor_attribute *attributes,
                                         size_t count, struct error *why);
 void descriptor_free(cudnnBackendDescriptor_t descriptor); /* or NULL */
 
@@ -26,7 +26,7 @@ struct pass_graph {
     int part_count;
 };
 
-int pass_graph_init(struct pass_graph *graph, const struct convolution *c, enum convolution_pass pass,
+int pass_graph_init(struct pass_graph *graph, const struct cudnn_convolution *c, enum convolution_pass pass,
                     struct error *why);
 void pass_graph_free(struct pass_graph *graph);
 
@@ -44,22 +44,23 @@ extern const char *const pass_texts[PASSES]; /* "gradient of the input" */
 enum { GENERIC = 0 };
 
 /* convolution_engines.c: plans the engines that fit a pass into c->engines; -1 where there are none. */
-int engines_find(struct convolution *c, enum convolution_pass pass, struct error *why);
+int engines_find(struct cudnn_convolution *c, enum convolution_pass pass, struct error *why);
 void engine_free(struct engine *engine);
 
 /* convolution.c: the pass's pack for tensors that lie there; and one execution by engine i on that pack. */
-int pack_follow(struct convolution *c, enum convolution_pass pass, const struct convolution_memory *memory, struct error *why);
-int engine_run(const struct convolution *c, enum convolution_pass pass, int i, struct error *why);
+int pack_follow(struct cudnn_convolution *c, enum convolution_pass pass, const struct convolution_memory *memory,
+                struct error *why);
+int engine_run(const struct cudnn_convolution *c, enum convolution_pass pass, int i, struct error *why);
 
 /* convolution_check.c: some values of an engine's output, as floats. */
 enum { SAMPLE = 8192 };
 /* x, filter and dy get numbers to compute with; and all tensors are zeroed again. */
-int numbers_fill(const struct convolution *c, const struct convolution_memory *memory, struct error *why);
-int numbers_clear(const struct convolution *c, const struct convolution_memory *memory, struct error *why);
+int numbers_fill(const struct cudnn_convolution *c, const struct convolution_memory *memory, struct error *why);
+int numbers_clear(const struct cudnn_convolution *c, const struct convolution_memory *memory, struct error *why);
 /* Runs engine i once, on the pass's pack; memory: the same that the pack was made for. sample (SAMPLE): zeroed. */
-int engine_sample(const struct convolution *c, enum convolution_pass pass, int i, const struct convolution_memory *memory,
+int engine_sample(const struct cudnn_convolution *c, enum convolution_pass pass, int i, const struct convolution_memory *memory,
                   float *sample, struct error *why);
 /* As far as the precision allows; a sample that is not finite does not agree with itself. */
-bool samples_agree(const struct convolution *c, const float *a, const float *b);
+bool samples_agree(const struct cudnn_convolution *c, const float *a, const float *b);
 
 #endif

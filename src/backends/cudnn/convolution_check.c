@@ -9,12 +9,12 @@
 
 enum { STRIPES = 32, STRIPE = SAMPLE / STRIPES };
 
-static size_t lesser(size_t a, size_t b)
+static size_t lesser_size(size_t a, size_t b)
 {
     return a < b ? a : b;
 }
 
-static size_t tensor_count(const struct convolution *c, enum tensor tensor)
+static size_t tensor_count(const struct cudnn_convolution *c, enum convolution_tensor tensor)
 {
     const struct net_layer *l = c->layer;
     size_t batch = (size_t)c->batch, kernel = (size_t)l->layer.kernel, channels = (size_t)c->x_channels;
@@ -27,6 +27,7 @@ static size_t tensor_count(const struct convolution *c, enum tensor tensor)
 
 /* ---- numbers ---- */
 
+/* Multiples of 1/8 from -1 to 1, by a linear congruential generator (Numerical Recipes' constants). */
 static void numbers_make(void *to, size_t count, bool half, uint32_t seed)
 {
     for (size_t i = 0; i < count; i++) {
@@ -42,10 +43,11 @@ static void numbers_make(void *to, size_t count, bool half, uint32_t seed)
 }
 
 /* The numbers repeat after a prime: images differ, and so do two tensors, whose products would have large sums otherwise. */
-static int tensor_fill(const struct convolution *c, enum tensor tensor, void *to, struct error *why)
+static int tensor_fill(const struct cudnn_convolution *c, enum convolution_tensor tensor, void *to, struct error *why)
 {
     static const uint16_t periods[] = {[TENSOR_X] = 65521, [TENSOR_FILTER] = 65519, [TENSOR_Y] = 65497};
-    size_t count = tensor_count(c, tensor), have = lesser(count, periods[tensor]), element = element_bytes(c->library->precision);
+    size_t count = tensor_count(c, tensor), have = lesser_size(count, periods[tensor]);
+    size_t element = element_bytes(c->library->precision);
     void *numbers = memory_new(have, element, "numbers to try engines with", why);
     if (!numbers)
         return -1;
@@ -53,25 +55,25 @@ static int tensor_fill(const struct convolution *c, enum tensor tensor, void *to
     int failed = CUDA(cudaMemcpy(to, numbers, have * element, cudaMemcpyHostToDevice), why);
     free(numbers);
     for (size_t next; !failed && have < count; have += next) {
-        next = lesser(have, count - have);
+        next = lesser_size(have, count - have);
         failed = CUDA(cudaMemcpy((char *)to + have * element, to, next * element, cudaMemcpyDeviceToDevice), why);
     }
     return failed;
 }
 
-int numbers_fill(const struct convolution *c, const struct convolution_memory *m, struct error *why)
+int numbers_fill(const struct cudnn_convolution *c, const struct convolution_memory *m, struct error *why)
 {
     return tensor_fill(c, TENSOR_X, m->x, why) || tensor_fill(c, TENSOR_FILTER, m->filter, why) ||
            (m->dy && tensor_fill(c, TENSOR_Y, m->dy, why)) || CUDA(cudaDeviceSynchronize(), why) ? -1 : 0;
 }
 
 /* All bytes of it, in the activations' type. */
-static int tensor_set(const struct convolution *c, enum tensor tensor, void *at, int byte, struct error *why)
+static int tensor_set(const struct cudnn_convolution *c, enum convolution_tensor tensor, void *at, int byte, struct error *why)
 {
     return at ? CUDA(cudaMemset(at, byte, tensor_count(c, tensor) * element_bytes(c->library->precision)), why) : 0;
 }
 
-int numbers_clear(const struct convolution *c, const struct convolution_memory *m, struct error *why)
+int numbers_clear(const struct cudnn_convolution *c, const struct convolution_memory *m, struct error *why)
 {
     return tensor_set(c, TENSOR_X, m->x, 0, why) || tensor_set(c, TENSOR_FILTER, m->filter, 0, why) ||
            tensor_set(c, TENSOR_Y, m->y, 0, why) || tensor_set(c, TENSOR_X, m->dx, 0, why) ||
@@ -95,9 +97,10 @@ static int stripe_get(float *to, const void *from, size_t count, bool half, stru
 }
 
 /* Stripes from the first value to the last: all values where there are not more. */
-static int sample_get(const struct convolution *c, enum tensor tensor, const char *from, float *sample, struct error *why)
+static int sample_get(const struct cudnn_convolution *c, enum convolution_tensor tensor, const char *from, float *sample,
+                      struct error *why)
 {
-    size_t count = tensor_count(c, tensor), stripe = lesser(count, STRIPE), element = element_bytes(c->library->precision);
+    size_t count = tensor_count(c, tensor), stripe = lesser_size(count, STRIPE), element = element_bytes(c->library->precision);
     for (size_t i = 0; i < STRIPES; i++) {
         size_t at = i * (count - stripe) / (STRIPES - 1);
         if (stripe_get(sample + i * STRIPE, from + at * element, stripe, element == 2, why))
@@ -106,10 +109,10 @@ static int sample_get(const struct convolution *c, enum tensor tensor, const cha
     return 0;
 }
 
-int engine_sample(const struct convolution *c, enum convolution_pass pass, int i, const struct convolution_memory *m,
+int engine_sample(const struct cudnn_convolution *c, enum convolution_pass pass, int i, const struct convolution_memory *m,
                   float *sample, struct error *why)
 {
-    enum tensor tensor = pass == PASS_FORWARD ? TENSOR_Y : pass == PASS_INPUT ? TENSOR_X : TENSOR_FILTER;
+    enum convolution_tensor tensor = pass == PASS_FORWARD ? TENSOR_Y : pass == PASS_INPUT ? TENSOR_X : TENSOR_FILTER;
     void *output = pass == PASS_FORWARD ? m->y : pass == PASS_INPUT ? m->dx : m->dfilter;
     int nan = 0xff; /* each byte of one: what the engine does not write is seen */
     return tensor_set(c, tensor, output, nan, why) || CUDA(cudaDeviceSynchronize(), why) || engine_run(c, pass, i, why) ||
@@ -123,7 +126,7 @@ static double tolerance(enum precision precision)
     return precision == PRECISION_FP32 ? 1e-4 : precision == PRECISION_TF32 ? 5e-3 : 1e-2;
 }
 
-bool samples_agree(const struct convolution *c, const float *a, const float *b)
+bool samples_agree(const struct cudnn_convolution *c, const float *a, const float *b)
 {
     double most = tolerance(c->library->precision), off = 0, size = 0;
     for (int i = 0; i < SAMPLE; i++) {

@@ -17,7 +17,7 @@ enum { EXECUTIONS = 10, REPLAYS = 3 };
 #define WORSE 1.25f
 
 struct trial {
-    struct convolution *c;
+    struct cudnn_convolution *c;
     const struct convolution_memory *memory;
     enum convolution_pass pass;
     int engine;
@@ -29,7 +29,7 @@ struct trial {
     float (*samples)[SAMPLE]; /* (ENGINES_MAX) */
 };
 
-static cudaStream_t stream_of(const struct trial *t)
+static cudaStream_t trial_stream(const struct trial *t)
 {
     return t->c->library->stream;
 }
@@ -47,24 +47,24 @@ static int graph_make(const struct trial *t, int executions, cudaGraphExec_t *ex
 {
     struct error second;
     *exec = NULL;
-    if (CUDA(cudaStreamBeginCapture(stream_of(t), cudaStreamCaptureModeThreadLocal), why))
+    if (CUDA(cudaStreamBeginCapture(trial_stream(t), cudaStreamCaptureModeThreadLocal), why))
         return -1;
     int failed = run(t, executions, why);
-    int unended = graph_end(stream_of(t), failed ? NULL : exec, failed ? &second : why);
+    int unended = graph_end(trial_stream(t), failed ? NULL : exec, failed ? &second : why);
     return failed || unended ? -1 : 0;
 }
 
 /* exec: that many executions; NULL: one by one. */
-static int enqueue(const struct trial *t, cudaGraphExec_t exec, int executions, struct error *why)
+static int trial_enqueue(const struct trial *t, cudaGraphExec_t exec, int executions, struct error *why)
 {
-    return exec ? CUDA(cudaGraphLaunch(exec, stream_of(t)), why) : run(t, executions, why);
+    return exec ? CUDA(cudaGraphLaunch(exec, trial_stream(t)), why) : run(t, executions, why);
 }
 
 /* Milliseconds of one execution. What runs first warms up, and while it runs the rest is submitted. */
 static int time_once(const struct trial *t, cudaGraphExec_t exec, int executions, float *milliseconds, struct error *why)
 {
-    if (enqueue(t, exec, executions, why) || CUDA(cudaEventRecord(t->events[0], stream_of(t)), why) ||
-        enqueue(t, exec, executions, why) || CUDA(cudaEventRecord(t->events[1], stream_of(t)), why) ||
+    if (trial_enqueue(t, exec, executions, why) || CUDA(cudaEventRecord(t->events[0], trial_stream(t)), why) ||
+        trial_enqueue(t, exec, executions, why) || CUDA(cudaEventRecord(t->events[1], trial_stream(t)), why) ||
         CUDA(cudaEventSynchronize(t->events[1]), why) ||
         CUDA(cudaEventElapsedTime(milliseconds, t->events[0], t->events[1]), why))
         return -1;
@@ -105,7 +105,7 @@ static int engine_time(const struct trial *t, float *milliseconds, struct error 
 static int engine_works(const struct trial *t, struct error *why)
 {
     cudaGraphExec_t exec = NULL;
-    int failed = run(t, 1, why) || CUDA(cudaStreamSynchronize(stream_of(t)), why) ||
+    int failed = run(t, 1, why) || CUDA(cudaStreamSynchronize(trial_stream(t)), why) ||
                  (t->graphs && graph_make(t, 1, &exec, why));
     graph_free(&exec);
     return failed ? -1 : 0;
@@ -126,7 +126,7 @@ static void engine_drop(struct trial *t, struct error *reason, struct error *why
  * proves nothing. */
 static int reference_of(const struct trial *t)
 {
-    const struct convolution *c = t->c;
+    const struct cudnn_convolution *c = t->c;
     const struct engine *engines = c->engines[t->pass];
     int count = c->engine_count[t->pass], reference = 0, most = -1;
     for (int i = 0; i < count; i++) {
@@ -144,7 +144,7 @@ static int reference_of(const struct trial *t)
 
 static void wrong_drop(struct trial *t, struct error *why)
 {
-    struct convolution *c = t->c;
+    struct cudnn_convolution *c = t->c;
     int reference = reference_of(t);
     for (int i = 0; i < c->engine_count[t->pass]; i++) {
         if (t->out[i] || samples_agree(c, t->samples[i], t->samples[reference]))
@@ -159,7 +159,7 @@ static void wrong_drop(struct trial *t, struct error *why)
 /* Runs each once: those that fail, or compute other values than the rest, are out. */
 static void engines_check(struct trial *t, struct error *why)
 {
-    struct convolution *c = t->c;
+    struct cudnn_convolution *c = t->c;
     struct error reason;
     memset(t->out, 0, sizeof t->out);
     memset(t->samples, 0, ENGINES_MAX * sizeof *t->samples);
@@ -176,7 +176,7 @@ static void engines_check(struct trial *t, struct error *why)
 /* Tries all; with `deterministic` only up to the first that works: other times in another run would lead to other bits. */
 static int engines_try(struct trial *t, struct error *why)
 {
-    struct convolution *c = t->c;
+    struct cudnn_convolution *c = t->c;
     bool deterministic = c->library->deterministic, found = false;
     struct error reason;
     t->best = FLT_MAX;
@@ -230,7 +230,7 @@ static int passes_choose(struct trial *t, struct error *why)
     return numbers_clear(t->c, t->memory, why);
 }
 
-int convolution_choose(struct convolution *c, const struct convolution_memory *memory, struct error *why)
+int cudnn_convolution_choose(struct cudnn_convolution *c, const struct convolution_memory *memory, struct error *why)
 {
     struct trial t = {.c = c, .memory = memory};
     int failed = !(t.samples = memory_new(ENGINES_MAX, sizeof *t.samples, "samples of engines' outputs", why)) ||

@@ -17,7 +17,7 @@ enum { SUGGESTIONS_MAX = 64, SUGGESTED_MAX = 16 };
 #define NOTE(name) (1u << CUDNN_NUMERICAL_NOTE_##name)
 
 /* Notes of engines that compute with less than what was asked for. bfloat16 products are exact in float. */
-static unsigned unwanted_notes(const struct library *library)
+static unsigned unwanted_notes(const struct cudnn_library *library)
 {
     unsigned less = NOTE(DOWN_CONVERT_INPUTS) | NOTE(REDUCED_PRECISION_REDUCTION);
     return less | (library->precision == PRECISION_FP32 ? NOTE(TENSOR_CORE) : 0) |
@@ -62,18 +62,18 @@ static int engine_describe(struct engine *e, struct error *why)
 }
 
 /* The device's own attribute: a handle, or the properties of a device that is not there. */
-static struct attribute device_attribute(const struct library *library, cudnnBackendAttributeName_t handle,
+static struct descriptor_attribute device_attribute(const struct cudnn_library *library, cudnnBackendAttributeName_t handle,
                                          cudnnBackendAttributeName_t properties)
 {
     if (library->properties)
-        return (struct attribute){properties, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &library->properties};
-    return (struct attribute){handle, CUDNN_TYPE_HANDLE, 1, &library->cudnn};
+        return (struct descriptor_attribute){properties, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &library->properties};
+    return (struct descriptor_attribute){handle, CUDNN_TYPE_HANDLE, 1, &library->cudnn};
 }
 
-static int engine_plan(struct engine *e, const struct library *library, struct error *why)
+static int engine_plan(struct engine *e, const struct cudnn_library *library, struct error *why)
 {
     int64_t count, workspace = 0;
-    const struct attribute attributes[] = {
+    const struct descriptor_attribute attributes[] = {
         {CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &e->config},
         device_attribute(library, CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP),
     };
@@ -110,7 +110,7 @@ static bool is_left_out(int64_t number)
 }
 
 /* Whether the engine of e->config fits; `why`: the reason of the last refusal, for the case that no engine is left. */
-static bool engine_fits(struct engine *e, const struct library *library, struct engine_counts *counts, struct error *why)
+static bool engine_fits(struct engine *e, const struct cudnn_library *library, struct engine_counts *counts, struct error *why)
 {
     counts->offered++;
     if (engine_describe(e, why))
@@ -127,7 +127,7 @@ static bool engine_fits(struct engine *e, const struct library *library, struct 
 }
 
 /* Keeps the engine where it fits, else frees it. */
-static void engine_take(struct convolution *c, enum convolution_pass pass, struct engine *e, struct error *why)
+static void engine_take(struct cudnn_convolution *c, enum convolution_pass pass, struct engine *e, struct error *why)
 {
     if (engine_fits(e, c->library, &c->counts[pass], why))
         c->engines[pass][c->engine_count[pass]++] = *e;
@@ -145,7 +145,7 @@ static int configs_new(cudnnBackendDescriptor_t *configs, int64_t count, struct 
     return 0;
 }
 
-static int64_t lesser(int64_t a, int64_t b)
+static int64_t lesser_count(int64_t a, int64_t b)
 {
     return a < b ? a : b;
 }
@@ -158,7 +158,7 @@ static int suggestions_get(cudnnBackendDescriptor_t heuristic, cudnnBackendDescr
     if (CUDNN(cudnnBackendGetAttribute(heuristic, CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR, 0, &known,
                                        NULL), why))
         return -1;
-    *count = lesser(known, SUGGESTIONS_MAX);
+    *count = lesser_count(known, SUGGESTIONS_MAX);
     if (*count == 0)
         return 0;
     return configs_new(configs, *count, why) ||
@@ -166,10 +166,10 @@ static int suggestions_get(cudnnBackendDescriptor_t heuristic, cudnnBackendDescr
                                           count, configs), why) ? -1 : 0;
 }
 
-static cudnnBackendDescriptor_t heuristic_new(const struct convolution *c, cudnnBackendDescriptor_t graph,
+static cudnnBackendDescriptor_t heuristic_new(const struct cudnn_convolution *c, cudnnBackendDescriptor_t graph,
                                               cudnnBackendHeurMode_t mode, struct error *why)
 {
-    const struct attribute attributes[] = {
+    const struct descriptor_attribute attributes[] = {
         {CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &graph},
         {CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, 1, &mode},
         {CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &c->library->properties},
@@ -178,7 +178,7 @@ static cudnnBackendDescriptor_t heuristic_new(const struct convolution *c, cudnn
 }
 
 /* Adds the engines that this heuristic suggests and that fit. It may have nothing to say. */
-static void suggestions_add(struct convolution *c, enum convolution_pass pass, cudnnBackendHeurMode_t mode, struct error *why)
+static void suggestions_add(struct cudnn_convolution *c, enum convolution_pass pass, cudnnBackendHeurMode_t mode, struct error *why)
 {
     const struct passes *own = c->own;
     cudnnBackendDescriptor_t configs[SUGGESTIONS_MAX] = {0}, heuristic;
@@ -198,7 +198,7 @@ static void suggestions_add(struct convolution *c, enum convolution_pass pass, c
 
 /* ---- all others ---- */
 
-static bool is_known(const struct convolution *c, enum convolution_pass pass, int64_t number)
+static bool is_known(const struct cudnn_convolution *c, enum convolution_pass pass, int64_t number)
 {
     for (int i = 0; i < c->engine_count[pass]; i++)
         if (c->engines[pass][i].number == number)
@@ -219,15 +219,15 @@ static bool is_compiled(cudnnBackendDescriptor_t engine, struct error *why)
 }
 
 /* The engine of that number with its default knobs; -1 also where the device or the pass has none. */
-static int engine_init(struct engine *e, const struct convolution *c, cudnnBackendDescriptor_t graph, int64_t number,
+static int engine_init(struct engine *e, const struct cudnn_convolution *c, cudnnBackendDescriptor_t graph, int64_t number,
                        struct error *why)
 {
-    const struct attribute attributes[] = {
+    const struct descriptor_attribute attributes[] = {
         {CUDNN_ATTR_ENGINE_OPERATION_GRAPH, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &graph},
         {CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64, 1, &number},
         {CUDNN_ATTR_ENGINE_DEVICEPROP, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &c->library->properties},
     };
-    const struct attribute of_engine = {CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &e->engine};
+    const struct descriptor_attribute of_engine = {CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &e->engine};
     e->engine = descriptor_new(CUDNN_BACKEND_ENGINE_DESCRIPTOR, attributes, COUNT(attributes) - !c->library->properties, why);
     if (e->engine && !is_compiled(e->engine, why))
         e->config = descriptor_new(CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, &of_engine, 1, why);
@@ -235,7 +235,7 @@ static int engine_init(struct engine *e, const struct convolution *c, cudnnBacke
 }
 
 /* Adds the engines that are not there yet and fit. */
-static void others_add(struct convolution *c, enum convolution_pass pass, struct error *why)
+static void others_add(struct cudnn_convolution *c, enum convolution_pass pass, struct error *why)
 {
     const struct passes *own = c->own;
     cudnnBackendDescriptor_t graph = own->graphs[pass].graph;
@@ -268,7 +268,7 @@ static void generic_last(struct engine *engines, int count)
     memcpy(engines + kept, generic, (size_t)moved * sizeof *generic);
 }
 
-static int no_engine(const struct convolution *c, enum convolution_pass pass, struct error *why)
+static int no_engine(const struct cudnn_convolution *c, enum convolution_pass pass, struct error *why)
 {
     static const char *const precisions[] = {
         [PRECISION_FP32] = "fp32", [PRECISION_TF32] = "tf32", [PRECISION_BF16] = "bf16",
@@ -286,7 +286,7 @@ static int no_engine(const struct convolution *c, enum convolution_pass pass, st
                      counts->offered, counts->unfit, counts->too_large, counts->refused, *last.text ? "; " : "", last.text);
 }
 
-int engines_find(struct convolution *c, enum convolution_pass pass, struct error *why)
+int engines_find(struct cudnn_convolution *c, enum convolution_pass pass, struct error *why)
 {
     const cudnnBackendHeurMode_t modes[] = {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK};
     why->text[0] = '\0';

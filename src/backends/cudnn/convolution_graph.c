@@ -6,18 +6,22 @@
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
+const char *const pass_texts[PASSES] = {
+    [PASS_FORWARD] = "forward", [PASS_INPUT] = "gradient of the input", [PASS_WEIGHTS] = "gradient of the weights",
+};
+
 /* ---- descriptors ---- */
 
-static int descriptor_fill(cudnnBackendDescriptor_t descriptor, const struct attribute *attributes, size_t count,
+static int descriptor_fill(cudnnBackendDescriptor_t descriptor, const struct descriptor_attribute *attributes, size_t count,
                            struct error *why)
 {
-    for (const struct attribute *a = attributes; a < attributes + count; a++)
+    for (const struct descriptor_attribute *a = attributes; a < attributes + count; a++)
         if (CUDNN(cudnnBackendSetAttribute(descriptor, a->name, a->type, a->count, a->values), why))
             return -1;
     return CUDNN(cudnnBackendFinalize(descriptor), why);
 }
 
-cudnnBackendDescriptor_t descriptor_new(cudnnBackendDescriptorType_t type, const struct attribute *attributes,
+cudnnBackendDescriptor_t descriptor_new(cudnnBackendDescriptorType_t type, const struct descriptor_attribute *attributes,
                                         size_t count, struct error *why)
 {
     cudnnBackendDescriptor_t descriptor;
@@ -39,7 +43,7 @@ void descriptor_free(cudnnBackendDescriptor_t descriptor)
 
 struct builder {
     struct pass_graph *graph;
-    const struct convolution *c;
+    const struct cudnn_convolution *c;
     cudnnBackendDescriptor_t operations[3];
     int operation_count;
     bool failed;
@@ -47,7 +51,7 @@ struct builder {
 };
 
 static cudnnBackendDescriptor_t part_new(struct builder *b, cudnnBackendDescriptorType_t type,
-                                         const struct attribute *attributes, size_t count)
+                                         const struct descriptor_attribute *attributes, size_t count)
 {
     cudnnBackendDescriptor_t part = b->failed ? NULL : descriptor_new(type, attributes, count, b->why);
     if (part)
@@ -57,18 +61,20 @@ static cudnnBackendDescriptor_t part_new(struct builder *b, cudnnBackendDescript
     return part;
 }
 
-static cudnnDataType_t activation_type(const struct convolution *c)
+static cudnnDataType_t activation_type(const struct cudnn_convolution *c)
 {
     return c->library->precision == PRECISION_BF16 ? CUDNN_DATA_BFLOAT16 : CUDNN_DATA_FLOAT;
 }
 
-/* Device memory begins at multiples of 256 bytes; only biases may lie anywhere in the flat buffer. */
+/* Bytes. All tensors begin where cudaMalloc's memory does, but for biases, which may lie anywhere in the flat buffer. */
+enum { TENSOR_ALIGNMENT = 16 };
+
 static cudnnBackendDescriptor_t tensor_new(struct builder *b, int64_t uid, const int64_t dims[4], cudnnDataType_t type,
                                            bool is_virtual)
 {
     int64_t channels = dims[1], row = dims[3] * channels, strides[4] = {dims[2] * row, 1, row, channels};
-    int64_t alignment = uid == TENSOR_BIAS ? sizeof(float) : 16;
-    const struct attribute attributes[] = {
+    int64_t alignment = uid == TENSOR_BIAS ? sizeof(float) : TENSOR_ALIGNMENT;
+    const struct descriptor_attribute attributes[] = {
         {CUDNN_ATTR_TENSOR_UNIQUE_ID, CUDNN_TYPE_INT64, 1, &uid},
         {CUDNN_ATTR_TENSOR_DATA_TYPE, CUDNN_TYPE_DATA_TYPE, 1, &type},
         {CUDNN_ATTR_TENSOR_DIMENSIONS, CUDNN_TYPE_INT64, 4, dims},
@@ -126,7 +132,7 @@ static cudnnBackendDescriptor_t windows_new(struct builder *b)
                               padding_after(l->in.width, l->out.width, kernel, stride, l->pad_left)};
     const cudnnDataType_t type = CUDNN_DATA_FLOAT;
     const cudnnConvolutionMode_t mode = CUDNN_CROSS_CORRELATION;
-    const struct attribute attributes[] = {
+    const struct descriptor_attribute attributes[] = {
         {CUDNN_ATTR_CONVOLUTION_COMP_TYPE, CUDNN_TYPE_DATA_TYPE, 1, &type},
         {CUDNN_ATTR_CONVOLUTION_CONV_MODE, CUDNN_TYPE_CONVOLUTION_MODE, 1, &mode},
         {CUDNN_ATTR_CONVOLUTION_SPATIAL_DIMS, CUDNN_TYPE_INT64, 1, &spatial},
@@ -158,7 +164,7 @@ static const struct pass_names {
                       CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_BETA},
 };
 
-static void operation_add(struct builder *b, cudnnBackendDescriptorType_t type, const struct attribute *attributes,
+static void operation_add(struct builder *b, cudnnBackendDescriptorType_t type, const struct descriptor_attribute *attributes,
                           size_t count)
 {
     b->operations[b->operation_count++] = part_new(b, type, attributes, count);
@@ -170,7 +176,7 @@ static void convolution_add(struct builder *b, enum convolution_pass pass, cudnn
     const struct pass_names *n = &names[pass];
     const float one = 1, zero = 0;
     cudnnBackendDescriptor_t windows = windows_new(b);
-    const struct attribute attributes[] = {
+    const struct descriptor_attribute attributes[] = {
         {n->windows, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &windows}, {n->x, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &x},
         {n->filter, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &filter},   {n->y, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &y},
         {n->alpha, CUDNN_TYPE_FLOAT, 1, &one},                    {n->beta, CUDNN_TYPE_FLOAT, 1, &zero},
@@ -187,13 +193,13 @@ static void pointwise_add(struct builder *b, cudnnPointwiseMode_t mode, cudnnBac
      * STRICT_NAN_PROP. With any other a ReLU may make 0 of a NaN, as it makes 0 of -infinity; +infinity stays. So a finite loss
      * does not prove finite parameters: those are looked at by themselves. */
     const cudnnNanPropagation_t nan = CUDNN_PROPAGATE_NAN;
-    const struct attribute how[] = {
+    const struct descriptor_attribute how[] = {
         {CUDNN_ATTR_POINTWISE_MODE, CUDNN_TYPE_POINTWISE_MODE, 1, &mode},
         {CUDNN_ATTR_POINTWISE_MATH_PREC, CUDNN_TYPE_DATA_TYPE, 1, &type},
         {CUDNN_ATTR_POINTWISE_NAN_PROPAGATION, CUDNN_TYPE_NAN_PROPOGATION, 1, &nan},
     };
     cudnnBackendDescriptor_t pointwise = part_new(b, CUDNN_BACKEND_POINTWISE_DESCRIPTOR, how, COUNT(how));
-    const struct attribute attributes[] = {
+    const struct descriptor_attribute attributes[] = {
         {CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &pointwise},
         {CUDNN_ATTR_OPERATION_POINTWISE_XDESC, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &x},
         {CUDNN_ATTR_OPERATION_POINTWISE_YDESC, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &y},
@@ -202,15 +208,17 @@ static void pointwise_add(struct builder *b, cudnnPointwiseMode_t mode, cudnnBac
     operation_add(b, CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR, attributes, COUNT(attributes) - !other);
 }
 
-/* y = relu(x * filter + bias) */
+/* y = relu(x * filter + bias), as the layer has them */
 static void forward_add(struct builder *b)
 {
     enum { PRODUCT = TENSORS, SUM };
-    bool relu = b->c->layer->layer.relu;
-    cudnnBackendDescriptor_t x = x_new(b), filter = filter_new(b, activation_type(b->c)), product = y_new(b, PRODUCT);
-    cudnnBackendDescriptor_t bias = bias_new(b), y = y_new(b, TENSOR_Y), sum = relu ? y_new(b, SUM) : y;
+    bool biased = has_bias(b->c->layer), relu = has_relu(b->c->layer);
+    cudnnBackendDescriptor_t x = x_new(b), filter = filter_new(b, activation_type(b->c)), y = y_new(b, TENSOR_Y);
+    cudnnBackendDescriptor_t product = biased || relu ? y_new(b, PRODUCT) : y;
+    cudnnBackendDescriptor_t sum = !biased ? product : relu ? y_new(b, SUM) : y;
     convolution_add(b, PASS_FORWARD, x, filter, product);
-    pointwise_add(b, CUDNN_POINTWISE_ADD, product, bias, sum);
+    if (biased)
+        pointwise_add(b, CUDNN_POINTWISE_ADD, product, bias_new(b), sum);
     if (relu)
         pointwise_add(b, CUDNN_POINTWISE_RELU_FWD, sum, NULL, y);
 }
@@ -223,7 +231,7 @@ static void backward_add(struct builder *b, enum convolution_pass pass)
     convolution_add(b, pass, x, filter, y);
 }
 
-int pass_graph_init(struct pass_graph *graph, const struct convolution *c, enum convolution_pass pass,
+int pass_graph_init(struct pass_graph *graph, const struct cudnn_convolution *c, enum convolution_pass pass,
                     struct error *why)
 {
     struct builder b = {.graph = graph, .c = c, .why = why};
@@ -232,7 +240,7 @@ int pass_graph_init(struct pass_graph *graph, const struct convolution *c, enum 
         forward_add(&b);
     else
         backward_add(&b, pass);
-    const struct attribute attributes[] = {
+    const struct descriptor_attribute attributes[] = {
         {CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR, b.operation_count, b.operations},
         {CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_TYPE_HANDLE, 1, &c->library->cudnn},
     };

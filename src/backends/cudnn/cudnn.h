@@ -48,8 +48,8 @@ struct captured_last {
     cudaGraphNode_t node;
 };
 
-struct library {
-    cudaStream_t stream, beside; /* the work; what runs beside it: library_fork, library_join */
+struct cudnn_library {
+    cudaStream_t stream, beside; /* the work; what runs beside it: cudnn_library_fork, library_join */
     cudaEvent_t forked, joined;
     bool is_forked; /* since the last library_join */
     cudnnHandle_t cudnn;
@@ -68,18 +68,18 @@ struct library {
 struct workspace_need {
     size_t least, image;
 };
-struct workspace_need workspace_need(const struct plan_request *request);
+struct workspace_need workspace_need_of(const struct plan_request *request);
 size_t workspace_limit(const struct plan_request *request); /* for its batch */
 
-int library_open(struct library *library, const struct plan_request *request, struct error *why);
-void library_close(struct library *library);
+int cudnn_library_open(struct cudnn_library *library, const struct plan_request *request, struct error *why);
+void cudnn_library_close(struct cudnn_library *library);
 /* What is enqueued on `beside` from now on waits for the work so far; and the work from now on waits for all of `beside`, where
  * anything was forked. */
-int library_fork(struct library *library, struct error *why);
-int library_join(struct library *library, struct error *why);
+int cudnn_library_fork(struct cudnn_library *library, struct error *why);
+int cudnn_library_join(struct cudnn_library *library, struct error *why);
 /* Raises workspace_bytes, before the workspace is taken. */
-void library_wants(struct library *library, size_t bytes);
-int library_take_workspace(struct library *library, struct error *why);
+void cudnn_library_wants(struct cudnn_library *library, size_t bytes);
+int cudnn_library_take_workspace(struct cudnn_library *library, struct error *why);
 
 /* Bytes of an activation's element. */
 size_t element_bytes(enum precision precision);
@@ -112,13 +112,34 @@ enum kernel { KERNELS(KERNEL_NUMBER) KERNEL_COUNT };
 /* Whether they wait themselves for the work before them, as the device's code was compiled. */
 int kernels_overlap(bool *overlap, struct error *why);
 /* Enqueues it in so many blocks. arguments: its struct <name>_arguments. */
-int kernel_launch(struct library *library, enum kernel kernel, size_t blocks, const void *arguments,
+int kernel_launch(struct cudnn_library *library, enum kernel kernel, size_t blocks, const void *arguments,
                   struct error *why);
+/* The add kernel: y = a + b, then the ReLU. */
+int kernel_add_values(struct cudnn_library *library, const void *a, const void *b, void *y, size_t values, bool half, bool relu,
+                      struct error *why);
 /* The convert kernel: rows of x, float or bfloat16, into rows of y. */
-int kernel_convert_rows(struct library *library, const void *x, int x_channels, bool x_half, void *y, int y_channels,
+int kernel_convert_rows(struct cudnn_library *library, const void *x, int x_channels, bool x_half, void *y, int y_channels,
                         bool y_half, size_t rows, struct error *why);
 /* The blocks of a grid-stride kernel over so many elements. */
 size_t kernel_blocks(enum kernel kernel, size_t elements);
+
+/* ---- a layer: what it has ---- */
+
+static inline bool has_relu(const struct net_layer *l)
+{
+    return l->layer.activation == ACTIVATION_RELU;
+}
+
+static inline bool has_bias(const struct net_layer *l)
+{
+    return l->biases;
+}
+
+/* Its weights and biases have gradients. */
+static inline bool is_trained(const struct net_layer *l)
+{
+    return l->weights && l->weights->role == TENSOR_TRAINED;
+}
 
 /* ---- convolution*.c: cuDNN's graph API ---- */
 
@@ -143,11 +164,11 @@ struct engine_counts {
     int failed, wrong; /* planned, but does not run, or computes other values than the rest */
 };
 
-/* A convolution of `batch` images, SAME padding as the layer has it. x (N,H,W,x_channels): the layer's channels, padded with
- * zero channels where that helps. The forward pass adds the bias (in the activations' type, aligned to 4 bytes) and applies the
- * layer's ReLU. Filter (K,R,S,x_channels) in the activations' type. */
-struct convolution {
-    const struct library *library;
+/* A convolution of `batch` images, padded as the layer is. x (N,H,W,x_channels): the layer's channels, padded with
+ * zero channels where that helps. The forward pass adds the layer's bias (in the activations' type, aligned to 4 bytes) and applies
+ * its ReLU. Filter (K,R,S,x_channels) in the activations' type. */
+struct cudnn_convolution {
+    const struct cudnn_library *library;
     const struct net_layer *layer;
     int batch, x_channels;
     struct engine engines[PASSES][ENGINES_MAX]; /* those that fit precision, determinism and workspace, best guess first */
@@ -165,8 +186,8 @@ struct convolution_request {
 };
 
 /* Makes the plans. -1 also where cuDNN offers none, with what was asked for. */
-int convolution_init(struct convolution *c, const struct library *library, const struct convolution_request *request,
-                     struct error *why);
+int cudnn_convolution_init(struct cudnn_convolution *c, const struct cudnn_library *library,
+                           const struct convolution_request *request, struct error *why);
 /* Chooses each pass's fastest engine by running them on the memory given (x, y... of the right sizes, zeroed in the end;
  * bias: also the filter), after the workspace was taken. With library->deterministic the first that works is chosen. -1 where
  * none of a pass works. */
@@ -174,13 +195,13 @@ struct convolution_memory {
     void *x, *filter, *y, *dx, *dfilter, *dy;
     const void *bias;
 };
-int convolution_choose(struct convolution *c, const struct convolution_memory *memory, struct error *why);
+int cudnn_convolution_choose(struct cudnn_convolution *c, const struct convolution_memory *memory, struct error *why);
 /* Enqueues a pass. Host memory is allocated only where something lies elsewhere than in the run before. */
-int convolution_run(struct convolution *c, enum convolution_pass pass, const struct convolution_memory *memory,
+int cudnn_convolution_run(struct cudnn_convolution *c, enum convolution_pass pass, const struct convolution_memory *memory,
                     struct error *why);
-size_t convolution_workspace(const struct convolution *c); /* the largest of any engine */
+size_t cudnn_convolution_workspace(const struct cudnn_convolution *c); /* the largest of any engine */
 /* "forward engine 11 (0.042 ms, best of 6, 3 too large); weights engine 1 ..." */
-void convolution_about(const struct convolution *c, char *text, size_t size);
-void convolution_free(struct convolution *c);
+void cudnn_convolution_about(const struct cudnn_convolution *c, char *text, size_t size);
+void cudnn_convolution_free(struct cudnn_convolution *c);
 
 #endif

@@ -21,7 +21,7 @@ static int count_devices(int *count, struct error *why)
     return check_cuda(status, "cudaGetDeviceCount", PLACE, why);
 }
 
-/* As nvidia-smi writes it; "" where all of it is 0. */
+/* As nvidia-smi writes it, with a dash before the bytes 4, 6, 8, 10; "" where all of it is 0. */
 static void tell_uuid(const cudaUUID_t *uuid, char *text, size_t size)
 {
     static const cudaUUID_t unknown;
@@ -32,7 +32,7 @@ static void tell_uuid(const cudaUUID_t *uuid, char *text, size_t size)
                                    (unsigned char)uuid->bytes[i]);
 }
 
-static int describe(int device, struct device_place *place, struct error *why)
+static int describe_device(int device, struct device_place *place, struct error *why)
 {
     struct cudaDeviceProp properties;
     if (CUDA(cudaGetDeviceProperties(&properties, device), why) ||
@@ -49,20 +49,20 @@ static int describe(int device, struct device_place *place, struct error *why)
     return 0;
 }
 
-int cudnn_probe(char *about, size_t size, struct error *why)
+int cudnn_device_probe(char *about, size_t size, struct error *why)
 {
     int count, device;
     struct device_place place;
-    if (count_devices(&count, why) || CUDA(cudaGetDevice(&device), why) || describe(device, &place, why))
+    if (count_devices(&count, why) || CUDA(cudaGetDevice(&device), why) || describe_device(device, &place, why))
         return -1;
     snprintf(about, size, "%s", place.about);
     return 0;
 }
 
-int cudnn_choose(int node_rank, struct device_place *place, struct error *why)
+int cudnn_device_choose(int node_rank, struct device_place *place, struct error *why)
 {
     int count;
     if (count_devices(&count, why) || CUDA(cudaSetDevice(node_rank % count), why))
         return -1;
-    return describe(node_rank % count, place, why);
+    return describe_device(node_rank % count, place, why);
 }

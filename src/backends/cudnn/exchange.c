@@ -3,7 +3,7 @@
 
 int exchange_init(struct plan *plan, struct error *why)
 {
-    struct plan_state *s = state_of(plan);
+    struct cudnn_plan_state *s = state_of(plan);
     for (int i = 0; i < NET_LAYERS_MAX; i++)
         if (CUDA(cudaEventCreateWithFlags(&s->sent[i], cudaEventDisableTiming), why))
             return -1;
@@ -12,7 +12,7 @@ int exchange_init(struct plan *plan, struct error *why)
 
 void exchange_free(struct plan *plan)
 {
-    struct plan_state *s = state_of(plan);
+    struct cudnn_plan_state *s = state_of(plan);
     for (int i = 0; i < NET_LAYERS_MAX; i++)
         if (s->sent[i])
             cudaEventDestroy(s->sent[i]);
@@ -32,7 +32,7 @@ int cudnn_unpin(void *memory, struct error *why)
 }
 
 /* Within a capture an event that the host waits for is a node of its own. */
-static int record_sent(struct plan_state *s, int ticket, struct error *why)
+static int record_sent(struct cudnn_plan_state *s, int ticket, struct error *why)
 {
     enum cudaStreamCaptureStatus status;
     if (CUDA(cudaStreamIsCapturing(s->library.beside, &status), why))
@@ -43,8 +43,8 @@ static int record_sent(struct plan_state *s, int ticket, struct error *why)
 
 int cudnn_send(struct plan *plan, float *to, const float *from, size_t count, int ticket, struct error *why)
 {
-    struct plan_state *s = state_of(plan);
-    if (library_fork(&s->library, why) ||
+    struct cudnn_plan_state *s = state_of(plan);
+    if (cudnn_library_fork(&s->library, why) ||
         CUDA(cudaMemcpyAsync(to, from, count * sizeof *to, cudaMemcpyDeviceToHost, s->library.beside), why))
         return -1;
     return record_sent(s, ticket, why);
@@ -52,7 +52,7 @@ int cudnn_send(struct plan *plan, float *to, const float *from, size_t count, in
 
 int cudnn_send_end(struct plan *plan, struct error *why)
 {
-    return library_join(&state_of(plan)->library, why);
+    return cudnn_library_join(&state_of(plan)->library, why);
 }
 
 int cudnn_sent(struct plan *plan, int ticket, struct error *why)

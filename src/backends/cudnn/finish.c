@@ -2,11 +2,12 @@
  * checked, with the parameters: the update wants to know before it begins whether there is a number that is not finite. */
 #include "plan.h"
 
-static struct finish_part convolution_part(const struct operation *o)
+static struct finish_part convolution_part(const struct cudnn_operation *o)
 {
     const struct net_layer *l = o->layer;
     return (struct finish_part){
-        .filter = o->dfilter, .sums = o->sums, .weights = (uint32_t)l->weights, .biases = (uint32_t)l->biases,
+        .filter = o->dfilter, .sums = o->sums, .weights = (uint32_t)l->weights->offset,
+        .biases = has_bias(l) ? (uint32_t)l->biases->offset : 0,
         .in = l->in.channels, .out = l->out.channels, .y_in = o->x_channels, .runs = o->parts,
         .kernel = (uint16_t)l->layer.kernel, .half = o->dfilter_half,
     };
@@ -17,30 +18,33 @@ static void check_add(struct finish_arguments *a, size_t first, size_t end, bool
     finish_add(a, (struct finish_part){.weights = (uint32_t)first, .end = (uint32_t)end, .of_parameters = of_parameters});
 }
 
-static struct finish_arguments backward_arguments(const struct plan_state *s, bool check)
+static struct finish_arguments backward_arguments(const struct cudnn_plan_state *s, bool check)
 {
     struct finish_arguments a = {.faults = check ? s->faults : NULL};
-    for (const struct operation *o = s->operations; o < s->operations + s->net->layer_count; o++) {
-        const struct net_layer *l = o->layer;
-        if (o->dfilter)
-            finish_add(&a, convolution_part(o));
-        else if (check && l->weight_count + l->bias_count > 0)
-            check_add(&a, l->weights, l->biases + l->bias_count, false);
+    const struct net *net = s->net;
+    for (int i = 0; i < net->layer_count; i++) {
+        size_t first = net_trained_from(net, i), end = net_trained_from(net, i + 1);
+        if (s->operations[i].dfilter)
+            finish_add(&a, convolution_part(&s->operations[i]));
+        else if (check && end > first)
+            check_add(&a, first, end, false);
     }
+    if (check && net->gradients > net->trained)
+        check_add(&a, net->trained, net->gradients, false);
     if (check)
-        check_add(&a, 0, s->net->parameters, true);
+        check_add(&a, 0, net->parameters, true);
     return a;
 }
 
-static struct finish_arguments sums_arguments(const struct plan_state *s)
+static struct finish_arguments sums_arguments(const struct cudnn_plan_state *s)
 {
     struct finish_arguments a = {.faults = s->faults};
-    check_add(&a, 0, s->net->parameters, false);
+    check_add(&a, 0, s->net->gradients, false);
     check_add(&a, 0, s->net->parameters, true);
     return a;
 }
 
-static int launch(struct plan_state *s, struct finish_arguments *a, struct error *why)
+static int launch(struct cudnn_plan_state *s, struct finish_arguments *a, struct error *why)
 {
     if (a->faults)
         s->fault_count = (int)a->tiles;
@@ -49,7 +53,7 @@ static int launch(struct plan_state *s, struct finish_arguments *a, struct error
 
 int finish_init(struct plan *plan, struct error *why)
 {
-    struct plan_state *s = state_of(plan);
+    struct cudnn_plan_state *s = state_of(plan);
     uint32_t backward = backward_arguments(s, true).tiles, sums = sums_arguments(s).tiles;
     s->faults = device_new((backward > sums ? backward : sums) * sizeof *s->faults, "the gradients' faults", why);
     return s->faults ? 0 : -1;
@@ -58,26 +62,26 @@ int finish_init(struct plan *plan, struct error *why)
 /* Where NCCL adds up the gradients, some are on their way already: then their sums are checked, later. */
 int finish_backward(struct plan *plan, float *gradients, struct error *why)
 {
-    struct plan_state *s = state_of(plan);
+    struct cudnn_plan_state *s = state_of(plan);
     bool check = !s->communicator;
     struct finish_arguments a = backward_arguments(s, check);
     a.gradients = gradients;
     a.parameters = s->operations[0].parameters;
-    if (check && library_join(&s->library, why)) /* some gradients are made beside */
+    if (check && cudnn_library_join(&s->library, why)) /* some gradients are made beside */
         return -1;
     return launch(s, &a, why);
 }
 
 int finish_sums(struct plan *plan, const float *parameters, const float *sums, struct error *why)
 {
-    struct plan_state *s = state_of(plan);
+    struct cudnn_plan_state *s = state_of(plan);
     struct finish_arguments a = sums_arguments(s);
     a.gradients = (float *)(uintptr_t)sums; /* only checked */
     a.parameters = parameters;
     return launch(s, &a, why);
 }
 
-int finish_biases(struct library *library, const float *sums, int parts, int out, float *biases, struct error *why)
+int finish_biases(struct cudnn_library *library, const float *sums, int parts, int out, float *biases, struct error *why)
 {
     struct finish_arguments a = {.gradients = biases};
     finish_add(&a, (struct finish_part){.sums = sums, .runs = parts, .out = out});

@@ -10,52 +10,66 @@
 #include "operations.h"
 
 /* Four values are moved at a time: they must not reach into the next pixel. */
-static bool norm_may_pair(const struct operation *norm)
+static bool norm_may_pair(const struct cudnn_operation *norm)
 {
     return norm->layer->in.channels % 4 == 0 && norm->layer->in.channels <= NORM_CHANNELS_MAX;
 }
 
-static void pair(struct operation *a, struct operation *b, const struct operation_kind *a_kind,
-                 const struct operation_kind *b_kind)
+static void pair(struct cudnn_operation *a, struct cudnn_operation *b, const struct cudnn_operation_kind *a_kind,
+                 const struct cudnn_operation_kind *b_kind)
 {
     a->kind = a_kind, b->kind = b_kind;
     a->partner = b, b->partner = a;
 }
 
-static void fuse_neighbours(struct operation *a, struct operation *b)
+/* b reads what a computes, and nothing else does: what lies between is theirs. */
+static bool is_between(const struct cudnn_operation *a, const struct cudnn_operation *b, const struct cudnn_operation *first)
 {
-    if (a->kind == &cudnn_max_pool && b->kind == &cudnn_norm && norm_may_pair(b))
-        pair(a, b, &cudnn_pool_before_norm, &cudnn_norm_behind_pool);
-    else if (a->kind == &cudnn_norm && b->kind == &cudnn_max_pool && norm_may_pair(a) && norm_pool_columns(b->layer) > 0)
-        pair(a, b, &cudnn_norm_before_pool, &cudnn_pool_behind_norm);
-    else if (a->kind == &cudnn_dense && b->kind == &cudnn_dense_few)
-        pair(a, b, &cudnn_dense, &cudnn_dense_few);
+    return b->layer->from == a - first && a->layer->readers == 1;
 }
 
-static bool is_norm(const struct operation *o)
+static void fuse_neighbours(struct cudnn_operation *a, struct cudnn_operation *b)
 {
-    return o->kind == &cudnn_norm || o->kind == &cudnn_norm_behind_pool || o->kind == &cudnn_norm_before_pool;
+    if (a->kind == &cudnn_max_pool_kind && b->kind == &cudnn_norm_kind && norm_may_pair(b))
+        pair(a, b, &cudnn_pool_before_norm_kind, &cudnn_norm_after_pool_kind);
+    else if (a->kind == &cudnn_norm_kind && b->kind == &cudnn_max_pool_kind && norm_may_pair(a) && norm_pool_columns(b->layer) > 0)
+        pair(a, b, &cudnn_norm_before_pool_kind, &cudnn_pool_after_norm_kind);
+    else if (a->kind == &cudnn_dense_kind && b->kind == &cudnn_dense_few_kind && has_bias(a->layer))
+        pair(a, b, &cudnn_dense_kind, &cudnn_dense_few_kind);
+}
+
+static bool is_few(const struct net_layer *l)
+{
+    return l->out.channels <= FEW_OUTPUTS && !has_relu(l) && has_bias(l) && is_trained(l);
+}
+
+static bool normalises(const struct cudnn_operation *o)
+{
+    return o->kind == &cudnn_norm_kind || o->kind == &cudnn_norm_after_pool_kind || o->kind == &cudnn_norm_before_pool_kind;
 }
 
 /* The operation that o may work for: first is the plan's first. */
-static struct operation *before_of(struct operation *o, const struct operation *first)
+static struct cudnn_operation *before_of(struct cudnn_operation *o, const struct cudnn_operation *first)
 {
-    int back = o->kind == &cudnn_norm_behind_pool ? 2 : 1;
+    int back = o->kind == &cudnn_norm_after_pool_kind ? 2 : 1;
     bool dense = o->layer->layer.kind == LAYER_DENSE;
-    const struct operation_kind *wanted = is_norm(o) ? &cudnn_convolution : dense ? &cudnn_dense : NULL;
-    return o - first >= back && wanted && o[-back].kind == wanted ? o - back : NULL;
+    const struct cudnn_operation_kind *wanted = normalises(o) ? &cudnn_convolution_kind : dense ? &cudnn_dense_kind : NULL;
+    for (int i = 0; i < back; i++)
+        if (o - i == first || !is_between(o - i - 1, o - i, first))
+            return NULL;
+    bool unfinished = o->kind == &cudnn_dense_few_kind && !o->partner; /* it knows only dense layers whose bias it adds */
+    return wanted && !unfinished && o[-back].kind == wanted ? o - back : NULL;
 }
 
-void fuse(struct operation *operations, int count)
+void fuse(struct cudnn_operation *operations, int count)
 {
-    for (int i = 0; i < count; i++) {
-        const struct layer *layer = &operations[i].layer->layer;
-        if (operations[i].kind == &cudnn_dense && layer->outputs <= FEW_OUTPUTS && !layer->relu)
-            operations[i].kind = &cudnn_dense_few;
-    }
+    for (int i = 0; i < count; i++)
+        if (operations[i].kind == &cudnn_dense_kind && is_few(operations[i].layer))
+            operations[i].kind = &cudnn_dense_few_kind;
     for (int i = 0; i + 1 < count; i++)
-        fuse_neighbours(&operations[i], &operations[i + 1]);
-    for (struct operation *o = operations; o < operations + count; o++)
+        if (is_between(&operations[i], &operations[i + 1], operations))
+            fuse_neighbours(&operations[i], &operations[i + 1]);
+    for (struct cudnn_operation *o = operations; o < operations + count; o++)
         if ((o->before = before_of(o, operations)))
             o->before->masked = true;
 }

@@ -4,8 +4,8 @@
 /* What was forked before comes first: in a capture only what was forked in it can be joined. */
 int cudnn_capture(struct plan *plan, struct error *why)
 {
-    struct library *library = &state_of(plan)->library;
-    return library_join(library, why) ||
+    struct cudnn_library *library = &state_of(plan)->library;
+    return cudnn_library_join(library, why) ||
            CUDA(cudaStreamBeginCapture(library->stream, cudaStreamCaptureModeThreadLocal), why) ? -1 : 0;
 }
 
@@ -21,7 +21,7 @@ int graph_end(cudaStream_t stream, cudaGraphExec_t *exec, struct error *why)
 
 int cudnn_captured(struct plan *plan, enum device_part part, struct error *why)
 {
-    struct plan_state *s = state_of(plan);
+    struct cudnn_plan_state *s = state_of(plan);
     return graph_end(s->library.stream, &s->graphs[part], why);
 }
 
@@ -35,7 +35,7 @@ void graph_free(cudaGraphExec_t *graph)
 /* Waiting shows whether the stream is out of the capture, and the device works. */
 int cudnn_uncapture(struct plan *plan, enum device_part part, struct error *why)
 {
-    struct plan_state *s = state_of(plan);
+    struct cudnn_plan_state *s = state_of(plan);
     graph_free(&s->graphs[part]);
     cudaGetLastError(); /* a later call would report it */
     s->library.is_forked = s->library.overlap = false;
@@ -44,13 +44,13 @@ int cudnn_uncapture(struct plan *plan, enum device_part part, struct error *why)
 
 int cudnn_replay(struct plan *plan, enum device_part part, struct error *why)
 {
-    const struct plan_state *s = state_of(plan);
+    const struct cudnn_plan_state *s = state_of(plan);
     return CUDA(cudaGraphLaunch(s->graphs[part], s->library.stream), why);
 }
 
 void graphs_free(struct plan *plan)
 {
-    struct plan_state *s = state_of(plan);
+    struct cudnn_plan_state *s = state_of(plan);
     for (int i = 0; i < DEVICE_PARTS; i++)
         graph_free(&s->graphs[i]);
 }

@@ -17,6 +17,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "augment.h"
+
 /* name, threads of a block, phases. The device function is kernel_<name>, its arguments struct <name>_arguments. */
 #define KERNELS(KERNEL)                                                                                                \
     KERNEL(distort, 256, 8)         /* a tile is an image */                                                           \
@@ -29,6 +31,10 @@
     KERNEL(pool_norm_backward, 256, 4) /* some rows of the pool's output */                                            \
     KERNEL(norm_pool_forward, 256, 3) /* some neighbours in a row of the pool's output */                              \
     KERNEL(mask_bias, 256, 2)       /* one part's rows of 64 channels: parts * ceil(channels / 64) tiles */            \
+    KERNEL(add, 256, 1)                                                                                                \
+    KERNEL(centred_sums, 256, 2)    /* as mask_bias */                                                                 \
+    KERNEL(batch_norm_forward, 256, 1) /* 256 values */                                                                \
+    KERNEL(batch_norm_backward, 256, 1)                                                                                \
     KERNEL(finish, 256, 4)          /* a square of a filter, some biases, or values to check */                        \
     KERNEL(few_forward, 256, 5)     /* an image */                                                                     \
     KERNEL(few_backward, 256, 3)    /* 16 rows of weights; the loss */                                                 \
@@ -68,21 +74,22 @@ struct step_record {
 };
 
 /* And what the host reads of it: struct device_result. */
-struct step_result {
+struct step_summary {
     uint64_t step;
     double penalty;
     float loss, correct, count, fault, stop;
 };
 
 /* Image i of the batch is sample p = position + i of the stream, where the next pass's control has the position: record
- * samples[i] of the images. Draws and arithmetic to the bit as src/data/distort.c. y (batch, crop_height, crop_width,
- * y_channels): channels beyond the image's are 0. labels_out (batch). */
+ * samples[i] of the images. Draws and arithmetic are those of src/data/distort.c, by the same text (augment.inc). y (batch,
+ * crop_height, crop_width, y_channels): channels beyond the image's are 0. labels_out (batch). */
 struct distort_arguments {
     struct pass_ring ring;
     const uint8_t *images, *labels; /* (records, height, width, channels), (records) */
     int window;                     /* the records lie in the slots: these are slot 0's */
-    int batch, height, width, channels; /* 1 to 4 */
-    int crop_height, crop_width, y_channels, half;
+    struct augmentations augmentations;
+    struct frame frame;
+    int batch, y_channels, half;
     void *y;
     int32_t *labels_out;
 };
@@ -95,7 +102,7 @@ struct convert_arguments {
     int x_channels, y_channels, x_half, y_half;
 };
 
-/* y (rows, channels) += bias, then max(0, .) where relu. */
+/* y (rows, channels) += bias (NULL: nothing), then max(0, .) where relu. */
 struct bias_relu_arguments {
     void *y;
     const float *bias;
@@ -103,7 +110,9 @@ struct bias_relu_arguments {
     int channels, relu, half;
 };
 
-struct window {
+/* A pool's input, output and windows. A place in a window fits a byte. */
+enum { POOL_KERNEL_MAX = 15 };
+struct pool_geometry {
     int height, width;         /* of the input */
     int out_height, out_width;
     int channels, kernel, stride, pad_top, pad_left;
@@ -115,7 +124,7 @@ struct pool_forward_arguments {
     const void *x;
     void *y;
     uint8_t *places;
-    struct window window;
+    struct pool_geometry window;
     size_t batch;
     int half;
 };
@@ -126,13 +135,13 @@ struct pool_backward_arguments {
     const void *dy;
     void *dx;
     const uint8_t *places;
-    struct window window;
+    struct pool_geometry window;
     size_t batch;
     int half;
 };
 
 /* y = x * s^-beta, s = k + alpha * sum of x^2 over |j - c| <= radius (src/backends/openblas/norm.c has both formulas). */
-struct norm {
+struct norm_rule {
     int channels; /* at most NORM_CHANNELS_MAX; together with a pool a multiple of 4 */
     int radius;
     float k, alpha, beta;
@@ -144,9 +153,9 @@ struct norm_forward_arguments {
     const void *x;
     void *y, *pooled;
     uint8_t *places;
-    struct window window; /* the pool's */
+    struct pool_geometry window; /* the pool's */
     size_t pixels;
-    struct norm norm;
+    struct norm_rule norm;
     int half;
 };
 
@@ -156,10 +165,10 @@ struct norm_backward_arguments {
     const void *x, *dy;
     void *dx;
     const uint8_t *places;
-    struct window window;
+    struct pool_geometry window;
     float *sums;
     size_t pixels;
-    struct norm norm;
+    struct norm_rule norm;
     int masks, half;
 };
 
@@ -170,10 +179,10 @@ struct pool_norm_backward_arguments {
     const void *x, *dy;
     void *dx;
     const uint8_t *places;
-    struct window window;
+    struct pool_geometry window;
     float *sums;
     size_t batch;
-    struct norm norm;
+    struct norm_rule norm;
     int rows, masks, half;
 };
 
@@ -183,15 +192,15 @@ struct norm_pool_forward_arguments {
     const void *x;
     void *y;
     uint8_t *places;
-    struct window window;
+    struct pool_geometry window;
     size_t batch;
-    struct norm norm;
+    struct norm_rule norm;
     int columns, half;
 };
 
 /* masked (rows, channels) = dy where y > 0 (all of dy without y), and the sums over rows in `parts` runs of neighbouring
- * rows, rows / parts (rounded up) long, the last ones perhaps shorter: sums (parts, channels). masked may be dy; without it
- * only sums are made. */
+ * rows, rows / parts (rounded up) long, the last ones perhaps shorter: sums (parts, channels). masked may be dy. Without
+ * `masked` only sums are made, without `sums` they are not. */
 struct mask_bias_arguments {
     const void *dy, *y; /* y: NULL where there was no ReLU */
     void *masked;
@@ -200,10 +209,59 @@ struct mask_bias_arguments {
     int channels, parts, dy_half, y_half, masked_half;
 };
 
+/* y (values) = a + b, then max(0, .) where relu. y may be a or b. */
+struct add_arguments {
+    const void *a, *b;
+    void *y;
+    size_t values;
+    int relu, half;
+};
+
+/* Sums over the rows in parts, as mask_bias has them: of (x - mean)^2, or with dy of dy * (x - mean). The mean is totals / rows. */
+struct centred_sums_arguments {
+    const void *x, *dy; /* (rows, channels); dy: or NULL */
+    const float *totals; /* (channels) */
+    float *sums;         /* (parts, channels) */
+    size_t rows;
+    int channels, parts, half;
+};
+
+/* Of each channel (channels): its mean is mean * share, its variance variance * share. In training these are sums over the
+ * rows, and share is 1 / rows; in evaluation they are the running averages, and share is 1. */
+struct batch_moments {
+    const float *mean, *variance;
+    float share, epsilon;
+};
+
+/* y (rows, channels) = gamma * (x - mean) / sqrt(variance + epsilon) + beta, then max(0, .) where relu. mean_sums, variance_sums
+ * (channels): mean and variance, times `images`; or NULL. */
+struct batch_norm_forward_arguments {
+    const void *x;
+    void *y;
+    struct batch_moments moments;
+    const float *gamma, *beta; /* (channels) */
+    float *mean_sums, *variance_sums;
+    float images;
+    size_t rows;
+    int channels, relu, half;
+};
+
+/* Back through it, of the batch's own moments, behind its ReLU: dx (rows, channels), dgamma (channels), either may be NULL.
+ * dbeta, products (channels): the sums over the rows of dy, and of dy * (x - mean). */
+struct batch_norm_backward_arguments {
+    const void *x, *dy;
+    void *dx;
+    struct batch_moments moments;
+    const float *gamma, *dbeta, *products;
+    float *dgamma;
+    size_t rows;
+    int channels, half;
+};
+
 /* The end of the backward pass, in one launch. A part is a layer's slice of the flat gradients:
- *   with sums     the biases' gradients are the sums of `runs` rows (runs, out), in a fixed order; with a filter too, a
- *                 convolution's weights' gradients HWIO are those of the filter, float or bfloat16
- *   without sums  [weights, end) is only checked; of_parameters: of the parameters
+ *   with a filter  a convolution's weights' gradients HWIO are those of the filter, float or bfloat16
+ *   with sums      the biases' gradients are the sums of `runs` rows (runs, out), in a fixed order
+ *   with neither   [weights, end) is only checked; of_parameters: of the parameters
  * All values, those written too, are checked: each tile writes faults[tile], 1 where it met a number that is not finite, else 0.
  * faults may be NULL. */
 enum { FINISH_SQUARE = 32, FINISH_BIASES = 8, FINISH_VALUES = 8192 }; /* a tile: outputs and taps; biases; values */
@@ -216,7 +274,7 @@ struct finish_part {
     uint16_t kernel;
     uint8_t half, of_parameters;
 };
-enum { FINISH_PARTS_MAX = 65 };
+enum { FINISH_PARTS_MAX = 66 };
 struct finish_arguments {
     float *gradients;
     const float *parameters;
@@ -238,7 +296,8 @@ static inline void finish_add(struct finish_arguments *a, struct finish_part par
     part.tile = a->tiles;
     part.squares = part.filter ? finish_groups(taps, FINISH_SQUARE) * finish_groups((size_t)part.out, FINISH_SQUARE) : 0;
     a->tiles += part.squares;
-    a->tiles += part.sums ? finish_groups((size_t)part.out, FINISH_BIASES) : finish_groups(part.end - part.weights, FINISH_VALUES);
+    a->tiles += part.sums ? finish_groups((size_t)part.out, FINISH_BIASES) : 0;
+    a->tiles += part.sums || part.filter ? 0 : finish_groups(part.end - part.weights, FINISH_VALUES);
     a->parts[a->part_count++] = part;
 }
 
@@ -247,7 +306,7 @@ static inline void finish_add(struct finish_arguments *a, struct finish_part par
 enum { FEW_OUTPUTS = 16, FEW_ROWS = 16 }; /* FEW_ROWS: of weights, a tile backward */
 
 /* correct: 1 or 0. */
-struct image_loss {
+struct image_result {
     double loss, correct;
 };
 
@@ -258,7 +317,7 @@ struct few_forward_arguments {
     const float *bias, *weights;
     const int32_t *labels; /* or NULL */
     void *gradient;
-    struct image_loss *losses;
+    struct image_result *losses;
     size_t batch;
     int in, outs, relu, x_half, y_half;
 };
@@ -270,7 +329,7 @@ struct few_backward_arguments {
     void *dx;
     const float *weights;
     float *dweights, *dbias;
-    const struct image_loss *losses;
+    const struct image_result *losses;
     float *tail; /* or NULL */
     const struct pass_control *control; /* or NULL: no stop */
     uint64_t *next; /* with a control it becomes the pass behind it (struct pass_ring) */
@@ -279,7 +338,7 @@ struct few_backward_arguments {
 };
 
 /* Softmax cross-entropy as src/backends/host.c: gradient (batch, classes) = softmax - one-hot (0 beyond count); the tail of the
- * parcel: loss, correct, count, fault, stop (parallel.h). Exponentials are floats, sums double, in a fixed order. gradient,
+ * parcel: loss, correct, count, fault, stop (parcel.h). Exponentials are floats, sums double, in a fixed order. gradient,
  * control may be NULL (evaluation, no stop). With a control, *next becomes the pass behind it (struct pass_ring). A label that is
  * none makes the loss NaN. */
 struct loss_arguments {
@@ -302,10 +361,10 @@ struct slice {
 };
 enum { SLICES_MAX = 64 };
 
-/* The update of optimize.h, to the bit, and the copies after it. With a tail (parallel.h), scale is 1 / its count. Nothing is
+/* The update of optimize.h, to the bit, and the copies after it. With a tail (parcel.h), scale is 1 / its count. Nothing is
  * changed, and the record's fault is 1, where the tail has a fault or a loss that is not finite, or one of `faults` (finish's) is
- * not 0: the whole update or none of it. With a control, rate and ema_decay are the control's. Without gradients the parameters
- * stay, and only shadows and copies follow them. The result goes into ring[step % ring_length], the first record without a
+ * not 0: the whole update or none of it. With a control, ema_decay is the control's, and rate too unless keeps_rate. Without
+ * gradients the parameters stay, and only shadows and copies follow them. The result goes into ring[step % ring_length], the first record without a
  * control; each block's part of the penalty, decay / 2 * sum of p^2, before. No ring: no result. At most PENALTIES_MAX blocks.
  * Slices are in order, and do not overlap. */
 struct update_arguments {
@@ -318,14 +377,14 @@ struct update_arguments {
     float rate, scale, ema_decay;
     struct step_record *ring;
     size_t count;
-    int ring_length, slice_count, fault_count;
+    int ring_length, slice_count, fault_count, keeps_rate;
     struct slice slices[SLICES_MAX];
 };
 
 /* Of the records of the steps first, first + 1, ..., each with its penalty, whose parts are added in a fixed order. */
 struct results_arguments {
     const struct step_record *ring;
-    struct step_result *results; /* (count) */
+    struct step_summary *results; /* (count) */
     uint64_t first;
     int ring_length, count;
 };

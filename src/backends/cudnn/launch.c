@@ -68,7 +68,7 @@ int kernels_overlap(bool *overlap, struct error *why)
     return 0;
 }
 
-static int captured_last(cudaStream_t stream, struct captured_last *last, struct error *why)
+static int find_captured_last(cudaStream_t stream, struct captured_last *last, struct error *why)
 {
     enum cudaStreamCaptureStatus status;
     unsigned long long capture;
@@ -85,16 +85,16 @@ static int captured_last(cudaStream_t stream, struct captured_last *last, struct
 
 /* In a graph, a kernel directly behind one of our own may be started before that has ended. Nothing else may lie between them:
  * work of a library, a copy or an event that is waited for would be what the launch comes behind. */
-static int is_behind_own(const struct library *library, bool *behind, struct error *why)
+static int is_behind_own(const struct cudnn_library *library, bool *behind, struct error *why)
 {
     struct captured_last last = {0};
-    if (library->overlap && captured_last(library->stream, &last, why))
+    if (library->overlap && find_captured_last(library->stream, &last, why))
         return -1;
     *behind = last.capture != 0 && last.capture == library->launched.capture && last.node == library->launched.node;
     return 0;
 }
 
-int kernel_launch(struct library *library, enum kernel kernel, size_t blocks, const void *arguments, struct error *why)
+int kernel_launch(struct cudnn_library *library, enum kernel kernel, size_t blocks, const void *arguments, struct error *why)
 {
     void *pointers[] = {(void *)(uintptr_t)arguments}; /* only read */
     cudaLaunchAttribute early = {.id = cudaLaunchAttributeProgrammaticStreamSerialization,
@@ -107,10 +107,17 @@ int kernel_launch(struct library *library, enum kernel kernel, size_t blocks, co
     config.numAttrs = behind_own ? 1 : 0;
     if (CUDA(cudaLaunchKernelExC(&config, stub_for(kernel, arguments), pointers), why))
         return -1;
-    return library->overlap ? captured_last(library->stream, &library->launched, why) : 0;
+    return library->overlap ? find_captured_last(library->stream, &library->launched, why) : 0;
 }
 
-int kernel_convert_rows(struct library *library, const void *x, int x_channels, bool x_half, void *y, int y_channels,
+int kernel_add_values(struct cudnn_library *library, const void *a, const void *b, void *y, size_t values, bool half, bool relu,
+                      struct error *why)
+{
+    struct add_arguments arguments = {.a = a, .b = b, .y = y, .values = values, .relu = relu, .half = half};
+    return kernel_launch(library, KERNEL_add, kernel_blocks(KERNEL_add, values), &arguments, why);
+}
+
+int kernel_convert_rows(struct cudnn_library *library, const void *x, int x_channels, bool x_half, void *y, int y_channels,
                         bool y_half, size_t rows, struct error *why)
 {
     struct convert_arguments arguments = {

@@ -1,18 +1,18 @@
 /* Local response normalisation, by itself or together with the pool before or behind it. */
 #include "operations.h"
 
-static struct norm norm_of(const struct net_layer *l)
+static struct norm_rule norm_rule_of(const struct net_layer *l)
 {
-    return (struct norm){.channels = l->in.channels, .radius = l->layer.radius, .k = l->layer.k, .alpha = l->layer.alpha,
+    return (struct norm_rule){.channels = l->in.channels, .radius = l->layer.radius, .k = l->layer.k, .alpha = l->layer.alpha,
                          .beta = l->layer.beta};
 }
 
-static size_t pixels_of(const struct operation *o)
+static size_t pixels_of(const struct cudnn_operation *o)
 {
     return (size_t)o->batch * (size_t)o->layer->in.height * (size_t)o->layer->in.width;
 }
 
-static size_t tiles_of(const struct operation *o)
+static size_t tiles_of(const struct cudnn_operation *o)
 {
     size_t tile = NORM_TILE / (size_t)o->layer->in.channels;
     return (pixels_of(o) + tile - 1) / tile;
@@ -20,7 +20,7 @@ static size_t tiles_of(const struct operation *o)
 
 /* Back through the norm and the pool before it at once: how many rows a tile takes, and how many tiles there are; 0: they are
  * gone back through one after the other. */
-static int stripe_rows(const struct operation *o)
+static int stripe_rows(const struct cudnn_operation *o)
 {
     const struct net_layer *pool = o->partner->layer;
     int before = (pool->layer.kernel - 1) / pool->layer.stride, rows = pool->out.height;
@@ -31,24 +31,24 @@ static int stripe_rows(const struct operation *o)
     return (rows + stripes - 1) / stripes; /* of one size */
 }
 
-static size_t stripes_of(const struct operation *o)
+static size_t stripes_of(const struct cudnn_operation *o)
 {
     int height = o->partner->layer->out.height, rows = stripe_rows(o);
     return (size_t)o->batch * (size_t)((height + rows - 1) / rows);
 }
 
-static bool is_striped(const struct operation *o)
+static bool is_striped(const struct cudnn_operation *o)
 {
-    return o->kind == &cudnn_norm_behind_pool && stripe_rows(o) > 0;
+    return o->kind == &cudnn_norm_after_pool_kind && stripe_rows(o) > 0;
 }
 
-static int norm_init(struct operation *o, struct error *why)
+static int cudnn_norm_init(struct cudnn_operation *o, struct error *why)
 {
     size_t channels = (size_t)o->layer->in.channels;
     if (channels > NORM_CHANNELS_MAX)
         return error_set(why, "layer %s: a norm over %zu channels, at most %d are supported", o->layer->layer.name, channels,
                          NORM_CHANNELS_MAX);
-    if (!o->before || !o->dx)
+    if (!o->before || !o->dx || !has_bias(o->before->layer) || !is_trained(o->before->layer))
         return 0;
     size_t parts = is_striped(o) ? stripes_of(o) : tiles_of(o);
     o->before->parts = (int)parts;
@@ -58,23 +58,23 @@ static int norm_init(struct operation *o, struct error *why)
 
 /* ---- forward ---- */
 
-static int launch_forward(struct operation *o, struct norm_forward_arguments *arguments, struct error *why)
+static int launch_forward(struct cudnn_operation *o, struct norm_forward_arguments *arguments, struct error *why)
 {
-    arguments->y = o->y, arguments->pixels = pixels_of(o), arguments->norm = norm_of(o->layer), arguments->half = o->x_half;
+    arguments->y = o->y, arguments->pixels = pixels_of(o), arguments->norm = norm_rule_of(o->layer), arguments->half = o->x_half;
     return kernel_launch(o->library, KERNEL_norm_forward, tiles_of(o), arguments, why);
 }
 
-static int norm_forward(struct operation *o, struct error *why)
+static int cudnn_norm_forward(struct cudnn_operation *o, struct error *why)
 {
     struct norm_forward_arguments arguments = {.x = o->x};
     return launch_forward(o, &arguments, why);
 }
 
-static int pool_norm_forward(struct operation *o, struct error *why)
+static int pool_norm_forward(struct cudnn_operation *o, struct error *why)
 {
-    const struct operation *pool = o->partner;
+    const struct cudnn_operation *pool = o->partner;
     struct norm_forward_arguments arguments = {
-        .x = pool->x, .pooled = o->x, .places = pool->own, .window = pool_window(pool->layer),
+        .x = pool->x, .pooled = o->x, .places = pool->own, .window = pool_geometry_of(pool->layer),
     };
     return launch_forward(o, &arguments, why);
 }
@@ -87,13 +87,13 @@ int norm_pool_columns(const struct net_layer *pool)
     return columns < pool->out.width ? columns : pool->out.width;
 }
 
-static int norm_pool_forward(struct operation *o, struct error *why)
+static int norm_pool_forward(struct cudnn_operation *o, struct error *why)
 {
-    const struct operation *pool = o->partner;
+    const struct cudnn_operation *pool = o->partner;
     int columns = norm_pool_columns(pool->layer), width = pool->layer->out.width;
     struct norm_pool_forward_arguments arguments = {
-        .x = o->x, .y = pool->y, .places = pool->own, .window = pool_window(pool->layer), .batch = (size_t)o->batch,
-        .norm = norm_of(o->layer), .columns = columns, .half = o->x_half,
+        .x = o->x, .y = pool->y, .places = pool->own, .window = pool_geometry_of(pool->layer), .batch = (size_t)o->batch,
+        .norm = norm_rule_of(o->layer), .columns = columns, .half = o->x_half,
     };
     size_t tiles = arguments.batch * (size_t)pool->layer->out.height * (size_t)((width + columns - 1) / columns);
     return kernel_launch(o->library, KERNEL_norm_pool_forward, tiles, &arguments, why);
@@ -101,54 +101,56 @@ static int norm_pool_forward(struct operation *o, struct error *why)
 
 /* ---- backward ---- */
 
-static int launch_backward(struct operation *o, struct norm_backward_arguments *arguments, struct error *why)
+static int launch_backward(struct cudnn_operation *o, struct norm_backward_arguments *arguments, struct error *why)
 {
-    const struct operation *before = o->before;
-    arguments->x = o->x, arguments->dx = o->dx, arguments->pixels = pixels_of(o), arguments->norm = norm_of(o->layer);
+    const struct cudnn_operation *before = o->before;
+    arguments->x = o->x, arguments->dx = o->dx, arguments->pixels = pixels_of(o), arguments->norm = norm_rule_of(o->layer);
     arguments->half = o->x_half;
     if (before)
-        arguments->masks = before->layer->layer.relu, arguments->sums = before->sums;
+        arguments->masks = has_relu(before->layer), arguments->sums = before->sums;
     return o->dx ? kernel_launch(o->library, KERNEL_norm_backward, tiles_of(o), arguments, why) : 0;
 }
 
-static int norm_backward(struct operation *o, float *gradients, struct error *why)
+static int cudnn_norm_backward(struct cudnn_operation *o, float *gradients, struct error *why)
 {
     (void)gradients;
     struct norm_backward_arguments arguments = {.dy = o->dy};
     return launch_backward(o, &arguments, why);
 }
 
-static int norm_pool_backward(struct operation *o, float *gradients, struct error *why)
+static int norm_pool_backward(struct cudnn_operation *o, float *gradients, struct error *why)
 {
     (void)gradients;
-    const struct operation *pool = o->partner;
+    const struct cudnn_operation *pool = o->partner;
     struct norm_backward_arguments arguments = {
-        .dy = pool->dy, .places = pool->own, .window = pool_window(pool->layer),
+        .dy = pool->dy, .places = pool->own, .window = pool_geometry_of(pool->layer),
     };
     return launch_backward(o, &arguments, why);
 }
 
 /* The pool's part too. */
-static int pool_norm_backward(struct operation *o, float *gradients, struct error *why)
+static int pool_norm_backward(struct cudnn_operation *o, float *gradients, struct error *why)
 {
-    struct operation *pool = o->partner;
-    const struct operation *before = o->before;
+    struct cudnn_operation *pool = o->partner;
+    const struct cudnn_operation *before = o->before;
     if (!pool->dx)
         return 0;
     if (!is_striped(o))
-        return norm_backward(o, gradients, why) ? -1 : cudnn_max_pool.backward(pool, gradients, why);
+        return cudnn_norm_backward(o, gradients, why) ? -1 : cudnn_max_pool_kind.backward(pool, gradients, why);
     struct pool_norm_backward_arguments arguments = {
-        .x = o->x, .dy = o->dy, .dx = pool->dx, .places = pool->own, .window = pool_window(pool->layer),
-        .sums = before ? before->sums : NULL, .batch = (size_t)o->batch, .norm = norm_of(o->layer), .rows = stripe_rows(o),
-        .masks = before && before->layer->layer.relu, .half = o->x_half,
+        .x = o->x, .dy = o->dy, .dx = pool->dx, .places = pool->own, .window = pool_geometry_of(pool->layer),
+        .sums = before ? before->sums : NULL, .batch = (size_t)o->batch, .norm = norm_rule_of(o->layer), .rows = stripe_rows(o),
+        .masks = before && has_relu(before->layer), .half = o->x_half,
     };
     return kernel_launch(o->library, KERNEL_pool_norm_backward, stripes_of(o), &arguments, why);
 }
 
-const struct operation_kind cudnn_norm = {.init = norm_init, .forward = norm_forward, .backward = norm_backward};
-const struct operation_kind cudnn_norm_behind_pool = {
-    .init = norm_init, .forward = pool_norm_forward, .backward = pool_norm_backward,
+const struct cudnn_operation_kind cudnn_norm_kind = {
+    .init = cudnn_norm_init, .forward = cudnn_norm_forward, .backward = cudnn_norm_backward,
 };
-const struct operation_kind cudnn_norm_before_pool = {
-    .init = norm_init, .forward = norm_pool_forward, .backward = norm_pool_backward,
+const struct cudnn_operation_kind cudnn_norm_after_pool_kind = {
+    .init = cudnn_norm_init, .forward = pool_norm_forward, .backward = pool_norm_backward,
+};
+const struct cudnn_operation_kind cudnn_norm_before_pool_kind = {
+    .init = cudnn_norm_init, .forward = norm_pool_forward, .backward = norm_pool_backward,
 };

@@ -1,37 +1,37 @@
 #include "operations.h"
 
-struct window pool_window(const struct net_layer *l)
+struct pool_geometry pool_geometry_of(const struct net_layer *l)
 {
-    return (struct window){
+    return (struct pool_geometry){
         .height = l->in.height, .width = l->in.width, .out_height = l->out.height, .out_width = l->out.width,
         .channels = l->in.channels, .kernel = l->layer.kernel, .stride = l->layer.stride,
         .pad_top = l->pad_top, .pad_left = l->pad_left,
     };
 }
 
-static int pool_init(struct operation *o, struct error *why)
+static int cudnn_pool_init(struct cudnn_operation *o, struct error *why)
 {
-    if (o->layer->layer.kernel > 15) /* a place is a byte */
-        return error_set(why, "layer %s: a window of more than 15 x 15", o->layer->layer.name);
+    if (o->layer->layer.kernel > POOL_KERNEL_MAX)
+        return error_set(why, "layer %s: a window of more than %d x %d", o->layer->layer.name, POOL_KERNEL_MAX, POOL_KERNEL_MAX);
     o->own = device_new((size_t)o->batch * shape_size(o->layer->out), "the places of a pool's maxima", why);
     return o->own ? 0 : -1;
 }
 
-static int pool_forward(struct operation *o, struct error *why)
+static int cudnn_pool_forward(struct cudnn_operation *o, struct error *why)
 {
     struct pool_forward_arguments arguments = {
-        .x = o->x, .y = o->y, .places = o->own, .window = pool_window(o->layer), .batch = (size_t)o->batch,
+        .x = o->x, .y = o->y, .places = o->own, .window = pool_geometry_of(o->layer), .batch = (size_t)o->batch,
         .half = o->x_half,
     };
     size_t outputs = (size_t)o->batch * shape_size(o->layer->out);
     return kernel_launch(o->library, KERNEL_pool_forward, kernel_blocks(KERNEL_pool_forward, outputs), &arguments, why);
 }
 
-static int pool_backward(struct operation *o, float *gradients, struct error *why)
+static int cudnn_pool_backward(struct cudnn_operation *o, float *gradients, struct error *why)
 {
     (void)gradients;
     struct pool_backward_arguments arguments = {
-        .dy = o->dy, .dx = o->dx, .places = o->own, .window = pool_window(o->layer), .batch = (size_t)o->batch,
+        .dy = o->dy, .dx = o->dx, .places = o->own, .window = pool_geometry_of(o->layer), .batch = (size_t)o->batch,
         .half = o->x_half,
     };
     size_t inputs = (size_t)o->batch * shape_size(o->layer->in);
@@ -40,13 +40,13 @@ static int pool_backward(struct operation *o, float *gradients, struct error *wh
     return kernel_launch(o->library, KERNEL_pool_backward, kernel_blocks(KERNEL_pool_backward, inputs), &arguments, why);
 }
 
-static void pool_free(struct operation *o)
+static void cudnn_pool_free(struct cudnn_operation *o)
 {
     device_free(o->own);
 }
 
-const struct operation_kind cudnn_max_pool = {
-    .init = pool_init, .forward = pool_forward, .backward = pool_backward, .free = pool_free,
+const struct cudnn_operation_kind cudnn_max_pool_kind = {
+    .init = cudnn_pool_init, .forward = cudnn_pool_forward, .backward = cudnn_pool_backward, .free = cudnn_pool_free,
 };
-const struct operation_kind cudnn_pool_before_norm = {.init = pool_init, .free = pool_free};
-const struct operation_kind cudnn_pool_behind_norm = {.init = pool_init, .free = pool_free};
+const struct cudnn_operation_kind cudnn_pool_before_norm_kind = {.init = cudnn_pool_init, .free = cudnn_pool_free};
+const struct cudnn_operation_kind cudnn_pool_after_norm_kind = {.init = cudnn_pool_init, .free = cudnn_pool_free};

@@ -7,7 +7,7 @@ enum { WORKSPACE_LEAST = 32 << 20 }; /* bytes */
 /* An engine that wants another layout converts x and y: two activations. The third is for filters and parts of sums. */
 enum { WORKSPACE_ACTIVATIONS = 3 };
 
-static int open_streams(struct library *library, struct error *why)
+static int open_streams(struct cudnn_library *library, struct error *why)
 {
     return CUDA(cudaStreamCreateWithFlags(&library->stream, cudaStreamNonBlocking), why) ||
            CUDA(cudaStreamCreateWithFlags(&library->beside, cudaStreamNonBlocking), why) ||
@@ -15,14 +15,14 @@ static int open_streams(struct library *library, struct error *why)
            CUDA(cudaEventCreateWithFlags(&library->joined, cudaEventDisableTiming), why) ? -1 : 0;
 }
 
-int library_fork(struct library *library, struct error *why)
+int cudnn_library_fork(struct cudnn_library *library, struct error *why)
 {
     library->is_forked = true;
     return CUDA(cudaEventRecord(library->forked, library->stream), why) ||
            CUDA(cudaStreamWaitEvent(library->beside, library->forked, 0), why) ? -1 : 0;
 }
 
-int library_join(struct library *library, struct error *why)
+int cudnn_library_join(struct cudnn_library *library, struct error *why)
 {
     if (!library->is_forked) /* in a capture: `beside` is not part of it */
         return 0;
@@ -31,12 +31,12 @@ int library_join(struct library *library, struct error *why)
            CUDA(cudaStreamWaitEvent(library->stream, library->joined, 0), why) ? -1 : 0;
 }
 
-static int open_cudnn(struct library *library, struct error *why)
+static int open_cudnn(struct cudnn_library *library, struct error *why)
 {
     return CUDNN(cudnnCreate(&library->cudnn), why) || CUDNN(cudnnSetStream(library->cudnn, library->stream), why) ? -1 : 0;
 }
 
-int library_open(struct library *library, const struct plan_request *request, struct error *why)
+int cudnn_library_open(struct cudnn_library *library, const struct plan_request *request, struct error *why)
 {
     memset(library, 0, sizeof *library);
     library->precision = request->precision;
@@ -55,7 +55,7 @@ static size_t largest_activation(const struct net *net)
     return largest;
 }
 
-struct workspace_need workspace_need(const struct plan_request *request)
+struct workspace_need workspace_need_of(const struct plan_request *request)
 {
     if (request->workspace)
         return (struct workspace_need){request->workspace, 0};
@@ -65,18 +65,18 @@ struct workspace_need workspace_need(const struct plan_request *request)
 
 size_t workspace_limit(const struct plan_request *request)
 {
-    struct workspace_need need = workspace_need(request);
+    struct workspace_need need = workspace_need_of(request);
     size_t grown = need.image * (size_t)request->batch;
     return grown > need.least ? grown : need.least;
 }
 
-void library_wants(struct library *library, size_t bytes)
+void cudnn_library_wants(struct cudnn_library *library, size_t bytes)
 {
     if (bytes > library->workspace_bytes)
         library->workspace_bytes = bytes;
 }
 
-int library_take_workspace(struct library *library, struct error *why)
+int cudnn_library_take_workspace(struct cudnn_library *library, struct error *why)
 {
     library->workspace = device_new(library->workspace_bytes, "the workspace of one operation", why);
     return library->workspace ? 0 : -1;
@@ -88,7 +88,7 @@ size_t element_bytes(enum precision precision)
 }
 
 /* Nothing of it is used any more: the statuses tell nothing that could be acted on. */
-void library_close(struct library *library)
+void cudnn_library_close(struct cudnn_library *library)
 {
     if (library->cublas)
         cublasLtDestroy(library->cublas);

@@ -1,9 +1,9 @@
-#include "parallel.h"
+#include "parcel.h"
 #include "plan.h"
 
 static int launch_loss(struct plan *plan, float *tail, const struct pass_control *control, int count, struct error *why)
 {
-    struct plan_state *s = plan->state;
+    struct cudnn_plan_state *s = plan->state;
     struct loss_arguments arguments = {
         .logits = plan->output, .labels = s->labels, .gradient = plan->output_gradient, .tail = tail, .control = control,
         .next = s->steps.next, .batch = plan->batch, .count = count, .classes = plan->classes,
@@ -13,9 +13,9 @@ static int launch_loss(struct plan *plan, float *tail, const struct pass_control
 
 int loss_init(struct plan *plan, struct error *why)
 {
-    struct plan_state *s = plan->state;
-    struct operation *last = &s->operations[s->net->layer_count - 1];
-    if (last->kind != &cudnn_dense_few)
+    struct cudnn_plan_state *s = plan->state;
+    struct cudnn_operation *last = &s->operations[s->net->layer_count - 1];
+    if (last->kind != &cudnn_dense_few_kind)
         return 0;
     s->loss = (struct step_loss){.labels = s->labels, .gradient = plan->output_gradient};
     s->loss.images = device_new((size_t)plan->batch * sizeof *s->loss.images, "the images' losses", why);
@@ -25,7 +25,7 @@ int loss_init(struct plan *plan, struct error *why)
 
 int cudnn_step_loss(struct plan *plan, float *tail, struct error *why)
 {
-    struct plan_state *s = plan->state;
+    struct cudnn_plan_state *s = plan->state;
     s->loss.tail = tail, s->loss.control = s->steps.present, s->loss.next = s->steps.next;
     return s->loss.images ? 0 : launch_loss(plan, tail, s->steps.present, plan->batch, why);
 }
@@ -33,7 +33,7 @@ int cudnn_step_loss(struct plan *plan, float *tail, struct error *why)
 /* The device's sums are single floats: exact for the counts, and good to 7 digits for the loss. */
 int cudnn_loss(struct plan *plan, const int32_t *labels, int count, struct loss_sums *sums, struct error *why)
 {
-    struct plan_state *s = plan->state;
+    struct cudnn_plan_state *s = plan->state;
     float tail[PARCEL_SLOTS];
     if (plan_check_labels(plan, labels, count, why))
         return -1;

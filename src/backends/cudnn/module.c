@@ -8,7 +8,7 @@ static int set_threads(int threads, struct error *why)
 }
 
 static const struct device device = {
-    .choose = cudnn_choose,
+    .choose = cudnn_device_choose,
     .data = cudnn_data,
     .begin = cudnn_begin,
     .distort = cudnn_distort,
@@ -38,7 +38,7 @@ __attribute__((visibility("default"))) const struct backend_module cifar10_modul
     .backend = {
         .name = "cudnn",
         .priority = 30,
-        .probe = cudnn_probe,
+        .probe = cudnn_device_probe,
         .set_threads = set_threads,
         .plan = cudnn_plan,
         .plan_free = cudnn_plan_free,

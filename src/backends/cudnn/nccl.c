@@ -32,7 +32,7 @@ int cudnn_allreduce_identity(void *identity, size_t bytes, struct error *why)
 
 int cudnn_allreduce_join(struct plan *plan, const void *identity, int rank, int ranks, struct error *why)
 {
-    struct plan_state *s = plan->state;
+    struct cudnn_plan_state *s = plan->state;
     ncclUniqueId id;
     ncclComm_t communicator;
     memcpy(&id, identity, sizeof id);
@@ -44,16 +44,16 @@ int cudnn_allreduce_join(struct plan *plan, const void *identity, int rank, int 
 
 int cudnn_allreduce(struct plan *plan, float *values, size_t count, bool beside, struct error *why)
 {
-    struct plan_state *s = plan->state;
+    struct cudnn_plan_state *s = plan->state;
     cudaStream_t stream = beside ? s->library.beside : s->library.stream;
-    if (beside && library_fork(&s->library, why))
+    if (beside && cudnn_library_fork(&s->library, why))
         return -1;
     return NCCL(ncclAllReduce(values, values, count, ncclFloat, ncclSum, s->communicator, stream), why);
 }
 
 void nccl_free(struct plan *plan)
 {
-    struct plan_state *s = plan->state;
+    struct cudnn_plan_state *s = plan->state;
     if (s->communicator)
         ncclCommDestroy(s->communicator);
 }

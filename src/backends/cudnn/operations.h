@@ -11,26 +11,29 @@ struct step_loss {
     bool wanted; /* labels are the present pass's: from distort to the last layer's way back */
     const int32_t *labels;
     float *gradient;           /* the plan's output_gradient */
-    struct image_loss *images; /* (batch); NULL: the loss has a kernel of its own */
+    struct image_result *images; /* (batch); NULL: the loss has a kernel of its own */
     float *tail;
     const struct pass_control *control;
     uint64_t *next; /* pass (struct pass_ring) */
 };
 
-/* The plan owns the activations. x, dx (batch, in) have x_channels channels; y, dy (batch, out). */
-struct operation {
-    const struct operation_kind *kind;
+/* The plan owns the activations. x, dx (batch, in) have x_channels channels; y, dy (batch, out). Of the layers that read an
+ * activation, the last writes its gradient. An earlier one's dx is the plan's addend, which the plan then adds to that gradient. */
+struct cudnn_operation {
+    const struct cudnn_operation_kind *kind;
     const struct net_layer *layer;
-    struct library *library;
+    struct cudnn_library *library;
     int batch, x_channels;
     bool x_half, y_half;     /* bfloat16; else float */
     const float *parameters; /* flat, since the last prepare */
-    void *x, *y;
-    void *dx, *dy; /* NULL where nobody wants them */
+    float *gradients;        /* flat, for the sums of STATE tensors; NULL: they are not wanted */
+    void *x, *added, *y;     /* added: what LAYER_ADD adds to x */
+    void *dx, *dadded, *dy;  /* NULL where nobody wants them */
+    void *dx_sum, *dadded_sum; /* the gradients that dx and dadded are added to, where they are the addend; else NULL */
     void *own;     /* of the kind of layer; host memory, but of a pool the places of its maxima */
     struct slice slice; /* its parameters, and the copies that it wants of them: the plan keeps those */
-    struct operation *partner; /* the neighbour that it shares kernels and a stage with; NULL: none */
-    struct operation *before;  /* whose ReLU is gone back through here, and whose biases' gradients are summed (but not by a
+    struct cudnn_operation *partner; /* the neighbour that it shares kernels and a stage with; NULL: none */
+    struct cudnn_operation *before;  /* whose ReLU is gone back through here, and whose biases' gradients are summed (but not by a
                                 * product of cublasLt); NULL: nobody's */
     bool masked;               /* it is somebody's `before`: dy arrives already masked by its ReLU */
     struct step_loss *loss;    /* the plan's, of its last layer; else NULL */
@@ -41,33 +44,36 @@ struct operation {
 };
 
 /* Steps as in struct stage; those that a kind does not need are NULL. */
-struct operation_kind {
-    int (*init)(struct operation *operation, struct error *why);
+struct cudnn_operation_kind {
+    int (*init)(struct cudnn_operation *operation, struct error *why);
     /* The workspace is there: what is chosen by measurement is chosen, and told in `about`. */
-    int (*choose)(struct operation *operation, char *about, size_t size, struct error *why);
-    int (*forward)(struct operation *operation, struct error *why);
-    int (*backward)(struct operation *operation, float *gradients, struct error *why);
-    void (*free)(struct operation *operation);
+    int (*choose)(struct cudnn_operation *operation, char *about, size_t size, struct error *why);
+    int (*forward)(struct cudnn_operation *operation, struct error *why);
+    int (*backward)(struct cudnn_operation *operation, float *gradients, struct error *why);
+    void (*free)(struct cudnn_operation *operation);
 };
 
-extern const struct operation_kind cudnn_convolution, cudnn_dense, cudnn_dense_few, cudnn_max_pool, cudnn_norm;
+extern const struct cudnn_operation_kind cudnn_convolution_kind, cudnn_dense_kind, cudnn_dense_few_kind, cudnn_max_pool_kind,
+    cudnn_norm_kind, cudnn_add_kind, cudnn_batch_norm_kind;
 /* In a pair the norm's functions do what both share. */
-extern const struct operation_kind cudnn_norm_behind_pool, cudnn_pool_before_norm, cudnn_norm_before_pool, cudnn_pool_behind_norm;
+extern const struct cudnn_operation_kind cudnn_norm_after_pool_kind, cudnn_pool_before_norm_kind, cudnn_norm_before_pool_kind,
+    cudnn_pool_after_norm_kind;
 
 /* fuse.c: which kinds they are, and who works for whom. After everything else of them is known. */
-void fuse(struct operation *operations, int count);
+void fuse(struct cudnn_operation *operations, int count);
 
 /* finish.c: the sum of a bias's parts (parts, out), where it is wanted before the end of the backward pass. */
-int finish_biases(struct library *library, const float *sums, int parts, int out, float *biases, struct error *why);
+int finish_biases(struct cudnn_library *library, const float *sums, int parts, int out, float *biases, struct error *why);
 
 /* mask_bias and the sum of its parts, of `rows` rows of dy: what a bias of a convolution or a dense layer needs. */
 enum { BIAS_PARTS_MAX = 256 };
 int bias_parts(size_t rows);
-/* dy = 0 where y = 0 (with ReLU), in place or into `masked`; sums (parts, channels). */
-int bias_mask(const struct operation *o, size_t rows, void *masked, bool masked_half, float *sums, struct error *why);
+size_t bias_blocks(size_t rows, int channels); /* of a kernel that sums so */
+/* dy = 0 where y = 0 (with ReLU), in place or into `masked`; sums (parts, channels), or NULL. */
+int bias_mask(const struct cudnn_operation *o, size_t rows, void *masked, bool masked_half, float *sums, struct error *why);
 
 /* layer_pool.c */
-struct window pool_window(const struct net_layer *layer);
+struct pool_geometry pool_geometry_of(const struct net_layer *layer);
 /* layer_norm.c: how many neighbours in a row of the output a norm and the pool behind it take at a time; 0: they cannot. */
 int norm_pool_columns(const struct net_layer *pool);
 

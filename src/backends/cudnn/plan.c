@@ -3,48 +3,61 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "parallel.h"
+#include "parcel.h"
 #include "plan.h"
 
-static const struct operation_kind *const kinds[] = {
-    [LAYER_CONVOLUTION] = &cudnn_convolution,
-    [LAYER_MAX_POOL] = &cudnn_max_pool,
-    [LAYER_NORM] = &cudnn_norm,
-    [LAYER_DENSE] = &cudnn_dense,
-};
+/* NULL: this backend knows no such layer. */
+static const struct cudnn_operation_kind *kind_of(enum layer_kind kind)
+{
+    switch (kind) {
+    case LAYER_CONVOLUTION: return &cudnn_convolution_kind;
+    case LAYER_MAX_POOL: return &cudnn_max_pool_kind;
+    case LAYER_LRN: return &cudnn_norm_kind;
+    case LAYER_DENSE: return &cudnn_dense_kind;
+    case LAYER_ADD: return &cudnn_add_kind;
+    case LAYER_BATCH_NORM: return &cudnn_batch_norm_kind;
+    case LAYER_KINDS: break;
+    }
+    return NULL;
+}
 
-/* bfloat16 convolutions on tensor cores want 8 channels at least. */
+/* On tensor cores, bfloat16 convolutions need at least 8 channels. */
 enum { HALF_CHANNELS = 8 };
+
+/* Device memory that does not grow with the batch: what the libraries take when they are opened (measured), and for each
+ * parameter itself, its gradient, its shadow and a copy of it in the library's layout. */
+#define LIBRARIES_BYTES 62e6
+enum { PARAMETER_BYTES = 4 * sizeof(float) };
 
 /* ---- between float ends and what the operations want ---- */
 
 static size_t input_rows(const struct plan *plan)
 {
-    const struct plan_state *s = plan->state;
+    const struct cudnn_plan_state *s = plan->state;
     return (size_t)plan->batch * (size_t)s->net->input.height * (size_t)s->net->input.width;
 }
 
 static size_t output_values(const struct plan *plan)
 {
-    const struct plan_state *s = plan->state;
+    const struct cudnn_plan_state *s = plan->state;
     return (size_t)plan->batch * shape_size(s->net->layers[s->net->layer_count - 1].out);
 }
 
 /* ---- stages ---- */
 
 /* A stage knows its plan, and which layer it is. */
-static struct operation *operation_of(const struct stage *stage)
+static struct cudnn_operation *operation_of(const struct stage *stage)
 {
     const struct plan *plan = stage->state;
-    struct plan_state *s = plan->state;
+    struct cudnn_plan_state *s = plan->state;
     return &s->operations[stage->first];
 }
 
 /* The first stage's, for all of them. */
-static int prepare(struct stage *stage, const float *parameters, struct error *why)
+static int cudnn_prepare(struct stage *stage, const float *parameters, struct error *why)
 {
     const struct plan *plan = stage->state;
-    struct plan_state *s = plan->state;
+    struct cudnn_plan_state *s = plan->state;
     bool ready = s->copies_ready;
     s->copies_ready = false;
     for (int i = 0; i < s->net->layer_count; i++)
@@ -52,11 +65,11 @@ static int prepare(struct stage *stage, const float *parameters, struct error *w
     return ready ? 0 : update_copies(plan, parameters, why);
 }
 
-static int stage_forward(struct stage *stage, struct error *why)
+static int cudnn_stage_forward(struct stage *stage, float *gradients, struct error *why)
 {
     struct plan *plan = stage->state;
-    struct plan_state *s = plan->state;
-    struct operation *o = operation_of(stage);
+    struct cudnn_plan_state *s = plan->state;
+    struct cudnn_operation *o = operation_of(stage);
     bool ready = s->images_ready;
     if (stage->first == 0)
         s->images_ready = false;
@@ -64,25 +77,43 @@ static int stage_forward(struct stage *stage, struct error *why)
         kernel_convert_rows(&s->library, plan->input, s->net->input.channels, false, s->images, o->x_channels, true,
                             input_rows(plan), why))
         return -1;
-    for (int i = stage->first; i <= stage->last; i++, o++)
+    for (int i = stage->first; i <= stage->last; i++, o++) {
+        o->gradients = gradients;
         if (o->kind->forward && o->kind->forward(o, why))
             return -1;
+    }
     if (stage->last < s->net->layer_count - 1 || !s->logits)
         return 0;
     return kernel_convert_rows(&s->library, s->logits, 1, true, plan->output, 1, false, output_values(plan), why);
 }
 
-static int stage_backward(struct stage *stage, float *gradients, struct error *why)
+/* What it left in the addend comes to the gradients that other readers have written. */
+static int sum_gradients(const struct cudnn_operation *o, struct error *why)
+{
+    void *const sums[] = {o->dx_sum, o->dadded_sum}, *const addends[] = {o->dx, o->dadded};
+    size_t values = (size_t)o->batch * shape_size(o->layer->in);
+    for (int i = 0; i < 2; i++)
+        if (sums[i] && kernel_add_values(o->library, sums[i], addends[i], sums[i], values, o->x_half, false, why))
+            return -1;
+    return 0;
+}
+
+static int operation_backward(struct cudnn_operation *o, float *gradients, struct error *why)
+{
+    return (o->kind->backward && o->kind->backward(o, gradients, why)) || sum_gradients(o, why) ? -1 : 0;
+}
+
+static int cudnn_stage_backward(struct stage *stage, float *gradients, struct error *why)
 {
     struct plan *plan = stage->state;
-    struct plan_state *s = plan->state;
-    struct operation *o = operation_of(stage);
+    struct cudnn_plan_state *s = plan->state;
+    struct cudnn_operation *o = operation_of(stage);
     if (stage->last == s->net->layer_count - 1 && s->logit_gradients &&
         kernel_convert_rows(&s->library, plan->output_gradient, 1, false, s->logit_gradients, 1, true, output_values(plan),
                             why))
         return -1;
     for (int i = stage->last; i >= stage->first; i--)
-        if (s->operations[i].kind->backward && s->operations[i].kind->backward(&s->operations[i], gradients, why))
+        if (operation_backward(&s->operations[i], gradients, why))
             return -1;
     if (stage->first > 0)
         return 0;
@@ -94,9 +125,9 @@ static int stage_backward(struct stage *stage, float *gradients, struct error *w
                                s->net->input.channels, false, input_rows(plan), why);
 }
 
-static void stage_free(struct stage *stage)
+static void cudnn_stage_free(struct stage *stage)
 {
-    struct operation *o = operation_of(stage);
+    struct cudnn_operation *o = operation_of(stage);
     for (int i = stage->first; i <= stage->last; i++, o++)
         if (o->kind->free)
             o->kind->free(o);
@@ -104,24 +135,34 @@ static void stage_free(struct stage *stage)
 
 /* ---- memory ---- */
 
-/* Bytes an image, of what grows with the batch. */
-static double image_bytes(const struct plan_request *request)
+/* Of the largest activation that several layers read: 0 where there is none. */
+static size_t addend_values(const struct net *net)
+{
+    size_t largest = 0;
+    for (int i = 0; i < net->layer_count; i++)
+        if (net->layers[i].readers > 1 && shape_size(net->layers[i].out) > largest)
+            largest = shape_size(net->layers[i].out);
+    return largest;
+}
+
+/* Bytes of one image in what grows with the batch: the input and its gradient; outputs, their gradients, places of pools. */
+static double activation_bytes(const struct plan_request *request)
 {
     const struct net *net = request->net;
-    double element = (double)element_bytes(request->precision), bytes = 8.0 * (double)shape_size(net->input);
+    double element = (double)element_bytes(request->precision), bytes = 2.0 * sizeof(float) * (double)shape_size(net->input);
     for (int i = 0; i < net->layer_count; i++) {
         const struct net_layer *l = &net->layers[i];
         bytes += (double)shape_size(l->out) * (element * (request->training ? 2 : 1) + (l->layer.kind == LAYER_MAX_POOL));
     }
-    return bytes;
+    return bytes + (request->training ? element * (double)addend_values(net) : 0);
 }
 
 /* Before much is taken: whether the batch fits, and which would. The workspace is counted as large as it may become. */
 static int check_memory(const struct plan_request *request, struct error *why)
 {
     size_t unused, all;
-    struct workspace_need workspace = workspace_need(request);
-    double fixed = 62e6 + 16.0 * (double)request->net->parameters, image = image_bytes(request);
+    struct workspace_need workspace = workspace_need_of(request);
+    double fixed = LIBRARIES_BYTES + (double)PARAMETER_BYTES * (double)request->net->parameters, image = activation_bytes(request);
     double needed = fixed + image * request->batch + (double)workspace_limit(request);
     if (CUDA(cudaMemGetInfo(&unused, &all), why))
         return -1;
@@ -136,7 +177,7 @@ static int check_memory(const struct plan_request *request, struct error *why)
                      "free: %s", request->batch, 1e-6 * needed, 1e-6 * (double)unused, 1e-6 * (double)all, advice);
 }
 
-static void *batch_new(const struct plan *plan, size_t values, bool half, const char *what, struct error *why)
+static void *device_batch_new(const struct plan *plan, size_t values, bool half, const char *what, struct error *why)
 {
     return device_new((size_t)plan->batch * values * (half ? 2 : sizeof(float)), what, why);
 }
@@ -152,35 +193,39 @@ static int images_channels(const struct plan_request *request)
 /* In bfloat16 the operations' ends differ from the plan's; but a dense layer's output is float in any case. */
 static int allocate_half_ends(struct plan *plan, const struct plan_request *request, struct error *why)
 {
-    struct plan_state *s = plan->state;
+    struct cudnn_plan_state *s = plan->state;
     const struct net *net = request->net;
     size_t in = shape_size(net->input) / (size_t)net->input.channels * (size_t)images_channels(request);
     size_t out = output_values(plan) / (size_t)plan->batch;
     if (request->precision != PRECISION_BF16)
         return 0;
-    if (!(s->images = batch_new(plan, in, true, "the batch's images in bfloat16", why)) ||
-        (plan->input_gradient && !(s->image_gradients = batch_new(plan, in, true, "the images' gradients in bfloat16", why))))
+    if (!(s->images = device_batch_new(plan, in, true, "the batch's images in bfloat16", why)) ||
+        (plan->input_gradient &&
+         !(s->image_gradients = device_batch_new(plan, in, true, "the images' gradients in bfloat16", why))))
         return -1;
     if (net->layers[net->layer_count - 1].layer.kind == LAYER_DENSE)
         return 0;
-    if (!(s->logits = batch_new(plan, out, true, "the outputs in bfloat16", why)) ||
-        (request->training && !(s->logit_gradients = batch_new(plan, out, true, "the outputs' gradients in bfloat16", why))))
+    if (!(s->logits = device_batch_new(plan, out, true, "the outputs in bfloat16", why)) ||
+        (request->training && !(s->logit_gradients = device_batch_new(plan, out, true, "the outputs' gradients in bfloat16", why))))
         return -1;
     return 0;
 }
 
-static int allocate_between(struct plan *plan, const struct plan_request *request, struct error *why)
+static int allocate_activations(struct plan *plan, const struct plan_request *request, struct error *why)
 {
-    struct plan_state *s = plan->state;
+    struct cudnn_plan_state *s = plan->state;
     bool half = request->precision == PRECISION_BF16;
     for (int i = 0; i + 1 < request->net->layer_count; i++) {
         const struct net_layer *l = &request->net->layers[i];
-        if (s->operations[i].kind == &cudnn_norm_before_pool)
+        if (s->operations[i].kind == &cudnn_norm_before_pool_kind)
             continue; /* its output is not kept */
-        if (!(s->activations[i] = batch_new(plan, shape_size(l->out), half, l->layer.name, why)) ||
-            (request->training && !(s->gradients[i] = batch_new(plan, shape_size(l->out), half, l->layer.name, why))))
+        if (!(s->activations[i] = device_batch_new(plan, shape_size(l->out), half, l->layer.name, why)) ||
+            (request->training && !(s->gradients[i] = device_batch_new(plan, shape_size(l->out), half, l->layer.name, why))))
             return -1;
     }
+    size_t addend = request->training ? addend_values(request->net) : 0;
+    if (addend && !(s->addend = device_batch_new(plan, addend, half, "a gradient that is added to another", why)))
+        return -1;
     s->labels = device_new((size_t)plan->batch * sizeof *s->labels, "the labels", why);
     s->tail = s->labels ? cudnn_allocate(PARCEL_SLOTS, "the loss", why) : NULL;
     s->record = s->tail ? device_new(sizeof *s->record, "the penalty", why) : NULL;
@@ -189,39 +234,81 @@ static int allocate_between(struct plan *plan, const struct plan_request *reques
 
 /* ---- the plan ---- */
 
+static struct slice slice_of(const struct net_layer *l)
+{
+    const struct tensor *weights = l->weights, *biases = l->biases;
+    if (!weights)
+        return (struct slice){0};
+    uint32_t first = (uint32_t)weights->offset, end = first + (uint32_t)weights->count;
+    return (struct slice){.weights = first, .biases = end, .end = biases ? end + (uint32_t)biases->count : end,
+                          .decay = weights->decay};
+}
+
 static void make_operation(struct plan *plan, const struct plan_request *request, int i)
 {
     const struct net_layer *l = &request->net->layers[i];
-    struct plan_state *s = plan->state;
+    struct cudnn_plan_state *s = plan->state;
     bool first = i == 0, last = i == request->net->layer_count - 1, half = request->precision == PRECISION_BF16;
-    s->operations[i] = (struct operation){
-        .kind = kinds[l->layer.kind],
+    s->operations[i] = (struct cudnn_operation){
+        .kind = kind_of(l->layer.kind),
         .layer = l,
         .library = &s->library,
         .batch = plan->batch,
         .x_channels = first ? images_channels(request) : l->in.channels,
         .x_half = half,
         .y_half = half && !(last && l->layer.kind == LAYER_DENSE),
-        .slice = {.weights = (uint32_t)l->weights, .biases = (uint32_t)l->biases,
-                  .end = (uint32_t)(l->biases + l->bias_count), .decay = l->layer.decay},
+        .slice = slice_of(l),
     };
 }
 
-/* Where its ends lie. */
-static void place_operation(struct plan *plan, int i)
+/* The activation that layer i makes, or the images, as operations read it; and its gradient. */
+static void *activation_of(const struct plan *plan, int i)
 {
-    struct plan_state *s = plan->state;
-    struct operation *o = &s->operations[i];
-    bool first = i == 0, last = i == s->net->layer_count - 1;
-    o->x = !first ? s->activations[i - 1] : s->images ? s->images : plan->input;
-    o->y = !last ? s->activations[i] : s->logits ? s->logits : plan->output;
-    o->dx = !first ? s->gradients[i - 1] : s->image_gradients ? s->image_gradients : plan->input_gradient;
-    o->dy = !last ? s->gradients[i] : s->logit_gradients ? s->logit_gradients : plan->output_gradient;
+    const struct cudnn_plan_state *s = plan->state;
+    return i != NET_INPUT ? s->activations[i] : s->images ? s->images : plan->input;
+}
+
+static void *gradient_of(const struct plan *plan, int i)
+{
+    const struct cudnn_plan_state *s = plan->state;
+    return i != NET_INPUT ? s->gradients[i] : s->image_gradients ? s->image_gradients : plan->input_gradient;
+}
+
+/* Where a reader of layer i's output leaves its gradient: the last reader, which comes first on the way back, where it belongs. */
+static void place_gradient(const struct plan *plan, int i, bool *written, void **dx, void **sum)
+{
+    const struct cudnn_plan_state *s = plan->state;
+    void *gradient = gradient_of(plan, i);
+    bool adds = i != NET_INPUT && written[i] && gradient;
+    *dx = adds ? s->addend : gradient;
+    *sum = adds ? gradient : NULL;
+    if (i != NET_INPUT)
+        written[i] = true;
+}
+
+/* Where the ends of the operations lie, from the last one to the first. */
+static void place_operations(struct plan *plan)
+{
+    struct cudnn_plan_state *s = plan->state;
+    bool written[NET_LAYERS_MAX] = {false};
+    for (int i = s->net->layer_count - 1; i >= 0; i--) {
+        struct cudnn_operation *o = &s->operations[i];
+        const struct net_layer *l = o->layer;
+        bool last = i == s->net->layer_count - 1;
+        o->y = !last ? s->activations[i] : s->logits ? s->logits : plan->output;
+        o->dy = !last ? s->gradients[i] : s->logit_gradients ? s->logit_gradients : plan->output_gradient;
+        o->x = activation_of(plan, l->from);
+        place_gradient(plan, l->from, written, &o->dx, &o->dx_sum);
+        if (l->layer.kind != LAYER_ADD)
+            continue;
+        o->added = activation_of(plan, l->add);
+        place_gradient(plan, l->add, written, &o->dadded, &o->dadded_sum);
+    }
 }
 
 static void make_operations(struct plan *plan, const struct plan_request *request)
 {
-    struct plan_state *s = plan->state;
+    struct cudnn_plan_state *s = plan->state;
     for (int i = 0; i < request->net->layer_count; i++)
         make_operation(plan, request, i);
     fuse(s->operations, request->net->layer_count);
@@ -231,27 +318,27 @@ static void make_operations(struct plan *plan, const struct plan_request *reques
  * slices are complete with the last stage's. */
 static size_t complete_behind(const struct net *net, int first)
 {
-    size_t complete = net->layers[first].weights;
+    size_t complete = net_trained_from(net, first);
     for (int i = first; first > 0 && i < net->layer_count; i++)
         if (net->layers[i].layer.kind == LAYER_CONVOLUTION)
-            complete = net->layers[i].biases + net->layers[i].bias_count;
+            complete = net_trained_from(net, i + 1);
     return complete;
 }
 
 /* Of the operation and the one that shares its stage. */
 static struct stage *stage_add(struct plan *plan, bool training, int first)
 {
-    struct plan_state *s = plan->state;
-    const struct operation *o = &s->operations[first];
+    struct cudnn_plan_state *s = plan->state;
+    const struct cudnn_operation *o = &s->operations[first];
     struct stage *stage = &plan->stages[plan->stage_count++];
     *stage = (struct stage){
         .first = first,
         .last = o->partner ? first + 1 : first,
         .complete = complete_behind(s->net, first),
-        .prepare = first == 0 ? prepare : NULL,
-        .forward = stage_forward,
-        .backward = training ? stage_backward : NULL,
-        .free = stage_free,
+        .prepare = first == 0 ? cudnn_prepare : NULL,
+        .forward = cudnn_stage_forward,
+        .backward = training ? cudnn_stage_backward : NULL,
+        .free = cudnn_stage_free,
         .state = plan,
     };
     snprintf(stage->name, sizeof stage->name, "%s%s%s", o->layer->layer.name, o->partner ? "+" : "",
@@ -261,13 +348,12 @@ static struct stage *stage_add(struct plan *plan, bool training, int first)
 
 static int make_stages(struct plan *plan, const struct plan_request *request, struct error *why)
 {
-    struct plan_state *s = plan->state;
+    struct cudnn_plan_state *s = plan->state;
     int count = request->net->layer_count;
     for (int i = 0; i < count;)
         i = stage_add(plan, request->training, i)->last + 1;
-    for (int i = 0; i < count; i++)
-        place_operation(plan, i);
-    for (struct operation *o = s->operations; o < s->operations + count; o++)
+    place_operations(plan);
+    for (struct cudnn_operation *o = s->operations; o < s->operations + count; o++)
         if (o->kind->init && o->kind->init(o, why))
             return -1;
     return 0;
@@ -283,14 +369,14 @@ static void profiler_start(void)
 }
 
 /* What depends on the workspace. */
-static int choose(struct plan *plan, struct error *why)
+static int choose_engines(struct plan *plan, struct error *why)
 {
-    struct plan_state *s = plan->state;
-    if (library_take_workspace(&s->library, why))
+    struct cudnn_plan_state *s = plan->state;
+    if (cudnn_library_take_workspace(&s->library, why))
         return -1;
     for (int i = 0; i < plan->stage_count; i++) {
         struct stage *stage = &plan->stages[i];
-        struct operation *o = operation_of(stage); /* those that choose are alone in their stage */
+        struct cudnn_operation *o = operation_of(stage); /* those that choose are alone in their stage */
         if (o->kind->choose && o->kind->choose(o, stage->about, sizeof stage->about, why))
             return error_in(why, "layer %s", stage->name);
     }
@@ -298,16 +384,16 @@ static int choose(struct plan *plan, struct error *why)
     return 0;
 }
 
-static int make_plan(struct plan *plan, const struct plan_request *request, struct error *why)
+static int fill_plan(struct plan *plan, const struct plan_request *request, struct error *why)
 {
-    struct plan_state *s = plan->state = memory_new(1, sizeof *s, "the plan", why);
+    struct cudnn_plan_state *s = plan->state = memory_new(1, sizeof *s, "the plan", why);
     if (!s)
         return -1;
     s->net = request->net;
     make_operations(plan, request);
-    if (check_memory(request, why) || library_open(&s->library, request, why) ||
+    if (check_memory(request, why) || cudnn_library_open(&s->library, request, why) ||
         plan_allocate_ends(plan, request, cudnn_allocate, why) || allocate_half_ends(plan, request, why) ||
-        allocate_between(plan, request, why) || make_stages(plan, request, why) || choose(plan, why))
+        allocate_activations(plan, request, why) || make_stages(plan, request, why) || choose_engines(plan, why))
         return -1;
     if (!request->training)
         return 0;
@@ -319,7 +405,7 @@ int cudnn_plan(struct plan *plan, const struct plan_request *request, struct err
     *plan = (struct plan){.batch = request->batch, .classes = request->net->classes};
     if (request->batch < 1)
         return error_set(why, "a batch of %d images: there must be at least 1", request->batch);
-    if (!make_plan(plan, request, why))
+    if (!fill_plan(plan, request, why))
         return 0;
     cudnn_plan_free(plan);
     return -1;
@@ -327,7 +413,7 @@ int cudnn_plan(struct plan *plan, const struct plan_request *request, struct err
 
 void cudnn_plan_free(struct plan *plan)
 {
-    struct plan_state *s = plan->state;
+    struct cudnn_plan_state *s = plan->state;
     if (!s)
         return;
     cudaDeviceSynchronize(); /* what is under way still uses the memory */
@@ -342,11 +428,11 @@ void cudnn_plan_free(struct plan *plan)
         device_free(s->gradients[i]);
     }
     void *const others[] = {plan->input, plan->output, plan->output_gradient, plan->input_gradient, s->images,
-                            s->image_gradients, s->logits, s->logit_gradients, s->labels, s->loss.images, s->tail, s->record,
-                            s->faults};
+                            s->image_gradients, s->addend, s->logits, s->logit_gradients, s->labels, s->loss.images,
+                            s->tail, s->record, s->faults};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         device_free(others[i]);
-    library_close(&s->library);
+    cudnn_library_close(&s->library);
     free(s);
     memset(plan, 0, sizeof *plan);
 }

@@ -7,7 +7,7 @@
 /* Calls of `begin` whose passes may be under way, and of results_begin that were not read yet. Powers of two. */
 enum { TURNS = 32, WINDOW_TURNS = 2, REPORTS = 2 };
 
-struct report {
+struct results_report {
     uint64_t first; /* step */
     int count;
     uint64_t begun; /* calls of begin before it: their passes are done when it is there */
@@ -31,16 +31,17 @@ struct steps {
     uint64_t passes, begun, finished;  /* passes; calls of begin; those whose passes are known to be done */
     /* What comes back. */
     struct step_record *records;       /* (DEVICE_AHEAD) */
-    struct step_result *results, *read; /* (REPORTS, DEVICE_AHEAD); read: pinned */
-    struct report reports[REPORTS];
+    struct step_summary *results, *read; /* (REPORTS, DEVICE_AHEAD); read: pinned */
+    struct results_report reports[REPORTS];
     uint64_t asked, answered;          /* reports */
 };
 
-struct plan_state {
-    struct library library;
+struct cudnn_plan_state {
+    struct cudnn_library library;
     const struct net *net;
-    struct operation operations[NET_LAYERS_MAX];
-    void *activations[NET_LAYERS_MAX], *gradients[NET_LAYERS_MAX]; /* between layer i and i + 1 */
+    struct cudnn_operation operations[NET_LAYERS_MAX];
+    void *activations[NET_LAYERS_MAX], *gradients[NET_LAYERS_MAX]; /* of layer i's output; NULL: the plan's, or not kept */
+    void *addend; /* room for a gradient that is added to another reader's; NULL: each activation has one reader */
     /* The ends in bfloat16 (and with padded channels), where the operations want them so; else NULL. */
     void *images, *image_gradients, *logits, *logit_gradients;
     bool images_ready; /* distort wrote them: plan->input is not looked at */
@@ -57,7 +58,7 @@ struct plan_state {
     void *communicator; /* nccl.c's */
 };
 
-static inline struct plan_state *state_of(const struct plan *plan)
+static inline struct cudnn_plan_state *state_of(const struct plan *plan)
 {
     return plan->state;
 }
@@ -71,9 +72,11 @@ int loss_init(struct plan *plan, struct error *why);
 int cudnn_loss(struct plan *plan, const int32_t *labels, int count, struct loss_sums *sums, struct error *why);
 int cudnn_step_loss(struct plan *plan, float *tail, struct error *why);
 
-/* update.c: all layers' slices into `update`; the blocks of an update of so many parameters; the copies that operations want of
- * parameters from elsewhere. And struct backend's. */
-void update_slices(struct update_arguments *update, const struct plan *plan);
+/* update.c: adds the slices of all layers whose weights have that role; the STATE tensors' part of an update, with the arguments of
+ * the TRAINED ones' part; the blocks of an update of so many parameters; the copies that operations want of parameters from
+ * elsewhere. And struct backend's. */
+void update_slices(struct update_arguments *update, const struct plan *plan, enum tensor_role role);
+int update_states(const struct plan *plan, const struct update_arguments *trained, struct error *why);
 size_t update_blocks(size_t count);
 int update_copies(const struct plan *plan, const float *parameters, struct error *why);
 int cudnn_sgd(struct plan *plan, float *parameters, const float *gradients, size_t count, float rate, float scale, float decay,
@@ -92,7 +95,7 @@ void steps_free(struct plan *plan);
 int cudnn_data(struct plan *plan, const struct device_data *data, char *about, size_t size, struct error *why);
 int cudnn_begin(struct plan *plan, const struct device_pass *passes, int count, struct error *why);
 int cudnn_distort(struct plan *plan, struct error *why);
-int cudnn_update(struct plan *plan, float *parameters, const float *gradients, float *shadows, bool exchanged,
+int cudnn_update(struct plan *plan, float *parameters, const float *gradients, float *const *states, bool exchanged,
                  struct error *why);
 int cudnn_results_begin(struct plan *plan, uint64_t last, int count, struct error *why);
 int cudnn_results_end(struct plan *plan, struct device_result *results, struct error *why);
@@ -123,7 +126,7 @@ int cudnn_allreduce(struct plan *plan, float *values, size_t count, bool beside,
 void nccl_free(struct plan *plan);
 
 /* device.c */
-int cudnn_probe(char *about, size_t size, struct error *why);
-int cudnn_choose(int node_rank, struct device_place *place, struct error *why);
+int cudnn_device_probe(char *about, size_t size, struct error *why);
+int cudnn_device_choose(int node_rank, struct device_place *place, struct error *why);
 
 #endif

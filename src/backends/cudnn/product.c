@@ -18,7 +18,7 @@ static int matrix_new(cublasLtMatrixLayout_t *layout, bool half, int rows, int c
 }
 
 /* As it lies in memory, without gaps. */
-static int layouts_new(struct product *p, const struct product_request *r, struct error *why)
+static int layouts_new(struct cudnn_product *p, const struct product_request *r, struct error *why)
 {
     bool a_turned = r->a == CUBLAS_OP_T, b_turned = r->b == CUBLAS_OP_T;
     return matrix_new(&p->layouts[0], r->half, a_turned ? r->k : r->m, a_turned ? r->m : r->k, why) ||
@@ -26,29 +26,29 @@ static int layouts_new(struct product *p, const struct product_request *r, struc
            matrix_new(&p->layouts[2], r->d_half, r->m, r->n, why) ? -1 : 0;
 }
 
-static bool has_bias(cublasLtEpilogue_t e)
+static bool epilogue_has_bias(cublasLtEpilogue_t e)
 {
     return e == CUBLASLT_EPILOGUE_BIAS || e == CUBLASLT_EPILOGUE_RELU_BIAS || e == CUBLASLT_EPILOGUE_RELU_AUX_BIAS ||
            e == CUBLASLT_EPILOGUE_BGRADA;
 }
 
-static bool has_mask(cublasLtEpilogue_t e)
+static bool epilogue_has_mask(cublasLtEpilogue_t e)
 {
     return e == CUBLASLT_EPILOGUE_RELU_AUX_BIAS || e == CUBLASLT_EPILOGUE_DRELU;
 }
 
 /* Addresses of what the epilogue reads or writes. The heuristic looks at their alignment only. */
-static int places_set(const struct product *p, const struct product_memory *memory, struct error *why)
+static int places_set(const struct cudnn_product *p, const struct product_memory *memory, struct error *why)
 {
-    if (has_bias(p->epilogue) &&
+    if (epilogue_has_bias(p->epilogue) &&
         SET(cublasLtMatmulDescSetAttribute, p->operation, CUBLASLT_MATMUL_DESC_BIAS_POINTER, memory->bias, why))
         return -1;
-    if (!has_mask(p->epilogue))
+    if (!epilogue_has_mask(p->epilogue))
         return 0;
     return SET(cublasLtMatmulDescSetAttribute, p->operation, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, memory->mask, why);
 }
 
-static int operation_new(struct product *p, const struct product_request *r, struct error *why)
+static int operation_new(struct cudnn_product *p, const struct product_request *r, struct error *why)
 {
     bool tf32 = p->library->precision == PRECISION_TF32;
     cublasComputeType_t compute = tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
@@ -59,7 +59,7 @@ static int operation_new(struct product *p, const struct product_request *r, str
         SET(cublasLtMatmulDescSetAttribute, p->operation, CUBLASLT_MATMUL_DESC_EPILOGUE, p->epilogue, why) ||
         places_set(p, &r->memory, why))
         return -1;
-    if (!has_mask(p->epilogue))
+    if (!epilogue_has_mask(p->epilogue))
         return 0;
     return SET(cublasLtMatmulDescSetAttribute, p->operation, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, mask_rows, why);
 }
@@ -104,7 +104,7 @@ static int preference_set(cublasLtMatmulPreference_t preference, const struct pr
 }
 
 /* NOT_SUPPORTED and INVALID_VALUE: it knows no algorithm for such a product. */
-static int algorithm_get(struct product *p, cublasLtMatmulPreference_t preference, struct error *why)
+static int algorithm_get(struct cudnn_product *p, cublasLtMatmulPreference_t preference, struct error *why)
 {
     cublasLtMatmulHeuristicResult_t found = {.state = CUBLAS_STATUS_NOT_SUPPORTED};
     int count = 0;
@@ -118,7 +118,7 @@ static int algorithm_get(struct product *p, cublasLtMatmulPreference_t preferenc
     return failed && (status == CUBLAS_STATUS_NOT_SUPPORTED || status == CUBLAS_STATUS_INVALID_VALUE) ? NOT_OFFERED : failed;
 }
 
-static int algorithm_choose(struct product *p, const struct product_memory *memory, struct error *why)
+static int algorithm_choose(struct cudnn_product *p, const struct product_memory *memory, struct error *why)
 {
     cublasLtMatmulPreference_t preference;
     if (CUBLAS(cublasLtMatmulPreferenceCreate(&preference), why))
@@ -132,7 +132,7 @@ static int algorithm_choose(struct product *p, const struct product_memory *memo
 
 /* ---- the whole ---- */
 
-static int make(struct product *p, const struct product_request *request, struct error *why)
+static int product_make(struct cudnn_product *p, const struct product_request *request, struct error *why)
 {
     if (layouts_new(p, request, why) || operation_new(p, request, why))
         return -1;
@@ -143,19 +143,20 @@ static int make(struct product *p, const struct product_request *request, struct
     return p->workspace ? 0 : -1;
 }
 
-int product_init(struct product *p, const struct library *library, const struct product_request *request, struct error *why)
+int cudnn_product_init(struct cudnn_product *p, const struct cudnn_library *library,
+                       const struct product_request *request, struct error *why)
 {
     int status = NOT_OFFERED;
     for (int i = 0; status == NOT_OFFERED && request->epilogues[i]; i++) {
-        *p = (struct product){.library = library, .epilogue = request->epilogues[i]};
-        status = make(p, request, why);
+        *p = (struct cudnn_product){.library = library, .epilogue = request->epilogues[i]};
+        status = product_make(p, request, why);
         if (status)
-            product_free(p);
+            cudnn_product_free(p);
     }
     return status ? -1 : 0;
 }
 
-int product_run(const struct product *p, cudaStream_t stream, const struct product_memory *m, struct error *why)
+int cudnn_product_run(const struct cudnn_product *p, cudaStream_t stream, const struct product_memory *m, struct error *why)
 {
     static const float one = 1, zero = 0;
     if (places_set(p, m, why))
@@ -165,7 +166,7 @@ int product_run(const struct product *p, cudaStream_t stream, const struct produ
 }
 
 /* Nothing of it is used any more: the statuses tell nothing that could be acted on. */
-void product_free(struct product *p)
+void cudnn_product_free(struct cudnn_product *p)
 {
     for (size_t i = 0; i < sizeof p->layouts / sizeof *p->layouts; i++)
         if (p->layouts[i])

@@ -30,8 +30,8 @@ struct product_request {
     struct product_memory memory;    /* addresses aligned as those it will run with: nothing is read */
 };
 
-struct product {
-    const struct library *library;
+struct cudnn_product {
+    const struct cudnn_library *library;
     cublasLtMatmulDesc_t operation;
     cublasLtMatrixLayout_t layouts[3]; /* a, b, d */
     cublasLtEpilogue_t epilogue;
@@ -40,16 +40,18 @@ struct product {
     size_t workspace_bytes;
 };
 
-int product_init(struct product *product, const struct library *library, const struct product_request *request,
-                 struct error *why);
+int cudnn_product_init(struct cudnn_product *product, const struct cudnn_library *library,
+                       const struct product_request *request, struct error *why);
 /* What the epilogue does not use of the memory is ignored. */
-int product_run(const struct product *product, cudaStream_t stream, const struct product_memory *memory, struct error *why);
-void product_free(struct product *product);
+int cudnn_product_run(const struct cudnn_product *product, cudaStream_t stream, const struct product_memory *memory,
+                      struct error *why);
+void cudnn_product_free(struct cudnn_product *product);
 
-/* Bits of a column of the mask. */
+/* Bits of a column of the mask: m, rounded up to what cublasLt wants. */
+enum { MASK_ALIGNMENT = 128 };
 static inline int product_mask_rows(int m)
 {
-    return (m + 127) / 128 * 128;
+    return (m + MASK_ALIGNMENT - 1) / MASK_ALIGNMENT * MASK_ALIGNMENT;
 }
 
 #endif

@@ -3,10 +3,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "parallel.h"
+#include "optimize.h"
+#include "parcel.h"
 #include "plan.h"
 
-enum { SPARE = 96 << 20 }; /* bytes that stay free beside the images: for graphs, NCCL, the driver */
+enum { SPARE = 96 << 20, SLOT_ALIGNMENT = 64 }; /* bytes: left free beside the images for graphs, NCCL, the driver; of a slot */
 
 static struct steps *steps_of(const struct plan *plan)
 {
@@ -93,7 +94,7 @@ static void gather(const struct plan *plan, const uint32_t *samples, uint8_t *sl
     }
 }
 
-static void fill(const struct plan *plan, const struct device_pass *pass, uint64_t number, uint8_t *slot)
+static void slot_fill(const struct plan *plan, const struct device_pass *pass, uint64_t number, uint8_t *slot)
 {
     const struct steps *t = steps_of(plan);
     struct pass_control control = {.pass = number, .position = pass->position, .step = pass->step, .seed = t->data.seed,
@@ -124,7 +125,7 @@ static int take_all(struct plan *plan, struct error *why)
 static int take_slots(struct steps *t, int turns, size_t bytes, struct error *why)
 {
     t->turns = turns;
-    t->slot_bytes = (bytes + 63) / 64 * 64; /* all slots aligned */
+    t->slot_bytes = (bytes + SLOT_ALIGNMENT - 1) / SLOT_ALIGNMENT * SLOT_ALIGNMENT;
     size_t all = (size_t)(turns * DEVICE_AT_ONCE) * t->slot_bytes;
     t->slots = device_new(all, t->window ? "the images of the next passes" : "what the next passes are about", why);
     return !t->slots || CUDA(cudaHostAlloc((void **)&t->staged, all, cudaHostAllocDefault), why) ? -1 : 0;
@@ -163,7 +164,7 @@ static int wait_for_slots(struct steps *t, cudaStream_t stream, struct error *wh
 }
 
 /* The slots from `first` on come to the device, beside the work there. */
-static int load(struct steps *t, size_t first, size_t count, struct error *why)
+static int slots_load(struct steps *t, size_t first, size_t count, struct error *why)
 {
     size_t at = first * t->slot_bytes, bytes = count * t->slot_bytes;
     return count ? CUDA(cudaMemcpyAsync(t->slots + at, t->staged + at, bytes, cudaMemcpyHostToDevice, t->loading), why) : 0;
@@ -180,15 +181,15 @@ int cudnn_begin(struct plan *plan, const struct device_pass *passes, int count, 
     if (wait_for_slots(t, stream, why))
         return -1;
     for (int i = 0; i < count; i++, t->passes++)
-        fill(plan, &passes[i], t->passes, t->staged + t->passes % slots * t->slot_bytes);
+        slot_fill(plan, &passes[i], t->passes, t->staged + t->passes % slots * t->slot_bytes);
     t->begun++;
-    return load(t, first, straight, why) || load(t, 0, wanted - straight, why) ||
+    return slots_load(t, first, straight, why) || slots_load(t, 0, wanted - straight, why) ||
            CUDA(cudaEventRecord(t->loaded, t->loading), why) || CUDA(cudaStreamWaitEvent(stream, t->loaded, 0), why) ? -1 : 0;
 }
 
 int cudnn_distort(struct plan *plan, struct error *why)
 {
-    struct plan_state *s = plan->state;
+    struct cudnn_plan_state *s = plan->state;
     const struct steps *t = &s->steps;
     struct distort_arguments arguments = {
         .ring = {.slots = t->slots, .slot_bytes = t->slot_bytes, .mask = (uint64_t)(t->turns * DEVICE_AT_ONCE - 1),
@@ -196,8 +197,9 @@ int cudnn_distort(struct plan *plan, struct error *why)
         .images = t->window ? t->slots + images_at(plan) : t->images,
         .labels = t->window ? t->slots + labels_at(plan) : t->labels,
         .window = t->window,
-        .batch = plan->batch, .height = t->data.height, .width = t->data.width, .channels = t->data.channels,
-        .crop_height = s->net->input.height, .crop_width = s->net->input.width, .y_channels = s->operations[0].x_channels,
+        .augmentations = t->data.augmentations,
+        .frame = {t->data.height, t->data.width, t->data.channels, s->net->input.height, s->net->input.width},
+        .batch = plan->batch, .y_channels = s->operations[0].x_channels,
         .half = s->operations[0].x_half, .y = s->operations[0].x, .labels_out = s->labels,
     };
     s->images_ready = s->loss.wanted = true;
@@ -206,29 +208,30 @@ int cudnn_distort(struct plan *plan, struct error *why)
 
 /* ---- the update ---- */
 
-int cudnn_update(struct plan *plan, float *parameters, const float *gradients, float *shadows, bool exchanged,
+int cudnn_update(struct plan *plan, float *parameters, const float *gradients, float *const *states, bool exchanged,
                  struct error *why)
 {
-    struct plan_state *s = plan->state;
-    size_t count = s->net->parameters;
+    struct cudnn_plan_state *s = plan->state;
+    size_t count = s->net->trained;
     if (exchanged && finish_sums(plan, parameters, gradients, why))
         return -1;
     struct update_arguments update = {
-        .parameters = parameters, .gradients = gradients, .shadows = shadows, .tail = gradients + count,
+        .parameters = parameters, .gradients = gradients, .shadows = states[OPTIMIZER_EMA], .tail = gradients + count,
         .faults = s->faults, .fault_count = s->fault_count,
         .control = s->steps.present, .ring = s->steps.records, .ring_length = DEVICE_AHEAD,
         .count = count,
     };
-    update_slices(&update, plan);
+    update_slices(&update, plan, TENSOR_TRAINED);
     s->copies_ready = true;
-    return kernel_launch(&s->library, KERNEL_update, update_blocks(count), &update, why);
+    return kernel_launch(&s->library, KERNEL_update, update_blocks(count), &update, why) ||
+           update_states(plan, &update, why) ? -1 : 0;
 }
 
 /* ---- what comes back ---- */
 
 int cudnn_results_begin(struct plan *plan, uint64_t last, int count, struct error *why)
 {
-    struct plan_state *s = plan->state;
+    struct cudnn_plan_state *s = plan->state;
     struct steps *t = &s->steps;
     uint64_t turn = t->asked % REPORTS;
     size_t at = turn * DEVICE_AHEAD, bytes = (size_t)count * sizeof *t->results;
@@ -237,12 +240,13 @@ int cudnn_results_begin(struct plan *plan, uint64_t last, int count, struct erro
                          DEVICE_AHEAD);
     if (t->asked - t->answered == REPORTS)
         return error_set(why, "results are asked for a third time before any was read");
-    struct report *report = &t->reports[turn];
-    *report = (struct report){.first = last - (uint64_t)count + 1, .count = count, .begun = t->begun, .arrived = report->arrived};
+    struct results_report *report = &t->reports[turn];
+    *report = (struct results_report){.first = last - (uint64_t)count + 1, .count = count, .begun = t->begun,
+                                      .arrived = report->arrived};
     t->asked++;
     struct results_arguments arguments = {.ring = t->records, .results = t->results + at, .first = report->first,
                                           .ring_length = DEVICE_AHEAD, .count = count};
-    return kernel_launch(&s->library, KERNEL_results, (size_t)count, &arguments, why) || library_fork(&s->library, why) ||
+    return kernel_launch(&s->library, KERNEL_results, (size_t)count, &arguments, why) || cudnn_library_fork(&s->library, why) ||
            CUDA(cudaMemcpyAsync(t->read + at, t->results + at, bytes, cudaMemcpyDeviceToHost, s->library.beside), why) ||
            CUDA(cudaEventRecord(report->arrived, s->library.beside), why) ? -1 : 0;
 }
@@ -251,7 +255,7 @@ int cudnn_results_end(struct plan *plan, struct device_result *results, struct e
 {
     struct steps *t = steps_of(plan);
     uint64_t turn = t->answered % REPORTS;
-    const struct report *report = &t->reports[turn];
+    const struct results_report *report = &t->reports[turn];
     if (t->answered == t->asked)
         return error_set(why, "no results were asked for");
     if (CUDA(cudaEventSynchronize(report->arrived), why))
@@ -259,7 +263,7 @@ int cudnn_results_end(struct plan *plan, struct device_result *results, struct e
     t->answered++;
     t->finished = report->begun;
     for (int i = 0; i < report->count; i++) {
-        const struct step_result *r = &t->read[turn * DEVICE_AHEAD + (uint64_t)i];
+        const struct step_summary *r = &t->read[turn * DEVICE_AHEAD + (uint64_t)i];
         if (r->step != report->first + (uint64_t)i)
             return error_set(why, "the device tells of step %llu where step %llu was expected", (unsigned long long)r->step,
                              (unsigned long long)report->first + (unsigned long long)i);

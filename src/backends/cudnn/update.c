@@ -16,28 +16,50 @@ static double record_penalty(const struct step_record *record)
     return sum;
 }
 
-void update_slices(struct update_arguments *update, const struct plan *plan)
+void update_slices(struct update_arguments *update, const struct plan *plan, enum tensor_role role)
 {
-    const struct plan_state *s = plan->state;
+    const struct cudnn_plan_state *s = plan->state;
     for (int i = 0; i < s->net->layer_count; i++)
-        if (s->net->layers[i].weight_count > 0)
+        if (s->net->layers[i].weights && s->net->layers[i].weights->role == role)
             update->slices[update->slice_count++] = s->operations[i].slice;
+}
+
+/* A moving average goes to the mean of the sums: p -= (keep - 1) * (sum / samples - p). */
+int update_states(const struct plan *plan, const struct update_arguments *trained, struct error *why)
+{
+    struct cudnn_plan_state *s = plan->state;
+    const struct net *net = s->net;
+    for (const struct tensor *t = net->tensors; t < net->tensors + net->tensor_count; t++) {
+        struct update_arguments update = *trained;
+        uint32_t end = (uint32_t)t->count;
+        if (t->role != TENSOR_STATE)
+            continue;
+        update.parameters += t->offset, update.gradients += t->offset;
+        update.shadows = update.shadows ? update.shadows + t->offset : NULL;
+        update.ring = NULL, update.count = t->count;
+        update.rate = t->keep - 1, update.keeps_rate = 1;
+        update.slice_count = 1, update.slices[0] = (struct slice){.biases = end, .end = end, .decay = -1};
+        if (kernel_launch(&s->library, KERNEL_update, update_blocks(update.count), &update, why))
+            return -1;
+    }
+    return 0;
 }
 
 int update_copies(const struct plan *plan, const float *parameters, struct error *why)
 {
-    struct plan_state *s = plan->state;
+    struct cudnn_plan_state *s = plan->state;
     struct update_arguments update = {
         .parameters = (float *)(uintptr_t)parameters, /* without gradients they stay */
         .count = s->net->parameters,
     };
-    update_slices(&update, plan);
+    update_slices(&update, plan, TENSOR_TRAINED);
+    update_slices(&update, plan, TENSOR_FROZEN); /* they lie after the trained ones */
     return kernel_launch(&s->library, KERNEL_update, update_blocks(update.count), &update, why);
 }
 
 static int launch_update(const struct update_arguments *arguments, struct error *why)
 {
-    struct library legacy = {0}; /* its stream is CUDA's own */
+    struct cudnn_library legacy = {0}; /* its stream is CUDA's own */
     return CUDA(cudaDeviceSynchronize(), why) ||
            kernel_launch(&legacy, KERNEL_update, update_blocks(arguments->count), arguments, why) ||
            CUDA(cudaDeviceSynchronize(), why) ? -1 : 0;

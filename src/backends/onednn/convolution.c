@@ -150,7 +150,7 @@ void weighted_free(struct weighted *w)
 static int convolution_init(struct operation *o, struct error *why)
 {
     struct convolution *c = o->own = memory_new(1, sizeof *c, o->layer->layer.name, why);
-    if (!c || weighted_init_forward(&c->forward, o, o->layer->layer.relu, why) ||
+    if (!c || weighted_init_forward(&c->forward, o, o->layer->layer.activation == ACTIVATION_RELU, why) ||
         (o->dx && weighted_init(&c->input_gradient, o, dnnl_backward_data, false, &c->forward.primitive, why)) ||
         (o->dy && weighted_init(&c->weight_gradient, o, dnnl_backward_weights, false, &c->forward.primitive, why)))
         return -1;
@@ -160,7 +160,7 @@ static int convolution_init(struct operation *o, struct error *why)
 static int convolution_prepare(struct operation *o, struct error *why)
 {
     struct convolution *c = o->own;
-    const float *weights = o->parameters + o->layer->weights, *biases = o->parameters + o->layer->biases;
+    const float *weights = o->parameters + o->layer->weights->offset, *biases = o->parameters + o->layer->biases->offset;
     if (primitive_point(&c->forward.primitive, DNNL_ARG_BIAS, biases, why) ||
         weighted_take(&c->forward, weights, why))
         return -1;
@@ -177,10 +177,10 @@ static int convolution_backward(struct operation *o, float *gradients, struct er
 {
     struct convolution *c = o->own;
     struct weighted *w = &c->weight_gradient;
-    if (o->layer->layer.relu)
+    if (o->layer->layer.activation == ACTIVATION_RELU)
         relu_backward(o->dy, o->y, o->batch * shape_size(o->layer->out));
-    if (primitive_point(&w->primitive, DNNL_ARG_DIFF_BIAS, gradients + o->layer->biases, why) ||
-        primitive_point(&w->copy, DNNL_ARG_TO, gradients + o->layer->weights, why) ||
+    if (primitive_point(&w->primitive, DNNL_ARG_DIFF_BIAS, gradients + o->layer->biases->offset, why) ||
+        primitive_point(&w->copy, DNNL_ARG_TO, gradients + o->layer->weights->offset, why) ||
         primitive_run(&w->primitive, why) || primitive_run(&w->copy, why))
         return -1;
     return o->dx ? primitive_run(&c->input_gradient.primitive, why) : 0;

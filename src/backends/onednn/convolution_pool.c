@@ -68,7 +68,7 @@ static int init_backward(struct operation *o, struct error *why)
         !(own->steps = memory_new(steps, sizeof(int32_t), name, why)))
         return -1;
     lay_patches(own, l);
-    o->backward_operations = 2.0 * o->batch * (double)windows * (double)l->weight_count;
+    o->backward_operations = 2.0 * o->batch * (double)windows * (double)l->weights->count;
     return 0;
 }
 
@@ -93,10 +93,10 @@ static int convolution_pool_init(struct operation *o, struct error *why)
 static int convolution_pool_prepare(struct operation *o, struct error *why)
 {
     struct convolution_pool *own = o->own;
-    const float *biases = o->parameters + o->layer->biases;
+    const float *biases = o->parameters + o->layer->biases->offset;
     if (primitive_point(&own->forward.primitive, DNNL_ARG_BIAS, biases, why))
         return -1;
-    return weighted_take(&own->forward, o->parameters + o->layer->weights, why);
+    return weighted_take(&own->forward, o->parameters + o->layer->weights->offset, why);
 }
 
 static int convolution_pool_forward(struct operation *o, struct error *why)
@@ -112,7 +112,7 @@ static int convolution_pool_forward(struct operation *o, struct error *why)
         for (int n = 0; n < own->chunk; n++) {
             float *y = o->y + (first + n) * out;
             pool_image_forward(o->vectors, pool, own->between + n * between, y, own->places + (first + n) * out);
-            if (l->layer.relu)
+            if (l->layer.activation == ACTIVATION_RELU)
                 relu_forward(y, out);
         }
     }
@@ -191,9 +191,9 @@ static int convolution_pool_backward(struct operation *o, float *gradients, stru
     struct convolution_pool *own = o->own;
     size_t out = shape_size(pool->out), patch = (size_t)l->layer.kernel * own->row_size;
     int channels = l->out.channels;
-    if (l->layer.relu)
+    if (l->layer.activation == ACTIVATION_RELU)
         relu_backward(o->dy, o->y, o->batch * out);
-    bias_gradient(gradients + l->biases, o->dy, o->batch * out / channels, channels);
+    bias_gradient(gradients + l->biases->offset, o->dy, o->batch * out / channels, channels);
 #pragma omp parallel for
     for (int n = 0; n < o->batch; n++)
         pad_image(o, n);
@@ -202,7 +202,7 @@ static int convolution_pool_backward(struct operation *o, float *gradients, stru
     for (int first = 0; first < channels; first += LANES)
         for (int n = 0; n < o->batch; n++)
             image_backward(o, n, first, first + LANES < channels ? first + LANES : channels);
-    float *weights = gradients + l->weights;
+    float *weights = gradients + l->weights->offset;
     for (int c = 0; c < channels; c++)
         for (int row = 0; row < l->layer.kernel; row++)
             for (int i = 0; i < own->row; i++)

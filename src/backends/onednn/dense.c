@@ -66,7 +66,7 @@ static int dense_prepare(struct operation *o, struct error *why)
 {
     if (!o->own)
         return 0;
-    if (primitive_point(o->own, DNNL_ARG_FROM, o->parameters + o->layer->weights, why))
+    if (primitive_point(o->own, DNNL_ARG_FROM, o->parameters + o->layer->weights->offset, why))
         return -1;
     return primitive_run(o->own, why);
 }
@@ -75,9 +75,9 @@ static int dense_forward(struct operation *o, struct error *why)
 {
     const struct net_layer *l = o->layer;
     size_t batch = o->batch, in = shape_size(l->in), out = l->out.channels;
-    if (multiply(o, "product", 'N', 'N', batch, out, in, o->x, o->parameters + l->weights, o->y, why))
+    if (multiply(o, "product", 'N', 'N', batch, out, in, o->x, o->parameters + l->weights->offset, o->y, why))
         return -1;
-    bias_relu_forward(o->y, o->parameters + l->biases, l->layer.relu, batch, out);
+    bias_relu_forward(o->y, o->parameters + l->biases->offset, l->layer.activation == ACTIVATION_RELU, batch, out);
     return 0;
 }
 
@@ -85,10 +85,10 @@ static int dense_backward(struct operation *o, float *gradients, struct error *w
 {
     const struct net_layer *l = o->layer;
     size_t batch = o->batch, in = shape_size(l->in), out = l->out.channels;
-    if (l->layer.relu)
+    if (l->layer.activation == ACTIVATION_RELU)
         relu_backward(o->dy, o->y, batch * out);
-    bias_gradient(gradients + l->biases, o->dy, batch, out);
-    if (multiply(o, "weight gradient", 'T', 'N', in, out, batch, o->x, o->dy, gradients + l->weights, why))
+    bias_gradient(gradients + l->biases->offset, o->dy, batch, out);
+    if (multiply(o, "weight gradient", 'T', 'N', in, out, batch, o->x, o->dy, gradients + l->weights->offset, why))
         return -1;
     if (!o->dx)
         return 0;

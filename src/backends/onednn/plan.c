@@ -8,7 +8,7 @@
 static const struct operation_kind *const kinds[] = {
     [LAYER_CONVOLUTION] = &onednn_convolution,
     [LAYER_MAX_POOL] = &onednn_max_pool,
-    [LAYER_NORM] = &onednn_norm,
+    [LAYER_LRN] = &onednn_norm,
     [LAYER_DENSE] = &onednn_dense,
 };
 
@@ -80,8 +80,9 @@ static int stage_prepare(struct stage *stage, const float *parameters, struct er
     return operation->kind->prepare ? operation->kind->prepare(operation, why) : 0;
 }
 
-static int stage_forward(struct stage *stage, struct error *why)
+static int stage_forward(struct stage *stage, float *gradients, struct error *why)
 {
+    (void)gradients;
     struct operation *operation = stage->state;
     return operation->kind->forward(operation, why);
 }
@@ -159,7 +160,7 @@ static int make_stage(struct plan *plan, const struct plan_request *request, int
     *stage = (struct stage){
         .first = i,
         .last = end,
-        .complete = request->net->layers[i].weights,
+        .complete = net_trained_from(request->net, i),
         .prepare = stage_prepare,
         .forward = stage_forward,
         .backward = request->training ? stage_backward : NULL,

@@ -119,7 +119,7 @@ static int init_shared(struct winograd *w, const struct operation *o, struct err
         !(w->u = memory_new(points, w->u_stride * sizeof(float), name, why)))
         return -1;
     if (o->dx && (!(w->u_transposed = memory_new(points, w->u_stride * sizeof(float), name, why)) ||
-                  !(w->weights_transposed = memory_new(l->weight_count, sizeof(float), name, why))))
+                  !(w->weights_transposed = memory_new(l->weights->count, sizeof(float), name, why))))
         return -1;
     list_tiles(w, l);
     return 0;
@@ -207,7 +207,7 @@ static int winograd_prepare(struct operation *o, struct error *why)
     (void)why;
     struct winograd *w = o->own;
     size_t in = o->layer->in.channels, out = o->layer->out.channels, r = w->kernels->weights_size;
-    const float *weights = o->parameters + o->layer->weights;
+    const float *weights = o->parameters + o->layer->weights->offset;
     w->kernels->weights(weights, in * out, in * out, w->u, w->u_stride);
     if (o->dx) {
         transpose_weights(weights, w->weights_transposed, in, out, r * r);
@@ -249,7 +249,7 @@ static void forward_block(const struct operation *o, struct worker *worker, int 
         const int *places = w->outputs + (first + t) % w->tiles * pixel_count;
         point_at(pixels, image_of(w, worker, first + t, o->y, l->out), places, pixel_count, worker->sink);
         w->kernels->output(worker->m + (size_t)t * l->out.channels, w->m_stride, l->out.channels,
-                           o->parameters + l->biases, l->layer.relu, pixels);
+                           o->parameters + l->biases->offset, l->layer.activation == ACTIVATION_RELU, pixels);
     }
 }
 
@@ -277,7 +277,7 @@ static void transform_output_gradients(const struct operation *o, struct worker 
         const int *places = w->outputs + (first + t) % w->tiles * pixel_count;
         point_at(pixels, image_of(w, worker, first + t, o->dy, l->out), places, pixel_count, w->zeros);
         point_at(outputs, image_of(w, worker, first + t, o->y, l->out), places, pixel_count, w->zeros);
-        w->kernels->output_gradient(pixels, l->layer.relu ? outputs : NULL, l->out.channels,
+        w->kernels->output_gradient(pixels, l->layer.activation == ACTIVATION_RELU ? outputs : NULL, l->out.channels,
                                     worker->m + (size_t)t * l->out.channels, w->m_stride, worker->db);
     }
 }
@@ -361,8 +361,8 @@ static int winograd_backward(struct operation *o, float *gradients, struct error
     for (int i = 0; i < w->worker_count; i++)
         worker_backward(o, &w->workers[i]);
     add_workers(w, (size_t)w->points * w->u_stride, (size_t)l->out.channels);
-    w->kernels->weights_gradient(w->workers[0].du, w->u_stride, pairs, gradients + l->weights, pairs);
-    memcpy(gradients + l->biases, w->workers[0].db, (size_t)l->out.channels * sizeof(float));
+    w->kernels->weights_gradient(w->workers[0].du, w->u_stride, pairs, gradients + l->weights->offset, pairs);
+    memcpy(gradients + l->biases->offset, w->workers[0].db, (size_t)l->out.channels * sizeof(float));
     return 0;
 }
 

@@ -70,14 +70,14 @@ static void scatter_windows(const struct net_layer *l, const float *restrict win
             }
 }
 
-static int convolution_forward(struct stage *stage, struct error *why)
+static int convolution_forward(struct stage *stage, float *gradients, struct error *why)
 {
-    (void)why;
+    (void)gradients, (void)why;
     struct operation *o = stage->state;
     const struct net_layer *l = o->layer;
     size_t in = shape_size(l->in), out = shape_size(l->out), line = (size_t)l->out.width * l->out.channels;
     int window = window_size(l), channels = l->out.channels, block = block_rows(l);
-    const float *weights = o->parameters + l->weights, *biases = o->parameters + l->biases;
+    const float *weights = o->parameters + l->weights->offset, *biases = o->parameters + l->biases->offset;
 
     for (int n = 0; n < o->batch; n++) {
         float *y = o->y + n * out;
@@ -88,7 +88,7 @@ static int convolution_forward(struct stage *stage, struct error *why)
             cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, rows * l->out.width, channels, window, 1,
                         o->scratch, window, weights, channels, 1, y + first * line, channels);
         }
-        if (l->layer.relu)
+        if (l->layer.activation == ACTIVATION_RELU)
             blas_relu_forward(y, out);
     }
     return 0;
@@ -108,7 +108,7 @@ static void block_backward(struct operation *o, int n, int first, int rows, floa
     if (!o->dx)
         return;
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, count, window, channels, 1, dy, channels,
-                o->parameters + l->weights, channels, 0, o->scratch, window);
+                o->parameters + l->weights->offset, channels, 0, o->scratch, window);
     scatter_windows(l, o->scratch, first, rows, o->dx + n * in);
 }
 
@@ -119,15 +119,15 @@ static int convolution_backward(struct stage *stage, float *gradients, struct er
     const struct net_layer *l = o->layer;
     size_t out = shape_size(l->out);
     int channels = l->out.channels, block = block_rows(l);
-    float *dw = gradients + l->weights, *db = gradients + l->biases;
+    float *dw = gradients + l->weights->offset, *db = gradients + l->biases->offset;
 
-    memset(dw, 0, l->weight_count * sizeof *dw);
-    memset(db, 0, l->bias_count * sizeof *db);
+    memset(dw, 0, l->weights->count * sizeof *dw);
+    memset(db, 0, l->biases->count * sizeof *db);
     if (o->dx)
         memset(o->dx, 0, o->batch * shape_size(l->in) * sizeof *o->dx);
     for (int n = 0; n < o->batch; n++) {
         float *dy = o->dy + n * out;
-        if (l->layer.relu)
+        if (l->layer.activation == ACTIVATION_RELU)
             blas_relu_backward(dy, o->y + n * out, out);
         blas_bias_gradient(db, dy, out / channels, channels);
         for (int first = 0; first < l->out.height; first += block)

@@ -4,17 +4,17 @@
 
 #include "openblas.h"
 
-static int dense_forward(struct stage *stage, struct error *why)
+static int dense_forward(struct stage *stage, float *gradients, struct error *why)
 {
-    (void)why;
+    (void)gradients, (void)why;
     struct operation *o = stage->state;
     const struct net_layer *l = o->layer;
     int in = (int)shape_size(l->in), out = l->out.channels;
-    const float *weights = o->parameters + l->weights, *biases = o->parameters + l->biases;
+    const float *weights = o->parameters + l->weights->offset, *biases = o->parameters + l->biases->offset;
 
     blas_bias_set(o->y, biases, o->batch, out);
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, o->batch, out, in, 1, o->x, in, weights, out, 1, o->y, out);
-    if (l->layer.relu)
+    if (l->layer.activation == ACTIVATION_RELU)
         blas_relu_forward(o->y, (size_t)o->batch * out);
     return 0;
 }
@@ -25,10 +25,10 @@ static int dense_backward(struct stage *stage, float *gradients, struct error *w
     struct operation *o = stage->state;
     const struct net_layer *l = o->layer;
     int in = (int)shape_size(l->in), out = l->out.channels;
-    const float *weights = o->parameters + l->weights;
-    float *dw = gradients + l->weights, *db = gradients + l->biases;
+    const float *weights = o->parameters + l->weights->offset;
+    float *dw = gradients + l->weights->offset, *db = gradients + l->biases->offset;
 
-    if (l->layer.relu)
+    if (l->layer.activation == ACTIVATION_RELU)
         blas_relu_backward(o->dy, o->y, (size_t)o->batch * out);
     memset(db, 0, out * sizeof *db);
     blas_bias_gradient(db, o->dy, o->batch, out);

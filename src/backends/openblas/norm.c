@@ -83,9 +83,9 @@ static void pixels_backward(const struct layer *layer, size_t pixels, size_t cha
     }
 }
 
-static int norm_forward(struct stage *stage, struct error *why)
+static int norm_forward(struct stage *stage, float *gradients, struct error *why)
 {
-    (void)why;
+    (void)gradients, (void)why;
     struct operation *o = stage->state;
     const struct net_layer *l = o->layer;
     size_t pixels = (size_t)o->batch * l->in.height * l->in.width;

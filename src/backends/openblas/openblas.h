@@ -17,7 +17,7 @@ struct operation {
 
 /* Of one kind of layer; the two steps as in struct stage. */
 struct operation_kind {
-    int (*forward)(struct stage *stage, struct error *why);
+    int (*forward)(struct stage *stage, float *gradients, struct error *why);
     int (*backward)(struct stage *stage, float *gradients, struct error *why);
     size_t (*scratch)(const struct net_layer *layer); /* floats */
 };

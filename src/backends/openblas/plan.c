@@ -8,7 +8,7 @@
 static const struct operation_kind *const kinds[] = {
     [LAYER_CONVOLUTION] = &blas_convolution,
     [LAYER_MAX_POOL] = &blas_max_pool,
-    [LAYER_NORM] = &blas_norm,
+    [LAYER_LRN] = &blas_norm,
     [LAYER_DENSE] = &blas_dense,
 };
 
@@ -103,7 +103,7 @@ static void connect_stage(struct plan *plan, const struct plan_request *request,
     plan->stages[i] = (struct stage){
         .first = i,
         .last = i,
-        .complete = request->net->layers[i].weights,
+        .complete = net_trained_from(request->net, i),
         .prepare = stage_prepare,
         .forward = kinds[l->layer.kind]->forward,
         .backward = request->training ? kinds[l->layer.kind]->backward : NULL,

@@ -69,9 +69,9 @@ static void image_backward(const struct net_layer *l, const float *image, const 
         }
 }
 
-static int pool_forward(struct stage *stage, struct error *why)
+static int pool_forward(struct stage *stage, float *gradients, struct error *why)
 {
-    (void)why;
+    (void)gradients, (void)why;
     struct operation *o = stage->state;
     const struct net_layer *l = o->layer;
     size_t in = shape_size(l->in), out = shape_size(l->out);

@@ -1,12 +1,12 @@
 #!/bin/bash
-# The program without a GPU: it links nothing of CUDA's, and says what is missing.
+# The program without a GPU: it is not linked with CUDA, and says what is missing.
 . tests/lib.sh
 data=$(small_data) || { not_ok "a packed data set" "$data"; finish; exit; }
 
 no_cuda_libraries() { ! ldd ./cifar10_mpi | grep -E 'libcud|libcublas|libnccl|nvidia'; }
 check "the program is linked with nothing of CUDA's" no_cuda_libraries
 
-# The program in a folder of its own, with what is put beside it.
+# Runs the program in a folder of its own, with what is put beside it.
 mkdir -p "$tmp/bin"
 cp cifar10_mpi "$tmp/bin"
 module=$tmp/bin/cifar10_cudnn.so
@@ -41,7 +41,7 @@ if [ -f cifar10_cudnn.so ]; then
     no_driver_linked() { ! readelf -d cifar10_cudnn.so | grep -E 'NEEDED.*libcuda\.so'; }
     check "the driver's library is not linked" no_driver_linked
 
-    # Built again with a header that differs in a comment (-o: not its other objects, which take long).
+    # Builds it again with a header that differs in a comment (-o: without its other objects, which take long).
     tree=$tmp/tree
     mkdir -p "$tree/build"
     tar -cf - Makefile include src | tar -xf - -C "$tree"
@@ -59,7 +59,7 @@ if [ -f cifar10_cudnn.so ]; then
     cp "$tree/cifar10_cudnn.so" "$module"
     refused "with a changed header it is refused" "$other" wants_cudnn
     # kernels.cu has no list of what it includes.
-    declared() { sed -n 's/^ABI_HEADERS := //p' Makefile | tr ' ' '\n' | grep '^include/' | sort; }
+    declared() { make -pn info 2> /dev/null | sed -n 's/^ABI_HEADERS := //p' | tr ' ' '\n' | grep '^include/' | sort; }
     included() {
         {
             grep -ohE '(^| )include/[a-z]+\.h' build/module/backends/cudnn/*.d | tr -d ' '

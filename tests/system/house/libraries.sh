@@ -1,5 +1,5 @@
 #!/bin/bash
-# Where libraries are found otherwise than by pkg-config, and what is said where the compiler is not found at all.
+# Libraries that pkg-config does not find, and a missing compiler.
 # time limit: 300 s
 . tests/lib.sh
 
@@ -17,7 +17,7 @@ check "and blames no library" says 'backend +openblas: not built in: no-mpicc is
 without_mpicc() { ! build MPICC=no-mpicc; }
 check "so does make" says 'no-mpicc is missing' without_mpicc
 
-# An HDF5 of one's own beside the system's.
+# A second HDF5 beside the system's.
 own=$tmp/own
 mkdir "$own"
 printf '%s\n' "Name: own" "Description: own" "Version: 9.9" "Cflags: -I$own" "Libs: -L$own -lhdf5" | tee "$own/hdf5.pc" > "$own/hdf5-own.pc"
@@ -26,7 +26,7 @@ chmod +x "$own/h5cc"
 own_path() { PKG_CONFIG_PATH=/none:$own build "$@"; }
 check "an HDF5 in PKG_CONFIG_PATH goes before the system's" says '^HDF5 +hdf5 9.9$' own_path info
 check "in make's too" says '^HDF5 +hdf5 9.9$' build info PKG_CONFIG_PATH="$own"
-check "its library is found when the program starts" says "^LIBS := .*-L$own -lhdf5 +-Wl,-rpath,$own " own_path -pn help
+check "its library is found when the program starts" says "^LIBS := .*-L$own -lhdf5 +-Wl,-rpath,$own " own_path -pn info
 check "HDF5_PC names another" says '^HDF5 +hdf5-own 9.9$' own_path info HDF5_PC=hdf5-own
 check "one that is not there is told" says '^HDF5 +hdf5-none is missing$' build info HDF5_PC=hdf5-none
 check "H5CC names a compiler wrapper" says "^HDF5 +by $own/h5cc: -I$own/cc -L$own/cc$" build info H5CC="$own/h5cc"

@@ -1,5 +1,5 @@
 #!/bin/bash
-# The Makefile where libraries come, go or are of another version, and what must be built again then.
+# The Makefile when libraries appear, disappear or change their version, and what is built again then.
 # time limit: 300 s
 . tests/lib.sh
 
@@ -49,6 +49,7 @@ for library in HDF5 libarchive libcurl libcrypto libjpeg libpng Random123 libxsm
 done
 cat > "$fakes/pkg-config" <<END
 #!/bin/sh
+echo asked >> "$tmp/asked"
 case "\$*" in
     *\$HIDDEN*) exit 1 ;;
     *) exec $(command -v pkg-config) "\$@" ;;
@@ -59,7 +60,22 @@ info_without() { PATH=$fakes:$PATH HIDDEN=$1 build info; }
 rm "$fakes/mpicc"
 check "a missing library is named with its package" says '^libpng +missing \(Debian: libpng-dev\)$' info_without libpng
 
-# ---- other versions: headers that come first and lack what is called
+# ---- the system is asked once
+asks() { # many|none OPTIONS...: whether make asks pkg-config
+    rm -f "$tmp/asked"
+    PATH=$fakes:$PATH HIDDEN=none build -n "${@:2}" || return 1
+    if [ "$1" = many ]; then [ -e "$tmp/asked" ]; else [ ! -e "$tmp/asked" ]; fi
+}
+mkdir "$tmp/pc"
+check "make asks what there is" asks many PKG_CONFIG_PATH="$tmp/pc"
+check "the next make asks nothing" asks none PKG_CONFIG_PATH="$tmp/pc"
+check "nor does make help, in a new folder" asks none BUILD=build/new help
+touch "$tmp/pc/new.pc"
+check "a library that is installed: asked again" asks many PKG_CONFIG_PATH="$tmp/pc"
+check "other CFLAGS: asked again" asks many PKG_CONFIG_PATH="$tmp/pc" CFLAGS=-DOTHER
+check "make info always asks" asks many PKG_CONFIG_PATH="$tmp/pc" CFLAGS=-DOTHER info
+
+# ---- other versions: headers that come first and lack functions
 header() { mkdir -p "$fakes/$1" "$(dirname "$fakes/$1/$2")"; echo "$3" > "$fakes/$1/$2"; } # SET NAME TEXT
 header dnnl dnnl.h 'typedef struct dnnl_engine *dnnl_engine_t;'
 check "another oneDNN is told in a sentence" says 'onednn: not built in: needs oneDNN 2 or 3: ' build info CFLAGS="-I$fakes/dnnl"
@@ -79,8 +95,11 @@ check "which do download" fetch "file://$PWD/tests/data/cifar10-sample.tar.xz"
 check "and know which protocols there are" fails "cannot be downloaded" fetch "http://127.0.0.1:1/x"
 
 # pip's package of CUDA's headers lacks those in crt/, which they include.
-folders() { (unset MAKEFLAGS MAKELEVEL; cd "$tree" && make -pn help CUDA_HOME=/nvcc CUDA_INC=/pip | sed -n 's/^cudnn_cflags := //p'); }
+folders() { (unset MAKEFLAGS MAKELEVEL; cd "$tree" && make -pn info CUDA_HOME=/nvcc CUDA_INC=/pip | sed -n 's/^cudnn_cflags := //p'); }
 check "C finds CUDA's headers in pip's folder, and what is not there in nvcc's" test "$(folders)" = "-isystem /pip -idirafter /nvcc/include"
+
+passed_on() { (unset MAKEFLAGS MAKELEVEL; cd "$tree" && CUDA_HOME=/nvcc make -pn run | grep -x 'CUDA_HOME = /nvcc'); }
+check "make run passes the environment's CUDA_HOME on" passed_on
 
 jobs() { (unset MAKEFLAGS MAKELEVEL; cd "$tree" && make -pn help | sed -n 's/^JOBS := //p'); }
 check "OMP_NUM_THREADS does not say how many files to compile at once" test "$(OMP_NUM_THREADS=1 OMP_THREAD_LIMIT=1 jobs)" = "-j$(env -u OMP_NUM_THREADS nproc)"

@@ -18,7 +18,7 @@ clone() { # DIRECTORY
         tar --exclude=build/{tests,asan,tsan,fuzz,fakecuda,platforms,arm64} --null -T - -cf - | tar -xf - -C "$1"
 }
 
-# Those in the first code block of a section, without the comments after them.
+# The commands of a section's first code block, without the comments after them.
 commands() { # FILE SECTION
     awk -v title="## $2" '/^## / { inside = $0 == title } inside && /^```/ && fences++ { exit } inside && fences && !/^```/' "$1" |
         sed 's/  *# .*//; /^make test$/d'

@@ -1,0 +1,23 @@
+# The shared module. Its one exported symbol is what the program asks for; the folders of its libraries are noted in it, and
+# LD_LIBRARY_PATH comes before them.
+MODULE_SOURCES := $(filter-out $(cudnn_left_out),$(wildcard src/backends/cudnn/*.c)) \
+  src/base/error.c src/base/memory.c src/model/net.c src/backends/plan.c
+MODULE_OBJECTS := $(MODULE_SOURCES:src/%.c=$(BUILD)/module/%.o) $(BUILD)/module/kernels.o
+cudnn_folders  := $(sort $(dir $(cudnn_libs) $(nccl_libs)))
+
+$(MODULE): $(MODULE_OBJECTS) $(BUILD)/parts
+	$(call say,link $@)$(CC) -shared $(filter-out -pie,$(LDFLAGS_ALL)) -Wl,-z,defs,--enable-new-dtags \
+	  $(cudnn_folders:%/=-Wl,-rpath,%) -o $@ $(MODULE_OBJECTS) $(cudnn_libs) $(nccl_libs) -lm
+
+$(BUILD)/module/%.o: src/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,compile $@)$(CC) $(CFLAGS_ALL) $(cudnn_cflags) $(abi_$(*F)) -fPIC -fvisibility=hidden -Wno-strict-prototypes \
+	  -MMD -MP -c -o $@ $<
+$(BUILD)/module/backends/cudnn/module.o: $(BUILD)/abi
+
+# The same bits as on a CPU: no contraction to fused multiply-adds. No C++ library is needed.
+$(BUILD)/module/kernels.o: $(wildcard src/backends/cudnn/kernels.*) src/data/augment.inc include/augment.h include/draws.h \
+  include/parcel.h $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,compile $@)$(NVCC) -O3 --fmad=false $(GENCODE) $(NVCC_FLAGS) -Iinclude $(cudnn_flags) \
+	  -Xcompiler -fPIC,-fvisibility=hidden,-fno-exceptions,-fno-threadsafe-statics,-fno-rtti -c -o $@ src/backends/cudnn/kernels.cu

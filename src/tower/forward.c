@@ -1,0 +1,9 @@
+#include "tower.h"
+#include "walk.h"
+
+int tower_forward(struct tower *tower, const float *images, int count, float *logits, struct error *why)
+{
+    if (walk_images(tower, images, count, NULL, why))
+        return -1;
+    return logits ? tower->backend->memory_download(logits, tower->plan.output, (size_t)count * (size_t)tower->net->classes, why) : 0;
+}
