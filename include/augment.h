@@ -1,7 +1,7 @@
 /* Augmentations: how a training image is changed at random. A run has one list of them; the CPU's loader and a device draw from
  * it and apply it by the same text (src/data/augment.inc), so that both give the same bits.
  *
- *   list        struct augmentations   what a recipe asks for, the same for all images
+ *   list        struct augmentations   what the model's recipe (recipe.h) asks for, the same for all images
  *   draw        struct distortion      what becomes of one image: a function of (seed, position in the sample stream), drawn once
  *   application                        crop, flip, brightness, contrast, in this order; then each image is standardised
  *
@@ -34,9 +34,6 @@ struct augmentation {
 struct augmentations {
     struct augmentation of[AUGMENTATIONS]; /* by kind */
 };
-
-/* The tutorial's: a random crop, flipped one time in two, brightness [-63, 63), contrast [0.2, 1.8). */
-extern const struct augmentations augmentations_tutorial;
 
 /* What is cut out of what: (height, width, channels) -> (crop_height, crop_width, channels). */
 enum { FRAME_CHANNELS = 4 }; /* at most */

@@ -8,6 +8,8 @@
 
 #include <stdint.h>
 
+#include "augment.h"
+
 struct recipe {
     int64_t batch_size;     /* images per rank and step */
     int64_t max_steps;      /* length of a run, steps */
@@ -16,6 +18,7 @@ struct recipe {
     double lr_decay_factor; /* multiplies the rate every lr_decay_epochs epochs */
     double lr_decay_epochs;
     double ema_decay;       /* of the parameters' moving averages */
+    struct augmentations augmentations; /* of the training images; no option changes them */
 };
 
 /* The recipe of the model of that name; the tutorial's where there is no such model. */

@@ -181,7 +181,7 @@ struct saver {
 /* The outcome of a snapshot. */
 struct saved {
     uint64_t step;
-    int status;       /* 0, -1, SAVED_NOT_FINITE or SAVED_NOT_OURS */
+    int status;       /* checkpoint_save's, SAVED_NOT_FINITE or SAVED_NOT_OURS (error.h) */
     struct error why; /* why it failed, or why an old checkpoint could not be removed, or "" */
     double seconds;   /* duration */
 };

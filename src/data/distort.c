@@ -12,13 +12,6 @@
  * loops need not know how many channels there are. */
 enum { CHUNK = 48 };
 
-const struct augmentations augmentations_tutorial = {{
-    [AUGMENT_CROP] = {.on = true},
-    [AUGMENT_FLIP] = {.on = true, .chance = 0.5f},
-    [AUGMENT_BRIGHTNESS] = {.on = true, .low = -63, .span = 126},
-    [AUGMENT_CONTRAST] = {.on = true, .low = 0.2f, .span = 1.6f},
-}};
-
 struct distortion distort_draw(const struct augmentations *list, uint64_t seed, uint64_t position, const struct frame *frame)
 {
     struct words place, colour;

@@ -5,5 +5,6 @@ int tower_forward(struct tower *tower, const float *images, int count, float *lo
 {
     if (walk_images(tower, images, count, NULL, why))
         return -1;
-    return logits ? tower->backend->memory_download(logits, tower->plan.output, (size_t)count * (size_t)tower->net->classes, why) : 0;
+    size_t values = (size_t)count * (size_t)tower->net->classes;
+    return logits ? tower->backend->memory_download(logits, tower->plan.output, values, why) : 0;
 }

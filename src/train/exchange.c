@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "recipe.h"
 #include "run.h"
 
 /* ---- which device ---- */
@@ -100,11 +101,11 @@ static int check_on_device(const struct run *run, enum allreduce how, struct err
 {
     const struct device *device = run->backend->device;
     bool nccl = how == ALLREDUCE_NCCL;
-    const char *word = nccl ? "nccl" : "mpi-cuda";
+    const char *name = nccl ? "nccl" : "mpi-cuda";
     if (!device)
-        return error_set(why, "--allreduce %s is for GPUs: this run's tower is %s", word, run->backend->name);
+        return error_set(why, "--allreduce %s is for GPUs: this run's tower is %s", name, run->backend->name);
     if (run->options->slices > 0)
-        return error_set(why, "--allreduce %s adds in an order of its own: leave out --slices", word);
+        return error_set(why, "--allreduce %s adds in an order of its own: leave out --slices", name);
     if (nccl && device->allreduce_probe(why))
         return error_in(why, "--allreduce nccl");
     if (nccl && run->sharing > SHARING_NONE)
@@ -213,7 +214,8 @@ int run_start_device(struct run *run, struct error *why)
 {
     struct device_request request = {
         .tower = &run->tower, .reducer = &run->reducer, .exchange = run->exchange, .dataset = &run->dataset,
-        .augmentations = &augmentations_tutorial, .seed = run->state.seed, .world = run->world, .slices = run->slices,
+        .augmentations = &recipe_find(run->model->name)->augmentations, .seed = run->state.seed,
+        .world = run->world, .slices = run->slices,
         .graph = !run->options->no_graph,
     };
     if (world_agree(run->world, device_tower_init(&run->ahead, &request, why), why))

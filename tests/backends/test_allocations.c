@@ -18,6 +18,7 @@
 
 #include "fixture.h"
 #include "optimize.h"
+#include "recipe.h"
 #include "tower.h"
 
 static long allocations, excused; /* of those libraries, while `watching` */
@@ -127,7 +128,7 @@ static void run_init(struct run *run, const struct subject *subject, int slices)
     struct tower_request tower = {.backend = subject->backend, .net = &run->net, .batch = BATCH, .training = true,
                                   .optimizer = &optimizer_sgd, .master = true,
                                   .convolution = subject->convolution};
-    struct loader_request loader = {.dataset = &dataset, .augmentations = &augmentations_tutorial,
+    struct loader_request loader = {.dataset = &dataset, .augmentations = &recipe_find("tutorial")->augmentations,
                                     .crop_height = run->net.input.height, .crop_width = run->net.input.width,
                                     .global_batch = slices * BATCH, .batch = BATCH, .slices = slices, .threads = 2, .depth = 2};
     must(tower_init(&run->tower, &tower, &why), &why);

@@ -9,6 +9,12 @@
 #include <cmocka.h>
 
 #include "data.h"
+#include "recipe.h"
+
+static const struct augmentations *tutorial(void)
+{
+    return &recipe_find("tutorial")->augmentations;
+}
 
 enum { SIDE_MAX = 70, VALUES_MAX = SIDE_MAX * SIDE_MAX * 4 };
 
@@ -81,7 +87,7 @@ static void test_equal_to_the_chain(void **state)
         for (uint64_t position = 0; position < 20; position++) {
             for (int i = 0; i < VALUES_MAX; i++)
                 image[i] = (uint8_t)rand();
-            struct distortion d = distort_draw(&augmentations_tutorial, 1, position, s);
+            struct distortion d = distort_draw(tutorial(), 1, position, s);
             check_image(image, s, &d);
         }
     }
@@ -102,7 +108,7 @@ static void test_equal_to_the_chain_on_flat_images(void **state)
                            : position % 5 == 2 ? (uint8_t)(254 + i % 2)
                            : position % 5 == 3 ? (rand() % 2 ? 255 : 0)
                                                : (uint8_t)(i % s->channels);
-            struct distortion d = distort_draw(&augmentations_tutorial, 2, position, s);
+            struct distortion d = distort_draw(tutorial(), 2, position, s);
             check_image(image, s, &d);
         }
     }
@@ -122,7 +128,7 @@ static const struct frame usual = {32, 32, 3, 24, 24};
 
 static struct distortion draw_usual(uint64_t seed, uint64_t position)
 {
-    return distort_draw(&augmentations_tutorial, seed, position, &usual);
+    return distort_draw(tutorial(), seed, position, &usual);
 }
 
 static void test_draws_depend_on_seed_and_position_only(void **state)
@@ -142,7 +148,7 @@ static void test_each_kind_draws_alone(void **state)
     (void)state;
     for (uint64_t position = 0; position < 100; position++)
         for (int kind = 0; kind < AUGMENTATIONS; kind++) {
-            struct augmentations list = augmentations_tutorial;
+            struct augmentations list = *tutorial();
             list.of[kind].on = false;
             struct distortion all = draw_usual(3, position), d = distort_draw(&list, 3, position, &usual);
             assert_int_equal(d.top, kind == AUGMENT_CROP ? 4 : all.top);

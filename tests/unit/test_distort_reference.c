@@ -2,6 +2,12 @@
 #include "reference.h"
 
 #include "data.h"
+#include "recipe.h"
+
+static const struct augmentations *tutorial(void)
+{
+    return &recipe_find("tutorial")->augmentations;
+}
 
 enum { DRAWS = 200000, PLACES = 9 };
 
@@ -113,7 +119,7 @@ static void test_evaluation(void **state)
 static struct distortion draw_at(uint64_t seed, uint64_t position)
 {
     static const struct frame frame = {32, 32, 3, 24, 24};
-    return distort_draw(&augmentations_tutorial, seed, position, &frame);
+    return distort_draw(tutorial(), seed, position, &frame);
 }
 
 /* Chi-square of `cells` counts that should be equal, as a normal deviate (Wilson and Hilferty): beyond 4 by chance
@@ -274,10 +280,10 @@ static void test_ranges(void **state)
     static const struct frame whole = {24, 24, 3, 24, 24}, part = {23, 37, 3, 20, 20};
     int tops[4] = {0}, lefts[18] = {0};
     for (uint64_t p = 0; p < 10000; p++) {
-        struct distortion d = distort_draw(&augmentations_tutorial, 7, p, &whole);
+        struct distortion d = distort_draw(tutorial(), 7, p, &whole);
         assert_int_equal(d.top, 0);
         assert_int_equal(d.left, 0);
-        d = distort_draw(&augmentations_tutorial, 7, p, &part);
+        d = distort_draw(tutorial(), 7, p, &part);
         assert_in_range(d.top, 0, 3);
         assert_in_range(d.left, 0, 17);
         tops[d.top]++;

@@ -16,8 +16,8 @@ $(BUILD)/module/%.o: src/%.c $(BUILD)/flags
 $(BUILD)/module/backends/cudnn/module.o: $(BUILD)/abi
 
 # The same bits as on a CPU: no contraction to fused multiply-adds. No C++ library is needed.
-$(BUILD)/module/kernels.o: $(wildcard src/backends/cudnn/kernels.*) src/data/augment.inc include/augment.h include/draws.h \
-  include/parcel.h $(BUILD)/flags
+$(BUILD)/module/kernels.o: $(wildcard src/backends/cudnn/kernels.*) $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call say,compile $@)$(NVCC) -O3 --fmad=false $(GENCODE) $(NVCC_FLAGS) -Iinclude $(cudnn_flags) \
-	  -Xcompiler -fPIC,-fvisibility=hidden,-fno-exceptions,-fno-threadsafe-statics,-fno-rtti -c -o $@ src/backends/cudnn/kernels.cu
+	  -Xcompiler -fPIC,-fvisibility=hidden,-fno-exceptions,-fno-threadsafe-statics,-fno-rtti -MMD -MP -MF $(@:.o=.d) \
+	  -c -o $@ src/backends/cudnn/kernels.cu
