@@ -27,7 +27,7 @@ int image_decode(struct image *image, const void *bytes, size_t size, const char
 
 /* How an image changes its shape. */
 enum resize {
-    RESIZE_AUTO,   /* of predict: as the training images were resized; image_resize takes no such value */
+    RESIZE_AUTO,   /* as the training images (--resize of predict); not for image_resize */
     RESIZE_CROP,   /* keeps the proportions and cuts off equal margins on two sides */
     RESIZE_SQUASH, /* changes the proportions */
 };

@@ -174,7 +174,7 @@ struct saver_request {
 };
 
 struct saver {
-    struct checkpoint snapshot; /* its buffers are the saver's own */
+    struct checkpoint snapshot; /* the saver owns its buffers */
     struct saver_state *state;
 };
 

@@ -47,7 +47,7 @@ static int name_order(const FTSENT **a, const FTSENT **b)
     return strcmp((*a)->fts_name, (*b)->fts_name);
 }
 
-static int tree_open(struct entries *entries, struct error *why)
+static int directory_open(struct entries *entries, struct error *why)
 {
     char *roots[] = {(char *)entries->from, NULL};
     entries->state->tree = fts_open(roots, FTS_LOGICAL | FTS_NOCHDIR, name_order);
@@ -74,7 +74,7 @@ static bool tree_take(struct entries *entries, FTSENT *entry)
     return true;
 }
 
-static int tree_next(struct entries *entries, bool *found, struct error *why)
+static int directory_next(struct entries *entries, bool *found, struct error *why)
 {
     struct entries_state *state = entries->state;
     if (state->file >= 0)
@@ -92,7 +92,7 @@ static int tree_next(struct entries *entries, bool *found, struct error *why)
     return *found || !errno ? 0 : error_set(why, "%s: cannot be listed: %s", entries->from, strerror(errno));
 }
 
-static int tree_read(struct entries *entries, void *data, size_t bytes, size_t *got, struct error *why)
+static int directory_read(struct entries *entries, void *data, size_t bytes, size_t *got, struct error *why)
 {
     struct entries_state *state = entries->state;
     if (state->file < 0)
@@ -235,19 +235,19 @@ int entries_open(struct entries *entries, const char *from, struct error *why)
         return -1;
     entries->state->file = -1;
     entries->state->allowed = UNPACKED_FREE + UNPACKED_RATIO * (int64_t)status.st_size;
-    return S_ISDIR(status.st_mode) ? tree_open(entries, why) : archive_open(entries, why);
+    return S_ISDIR(status.st_mode) ? directory_open(entries, why) : archive_open(entries, why);
 }
 
 int entries_next(struct entries *entries, bool *found, struct error *why)
 {
-    return entries->state->tree ? tree_next(entries, found, why) : archive_next(entries, found, why);
+    return entries->state->tree ? directory_next(entries, found, why) : archive_next(entries, found, why);
 }
 
 int entries_read(struct entries *entries, void *data, size_t bytes, size_t *got, struct error *why)
 {
     if (entries->state->unreadable)
         return error_set(why, "%s", entries->state->unreadable);
-    return entries->state->tree ? tree_read(entries, data, bytes, got, why)
+    return entries->state->tree ? directory_read(entries, data, bytes, got, why)
                                 : archive_read(entries, data, bytes, got, why);
 }
 
