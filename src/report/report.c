@@ -1,6 +1,8 @@
 /* The reports of rank 0: to each sink in turn. */
 #include "report.h"
 
+#include <inttypes.h>
+
 #include "sink.h"
 
 static const struct sink *const sinks[] = {&sink_line, &sink_csv};
