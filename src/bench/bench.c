@@ -11,7 +11,7 @@
 
 enum { CHANNELS = 3, CLASSES = 10 }; /* CIFAR-10's */
 
-static int choose(struct bench *b, struct error *why)
+static int choose_parts(struct bench *b, struct error *why)
 {
     const struct options *o = b->options;
     int64_t ranks = b->world->size;
@@ -27,7 +27,7 @@ static int choose(struct bench *b, struct error *why)
 }
 
 /* Synthetic images: noise of mean 0 and deviation 1, as standardised ones. */
-static void fill(struct bench *b)
+static void fill_inputs(struct bench *b)
 {
     size_t values = (size_t)b->slice * shape_size(b->net.input);
     for (size_t i = 0; i < values; i++) {
@@ -40,7 +40,7 @@ static void fill(struct bench *b)
     net_parameters(&b->net, 1, b->parameters);
 }
 
-static int take_memory(struct bench *b, struct error *why)
+static int take_tower(struct bench *b, struct error *why)
 {
     size_t values = (size_t)b->slice * shape_size(b->net.input), parameters = b->net.parameters;
     struct tower_request request = {.backend = b->backend, .net = &b->net, .batch = b->slice, .training = true,
@@ -56,12 +56,12 @@ static int take_memory(struct bench *b, struct error *why)
         !(b->labels = memory_new((size_t)b->slice, sizeof *b->labels, "the labels", why)) ||
         !(b->parameters = memory_new(parameters, sizeof *b->parameters, "the parameters", why)))
         return -1;
-    fill(b);
+    fill_inputs(b);
     return tower_set_parameters(&b->tower, b->parameters, why);
 }
 
 /* The peak before and after the steps, since a core's clock moves. */
-static int measure(struct bench *b, struct error *why)
+static int measure_all(struct bench *b, struct error *why)
 {
     if (world_barrier(b->world, false, why))
         return -1;
@@ -75,7 +75,7 @@ static int measure(struct bench *b, struct error *why)
     return bench_convolutions(b, why) || bench_loader(b, why) || bench_reduce(b, why);
 }
 
-static int collect(const struct bench *b, struct error *why)
+static int collect_times(const struct bench *b, struct error *why)
 {
     struct bench_times *all = NULL;
     if (b->world->rank == 0 &&
@@ -88,7 +88,7 @@ static int collect(const struct bench *b, struct error *why)
     return status;
 }
 
-static void release(struct bench *b)
+static void bench_release(struct bench *b)
 {
     tower_free(&b->tower);
     net_free(&b->net);
@@ -101,11 +101,11 @@ int bench_run(const struct options *options, const struct world *world, struct e
 {
     struct bench b = {.options = options, .world = world};
     memcpy(b.times.host, world->host, sizeof b.times.host);
-    int status = world_agree(world, choose(&b, why), why);
+    int status = world_agree(world, choose_parts(&b, why), why);
     if (!status)
-        status = world_agree(world, take_memory(&b, why), why);
-    if (!status && (measure(&b, why) || collect(&b, why)))
+        status = world_agree(world, take_tower(&b, why), why);
+    if (!status && (measure_all(&b, why) || collect_times(&b, why)))
         world_abort(world, why->text);
-    release(&b);
+    bench_release(&b);
     return status;
 }

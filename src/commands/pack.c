@@ -27,7 +27,7 @@ static void watch_signals(void)
 }
 
 /* Rank 0 only. */
-static int pack(const struct options *options, struct error *why)
+static int pack_from_options(const struct options *options, struct error *why)
 {
     bool no_md5 = strcmp(options->md5, "none") == 0;
     struct pack_request request = {
@@ -50,7 +50,7 @@ static int pack(const struct options *options, struct error *why)
 int command_pack(const struct options *options, const struct world *world)
 {
     struct error why = {""};
-    int status = world_agree(world, world->rank == 0 ? pack(options, &why) : 0, &why);
+    int status = world_agree(world, world->rank == 0 ? pack_from_options(options, &why) : 0, &why);
     if (status && world->rank == 0)
         fprintf(stderr, "cifar10_mpi: %s\n", why.text);
     return status ? 1 : 0;

@@ -34,7 +34,7 @@ static int check_format(struct h5 *h5, const char *file, struct error *why)
     return 0;
 }
 
-static int read_classes(struct dataset *dataset, struct h5 *h5, struct error *why)
+static int read_class_names(struct dataset *dataset, struct h5 *h5, struct error *why)
 {
     if (h5_get_texts(h5, "/", "class_names", &dataset->class_names, &dataset->classes, why))
         return -1;
@@ -56,7 +56,7 @@ static const char *name_type(const struct h5_shape *shape)
     return shape->type == H5_UINT8 ? "uint8" : "another type";
 }
 
-static int check_images(struct dataset *dataset, const struct h5_shape *shape, struct error *why)
+static int check_images_shape(struct dataset *dataset, const struct h5_shape *shape, struct error *why)
 {
     if (shape->type != H5_UINT8 || shape->rank != 4)
         return error_set(why, "%s: /%s/images is not uint8 [count,height,width,channels], but %s of %d dimensions",
@@ -108,9 +108,9 @@ static int read_header(struct dataset *dataset, struct h5 *h5, struct error *why
     struct h5_shape shape;
     snprintf(images, sizeof images, "/%s/images", dataset->split);
     snprintf(labels, sizeof labels, "/%s/labels", dataset->split);
-    if (check_format(h5, dataset->file, why) || read_classes(dataset, h5, why) ||
+    if (check_format(h5, dataset->file, why) || read_class_names(dataset, h5, why) ||
         read_resize(dataset, h5, why) || h5_get_text(h5, "/", "name", dataset->name, sizeof dataset->name, why) ||
-        h5_shape(h5, images, &shape, why) || check_images(dataset, &shape, why) ||
+        h5_shape(h5, images, &shape, why) || check_images_shape(dataset, &shape, why) ||
         h5_shape(h5, labels, &shape, why) || check_labels(dataset, &shape, why))
         return -1;
     return identify(dataset, h5, images, labels, why);
@@ -134,7 +134,7 @@ static int check_same_file(const struct dataset *dataset, const struct world *wo
     return 0;
 }
 
-static size_t image_bytes(const struct dataset *dataset)
+static size_t dataset_image_bytes(const struct dataset *dataset)
 {
     return (size_t)dataset->height * dataset->width * dataset->channels;
 }
@@ -145,8 +145,8 @@ static int read_rows(struct dataset *dataset, struct h5 *h5, int64_t first, int6
     char images[32], labels[32];
     snprintf(images, sizeof images, "/%s/images", dataset->split);
     snprintf(labels, sizeof labels, "/%s/labels", dataset->split);
-    uint8_t *image = dataset->memory.data, *label = image + (size_t)dataset->count * image_bytes(dataset);
-    if (h5_read(h5, images, first, end - first, image + (size_t)first * image_bytes(dataset), why) ||
+    uint8_t *image = dataset->memory.data, *label = image + (size_t)dataset->count * dataset_image_bytes(dataset);
+    if (h5_read(h5, images, first, end - first, image + (size_t)first * dataset_image_bytes(dataset), why) ||
         h5_read(h5, labels, first, end - first, label + first, why))
         return -1;
     for (int64_t i = first; i < end; i++)
@@ -160,7 +160,7 @@ static int read_rows(struct dataset *dataset, struct h5 *h5, int64_t first, int6
  * memory. */
 static int read_part(struct dataset *dataset, const struct world *world, struct h5 *h5, struct error *why)
 {
-    size_t bytes = (size_t)dataset->count * (image_bytes(dataset) + 1); /* no overflow: the file stores that many */
+    size_t bytes = (size_t)dataset->count * (dataset_image_bytes(dataset) + 1); /* no overflow: the file stores that many */
     struct shared_memory *memory = &dataset->memory;
     world_share(world, bytes, memory);
     if (!memory->shared)
@@ -172,7 +172,7 @@ static int read_part(struct dataset *dataset, const struct world *world, struct 
     if (world_agree(world, read_rows(dataset, h5, first, end, why), why)) /* returns when all ranks have read their part */
         return -1;
     dataset->images = dataset->memory.data;
-    dataset->labels = dataset->images + (size_t)dataset->count * image_bytes(dataset);
+    dataset->labels = dataset->images + (size_t)dataset->count * dataset_image_bytes(dataset);
     return 0;
 }
 

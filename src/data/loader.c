@@ -53,7 +53,7 @@ static void fill_slot(struct worker *worker, struct slot *slot, uint64_t k)
     slot->batch = (struct batch){first, request->batch, slot->images, slot->labels};
 }
 
-static void *work(void *argument)
+static void *loader_work(void *argument)
 {
     struct worker *worker = argument;
     struct loader_state *loader = worker->loader;
@@ -75,7 +75,7 @@ static void *work(void *argument)
     return NULL;
 }
 
-static int check_request(const struct loader_request *request, struct error *why)
+static int loader_check(const struct loader_request *request, struct error *why)
 {
     const struct dataset *dataset = request->dataset;
     if (dataset->count < 1 || dataset->count > UINT32_MAX)
@@ -132,7 +132,7 @@ static int start_workers(struct loader_state *loader, struct error *why)
         worker->loader = loader;
         if (shuffle_init(&worker->shuffle, request->seed, (uint32_t)request->dataset->count, why))
             return -1;
-        int code = thread_start(&worker->thread, work, worker);
+        int code = thread_start(&worker->thread, loader_work, worker);
         if (check_call(code, "a thread of the loader", why)) {
             shuffle_free(&worker->shuffle);
             return -1;
@@ -145,7 +145,7 @@ static int start_workers(struct loader_state *loader, struct error *why)
 int loader_init(struct loader *loader, const struct loader_request *request, struct error *why)
 {
     memset(loader, 0, sizeof *loader);
-    if (check_request(request, why))
+    if (loader_check(request, why))
         return -1;
     loader->state = memory_new(1, sizeof *loader->state, "the loader", why);
     if (!loader->state)

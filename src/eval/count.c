@@ -7,7 +7,7 @@
 
 enum { RIGHT, IMAGES }; /* of by_class */
 
-static void fill(struct evaluation *e, int64_t first, int count)
+static void fill_batch(struct evaluation *e, int64_t first, int count)
 {
     const struct dataset *d = &e->dataset;
     const struct shape in = e->net.input;
@@ -35,7 +35,7 @@ static int count_classes(struct evaluation *e, int count, struct error *why)
 }
 
 /* Rank 0. Assumes that the other ranks are equally far. */
-static void show(struct evaluation *e, int64_t done)
+static void show_count(struct evaluation *e, int64_t done)
 {
     int64_t all = done * e->world->size;
     if (e->world->rank == 0)
@@ -49,12 +49,12 @@ static int count_part(struct evaluation *e, struct loss_sums *sums, struct error
     int64_t end = n * (r + 1) / size;
     for (int64_t first = n * r / size; first < end;) {
         int count = (int)(end - first < e->options->batch_size ? end - first : e->options->batch_size);
-        fill(e, first, count);
+        fill_batch(e, first, count);
         struct batch batch = {.count = count, .images = e->images, .labels = e->labels};
         if (tower_evaluate(&e->tower, &batch, sums, why) || (e->by_class && count_classes(e, count, why)))
             return -1;
         first += count;
-        show(e, first - n * r / size);
+        show_count(e, first - n * r / size);
     }
     return 0;
 }

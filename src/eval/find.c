@@ -35,7 +35,7 @@ static int no_checkpoint(const char *directory, bool training, struct error *why
 }
 
 /* Reports each set of damaged checkpoints that were skipped once. */
-static int find_newest(struct evaluation *e, bool training, struct error *why)
+static int find_in_directory(struct evaluation *e, bool training, struct error *why)
 {
     const char *directory = e->options->train_dir;
     struct error skipped;
@@ -51,7 +51,7 @@ static int find_file(struct evaluation *e, bool training, struct error *why)
 {
     const char *given = e->options->checkpoint;
     if (!given[0])
-        return find_newest(e, training, why);
+        return find_in_directory(e, training, why);
     strcpy(e->file, given);
     return 0;
 }
@@ -121,7 +121,7 @@ static int load_once(struct evaluation *e, struct error *why)
     return (e->options->keep_best && keep_open(e, why)) || eval_load_file(e, e->file, why) ? -1 : 0;
 }
 
-static int load(struct evaluation *e, struct found *found, struct error *why)
+static int load_found(struct evaluation *e, struct found *found, struct error *why)
 {
     int status = load_once(e, why);
     while (status && has_gone(e))
@@ -138,7 +138,7 @@ int eval_share(struct evaluation *e, struct error *why)
 
 int eval_load(struct evaluation *e, struct found *found, struct error *why)
 {
-    if (world_agree(e->world, e->world->rank == 0 ? load(e, found, why) : 0, why))
+    if (world_agree(e->world, e->world->rank == 0 ? load_found(e, found, why) : 0, why))
         return -1;
     if (world_broadcast(e->world, found, sizeof *found, why))
         world_abort(e->world, why->text);

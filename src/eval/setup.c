@@ -92,7 +92,7 @@ int eval_match(const struct evaluation *e, struct error *why)
 }
 
 /* Allocates a batch and, with --verbose, the counts of each class. */
-static int take_memory(struct evaluation *e, struct error *why)
+static int take_batch(struct evaluation *e, struct error *why)
 {
     size_t batch = (size_t)e->options->batch_size, parameters = e->net.parameters, classes = (size_t)e->net.classes;
     if (!(e->parameters = memory_new(parameters, sizeof(float), "the parameters", why)) ||
@@ -106,7 +106,7 @@ static int take_memory(struct evaluation *e, struct error *why)
 }
 
 /* Net, tower and memory for the checkpoint that was found. */
-static int lay_out(struct evaluation *e, const struct found *found, struct error *why)
+static int lay_out_found(struct evaluation *e, const struct found *found, struct error *why)
 {
     const struct dataset *d = &e->dataset;
     struct checkpoint checkpoint = {.channels = found->channels, .classes = found->classes};
@@ -117,7 +117,7 @@ static int lay_out(struct evaluation *e, const struct found *found, struct error
     if (d->height < model->height || d->width < model->width)
         return error_set(why, "%s: images of %dx%d are smaller than the %dx%d of model %s", d->file, d->height, d->width,
                          model->height, model->width, model->name);
-    return take_memory(e, why);
+    return take_batch(e, why);
 }
 
 /* Collective. */
@@ -139,7 +139,7 @@ int eval_prepare(struct evaluation *e, struct found *found, struct error *why)
         warn_of_size(e);
     }
     if (world_agree(e->world, e->world->rank == 0 ? eval_match(e, why) : 0, why) ||
-        (!e->ready && world_agree(e->world, lay_out(e, found, why), why)))
+        (!e->ready && world_agree(e->world, lay_out_found(e, found, why), why)))
         return -1;
     e->ready = true;
     return 0;

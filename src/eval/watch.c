@@ -21,7 +21,7 @@ static bool writes_files(const struct evaluation *e)
 }
 
 /* Rank 0. If the best checkpoint cannot be kept, eval goes on: the next better one may succeed. */
-static int report(struct evaluation *e, const struct evaluated *evaluated, struct error *why)
+static int report_evaluated(struct evaluation *e, const struct evaluated *evaluated, struct error *why)
 {
     report_evaluation(&e->report, writes_files(e) ? e->options->train_dir : NULL, evaluated);
     if (e->options->verbose)
@@ -40,7 +40,7 @@ static int evaluate(struct evaluation *e, uint64_t step, struct error *why)
     struct evaluated evaluated;
     if (eval_count(e, step, &evaluated, why))
         return -1;
-    return world_agree(e->world, e->world->rank == 0 ? report(e, &evaluated, why) : 0, why);
+    return world_agree(e->world, e->world->rank == 0 ? report_evaluated(e, &evaluated, why) : 0, why);
 }
 
 /* find.c checked the lock before it searched for checkpoints, and a run releases its lock after it has saved its last one. So
@@ -140,7 +140,7 @@ static int evaluate_all(struct evaluation *e, struct error *why)
     }
 }
 
-static int begin(struct evaluation *e, struct error *why)
+static int eval_begin(struct evaluation *e, struct error *why)
 {
     struct device_place place;
     if (e->world->rank == 0 && (eval_check_names(e->options, why) || report_open(&e->report, NULL, 0, why)))
@@ -149,7 +149,7 @@ static int begin(struct evaluation *e, struct error *why)
     return e->backend ? 0 : -1;
 }
 
-static void release(struct evaluation *e)
+static void eval_release(struct evaluation *e)
 {
     if (e->newest_open >= 0)
         close(e->newest_open);
@@ -167,12 +167,12 @@ static void release(struct evaluation *e)
 int eval_run(const struct options *options, const struct world *world, struct error *why)
 {
     struct evaluation e = {.options = options, .world = world, .newest_open = -1};
-    int status = world_agree(world, begin(&e, why), why);
+    int status = world_agree(world, eval_begin(&e, why), why);
     if (!status && options->eval_data[0]) /* reports a mistake in --data at once, not with the first checkpoint */
         status = eval_open_data(&e, options->eval_data, why);
     if (!status)
         status = evaluate_all(&e, why);
     report_close(&e.report);
-    release(&e);
+    eval_release(&e);
     return status;
 }

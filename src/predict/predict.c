@@ -72,7 +72,7 @@ static int make_tower(struct predictor *p, struct error *why)
     return p->input && p->logits && p->parameters ? 0 : -1;
 }
 
-static int load(struct predictor *p, struct error *why)
+static int load_parameters(struct predictor *p, struct error *why)
 {
     while (parameters_from_checkpoint(p->parameters, &p->net, p->file, p->options, why))
         if (find_again(p, why) || look_inside(p, why))
@@ -149,7 +149,7 @@ static int predict_images(struct predictor *p, struct error *why)
     return failed ? -1 : 0;
 }
 
-static void release(struct predictor *p)
+static void predict_release(struct predictor *p)
 {
     tower_free(&p->tower);
     net_free(&p->net);
@@ -162,8 +162,8 @@ static void release(struct predictor *p)
 int predict_run(const struct options *options, struct error *why)
 {
     struct predictor p = {.options = options};
-    int status = find_checkpoint(&p, why) || look_inside(&p, why) || make_tower(&p, why) || load(&p, why) ||
+    int status = find_checkpoint(&p, why) || look_inside(&p, why) || make_tower(&p, why) || load_parameters(&p, why) ||
                  choose_size(&p, why) || predict_images(&p, why);
-    release(&p);
+    predict_release(&p);
     return status ? -1 : 0;
 }
