@@ -1,4 +1,4 @@
-/* The bench command: what it measures, and its tables. */
+/* Bench: how fast the towers of all ranks are, and the table of it. */
 #ifndef BENCH_H
 #define BENCH_H
 
@@ -43,7 +43,11 @@ struct bench {
     struct bench_times times;
 };
 
-/* Not collective. --bench-steps steps of this rank's tower alone; its loader alone. */
+/* Collective. Measures every rank's tower; rank 0 prints a table of layers, rates and the share of the cores' peak. -1, before
+ * anything is measured, if the options do not fit or memory is short. A later failure aborts all ranks (world_abort). */
+int bench_run(const struct options *options, const struct world *world, struct error *why);
+
+/* Not collective. This rank's tower alone, --bench-steps steps; then its loader. */
 int bench_tower(struct bench *bench, struct error *why);
 int bench_loader(struct bench *bench, struct error *why);
 /* Not collective. Each convolution for which the backend has two algorithms, alone. */

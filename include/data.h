@@ -1,4 +1,4 @@
-/* Data: sources -> packed HDF5 file -> node-shared images -> sample stream -> distorted batches. */
+/* Data: packed HDF5 file -> images in memory that a node's ranks share -> sample stream -> distorted batches. */
 #ifndef DATA_H
 #define DATA_H
 
@@ -10,25 +10,24 @@
 #include "image.h"
 #include "parallel.h"
 
-/* ---- dataset: one split of a packed file, in memory once a node ---- */
+/* ---- dataset: one split of a packed file, once in the memory of each node ---- */
 struct dataset {
     char file[4096], split[8], name[64];
-    char sha256[65]; /* of the digests of images and labels and of the class names: the data's identity */
+    char sha256[65]; /* the data's identity: of the digests of images and labels, and the class names */
     int64_t count;
     int height, width, channels, classes;
-    char resize[16]; /* how images of other shapes became square: "crop", "squash" */
+    char resize[16]; /* how pack gave images of other shapes this one: "crop", "squash" */
     char (*class_names)[64];
     const uint8_t *images; /* (count, height, width, channels) */
     const uint8_t *labels; /* (count), each < classes */
     struct shared_memory memory;
 };
-/* Collective. Each rank of a node reads its part of the rows from the file (opened once a rank,
- * read-only, no HDF5 lock needed), so the file system serves each byte once a node. Refuses with a
- * sentence: no such file, not HDF5, truncated, not one of ours, wrong shape or type, a label out of
- * range, an empty split. All ranks return the same status. */
+/* Collective. Each rank of a node reads its part of the rows (read-only, without an HDF5 lock), so each node reads each byte
+ * once. -1 with a sentence: no such file, not HDF5, truncated, not made by pack, wrong shape or type, a label out of range, an
+ * empty split. All ranks return the same status. */
 int dataset_open(struct dataset *dataset, const struct world *world, const char *file, const char *split,
                  struct error *why);
-/* Not collective. The identity (sha256, above) of one split of a packed file, without its images. */
+/* Not collective. Finds the identity (sha256, above) of one split of a packed file; reads no images. */
 int dataset_identify(const char *file, const char *split, char sha256[65], struct error *why);
 /* Collective over the node. */
 void dataset_close(struct dataset *dataset);
@@ -38,7 +37,7 @@ void dataset_close(struct dataset *dataset);
 struct shuffle {
     uint64_t seed, epoch;
     uint32_t count;
-    uint32_t *permutation; /* of `epoch`, made when a position first needs it */
+    uint32_t *permutation; /* of `epoch`; computed when a position of that epoch is first needed */
 };
 int shuffle_init(struct shuffle *shuffle, uint64_t seed, uint32_t count, struct error *why);
 uint32_t shuffle_at(struct shuffle *shuffle, uint64_t position);
@@ -46,11 +45,11 @@ void shuffle_free(struct shuffle *shuffle);
 
 /* ---- distort: uint8 image -> distorted, standardised float image (augment.h) ---- */
 
-/* How the net's input is cut out of the data set's images. */
+/* The frame that cuts the net's input out of the data set's images. */
 struct frame dataset_frame(const struct dataset *dataset, int crop_height, int crop_width);
-/* What becomes of the image at one stream position. */
+/* Draws the distortion of the image at one stream position. */
 struct distortion distort_draw(const struct augmentations *list, uint64_t seed, uint64_t position, const struct frame *frame);
-/* Evaluation: the central crop, no flip, brightness 0, contrast 1. */
+/* For evaluation: the central crop, no flip, brightness 0, contrast 1. */
 struct distortion distort_center(const struct frame *frame);
 /* Crop, flip, brightness, contrast, then (x - mean) / max(std, 1/sqrt(values)).
  * image (height, width, channels) -> out (crop_height, crop_width, channels); channels 1 to 4.
@@ -58,9 +57,9 @@ struct distortion distort_center(const struct frame *frame);
  * exact integer sums of the crop give mean and deviation, and one pass writes the result. */
 void distort_apply(const uint8_t *image, const struct frame *frame, const struct distortion *distortion, float *out);
 
-/* ---- loader: threads that prepare batches ahead ---- */
+/* ---- loader: threads that prepare the next batches ---- */
 struct batch {
-    uint64_t position;   /* of its first sample in the stream */
+    uint64_t position;   /* stream position of its first sample */
     int count;
     const float *images; /* (count, crop_height, crop_width, channels) */
     const int32_t *labels;
@@ -71,21 +70,21 @@ struct loader_request {
     uint64_t seed;
     int crop_height, crop_width;
     uint64_t position;   /* stream position of the first global batch */
-    int global_batch;    /* samples a step, all ranks */
-    int offset;          /* of this rank's part of the global batch */
-    int batch;           /* samples a slice */
-    int slices;          /* of this rank, a step: its part is slices * batch long */
-    int threads, depth;  /* workers; batches kept ready */
+    int global_batch;    /* samples per step, of all ranks */
+    int offset;          /* where this rank's part of the global batch begins */
+    int batch;           /* samples per slice */
+    int slices;          /* of this rank per step: its part has slices * batch samples */
+    int threads, depth;  /* workers; batches that are kept ready */
 };
 struct loader {
-    double wait_seconds; /* the caller waited in loader_next, since the owner last set it to 0 */
+    double wait_seconds; /* time that the caller waited in loader_next; the owner resets it */
     struct loader_state *state;
 };
-/* Not collective. Starts the threads (signals blocked in them; they never call MPI). */
+/* Not collective. Starts the threads. They block all signals and never call MPI. */
 int loader_init(struct loader *loader, const struct loader_request *request, struct error *why);
-/* The next slice of the next step: valid until the call after it. */
+/* The next slice, step by step. It stays valid until the next call. */
 int loader_next(struct loader *loader, struct batch *batch, struct error *why);
-/* Not collective. Stops the threads; safe on a zeroed loader. */
+/* Not collective. Stops the threads. A zeroed loader is allowed. */
 void loader_free(struct loader *loader);
 
 #endif

@@ -1,4 +1,4 @@
-/* eval: what its files share. Collective functions are called by all ranks, the others by rank 0 alone. */
+/* Eval: how well a run's checkpoints classify a split. All ranks call the collective functions; only rank 0 calls the others. */
 #ifndef EVAL_H
 #define EVAL_H
 
@@ -16,74 +16,75 @@ struct evaluation {
     const struct world *world;
     const struct backend *backend;
     struct dataset dataset;      /* count 0: not open yet */
-    int64_t examples;            /* the first images of the split */
+    int64_t examples;            /* how many images of the split count: the first ones */
     struct net net;
     struct tower tower;
-    float *parameters;           /* what is evaluated, on all ranks */
+    float *parameters;           /* those that are evaluated, on all ranks */
     float *images;               /* (batch, H, W, C) */
     int32_t *labels;
-    float *logits;               /* (batch, classes); NULL without --verbose, as by_class */
-    int64_t *by_class;           /* (classes, 2): images right, images; of all ranks on rank 0 */
+    float *logits;               /* (batch, classes); logits and by_class are NULL without --verbose */
+    int64_t *by_class;           /* (classes, 2): images classified correctly, images; on rank 0 the sums over all ranks */
     bool ready;                  /* net and tower are laid out */
 
     /* rank 0 */
     struct report report;
     char file[4096];          /* the checkpoint that was found */
-    struct checkpoint peeked; /* what it says of itself; no parameters */
-    struct error skipped;     /* the damaged checkpoints that were reported last */
-    struct error waits_for;   /* what the last line about waiting said */
-    int newest_open;          /* --keep-best: the checkpoint, open for reading; -1: none */
-    bool best_known;          /* best.h5 was evaluated, or there was none */
-    int64_t best;             /* images right with it; -1: there is none */
+    struct checkpoint peeked; /* its attributes; no parameters */
+    struct error skipped;     /* the last report of damaged checkpoints */
+    struct error waits_for;   /* the last report of what eval waits for */
+    int newest_open;          /* with --keep-best a descriptor of the checkpoint; -1: none */
+    bool best_known;          /* an earlier best.h5 was evaluated, or there was none */
+    int64_t best;             /* images that it classifies correctly; -1: there is no best.h5 */
 };
 
 /* What rank 0 found, for all ranks. */
 struct found {
-    bool training;            /* a run had the directory's lock before the checkpoint was looked for */
-    uint64_t step, last_step; /* last_step: where its run ends; 0: an older checkpoint, which does not say */
+    bool training;            /* a run held the directory's lock before the search for a checkpoint */
+    uint64_t step, last_step; /* last_step: where the run ends; 0: unknown, an older checkpoint */
     int classes, channels;
-    char model[64], data[OPTION_TEXT]; /* data: the packed file that its run used */
+    char model[64], data[OPTION_TEXT]; /* data: the packed file that the run was trained on */
 };
 
-/* Collective. Counts the correctly classified images of a split, with a given checkpoint, the newest one, or each new one until the
- * training has ended. Rows go to eval.csv in --train-dir, the best checkpoint to best.h5 there where asked for. */
+/* Collective. Counts the correctly classified images of a split with one checkpoint, or with each new one until training has ended.
+ * Writes rows to eval.csv in --train-dir and, with --keep-best, the best checkpoint to best.h5 there. */
 int eval_run(const struct options *options, const struct world *world, struct error *why);
 
 /* ---- which checkpoint (find.c) ---- */
 
-/* Rank 0. -1: --checkpoint is a directory, or --train-dir a file. */
+/* Rank 0. -1 if --checkpoint is a directory or --train-dir a file. */
 int eval_check_names(const struct options *options, struct error *why);
-/* Collective. --checkpoint, or the newest of the directory. -1: there is none now. */
+/* Collective. Finds --checkpoint, or the newest checkpoint of --train-dir. -1: there is none now. */
 int eval_find(struct evaluation *e, struct found *found, struct error *why);
-/* Collective. Its parameters into every tower; those of a newer one, and *found so, where the run has removed it meanwhile. -1: it
- * cannot be read now. */
+/* Collective. Loads its parameters into every tower. If the run has removed it in the meantime, loads a newer one and changes
+ * *found. -1: it cannot be read now. */
 int eval_load(struct evaluation *e, struct found *found, struct error *why);
-/* Rank 0. The parameters of a file, raw or averaged, into e->parameters. */
+/* Rank 0. Reads the parameters of a file, raw or averaged, into e->parameters. */
 int eval_load_file(struct evaluation *e, const char *file, struct error *why);
-/* Collective. Rank 0's parameters into every tower. */
+/* Collective. Sends rank 0's parameters to every tower. */
 int eval_share(struct evaluation *e, struct error *why);
 
 /* ---- what it is evaluated with (setup.c) ---- */
 
-/* Collective. The data set, and how many of its images count. */
+/* Collective. Opens the data set and sets how many of its images count. */
 int eval_open_data(struct evaluation *e, const char *file, struct error *why);
-/* Collective. Data, net and tower for the checkpoint that was found, as far as they are not there yet. */
+/* Collective. The first time, opens data, net and tower for the checkpoint that was found; later checks that they still fit. */
 int eval_prepare(struct evaluation *e, struct found *found, struct error *why);
-/* Rank 0. Whether the checkpoint that was found is of the data set's classes and channels. */
+/* Rank 0. -1 if the checkpoint that was found does not have the data set's classes and channels. */
 int eval_match(const struct evaluation *e, struct error *why);
 
 /* ---- counting (count.c) ---- */
 
-/* Collective. Every image once, on any number of ranks. The counts are exact on rank 0, the cross-entropy up to 2^-20 an image. */
+/* Collective. Evaluates every image exactly once, on any number of ranks. On rank 0 the counts are exact; the cross-entropy is
+ * off by at most 2^-20 per image. */
 int eval_count(struct evaluation *e, uint64_t step, struct evaluated *evaluated, struct error *why);
-/* Rank 0. A line for each class. */
+/* Rank 0. Prints a line per class. */
 void eval_print_classes(const struct evaluation *e);
 
 /* ---- the best checkpoint (best.c) ---- */
 
-/* Collective. Once: evaluates best.h5, where an earlier eval has left one. */
+/* Collective. The first time, evaluates the best.h5 that an earlier eval has left, if any. */
 int eval_best_begin(struct evaluation *e, struct error *why);
-/* Rank 0. Keeps the checkpoint that was evaluated as best.h5 where it is better than that one. */
+/* Rank 0. Keeps the checkpoint that was just evaluated as best.h5 if it is better. */
 int eval_best_keep(struct evaluation *e, const struct evaluated *evaluated, struct error *why);
 
 #endif

@@ -33,7 +33,6 @@ struct pack_request {
     const char *output; /* OUT.h5 */
     int image_size;     /* height and width for images in folders; other sizes are resized, reported once; 32 */
     enum resize resize; /* how images that are not square become square */
-    bool progress;      /* a progress line on standard error */
     /* For image folders. */
     double test_share;  /* 0 = none. For sources without test images: an image goes to the test split if its file's SHA-256,
                            read as a number in [0, 1), is below this */

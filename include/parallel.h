@@ -3,6 +3,7 @@
 #define PARALLEL_H
 
 #include "parcel.h"
+#include "parity.h"
 #include "phases.h"
 #include "reducer.h"
 #include "world.h"

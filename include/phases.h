@@ -1,4 +1,4 @@
-/* Phases: what a rank is doing. One call marks where a phase begins; everything that wants to know listens behind it. */
+/* Phases: what a rank is doing. One call marks the beginning of a phase; all that needs to know it is told there. */
 #ifndef PHASES_H
 #define PHASES_H
 
@@ -47,7 +47,7 @@ struct stall {
 
 /* Collective over the node. seconds: the longest that a phase may take; 0: nothing is watched. After -1 the watch is off. */
 int stall_open(struct stall *stall, const struct world *world, double seconds, struct error *why);
-/* Not collective. Also closes a zeroed watch. */
+/* Not collective. A zeroed watch may be closed too. */
 void stall_close(struct stall *stall);
 
 /* Not collective. A phase begins. No effect where nothing is watched. */
@@ -69,10 +69,10 @@ void stall_sentence(struct error *why, const struct world *world, const struct s
 
 /* ---- the marks ---- */
 
-/* A zeroed one is closed: marks are kept, and nobody listens. */
+/* A zeroed struct is closed: phase_enter works, but nothing is watched. */
 struct phases {
     struct phase now;
-    struct stall stall; /* the first listener */
+    struct stall stall; /* the first listener; a trace would be the next */
 };
 
 /* Collective over the node. stall_seconds: the longest that a phase may take before the watch ends the job; 0: no watch. */

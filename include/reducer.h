@@ -35,7 +35,7 @@ enum exchange exchange_fastest(const struct world *world, bool fixed_tree);
 struct reducer {
     const struct world *world;
     enum exchange exchange; /* as asked for, but for SHARED: TREE where ranks cannot share memory, NONE where there is one rank */
-    size_t parameters;      /* floats before the tail */
+    size_t gradients;       /* floats before the tail */
     int slices;             /* of this rank, a step */
     size_t bucket;          /* floats that start a message */
     double wait_seconds;    /* spent in reducer_finish since the owner last set it to 0 */
@@ -45,13 +45,13 @@ struct reducer {
 };
 
 /* Collective over the node. bucket_bytes: how many bytes of complete gradient start a message. */
-int reducer_init(struct reducer *reducer, const struct world *world, enum exchange exchange, size_t parameters, int slices,
+int reducer_init(struct reducer *reducer, const struct world *world, enum exchange exchange, size_t gradients, int slices,
                  size_t bucket_bytes, struct error *why);
 /* Not collective. */
 void reducer_free(struct reducer *reducer);
 
-/* Not collective. Where slice `slice` (0, 1, ..., in order) of this step is to be written: parameters floats of gradient sums,
- * then the tail. Its memory is left as it is: a device may still read there. */
+/* Not collective. Where slice `slice` (0, 1, ..., in order) of this step is to be written: `gradients` floats of sums, then
+ * the tail. The memory is not cleared: a device may still read it. */
 float *reducer_begin(struct reducer *reducer, int slice);
 
 /* Collective. All of the current parcel from `offset` to its end is complete (the backward pass works from the end to the
@@ -61,8 +61,8 @@ int reducer_ready(struct reducer *reducer, size_t offset, struct error *why);
 /* Not collective. The current slice is complete: adds what the tree adds inside this rank. */
 int reducer_end(struct reducer *reducer, struct error *why);
 
-/* Collective. The sums over all ranks, bit-identical on each: parameters floats, then the tail. Owned by the reducer; valid until
- * the next reducer_begin. */
+/* Collective. The sums over all ranks, bit-identical on each: `gradients` floats, then the tail. Owned by the reducer; valid
+ * until the next reducer_begin. */
 int reducer_finish(struct reducer *reducer, const float **parcel, struct error *why);
 
 /* Not collective; between reducer_finish and the next reducer_begin. Whether all numbers of this rank's own part of the sums

@@ -88,7 +88,7 @@ try_arm64() { # a row of the table
     done
     say "arm64: its libraries"
     bootstrap bookworm "$arm_root" --architectures=arm64 --variant=extract \
-        --include=$packages,libjpeg-dev,libpng-dev,librandom123-dev,libcmocka-dev,libc6-dev > "$log.system.log" 2>&1 ||
+        --include=$packages,libjpeg-dev,libpng-dev,librandom123-dev,libconfig-dev,libcmocka-dev,libc6-dev > "$log.system.log" 2>&1 ||
         { say "arm64: $(tail -n 1 "$log.system.log")"; return 1; }
     # Absolute links there point into this system: redirect them.
     find "$arm_root/usr/lib/aarch64-linux-gnu" -lname '/*' -printf '%l %p\n' |

@@ -1,4 +1,4 @@
-/* What the tests against tests/reference share: its files, its drawn tensors, and how far two vectors are apart.
+/* What the tests against tests/reference share: its files, its drawn tensors, and the difference of two vectors.
  * scripts/make_reference.py made the files and describes them. Everything here fails the test that calls it. */
 #ifndef TESTS_REFERENCE_H
 #define TESTS_REFERENCE_H
@@ -101,11 +101,11 @@ static inline float *reference_drawn(struct h5 *h5, const char *group, const cha
 }
 
 struct difference {
-    double norm; /* of the difference, over that of what is expected */
-    double most; /* largest difference, over the largest value that is expected */
+    double norm; /* of the difference, relative to the expected vector's */
+    double most; /* the largest difference, relative to the largest expected value */
 };
 
-/* Infinite where a value is not a number. */
+/* Infinite if a value is NaN. */
 static inline struct difference difference_between(const float *found, const float *expected, size_t count)
 {
     double norm = 0, error = 0, most = 0, largest = 0;

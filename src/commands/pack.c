@@ -7,14 +7,14 @@
 #include "commands.h"
 #include "pack.h"
 
-/* What a signal handler may touch: the names of files that only a finished pack may leave. */
+/* For the signal handler: the names of unfinished files, which it removes. */
 static struct pack_unfinished unfinished;
 
 static void remove_unfinished(int signal_number)
 {
     unlink(unfinished.packed);
     unlink(unfinished.download);
-    raise(signal_number); /* again, to end as it would have: SA_RESETHAND */
+    raise(signal_number); /* SA_RESETHAND has restored the default action, which ends the program */
 }
 
 static void watch_signals(void)
@@ -22,15 +22,8 @@ static void watch_signals(void)
     static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
     struct sigaction action = {.sa_handler = remove_unfinished, .sa_flags = SA_RESETHAND}, before;
     for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
-        if (!sigaction(signals[i], NULL, &before) && before.sa_handler != SIG_IGN) /* nohup */
+        if (!sigaction(signals[i], NULL, &before) && before.sa_handler != SIG_IGN) /* not under nohup, which ignores SIGHUP */
             sigaction(signals[i], &action, NULL);
-}
-
-/* Whether a person sees standard error on a terminal that can draw. */
-static bool is_terminal(void)
-{
-    const char *kind = getenv("TERM");
-    return isatty(STDERR_FILENO) && kind && strcmp(kind, "dumb");
 }
 
 /* Rank 0 only. */
@@ -45,7 +38,6 @@ static int pack(const struct options *options, struct error *why)
         .output = options->files[0],
         .image_size = (int)options->image_size,
         .resize = options->resize,
-        .progress = is_terminal(),
         .test_share = options->test_share,
         .classes = options->classes[0] ? options->classes : NULL,
         .allow_missing_classes = options->allow_missing_classes,

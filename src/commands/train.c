@@ -4,8 +4,8 @@
 #include "commands.h"
 #include "run.h"
 
-/* Saved, with work left: EX_TEMPFAIL of sysexits.h; or so because of the file `stop`, which somebody made: it is not to be started
- * again by itself. A signal may be a scheduler's, and says nothing of that. */
+/* Stopped and saved with work left. 75 is EX_TEMPFAIL of sysexits.h: run it again. 76: a person created the file `stop`, so a
+ * script should not run it again. A signal may come from a scheduler, and counts as 75. */
 enum { EXIT_TRY_AGAIN = 75, EXIT_ASKED = 76 };
 
 int command_train(const struct options *options, const struct world *world)
@@ -16,10 +16,10 @@ int command_train(const struct options *options, const struct world *world)
     int status = run_open(&run, options, world, &why);
     if (!status)
         status = run_steps(&run, &stopped, &why);
-    report_clear(&run.report); /* what may come is a line of its own */
+    progress_clear(&run.report.progress); /* an error may be printed next */
     if (status < 0 && run.ready) {
-        phases_close(&run.phases);    /* so that no other rank reports this one as dead */
-        world_abort(world, why.text); /* a lone exit would strand the peers in a collective */
+        phases_close(&run.phases);    /* otherwise another rank would report this one as dead */
+        world_abort(world, why.text); /* if this rank alone exited, the others would wait in a collective for ever */
     }
     if (!status)
         status = run_finish(&run, stopped, &why);

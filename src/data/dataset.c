@@ -44,7 +44,7 @@ static int read_classes(struct dataset *dataset, struct h5 *h5, struct error *wh
     return 0;
 }
 
-/* Older files do not say: nothing was cropped then. */
+/* Older files have no such attribute: they were all squashed. */
 static int read_resize(struct dataset *dataset, struct h5 *h5, struct error *why)
 {
     strcpy(dataset->resize, resize_name(RESIZE_SQUASH));
@@ -86,7 +86,7 @@ static int check_labels(const struct dataset *dataset, const struct h5_shape *sh
     return 0;
 }
 
-/* Pixels alone do not make a data set: the same images under other labels are another one. */
+/* The identity includes labels and class names: the same images with other labels are another data set. */
 static int identify(struct dataset *dataset, struct h5 *h5, const char *images, const char *labels, struct error *why)
 {
     char of_images[DIGEST_TEXT], of_labels[DIGEST_TEXT];
@@ -116,7 +116,7 @@ static int read_header(struct dataset *dataset, struct h5 *h5, struct error *why
     return identify(dataset, h5, images, labels, why);
 }
 
-/* Nodes may have files of their own under one name: they must be copies. */
+/* Each node may have its own file of this name; all must have the same content. */
 static int check_same_file(const struct dataset *dataset, const struct world *world, struct error *why)
 {
     struct {
@@ -139,7 +139,7 @@ static size_t image_bytes(const struct dataset *dataset)
     return (size_t)dataset->height * dataset->width * dataset->channels;
 }
 
-/* Rows [first, end) of images and labels to their places in the shared memory, and a look at the labels. */
+/* Reads rows [first, end) of images and labels to their places in the shared memory, and checks the labels. */
 static int read_rows(struct dataset *dataset, struct h5 *h5, int64_t first, int64_t end, struct error *why)
 {
     char images[32], labels[32];
@@ -156,11 +156,11 @@ static int read_rows(struct dataset *dataset, struct h5 *h5, int64_t first, int6
     return 0;
 }
 
-/* Collective. Memory for all rows, and this rank's part of them read; where a node's memory cannot be
- * shared each rank reads everything. */
+/* Collective. Allocates memory for all rows and reads this rank's part of them, or all of them if the node's ranks cannot share
+ * memory. */
 static int read_part(struct dataset *dataset, const struct world *world, struct h5 *h5, struct error *why)
 {
-    size_t bytes = (size_t)dataset->count * (image_bytes(dataset) + 1); /* the file holds them: no overflow */
+    size_t bytes = (size_t)dataset->count * (image_bytes(dataset) + 1); /* no overflow: the file stores that many */
     struct shared_memory *memory = &dataset->memory;
     world_share(world, bytes, memory);
     if (!memory->shared)
@@ -169,7 +169,7 @@ static int read_part(struct dataset *dataset, const struct world *world, struct 
         return -1;
     int64_t parts = dataset->memory.shared ? world->node_size : 1, part = dataset->memory.shared ? world->node_rank : 0;
     int64_t first = dataset->count * part / parts, end = dataset->count * (part + 1) / parts;
-    if (world_agree(world, read_rows(dataset, h5, first, end, why), why)) /* all have read theirs */
+    if (world_agree(world, read_rows(dataset, h5, first, end, why), why)) /* returns when all ranks have read their part */
         return -1;
     dataset->images = dataset->memory.data;
     dataset->labels = dataset->images + (size_t)dataset->count * image_bytes(dataset);
@@ -188,7 +188,7 @@ int dataset_open(struct dataset *dataset, const struct world *world, const char 
         status = world_agree(world, check_same_file(dataset, world, why), why);
     if (!status)
         status = read_part(dataset, world, h5, why);
-    struct error closing; /* a file that was only read has nothing to lose */
+    struct error closing; /* ignored: the file was only read */
     h5_close(h5, &closing);
     if (status)
         dataset_close(dataset);

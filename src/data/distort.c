@@ -7,9 +7,8 @@
 #define UNROLL
 #include "augment.inc"
 
-/* Rows are worked on in chunks of neighbouring values, whole pixels of 1 to 4 channels and whole
- * vectors of any CPU: so the channel of a value is known from its place in the chunk, and the inner
- * loops need not know how many channels there are. */
+/* Rows are processed in chunks of 48 values: whole pixels of 1, 2, 3 or 4 channels, and whole vectors of any CPU. So a value's
+ * place in the chunk determines its channel, and the inner loops do not depend on the number of channels. */
 enum { CHUNK = 48 };
 
 struct distortion distort_draw(const struct augmentations *list, uint64_t seed, uint64_t position, const struct frame *frame)
@@ -29,14 +28,14 @@ struct distortion distort_center(const struct frame *frame)
     return distort_draw(&none, 0, 0, frame);
 }
 
-/* What is cut out of an image: rows of `length` values, `stride` apart. */
+/* The part of an image that is cut out: rows of `length` values, `stride` apart. */
 struct crop {
     const uint8_t *first;
     int rows, length, channels;
     size_t stride;
 };
 
-/* Exact sums of each place in the chunk over all chunks (of up to 8192 rows of 8192 pixels). */
+/* Sums over all chunks, for each place in the chunk; exact for up to 8192 rows of 8192 pixels. */
 struct lane_sums {
     uint32_t sum[CHUNK];
     uint64_t square[CHUNK];
@@ -94,8 +93,8 @@ static struct lane_affine spread(const struct affine *affine, int channels)
     return lanes;
 }
 
-/* `length` values, whole pixels, backwards from `last`. Inlined with a constant number of channels it is
- * three times as fast. */
+/* Copies `length` values, whole pixels in reverse order, beginning with the pixel at `last`. With a constant number of channels the
+ * inlined loop is three times as fast. */
 static inline void reverse_pixels(const uint8_t *last, int length, int channels, uint8_t *chunk)
 {
     for (int i = 0; i < length; i += channels, last -= channels)
@@ -103,7 +102,7 @@ static inline void reverse_pixels(const uint8_t *last, int length, int channels,
             chunk[i + c] = last[c];
 }
 
-/* `length` values of a row from place `at` on; where it is flipped, from as far before its end. */
+/* Copies `length` values of a row from place `at` on, of the mirrored row if `flip`. */
 static inline void take_chunk(const uint8_t *row, const struct crop *crop, int at, int length, bool flip,
                               uint8_t chunk[CHUNK])
 {

@@ -5,8 +5,8 @@
 #include "data.h"
 #include "thread.h"
 
-/* Batch k of the stream goes through slot k % slot_count, and may be begun once the caller has
- * given back batch k - slot_count: so the caller's batch and `depth` others exist at a time. */
+/* Batch k of the stream uses slot k % slot_count. A worker may begin it after the caller has returned batch k - slot_count, so the
+ * caller's batch and `depth` others exist at a time. */
 struct slot {
     struct batch batch;
     float *images;
@@ -22,12 +22,12 @@ struct worker {
 
 struct loader_state {
     struct loader_request request;
-    pthread_mutex_t lock; /* of all below but the slots' contents */
+    pthread_mutex_t lock; /* protects everything below except the contents of slots */
     pthread_cond_t filled, emptied;
     bool stop;
-    uint64_t begun;    /* batches that a worker has taken on */
-    uint64_t taken;    /* batches that the caller got */
-    uint64_t returned; /* and no longer uses */
+    uint64_t begun;    /* batches that a worker has started to fill */
+    uint64_t taken;    /* batches that the caller has received */
+    uint64_t returned; /* of those, batches that the caller no longer uses */
     int slot_count, started;
     struct slot *slots;
     struct worker *workers;
@@ -95,7 +95,7 @@ static int check_request(const struct loader_request *request, struct error *why
     return 0;
 }
 
-/* How a pthread call ended: it returns its error number. */
+/* code: what a pthread function returned, 0 or an error number. */
 static int check_call(int code, const char *what, struct error *why)
 {
     return code ? error_set(why, "%s: %s", what, strerror(code)) : 0;

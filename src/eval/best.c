@@ -1,5 +1,5 @@
-/* DIR/best.h5: the checkpoint that got the most images right, of equals the first. A run that trains in DIR does not take it for a
- * checkpoint of its own. Another eval begins by evaluating it, so that the two are compared on the same images. */
+/* DIR/best.h5: the checkpoint that classified the most images correctly; the first of several equal ones. A run that trains in DIR
+ * does not count it among its checkpoints. A later eval evaluates it first, so that both are compared on the same images. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +15,7 @@ static int best_name(const struct evaluation *e, char *file, size_t size, struct
     return 0;
 }
 
-/* Rank 0. *step: of the checkpoint that is there, if any is. */
+/* Rank 0. *any: whether there is a best.h5; *step: its step. */
 static int load_best(struct evaluation *e, bool *any, uint64_t *step, struct error *why)
 {
     char file[4096];

@@ -1,4 +1,4 @@
-/* Counting: each rank its part of the images, integers summed over all ranks. */
+/* Counting: each rank evaluates its part of the images; the counts are integers, summed over all ranks. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,7 +20,7 @@ static void fill(struct evaluation *e, int64_t first, int count)
     }
 }
 
-/* The batch that the tower has just evaluated, as its loss counts it (struct loss_sums). */
+/* Adds the batch that the tower has just evaluated. An image counts as right as it does in struct loss_sums. */
 static int count_classes(struct evaluation *e, int count, struct error *why)
 {
     size_t classes = (size_t)e->net.classes;
@@ -32,6 +32,14 @@ static int count_classes(struct evaluation *e, int count, struct error *why)
         of_class[IMAGES]++;
     }
     return 0;
+}
+
+/* Rank 0. Assumes that the other ranks are equally far. */
+static void show(struct evaluation *e, int64_t done)
+{
+    int64_t all = done * e->world->size;
+    if (e->world->rank == 0)
+        progress_count(&e->report.progress, "evaluating", "images", 1, all < e->examples ? all : e->examples, e->examples);
 }
 
 /* This rank's part [N r / R, N (r + 1) / R): an exact partition for any N and R. */
@@ -46,6 +54,7 @@ static int count_part(struct evaluation *e, struct loss_sums *sums, struct error
         if (tower_evaluate(&e->tower, &batch, sums, why) || (e->by_class && count_classes(e, count, why)))
             return -1;
         first += count;
+        show(e, first - n * r / size);
     }
     return 0;
 }
@@ -61,10 +70,13 @@ int eval_count(struct evaluation *e, uint64_t step, struct evaluated *evaluated,
     struct loss_sums sums = {0};
     if (e->by_class)
         memset(e->by_class, 0, 2 * (size_t)e->net.classes * sizeof *e->by_class);
-    if (count_part(e, &sums, why))
+    progress_begin(&e->report.progress);
+    int status = count_part(e, &sums, why);
+    progress_clear(&e->report.progress);
+    if (status)
         world_abort(e->world, why->text);
-    /* the loss travels as fixed point, so that its sum does not depend on the ranks' order */
-    bool fits = sums.loss >= 0 && sums.loss < 0x1p62 / e->world->size * 0x1p-20; /* and is not NaN */
+    /* the loss is summed as a fixed-point number, so the sum does not depend on the order of ranks */
+    bool fits = sums.loss >= 0 && sums.loss < 0x1p62 / e->world->size * 0x1p-20; /* false for NaN */
     int64_t totals[4] = {sums.correct, sums.count, fits ? (int64_t)(sums.loss * 0x1p20) : 0, !fits};
     if (world_sum(e->world, totals, 4, why) || sum_classes(e, why))
         world_abort(e->world, why->text);
@@ -91,5 +103,5 @@ void eval_print_classes(const struct evaluation *e)
                             of_class[RIGHT], width, of_class[IMAGES]);
         line_print(stdout, "%s  %.*s", line, text_fit(name, 78 - used), name);
     }
-    fflush(stdout); /* it is read while the next checkpoint is waited for; main() sees what fails */
+    fflush(stdout); /* eval may now wait a long time; main() checks for errors */
 }

@@ -1,5 +1,5 @@
-/* Rank 0 looks for the checkpoint and reads it; the others get its parameters. A run that trains in the directory may remove a
- * checkpoint that was found, and has a newer one then. */
+/* Rank 0 finds and reads the checkpoint and sends its parameters to the others. A run that trains in the directory may remove the
+ * checkpoint in the meantime; there is a newer one then. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -34,7 +34,7 @@ static int no_checkpoint(const char *directory, bool training, struct error *why
                      "--train-dir", directory, is_kind(directory, S_IFDIR) ? "" : ", which is no directory yet", directory);
 }
 
-/* Damaged checkpoints that are skipped are reported once. */
+/* Reports each set of damaged checkpoints that were skipped once. */
 static int find_newest(struct evaluation *e, bool training, struct error *why)
 {
     const char *directory = e->options->train_dir;
@@ -56,7 +56,7 @@ static int find_file(struct evaluation *e, bool training, struct error *why)
     return 0;
 }
 
-/* What the file says of itself. */
+/* Reads the checkpoint's attributes. */
 static int peek(struct evaluation *e, struct found *found, struct error *why)
 {
     struct checkpoint *peeked = &e->peeked;
@@ -86,7 +86,7 @@ static int find(struct evaluation *e, struct found *found, struct error *why)
     do {
         memset(found, 0, sizeof *found);
         e->file[0] = '\0';
-        found->training = lock_is_held(e->options->train_dir); /* before the look at its checkpoints: has_ended */
+        found->training = lock_is_held(e->options->train_dir); /* before the search for checkpoints: see has_ended */
         status = find_file(e, found->training, why) || peek(e, found, why) ? -1 : 0;
     } while (status && has_gone(e));
     return status;
@@ -107,7 +107,7 @@ int eval_load_file(struct evaluation *e, const char *file, struct error *why)
     return parameters_from_checkpoint(e->parameters, &e->net, file, e->options, why);
 }
 
-/* So that the run cannot take it away before it is known to be the best. */
+/* Keeps the file open, so that it can still be copied to best.h5 after the run has removed it. */
 static int keep_open(struct evaluation *e, struct error *why)
 {
     if (e->newest_open >= 0)

@@ -1,4 +1,4 @@
-/* What a checkpoint is evaluated with: a data set, and a net and tower as it has them. */
+/* What a checkpoint is evaluated with: data set, net and tower. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,7 +18,7 @@ int eval_open_data(struct evaluation *e, const char *file, struct error *why)
     return 0;
 }
 
-/* Rank 0, without --data: the run's own file, from where it was trained. Older checkpoints name none: then the usual one. */
+/* Rank 0, without --data: the file that the run was trained on. Older checkpoints do not name it: then the default of --data. */
 static int choose_data(const struct evaluation *e, struct found *found, struct error *why)
 {
     if (!found->data[0])
@@ -29,7 +29,7 @@ static int choose_data(const struct evaluation *e, struct found *found, struct e
     return 0;
 }
 
-/* Rank 0: which data, unless --data named the run's own. */
+/* Rank 0. Prints which data is used, unless --data named the run's own. */
 static void say_data(struct evaluation *e)
 {
     const struct checkpoint *c = &e->peeked;
@@ -42,7 +42,7 @@ static void say_data(struct evaluation *e)
         report_line(&e->report, "data: %s, as in training", e->dataset.file);
 }
 
-/* Rank 0. The net sees a larger or smaller part of such pictures than it was trained on. */
+/* Rank 0. Images of another size: the net sees a larger or smaller part of each than in training. */
 static void warn_of_size(struct evaluation *e)
 {
     const struct checkpoint *trained = &e->peeked;
@@ -70,7 +70,7 @@ static bool has_class(const struct dataset *dataset, const char *name)
     return false;
 }
 
-/* Of as many classes. */
+/* How the classes differ, if their number is the same. */
 static const char *difference(const struct dataset *dataset, const struct checkpoint *checkpoint)
 {
     for (int i = 0; i < checkpoint->classes; i++)
@@ -91,7 +91,7 @@ int eval_match(const struct evaluation *e, struct error *why)
                      d->channels);
 }
 
-/* Memory for a batch, and with --verbose for the counts of each class. */
+/* Allocates a batch and, with --verbose, the counts of each class. */
 static int take_memory(struct evaluation *e, struct error *why)
 {
     size_t batch = (size_t)e->options->batch_size, parameters = e->net.parameters, classes = (size_t)e->net.classes;

@@ -13,13 +13,14 @@ static bool is_once(const struct evaluation *e)
     return e->options->run_once || e->options->checkpoint[0];
 }
 
-/* eval.csv and best.h5, which belong to a directory. Copies of the program (world_refuse_copies) would all write the same ones. */
+/* Whether eval.csv and best.h5 are written: not for a single file, and not by copies of the program (world_refuse_copies), which
+ * would all write the same files. */
 static bool writes_files(const struct evaluation *e)
 {
     return !e->options->checkpoint[0] && !e->world->copy;
 }
 
-/* Rank 0. Where the best one cannot be kept, the next better one may be. */
+/* Rank 0. If the best checkpoint cannot be kept, eval goes on: the next better one may succeed. */
 static int report(struct evaluation *e, const struct evaluated *evaluated, struct error *why)
 {
     report_evaluation(&e->report, writes_files(e) ? e->options->train_dir : NULL, evaluated);
@@ -42,7 +43,8 @@ static int evaluate(struct evaluation *e, uint64_t step, struct error *why)
     return world_agree(e->world, e->world->rank == 0 ? report(e, &evaluated, why) : 0, why);
 }
 
-/* The lock was looked at first: a run saves its last checkpoint before it gives the lock back, so no later one comes. */
+/* find.c checked the lock before it searched for checkpoints, and a run releases its lock after it has saved its last one. So
+ * no later checkpoint can follow. */
 static bool has_ended(const struct found *found)
 {
     return !found->training && found->last_step && found->step >= found->last_step;
@@ -58,7 +60,7 @@ static void say_what_comes(const struct evaluation *e, const struct found *found
         error_set(what, "waiting for a checkpoint newer than step %" PRIu64, found->step);
 }
 
-/* Rank 0. What it waits for is said once; a terminal also shows each next look. */
+/* Rank 0. Reports what it waits for when that changes; a terminal also shows the time of the next look. */
 static void say_wait(struct evaluation *e, const struct error *what)
 {
     char next[64] = "";
@@ -70,7 +72,7 @@ static void say_wait(struct evaluation *e, const struct error *what)
         report_line(&e->report, "%s", what->text);
         report_line(&e->report, "%s, then every %" PRId64 " s", next, e->options->eval_interval_secs);
     } else {
-        report_status(&e->report, next);
+        progress_text(&e->report.progress, next);
     }
     e->waits_for = *what;
 }
@@ -85,10 +87,10 @@ static bool is_training(const struct evaluation *e)
     return held;
 }
 
-/* Collective. Until the next look is due, or a run that trains in the directory ends. */
+/* Collective. Waits until the next look is due or the run in the directory ends. */
 static void wait_for_next_look(const struct evaluation *e)
 {
-    enum { LOCK_SECONDS = 5 }; /* between looks at its lock */
+    enum { LOCK_SECONDS = 5 }; /* between checks of the run's lock */
     bool training = is_training(e);
     for (int64_t left = e->options->eval_interval_secs; left > 0; left -= LOCK_SECONDS) {
         sleep((unsigned)(left < LOCK_SECONDS ? left : LOCK_SECONDS));
@@ -99,7 +101,7 @@ static void wait_for_next_look(const struct evaluation *e)
     }
 }
 
-/* Collective. Evaluates the newest checkpoint, where it is not that of step `last`. NOT_NOW: the next look may find one. */
+/* Collective. Evaluates the newest checkpoint, unless it is that of step `last`. NOT_NOW: there is none yet. */
 static int evaluate_newest(struct evaluation *e, struct found *found, uint64_t *last, struct error *why)
 {
     if (eval_find(e, found, why))
@@ -114,7 +116,7 @@ static int evaluate_newest(struct evaluation *e, struct found *found, uint64_t *
     return evaluate(e, found->step, why);
 }
 
-/* Collective. Once, or each new checkpoint until the training has ended. */
+/* Collective. Evaluates once, or each new checkpoint until training has ended. */
 static int evaluate_all(struct evaluation *e, struct error *why)
 {
     for (uint64_t last = UINT64_MAX;;) {
@@ -166,7 +168,7 @@ int eval_run(const struct options *options, const struct world *world, struct er
 {
     struct evaluation e = {.options = options, .world = world, .newest_open = -1};
     int status = world_agree(world, begin(&e, why), why);
-    if (!status && options->eval_data[0]) /* a mistake in --data is met at once, not with the first checkpoint */
+    if (!status && options->eval_data[0]) /* reports a mistake in --data at once, not with the first checkpoint */
         status = eval_open_data(&e, options->eval_data, why);
     if (!status)
         status = evaluate_all(&e, why);

@@ -28,10 +28,10 @@ struct flag {
 };
 
 struct command_about {
-    const char *name, *files; /* files: the words that are no flags, or NULL */
+    const char *name, *files; /* files: the words it takes beside flags, or NULL */
     int files_minimum, files_maximum;
     const char *example;   /* of such words */
-    const char *elsewhere; /* other programs' words for it, "a|b|c" */
+    const char *elsewhere; /* words for it in other programs, "a|b|c" */
     const char *about;
 };
 
@@ -67,10 +67,10 @@ int options_read_file(struct options *options, const char *file, struct error *w
 /* The help of options->command, to standard output. all_commands: the list of commands, and the usual flags of train. */
 void help_print(const struct options *options, bool all_commands);
 
-/* The sentence on a flag that the command does not have: what it is called here, where that is known, or what was meant. */
+/* Sets the sentence about a flag that the command does not have: what it is called here, or what was meant. Returns -1. */
 int flag_refuse(enum command command, const char *word, struct error *why);
 
-/* -1 with such a sentence where the word is no command. */
+/* The command of that name; -1 with such a sentence where there is none. */
 int command_find(const char *word, enum command *command, struct error *why);
 
 #endif

@@ -49,7 +49,7 @@ bool options_is_switch(const char *name)
 
 /* ---- checks ---- */
 
-static bool is_packed(const char *file)
+static bool has_packed_name(const char *file)
 {
     size_t length = strlen(file);
     return length > 3 && strcmp(file + length - 3, ".h5") == 0;
@@ -74,7 +74,7 @@ static int check_files(const struct options *options, struct error *why)
     const char *stray = files[about->files_maximum];
     if (command_find(stray, &other, &ignored) == 0)
         return error_set(why, "the command comes first: ./cifar10_mpi %s, then its flags", stray);
-    if (is_packed(stray) && !about->files)
+    if (has_packed_name(stray) && !about->files)
         return error_set(why, "%s takes a file by a flag: ./cifar10_mpi %s --%s %s", about->name, about->name,
                          options->command == COMMAND_EVAL ? "checkpoint" : "data", stray);
     return error_set(why, "%s has no use for the word '%s'; './cifar10_mpi %s --help' shows what it takes", about->name, stray,
@@ -84,7 +84,7 @@ static int check_files(const struct options *options, struct error *why)
 static int check_pack(const struct options *options, struct error *why)
 {
     const char *file = options->files[0];
-    if (!options->download && !*options->from && !is_packed(file))
+    if (!options->download && !*options->from && !has_packed_name(file))
         return error_set(why, "pack needs a source and the file to write: ./cifar10_mpi pack --from %s data/own.h5", file);
     if (!options->download && !*options->from)
         return error_set(why, "pack needs a source: ./cifar10_mpi pack --from DIRECTORY-OR-ARCHIVE %s, or --download", file);
@@ -99,7 +99,7 @@ static int error_of(const struct options *options, enum option_source source, st
     return source == SOURCE_CONFIG ? error_in(why, "%s", options->config) : -1;
 }
 
-/* One that was given replaces the other that comes from a weaker source; two from one source are a mistake. */
+/* Of two options that exclude each other the stronger source counts; both from one source are a mistake. */
 static int settle_pair(struct options *options, const char *left, const char *right, struct error *why)
 {
     const struct flag *flags[] = {flag_find(options->command, left), flag_find(options->command, right)};
@@ -135,7 +135,7 @@ static enum option_source source_of(const struct options *options, const char *n
     return flag ? options->source[flag - option_flags] : SOURCE_DEFAULT;
 }
 
-/* The model's recipe has the defaults of the rest. */
+/* Options that were not given take the value of the model's recipe. */
 static int take_recipe(struct options *options, struct error *why)
 {
     const struct recipe *recipe = recipe_find(options->model);
@@ -149,14 +149,14 @@ static int take_recipe(struct options *options, struct error *why)
         return error_of(options, epochs, why);
     }
     if (source_of(options, "max-steps"))
-        options->epochs = 0; /* those of the recipe */
+        options->epochs = 0; /* not the recipe's */
     return 0;
 }
 
 /* ---- the line ---- */
 
-/* getopt refused a word: it tells why by `found` and, for flags it knows, by optopt. For a letter it has not left the word yet
- * where others follow it. */
+/* getopt refused a word. `found` and, for a flag that it knows, optopt say why. optind stands at the word after it, except where
+ * a letter was refused in the middle of a word. */
 static int refused(enum command command, int found, char **argv, struct error *why)
 {
     const char *word = argv[optind - 1], *letters = argv[optind];
@@ -172,7 +172,7 @@ static int refused(enum command command, int found, char **argv, struct error *w
     return flag_refuse(command, word, why);
 }
 
-/* The rows that the command knows, for getopt. */
+/* The rows of the command, for getopt. */
 static void list_flags(enum command command, struct option *list)
 {
     int count = 0;
@@ -203,7 +203,7 @@ static int read_words(struct options *options, int argc, char **argv, struct err
     return 0;
 }
 
-/* The sources one after the other, then what no single value shows. */
+/* Reads one source after the other, then checks what no single value shows. */
 static int read_sources(struct options *options, int argc, char **argv, struct error *why)
 {
     if (read_words(options, argc, argv, why))
@@ -215,7 +215,7 @@ static int read_sources(struct options *options, int argc, char **argv, struct e
     return options->command == COMMAND_PACK ? check_pack(options, why) : 0;
 }
 
-/* Whether one of the flags is among the words, whatever else is. */
+/* Whether one of the flags is among the words; the other words need not be right. */
 static bool is_asked(int argc, char **argv, const char *flags)
 {
     for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)

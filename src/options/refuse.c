@@ -1,14 +1,14 @@
-/* The sentence on a word that is no option and no command: what was meant, where that can be guessed. */
+/* The sentence about a word that is no option or no command: what was meant, where that can be guessed. */
 #include <stdio.h>
 #include <string.h>
 
 #include "flag.h"
 #include "suggest.h"
 
-/* What the flags of other programs (the tutorial's, PyTorch's examples) are here. */
+/* Flags of other programs (the tutorial's, PyTorch's examples), and what they are called here. */
 static const struct translation {
     const char *words; /* "a|b|c" */
-    const char *flag;  /* NULL: it is none, in any command */
+    const char *flag;  /* NULL: no command has such a flag */
     const char *rest;
 } translations[] = {
     {"data-dir|data-path|dataset|input", "data", " FILE, which './cifar10_mpi pack' makes"},
@@ -31,8 +31,6 @@ static const struct translation {
     {"save-steps|save-interval|save-every|save-freq", "checkpoint-steps", " N"},
 };
 enum { TRANSLATIONS = sizeof translations / sizeof *translations };
-
-/* ---- what is wrong with a word ---- */
 
 /* The flag of one of these commands (a mask) that is nearest to the word, within `farthest`. */
 static const struct flag *flag_nearest(int mask, const char *plain, int farthest)
@@ -104,5 +102,5 @@ int command_find(const char *word, enum command *command, struct error *why)
     if (least < SUGGEST_FAR)
         return error_set(why, "there is no command '%s'; did you mean %s?", word, option_commands[nearest].name);
     return error_set(why, "there is no command '%s', only train, eval, pack, predict, inspect and bench: "
-                     "'./cifar10_mpi help' tells what they do", word);
+                     "'./cifar10_mpi help' describes them", word);
 }

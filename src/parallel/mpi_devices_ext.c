@@ -1,4 +1,4 @@
-/* Open MPI's extension tells. */
+/* For an MPI that can be asked: by Open MPI's extension. */
 #include <mpi.h>
 
 #include <mpi-ext.h>

@@ -1,4 +1,4 @@
-/* An MPI that cannot be asked: it is taken for one that cannot. */
+/* For an MPI that cannot be asked: it is assumed not to know devices. */
 #include "parallel.h"
 
 bool mpi_knows_devices(void)

@@ -1,4 +1,4 @@
-/* For src/parallel only: what the reducer's routes share. A route is how parcels get from one rank to another: a file each. */
+/* For src/parallel only: what the reducer's routes share. A route is a way of parcels from rank to rank; each has a file. */
 #ifndef REDUCE_H
 #define REDUCE_H
 
@@ -26,7 +26,7 @@ struct reducer_state {
     void *work; /* the route's own memory: its open takes it */
 };
 
-/* Any function but finish may be NULL. They do what the reducer's functions of the same name do, once the leaves are there. */
+/* The route's part of the reducer's functions of the same names. All but finish may be NULL. */
 struct route {
     int (*open)(struct reducer *reducer, struct error *why); /* not collective */
     void (*begin)(struct reducer *reducer);
@@ -35,10 +35,10 @@ struct route {
 };
 extern const struct route reduce_shared, reduce_tree, reduce_buckets;
 
-/* Floats of a parcel that mean something. */
+/* Floats of a parcel, without the padding. */
 static inline size_t parcel_end(const struct reducer *reducer)
 {
-    return reducer->parameters + PARCEL_SLOTS;
+    return reducer->gradients + PARCEL_SLOTS;
 }
 
 /* Collective over the node. Puts all ranks' leaves, and their sums after them, where all ranks see them. False on all ranks of

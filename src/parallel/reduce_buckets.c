@@ -3,7 +3,7 @@
 #include "reduce.h"
 
 struct buckets {
-    size_t sent; /* [sent, end) of the parcel is on its way */
+    size_t sent; /* [sent, end) of the parcel was handed to MPI */
     int count;   /* of messages */
     MPI_Request requests[];
 };
@@ -39,7 +39,7 @@ static int buckets_send(struct reducer *reducer, size_t offset, struct error *wh
 static int buckets_ready(struct reducer *reducer, size_t offset, struct error *why)
 {
     struct buckets *b = reducer->state->work;
-    int done; /* asking is what makes messages progress */
+    int done; /* not used: the call lets messages make progress */
     if (b->sent - offset >= reducer->bucket && buckets_send(reducer, offset, why))
         return -1;
     return mpi_check(MPI_Testall(b->count, b->requests, &done, MPI_STATUSES_IGNORE), "MPI_Testall", why);

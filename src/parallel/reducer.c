@@ -51,7 +51,7 @@ static void lay_out_segments(const struct reducer *reducer, struct reducer_state
         s->stack_size++;
 }
 
-/* The leaves of one rank alone become the sums, from the first on. */
+/* One rank: its first leaf becomes the sum. */
 static int alone_finish(struct reducer *reducer, struct error *why)
 {
     struct reducer_state *s = reducer->state;
@@ -78,7 +78,7 @@ static void choose_route(struct reducer *reducer, struct reducer_state *s)
     s->route = routes[reducer->exchange];
 }
 
-/* What the leaves are added from: the stack, but for its first, which is a leaf. */
+/* The parcels of the stack, except the first, which is a leaf. */
 static int take_partials(struct reducer_state *s, struct error *why)
 {
     size_t count = (size_t)s->stack_size - 1;
@@ -92,7 +92,7 @@ static int take_partials(struct reducer_state *s, struct error *why)
     return 0;
 }
 
-/* This rank's alone. Where ranks meet, their sums lie apart from its own leaves. */
+/* Memory of this rank alone. With several ranks the sums lie apart from its own leaves. */
 static int take_leaves(struct reducer *reducer, struct reducer_state *s, struct error *why)
 {
     bool apart = reducer->exchange != EXCHANGE_NONE;
@@ -118,13 +118,13 @@ static int take_buffers(struct reducer *reducer, struct error *why)
     return s->route->open ? s->route->open(reducer, why) : 0;
 }
 
-/* The memory that ranks share comes first: nothing before it may fail on one rank alone. */
-int reducer_init(struct reducer *reducer, const struct world *world, enum exchange exchange, size_t parameters, int slices,
+/* Shared memory comes first, because it is collective: nothing before it may fail on one rank alone. */
+int reducer_init(struct reducer *reducer, const struct world *world, enum exchange exchange, size_t gradients, int slices,
                  size_t bucket_bytes, struct error *why)
 {
     struct reducer_state state = {0};
     size_t bucket = bucket_bytes / sizeof(float);
-    *reducer = (struct reducer){.world = world, .exchange = exchange, .parameters = parameters, .slices = slices,
+    *reducer = (struct reducer){.world = world, .exchange = exchange, .gradients = gradients, .slices = slices,
                                 .bucket = bucket ? bucket : 1};
     if (check_slices(reducer, why))
         return -1;
@@ -173,7 +173,7 @@ int reducer_ready(struct reducer *reducer, size_t offset, struct error *why)
     return route->ready ? route->ready(reducer, offset, why) : 0;
 }
 
-/* The last partial sum is added to the one before it. */
+/* Adds the last partial sum to the one before it. */
 static void merge_last(struct reducer *reducer)
 {
     struct reducer_state *s = reducer->state;
@@ -206,7 +206,7 @@ int reducer_finish(struct reducer *reducer, const float **parcel, struct error *
     struct reducer_state *s = reducer->state;
     double before = clock_seconds();
     struct phase interrupted = phase_enter(reducer->phases, PHASE_REDUCE, PHASE_WHOLE);
-    while (s->depth > 1) /* of a number of slices that is no power of two, on one rank */
+    while (s->depth > 1) /* on one rank, if the number of slices is not a power of two */
         merge_last(reducer);
     int status = s->route->finish(reducer, why);
     phase_enter(reducer->phases, interrupted.kind, interrupted.part);

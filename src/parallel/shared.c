@@ -1,6 +1,6 @@
-/* Memory that the ranks of a node share: a nameless file in memory that the node's first rank makes and the others open by
- * way of /proc. (MPI_Win_allocate_shared does the same in /dev/shm, which in a container has 64 MB, and Open MPI 4.1 then
- * hangs; and a job that is killed leaves its files there.) */
+/* Memory that the ranks of a node share: the node's first rank makes a nameless file in memory, and the others open it through
+ * /proc. (MPI_Win_allocate_shared uses /dev/shm. In a container that has 64 MB, where Open MPI 4.1 hangs, and a job that is killed
+ * leaves files there.) */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,11 +12,11 @@
 #include "mpi_check.h"
 #include "parallel.h"
 
-/* Where the file is, as its maker tells the others. The token, at its beginning, is the proof: in another container the
- * same number may be another process. */
+/* Where the others find the file. The token at its beginning proves that it is the right one: in another container the same number
+ * may be another process. */
 struct invitation {
     long process, token;
-    int descriptor; /* -1: there is none */
+    int descriptor; /* -1: no file */
 };
 
 static void *map(int descriptor, size_t bytes)
@@ -25,9 +25,9 @@ static void *map(int descriptor, size_t bytes)
     return data == MAP_FAILED ? NULL : data;
 }
 
-/* The node's first rank. Pages are given when a rank first writes to them, near that rank; so that they will be there,
- * what is free is looked at now. */
-static void *make(size_t bytes, struct invitation *invitation)
+/* The node's first rank. The system gives pages when a rank first writes to them, near that rank. So whether there will be enough
+ * is checked now. */
+static void *make_file(size_t bytes, struct invitation *invitation)
 {
     struct error ignored;
     *invitation = (struct invitation){.process = getpid(), .descriptor = -1};
@@ -45,8 +45,8 @@ static void *make(size_t bytes, struct invitation *invitation)
     return data;
 }
 
-/* The others. */
-static void *join(size_t bytes, const struct invitation *invitation)
+/* The other ranks. */
+static void *open_file(size_t bytes, const struct invitation *invitation)
 {
     char file[64];
     snprintf(file, sizeof file, "/proc/%ld/fd/%d", invitation->process, invitation->descriptor);
@@ -71,18 +71,18 @@ void world_share(const struct world *world, size_t bytes, struct shared_memory *
         return;
     MPI_Comm node = world->state->node;
     bytes = bytes < sizeof(long) ? sizeof(long) : bytes;
-    void *data = first ? make(bytes, &invitation) : NULL;
+    void *data = first ? make_file(bytes, &invitation) : NULL;
     struct error why;
     int failed = 0, any = 0;
     if (mpi_check(MPI_Bcast(&invitation, sizeof invitation, MPI_BYTE, 0, node), "MPI_Bcast", &why))
         world_abort(world, why.text);
     if (!first)
-        data = join(bytes, &invitation);
+        data = open_file(bytes, &invitation);
     failed = !data;
     if (mpi_check(MPI_Allreduce(&failed, &any, 1, MPI_INT, MPI_MAX, node), "MPI_Allreduce", &why))
         world_abort(world, why.text);
     if (first && invitation.descriptor >= 0)
-        close(invitation.descriptor); /* who has mapped it keeps it */
+        close(invitation.descriptor); /* the mapping stays */
     if (any && data)
         munmap(data, bytes);
     else if (!any)

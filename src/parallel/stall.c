@@ -1,4 +1,4 @@
-/* The stall watch. It makes no MPI call but the abort, and takes no lock of stdio: whoever is stuck may be stuck in there. */
+/* The stall watch. It makes no MPI call but the abort, and takes no lock of stdio: the stuck thread may hold it. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -17,38 +17,43 @@
 #include "phases.h"
 #include "thread.h"
 
-enum { SLOW = 10, LAST_WORDS = 2, LAST_RESORT = 10 }; /* times as long; seconds for other nodes' sentences; to end the job */
-enum { PHASE_BITS = 8 };
+enum { SLOW = 10 };        /* a slow step's phases may take this many times as long */
+enum { LAST_WORDS = 2 };   /* seconds in which other nodes can print their sentences */
+enum { LAST_RESORT = 10 }; /* seconds that ending the job may take */
+enum { PHASE_BITS = 8 };   /* of a slot's `phases` that hold the present kind */
 static const double TICK = 0.25; /* seconds between looks */
-/* Seconds after which a rank that is dead is named, before Open MPI 4's mpirun, which may be quiet, ends the others; and
- * those in which a launcher may itself end the job, with that rank's exit code. */
-static const double DEAD = 0.5, LAUNCHER = 3;
+/* Seconds until a dead rank is named: sooner than Open MPI 4's mpirun ends the others, perhaps without a message. */
+static const double DEAD = 0.5;
+/* Seconds in which the launcher can end the job itself, with the dead rank's exit code. */
+static const double LAUNCHER = 3;
 
-/* A cache line a rank: a step only writes to its own. */
+/* What a rank tells its node. Each has a cache line: a step writes only to its own. */
 struct stall_slot {
-    _Alignas(64) _Atomic uint64_t phases; /* begun so far, and in the lowest bits the present one */
+    _Alignas(64) _Atomic uint64_t phases; /* number of phases begun; in the lowest bits the present kind */
     _Atomic uint64_t step;
     _Atomic bool slow;
     int rank;
-    uint64_t space;       /* of process numbers, 0 if unknown: ranks in containers may have one each */
-    _Atomic long process; /* 0: not there yet, or no longer */
+    uint64_t space;       /* of its process number; 0: unknown. Ranks in containers may have one each */
+    _Atomic long process; /* its number; 0: the watch is not open */
 };
 
-struct board {
+/* The memory that the ranks of the node share. */
+struct stall_board {
     _Alignas(64) long token; /* of world_share */
-    atomic_flag reported;    /* by a rank of this node */
+    atomic_flag reported;    /* a rank of this node has printed the sentence */
     struct stall_slot slots[];
 };
 
 struct stall_state {
     double seconds;
-    struct board *board;
-    int seats; /* on it */
-    struct stall_view *views; /* of those, when it comes to the end */
+    struct stall_board *board;
+    int seats; /* slots on the board */
+    struct stall_view *views; /* (seats), filled for the sentence */
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t ended;
-    bool started, ending, reports; /* reports: this rank has, for its node */
+    bool started, ending;
+    bool reports; /* this rank has printed the sentence for its node */
 };
 
 /* ---- what a rank says ---- */
@@ -95,14 +100,14 @@ static bool is_dead(const struct stall_view *view)
     return view->run_state == 'Z' || view->run_state == 'X' || !view->run_state;
 }
 
-/* It waits for others, as far as it goes. */
+/* Whether the rank can only wait for others. */
 static bool is_waiting(const struct stall_view *view)
 {
     bool runs = !run_state_text(view->run_state)[0];
     return runs && (view->phase == PHASE_REDUCE || view->phase == PHASE_PARITY || view->phase == PHASE_END);
 }
 
-/* Whether there are dead ranks, which alone are to blame. */
+/* Names the dead ranks, if there are any: then no other rank is to blame. */
 static bool name_dead(struct error *why, const struct world *world, const struct stall_view *views, int count)
 {
     why->text[0] = '\0';
@@ -131,14 +136,14 @@ void stall_sentence(struct error *why, const struct world *world, const struct s
         separator = "; ";
     }
     if (waiting == count)
-        error_add(why, "; waiting for %s", world->nodes > 1 ? "another node" : "each other, so MPI itself does not get on");
+        error_add(why, "; waiting for %s", world->nodes > 1 ? "another node" : "each other, so MPI itself makes no progress");
     else if (waiting > 0)
         error_add(why, "; %d other%s of this node wait%s for that", waiting, waiting > 1 ? "s" : "", waiting > 1 ? "" : "s");
 }
 
 /* ---- the end ---- */
 
-/* As /proc has it: the letter behind the name, which may hold anything, but ends with the last parenthesis. */
+/* The letter in /proc after the process's name. The name may hold anything, but ends with the last parenthesis. */
 static char run_state_of(long process)
 {
     char name[64], text[512];
@@ -152,13 +157,13 @@ static char run_state_of(long process)
     return name_end && name_end[1] ? name_end[2] : 0;
 }
 
-/* Process numbers of one mean the same to the other. */
+/* Whether the process numbers of both ranks mean the same. */
 static bool share_space(const struct stall_slot *one, const struct stall_slot *other)
 {
     return one->space && one->space == other->space;
 }
 
-static void look(const struct stall_slot *own, const struct stall_slot *slot, struct stall_view *view)
+static void view_slot(const struct stall_slot *own, const struct stall_slot *slot, struct stall_view *view)
 {
     long process = atomic_load(&slot->process);
     *view = (struct stall_view){
@@ -170,7 +175,7 @@ static void look(const struct stall_slot *own, const struct stall_slot *slot, st
     };
 }
 
-/* A stopped process sees no signal of the launcher's, which would wait for it. */
+/* A stopped process does not see the launcher's signals, so the launcher would wait for it. */
 static void wake_stopped(const struct stall_view *views, int count)
 {
     for (int i = 0; i < count; i++)
@@ -178,8 +183,8 @@ static void wake_stopped(const struct stall_view *views, int count)
             kill((pid_t)views[i].process, SIGCONT);
 }
 
-/* The first of the node reports, once. */
-static void report(const struct stall *stall, double seconds)
+/* Prints the sentence, if no other rank of the node has done so. */
+static void stall_report(const struct stall *stall, double seconds)
 {
     struct stall_state *state = stall->state;
     struct error why;
@@ -187,12 +192,12 @@ static void report(const struct stall *stall, double seconds)
         return;
     state->reports = true;
     for (int i = 0; i < state->seats; i++)
-        look(stall->slot, &state->board->slots[i], &state->views[i]);
+        view_slot(stall->slot, &state->board->slots[i], &state->views[i]);
     stall_sentence(&why, stall->world, state->views, state->seats, fmax(1, seconds));
     dprintf(STDERR_FILENO, "cifar10_mpi: %s\n", why.text);
 }
 
-/* The rank that reported ends the job; should that fail, each ends by itself. */
+/* The rank that printed the sentence ends the job. If that fails, each rank ends itself. */
 static void end_job(const struct stall *stall)
 {
     const struct world *world = stall->world;
@@ -216,8 +221,8 @@ static uint64_t process_space(void)
     return stat("/proc/self/ns/pid", &found) ? 0 : found.st_ino;
 }
 
-/* The next rank of the node, so that each is watched by another. srun, for one, lets the others wait for a dead rank half a
- * minute (KillWait). */
+/* Each rank also watches whether the next rank of its node lives: a launcher may notice late. srun takes half a minute
+ * (KillWait). */
 static bool next_is_dead(const struct stall_state *state, const struct stall_slot *slot)
 {
     const struct stall_slot *slots = state->board->slots, *next = slot + 1 < slots + state->seats ? slot + 1 : slots;
@@ -225,7 +230,7 @@ static bool next_is_dead(const struct stall_state *state, const struct stall_slo
     return process && share_space(slot, next) && kill((pid_t)process, 0) && errno == ESRCH;
 }
 
-/* Until the time, or the end of the watch: then true. */
+/* Returns at that time, or true at the end of the watch. */
 static bool wait_until(struct stall_state *state, double time)
 {
     struct timespec until = {.tv_sec = (time_t)time, .tv_nsec = (long)(1e9 * (time - (double)(time_t)time))};
@@ -238,7 +243,7 @@ static bool wait_until(struct stall_state *state, double time)
     return ending;
 }
 
-/* What it waits counts by ticks, each at most twice as long as asked for: time in which all was stopped is no stall. */
+/* Time is counted in ticks, and each counts for two at most: time in which the whole job was stopped is no stall. */
 static void *watch(void *of)
 {
     struct stall *stall = of;
@@ -256,18 +261,18 @@ static void *watch(void *of)
         before = now;
         bool stalled = still >= (slow ? SLOW : 1) * state->seconds;
         if (stalled || dead >= DEAD)
-            report(stall, fmax(still, dead));
+            stall_report(stall, fmax(still, dead));
         if (stalled || dead >= LAUNCHER)
             end_job(stall);
     }
     return NULL;
 }
 
-static int start_thread(struct stall *stall, struct error *why)
+static int stall_start(struct stall *stall, struct error *why)
 {
     struct stall_state *state = stall->state;
     pthread_condattr_t monotonic;
-    pthread_mutex_init(&state->lock, NULL); /* cannot fail in this library, nor can attributes */
+    pthread_mutex_init(&state->lock, NULL); /* in this library neither this nor attributes can fail */
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&state->ended, &monotonic);
@@ -277,14 +282,14 @@ static int start_thread(struct stall *stall, struct error *why)
     return code ? error_set(why, "the stall watch's thread: %s", strerror(code)) : 0;
 }
 
-/* This rank's slot, on a board of the node or, where it shares none, of its own. */
+/* Takes this rank's slot on the node's board, or on a board of its own where the node shares none. */
 static int take_slot(struct stall *stall, struct error *why)
 {
     const struct world *world = stall->world;
     struct stall_state *state = stall->state;
     int seats = stall->memory.shared ? world->node_size : 1;
     if (!stall->memory.shared)
-        stall->memory.data = memory_new(1, sizeof(struct board) + sizeof(struct stall_slot), "the stall watch", why);
+        stall->memory.data = memory_new(1, sizeof(struct stall_board) + sizeof(struct stall_slot), "the stall watch", why);
     state->views = memory_new((size_t)seats, sizeof *state->views, "the stall watch", why);
     if (!stall->memory.data || !state->views)
         return -1;
@@ -303,13 +308,13 @@ int stall_open(struct stall *stall, const struct world *world, double seconds, s
     stall->world = world;
     if (seconds <= 0)
         return 0;
-    world_share(world, sizeof(struct board) + (size_t)world->node_size * sizeof(struct stall_slot), &stall->memory);
+    world_share(world, sizeof(struct stall_board) + (size_t)world->node_size * sizeof(struct stall_slot), &stall->memory);
     stall->state = memory_new(1, sizeof *stall->state, "the stall watch", why);
     if (!stall->state || take_slot(stall, why))
         return -1;
     stall->state->seconds = seconds;
     stall_step(stall, 0, true);
-    return start_thread(stall, why);
+    return stall_start(stall, why);
 }
 
 void stall_close(struct stall *stall)

@@ -3,7 +3,7 @@
 
 #include "reduce.h"
 
-enum { BLOCK = 1024 }; /* floats: of all leaves they stay in the nearest cache */
+enum { BLOCK = 1024 }; /* floats that are added at a time: they stay in the cache */
 
 __attribute__((target_clones("avx512f", "avx2", "default")))
 void tree_add(float *restrict sum, const float *restrict addend, size_t count)

@@ -14,19 +14,19 @@ static int environment_integer(const char *name)
     return text ? atoi(text) : 0;
 }
 
-/* ---- copies: programs that were started together and do not know of each other ---- */
+/* ---- copies: processes that were started together but do not know of each other ---- */
 
-/* What a launcher tells each process that it starts: how many they are, and its number. The innermost launcher comes first:
+/* The variables in which a launcher tells each process how many it starts, and its number. The innermost launcher comes first, as
  * srun may have started mpirun. */
 static const struct {
     const char *size, *number;
 } launchers[] = {
     {"OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK"}, /* Open MPI's mpirun */
     {"PMI_SIZE", "PMI_RANK"},                         /* MPICH's mpirun, srun --mpi=pmi2 */
-    {"SLURM_STEP_NUM_TASKS", "SLURM_PROCID"},         /* any srun: not the batch script itself */
+    {"SLURM_STEP_NUM_TASKS", "SLURM_PROCID"},         /* srun of any kind, but not the batch script */
 };
 
-/* A launcher that the MPI library does not understand starts N programs that each believe to be alone. */
+/* If the MPI library does not understand the launcher, N processes start that each believe they are alone. */
 static void find_copies(struct world *world)
 {
     size_t i = 0, last = sizeof launchers / sizeof *launchers - 1;
@@ -47,8 +47,8 @@ static bool has_process_manager(void)
     return false;
 }
 
-/* In what srun started without PMI, a shell too, Open MPI 4 does not start alone, but ends the program with a page of its own. It
- * knows srun by this variable. */
+/* In a process that srun started without PMI, also in a shell, Open MPI 4 refuses to start and prints a page. It recognizes srun
+ * by this variable. */
 static void hide_srun(void)
 {
     if (!has_process_manager())
@@ -57,13 +57,13 @@ static void hide_srun(void)
 
 int world_refuse_copies(const struct world *world, struct error *why)
 {
-    enum { FIRST_WORDS = 2 }; /* seconds: some launchers end all copies as soon as one has ended */
+    enum { FIRST_WORDS = 2 }; /* seconds for the first copy's sentence: some launchers end all copies as soon as one ends */
     if (world->copies <= 1)
         return 0;
     if (world->copy > 0)
         sleep(FIRST_WORDS);
     error_set(why,
-              "%d processes were started together, but this one believes to be the only MPI rank: start them with the mpirun of "
+              "%d processes were started together, but each believes that it is the only MPI rank: start them with the mpirun of "
               "%s, also in a shell that srun started, or with 'srun --mpi=pmix' (MPICH: --mpi=pmi2; see 'srun --mpi=list')",
               world->copies, world->library);
     if (world->copy > 0)
@@ -164,7 +164,7 @@ int world_open(struct world *world, int *argc, char ***argv, struct error *why)
     return find_nodes(world, why) || (ONE_EXIT_CODE && find_processes(world, why)) ? -1 : 0;
 }
 
-/* Waits at most 2 s for the node's other processes to end, so that the launcher sees them end first. */
+/* Waits up to 2 s for the node's other processes to end, so that the launcher sees them end first. */
 static void outlast(const int *processes, int count)
 {
     const struct timespec tick = {.tv_nsec = 20000000};
@@ -210,7 +210,7 @@ void world_abort(const struct world *world, const char *sentence)
 int world_agree(const struct world *world, int status, struct error *why)
 {
     int mine[2] = {status ? world->rank : world->size, status ? 1 : 0};
-    int lowest[2]; /* the first rank that failed, and whether all did */
+    int lowest[2]; /* the lowest rank that failed; whether all did */
     struct error call;
     if (mpi_check(MPI_Allreduce(mine, lowest, 2, MPI_INT, MPI_MIN, world->state->all), "MPI_Allreduce", &call))
         world_abort(world, call.text);
@@ -249,7 +249,7 @@ int world_gather(const struct world *world, const void *data, size_t bytes, void
 
 int world_barrier(const struct world *world, bool node_only, struct error *why)
 {
-    __atomic_thread_fence(__ATOMIC_SEQ_CST); /* shared memory: what was written before is seen behind */
+    __atomic_thread_fence(__ATOMIC_SEQ_CST); /* shared memory: what was written before the barrier is seen after it */
     int status = mpi_check(MPI_Barrier(node_only ? world->state->node : world->state->all), "MPI_Barrier", why);
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     return status;

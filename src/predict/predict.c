@@ -15,9 +15,9 @@ enum { SHOWN = 3, OLD_SIDE = 32 };
 struct predictor {
     const struct options *options;
     char file[4096]; /* the checkpoint */
-    struct checkpoint checkpoint; /* what it says of itself; no parameters */
+    struct checkpoint checkpoint; /* its attributes; no parameters */
     struct net net;
-    struct tower tower; /* for one image at a time */
+    struct tower tower; /* for batches of one image */
     float *input, *logits, *parameters;
     struct frame frame; /* of an image after resizing */
     enum resize resize;
@@ -37,13 +37,13 @@ static int find_checkpoint(struct predictor *p, struct error *why)
                                       o->train_dir);
 }
 
-/* A run that trains there may have removed it since, and so has a newer one. */
+/* A run that trains there may have removed the checkpoint in the meantime. Then there is a newer one. */
 static int find_again(struct predictor *p, struct error *why)
 {
     return p->options->checkpoint[0] || !checkpoint_is_gone(p->file) ? -1 : find_checkpoint(p, why);
 }
 
-/* What the file says of itself. */
+/* Reads the checkpoint's attributes. */
 static int look_inside(struct predictor *p, struct error *why)
 {
     free(p->checkpoint.class_names);
@@ -80,8 +80,8 @@ static int load(struct predictor *p, struct error *why)
     return tower_set_parameters(&p->tower, p->parameters, why);
 }
 
-/* As the images that the checkpoint was trained on, unless an option says otherwise. Older checkpoints do not say how that
- * was, and count as trained on 32 x 32. */
+/* Images get the size of those that the checkpoint was trained on, unless an option gives another. Older checkpoints do not contain
+ * the size: it was 32 x 32. */
 static int choose_size(struct predictor *p, struct error *why)
 {
     const struct options *o = p->options;
@@ -99,7 +99,7 @@ static int choose_size(struct predictor *p, struct error *why)
     return p->resize == RESIZE_AUTO ? resize_find(&p->resize, trained, why) : 0;
 }
 
-/* The most probable classes, by softmax of the logits. */
+/* Prints the most probable classes, by the softmax of the logits. */
 static void print_classes(const struct predictor *p, const char *file)
 {
     int classes = p->net.classes;
@@ -130,8 +130,7 @@ static int predict_image(struct predictor *p, const char *file, struct error *wh
     return 0;
 }
 
-/* An image that cannot be read does not keep the others from being told: each failure is printed once, the last one
- * by the caller. */
+/* An image that cannot be read does not stop the others. Each failure is printed once, the last one by the caller. */
 static int predict_images(struct predictor *p, struct error *why)
 {
     bool failed = false;

@@ -1,6 +1,6 @@
-/* What a run's trajectory depends on, compared with what a checkpoint's run had. The rest may change: when it ends, what it logs
- * and saves; ranks, with the same global batch; threads, unless bits are promised; and the tower, whose sums only round
- * otherwise. */
+/* Compares what a run's trajectory depends on with the run that wrote a checkpoint. The rest may change: when the run ends, what it
+ * logs and saves; the number of ranks, with the same global batch; the number of threads, unless bits are promised; and the tower,
+ * whose sums differ by rounding only. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,7 +8,7 @@
 
 #include "run.h"
 
-/* By their names in /provenance. */
+/* Options that must be the same, by their names in /provenance. */
 static const char *const settings[] = {"slices", "seed", "learning-rate", "lr-decay-factor", "lr-decay-epochs", "ema-decay",
                                        "precision"};
 
@@ -25,7 +25,7 @@ static void remedy_add(struct differences *all, const char *flag, const char *va
     error_add(&all->remedy, "%s %s%s%s", all->remedy.text[0] ? "" : " with", flag, *value ? " " : "", word);
 }
 
-/* A switch has no value, and the only one of the settings comes last: "without" holds for no other. */
+/* Only one setting is a switch, --deterministic, and it comes last: so "without" cannot be read as meant for another one. */
 static void setting_add(struct differences *all, const char *setting, const char *then, const char *now)
 {
     char name[64];
@@ -37,7 +37,7 @@ static void setting_add(struct differences *all, const char *setting, const char
         remedy_add(all, name, strcmp(then, "yes") ? then : "");
 }
 
-/* Of a setting that an older program did not have yet nothing is known: no difference. */
+/* A setting that the checkpoint's older program did not have counts as equal. */
 static int setting_compare(const struct run *run, struct h5 *h5, const char *setting, struct differences *all, struct error *why)
 {
     char then[OPTION_TEXT], now[OPTION_TEXT];
@@ -51,7 +51,7 @@ static int setting_compare(const struct run *run, struct h5 *h5, const char *set
     return 0;
 }
 
-/* Where these ranks cannot share it evenly, the next smaller number that can. */
+/* Where these ranks cannot share the batch evenly, all->ranks is the next smaller number that can. */
 static int batch_compare(const struct run *run, struct h5 *h5, struct differences *all, struct error *why)
 {
     char text[32], now[96];
@@ -74,7 +74,7 @@ static int batch_compare(const struct run *run, struct h5 *h5, struct difference
     return 0;
 }
 
-/* Where the file is another one, it may be there still. */
+/* A data file of another name may still be there; all->gone: it has the same name, and so was replaced. */
 static int data_compare(const struct run *run, struct h5 *h5, const struct checkpoint *found, struct differences *all,
                         struct error *why)
 {
@@ -94,7 +94,7 @@ static int data_compare(const struct run *run, struct h5 *h5, const struct check
     return 0;
 }
 
-/* --conv auto keeps what the run has had. */
+/* --conv auto keeps the algorithms that the run had; they differ only where another one is asked for. */
 static void ways_compare(const struct run *run, const struct checkpoint *found, struct differences *all)
 {
     enum convolution_choice asked = run->options->conv;
@@ -105,9 +105,9 @@ static void ways_compare(const struct run *run, const struct checkpoint *found, 
     remedy_add(all, "--conv", "auto");
 }
 
-/* What changes bits only, which another tower changes anyway. Slices promise bits: a run with them is deterministic whatever was
- * asked for, but convolutions have two ways, sums over the threads of a CPU round by their number, and a device's library chooses
- * its engines by the workspace. */
+/* What changes only bits; another tower changes them anyway. --slices promises bits and makes a run deterministic by itself. But
+ * the bits depend on the algorithms of convolutions; on a CPU also on the number of threads, which changes how sums round; and on
+ * a device on the workspace, by which its library chooses engines. */
 static int bits_compare(const struct run *run, struct h5 *h5, const struct checkpoint *found, struct differences *all,
                         struct error *why)
 {

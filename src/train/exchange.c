@@ -8,13 +8,13 @@
 
 /* ---- which device ---- */
 
-/* A UUID is one in the world. Where there is none, a place on the bus is one on its node. */
+/* A UUID is unique in the world. A place on the bus, for GPUs that have no UUID, is unique on its node. */
 struct place {
     char host[64], uuid[40], pci[32];
     int node;
 };
 
-static enum sharing compare(const struct place *a, const struct place *b)
+static enum sharing sharing_of(const struct place *a, const struct place *b)
 {
     bool one_gpu = a->node == b->node && !strcmp(a->pci, b->pci), known = a->uuid[0] && b->uuid[0];
     if (known ? !strcmp(a->uuid, b->uuid) : one_gpu)
@@ -22,13 +22,13 @@ static enum sharing compare(const struct place *a, const struct place *b)
     return one_gpu ? SHARING_GPU : SHARING_NONE;
 }
 
-/* Rank 0: the most that two ranks share, and the first that do. */
+/* Rank 0: the most that any two ranks share, and the first two that share it. */
 static enum sharing find_shared(const struct place *places, int size, int *first, int *second)
 {
     enum sharing most = SHARING_NONE;
     for (int i = 1; i < size; i++)
         for (int j = 0; j < i; j++) {
-            enum sharing found = compare(&places[j], &places[i]);
+            enum sharing found = sharing_of(&places[j], &places[i]);
             if (found > most)
                 most = found, *first = j, *second = i;
         }
@@ -62,7 +62,7 @@ static int compare_places(struct run *run, const struct place *mine, struct erro
     return status;
 }
 
-/* Ranks of one kind, since their gradients are added where they lie. */
+/* All ranks have a device, or none has: gradients are added where they lie. */
 static int check_alike(struct run *run, struct error *why)
 {
     int64_t with_device = run->backend->device != NULL;
@@ -150,7 +150,7 @@ static int choose_exchange(struct run *run, struct error *why)
         return -1;
     if (nccl || direct)
         return settle(run, nccl ? EXCHANGE_NCCL : EXCHANGE_MPI_DEVICE, "as asked for");
-    if (how == ALLREDUCE_MPI) /* with --slices in their order */
+    if (how == ALLREDUCE_MPI) /* --slices: the tree, so that the bits do not depend on the ranks */
         return settle(run, run->tree ? EXCHANGE_TREE : EXCHANGE_BUCKETS, "as asked for");
     return settle_best(run);
 }
@@ -190,9 +190,9 @@ static int without_nccl(struct error *why)
     return error_add(why, "; --allreduce mpi does without NCCL");
 }
 
-/* No rank comes back from the join before all have come. So what may fail on one rank was agreed on before; and one that fails
- * there, where others may wait for it, ends the job. */
-static int join(struct run *run, struct error *why)
+/* The join returns on no rank before all ranks have called it. So all agree first on what can fail on one rank, and a rank whose
+ * join fails ends the job, as others may wait for it. */
+static int join_nccl(struct run *run, struct error *why)
 {
     unsigned char identity[DEVICE_IDENTITY] = {0};
     const struct device *device = run->backend->device;
@@ -220,5 +220,5 @@ int run_start_device(struct run *run, struct error *why)
     };
     if (world_agree(run->world, device_tower_init(&run->ahead, &request, why), why))
         return -1;
-    return run->exchange == EXCHANGE_NCCL ? join(run, why) : 0;
+    return run->exchange == EXCHANGE_NCCL ? join_nccl(run, why) : 0;
 }

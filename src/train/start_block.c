@@ -15,7 +15,7 @@
 enum { LABEL = 17, WIDTH = 80 };
 enum { QUOTED = 4 * OPTION_TEXT + 4 };
 
-/* A line under way, and what joins it to the next one where it is full. */
+/* A line that words are added to; `joint` ends it where it is full and goes on below. */
 struct row {
     size_t column;
     const char *joint;
@@ -27,7 +27,7 @@ static struct row row_begin(const char *label, const char *joint)
     return (struct row){.column = LABEL, .joint = joint};
 }
 
-/* The blanks are left out where the word begins a line. */
+/* A word that begins a line has no blanks before it. */
 static void row_add(struct row *row, size_t blanks, const char *word, size_t length)
 {
     if (row->column == LABEL) {
@@ -64,7 +64,7 @@ void start_block_line(const char *label, const char *format, ...)
 struct introduction {
     char host[64], tower[32], about[160];
     int node, shared;
-    int cores, allowed; /* of the node; that this rank may use (mpirun binds ranks to cores) */
+    int cores, allowed; /* cores of the node; cores that this rank may use (mpirun binds ranks to cores) */
     int node_size;
 };
 
@@ -77,11 +77,11 @@ static void introduce(const struct run *run, struct introduction *mine)
     mine->cores = (int)sysconf(_SC_NPROCESSORS_ONLN);
     mine->allowed = sched_getaffinity(0, sizeof allowed, &allowed) ? mine->cores : CPU_COUNT(&allowed);
     memcpy(mine->host, run->world->host, sizeof mine->host);
-    snprintf(mine->tower, sizeof mine->tower, "%s", run->backend->name); /* auto may choose another one elsewhere */
+    snprintf(mine->tower, sizeof mine->tower, "%s", run->backend->name); /* auto may choose another one on another node */
     memcpy(mine->about, run->place.about, sizeof mine->about);
 }
 
-/* Threads that share a core wait for each other: the commonest way to a slow run. */
+/* Threads that share a core wait for each other: the most common reason for a slow run. */
 static void warn_of_threads(const struct run *run, const struct introduction *rank)
 {
     int64_t threads = run->options->threads, loaders = run->options->loader_threads;
@@ -94,8 +94,8 @@ static void warn_of_threads(const struct run *run, const struct introduction *ra
                          PRId64, rank->host, rank->allowed, rank->allowed > 1 ? "s" : "", wanted, wanted);
 }
 
-/* A rank with a device has more threads than the one that enqueues steps: for saving, NCCL and the driver. Open MPI's mpirun
- * binds each of two ranks to one core. */
+/* A rank with a device has more threads than the one that enqueues steps: those that save, NCCL's and the driver's. Open MPI's
+ * mpirun binds each rank to one core where there are two. */
 static void warn_of_binding(const struct introduction *rank)
 {
     if (rank->allowed == 1 && rank->cores > rank->node_size)
@@ -103,7 +103,7 @@ static void warn_of_binding(const struct introduction *rank)
                          "with mpirun --bind-to none, or srun --cpus-per-task 2", rank->host, rank->cores);
 }
 
-/* Places are for --verbose. Without them a job of many nodes, or of many GPUs, is one line where all compute alike. */
+/* Only --verbose shows where each GPU is. Without the places, all ranks of a job that compute alike share one line. */
 static void leave_out_places(struct introduction *ranks, int size)
 {
     for (int i = 0; i < size; i++) {
@@ -125,8 +125,8 @@ static bool alike(const struct introduction *a, const struct introduction *b, bo
     return (!verbose || same_host(a, b)) && !memcmp((const char *)a + start, (const char *)b + start, sizeof *a - start);
 }
 
-/* "rank 0-3   host: tower": a line for ranks that follow one another and are alike. */
-static void print_ranks(const struct run *run, struct introduction *ranks)
+/* "rank 0-3   host: tower": a line for neighbouring ranks that are alike. */
+static void print_rank_lines(const struct run *run, struct introduction *ranks)
 {
     int size = run->world->size;
     bool verbose = run->options->verbose;
@@ -149,7 +149,7 @@ static void print_ranks(const struct run *run, struct introduction *ranks)
 
 /* ---- the run ---- */
 
-/* What only a device has. */
+/* A line that only a device has. */
 static void print_device(const struct run *run)
 {
     char precision[16];
@@ -172,7 +172,7 @@ static void print_batch(const struct run *run)
                      o->lr_decay_epochs, o->lr_decay_epochs * (double)run->dataset.count / run->global_batch);
 }
 
-/* How much of a picture a model sees at a time: it gets a crop, not the whole picture made smaller. */
+/* The model sees a crop, not the whole picture made smaller: how large a part that is. */
 static void print_images(const struct dataset *data, const struct model *model)
 {
     int tall = 100 * model->height / data->height, wide = 100 * model->width / data->width;
@@ -181,7 +181,7 @@ static void print_images(const struct dataset *data, const struct model *model)
     start_block_line("images", "%dx%d: the model sees %dx%d of them (%s)", data->height, data->width, model->height,
                      model->width, share);
     if (2 * model->height < data->height || 2 * model->width < data->width)
-        start_block_line("warning", "the model sees less than half of a side, and learns less for it: pack the pictures again, "
+        start_block_line("warning", "the model sees less than half of a side, and learns less from it: pack the pictures again, "
                          "with pack --image-size %d", good_image_size(model));
 }
 
@@ -191,7 +191,7 @@ static void print_data(const struct run *run)
                      run->dataset.classes);
     print_images(&run->dataset, run->model);
     if (run->global_batch > run->dataset.count)
-        start_block_line("warning", "a batch has more images than there are, and each comes more than once in it: take a smaller "
+        start_block_line("warning", "a batch has more images than there are, so that it repeats them: take a smaller "
                          "--batch-size");
 }
 
@@ -211,7 +211,7 @@ static bool was_measured(const struct run *run)
     return false;
 }
 
-/* The ways of convolutions change the bits. */
+/* The algorithms of convolutions are shown since they change the bits. */
 static void print_model(const struct run *run)
 {
     const char *ways = run->state.convolutions;
@@ -235,7 +235,7 @@ static void print_place(const struct run *run)
                          run->options->epochs > 0 ? "epochs" : "max-steps");
 }
 
-/* As words for a shell, to be copied after the program's name: also those of --config, which itself is left out. */
+/* The options as words for a shell, to be copied after the program's name. Those of --config are among them, so --config is not. */
 static void print_options(const struct run *run)
 {
     const char *name;
@@ -259,7 +259,7 @@ static void print_run(const struct run *run, struct introduction *ranks)
     const struct world *world = run->world;
     printf("cifar10_mpi %s: %d rank%s on %d node%s, %s\n", VERSION, world->size, world->size > 1 ? "s" : "",
            world->nodes, world->nodes > 1 ? "s" : "", world->library);
-    print_ranks(run, ranks);
+    print_rank_lines(run, ranks);
     if (run->place.passed_by[0])
         start_block_line("tower", "%s", run->place.passed_by);
     if (run->backend->device)

@@ -7,7 +7,7 @@
 /* "  LABEL          text" (printf's, made printable): lines of at most 80 columns, broken at blanks. */
 void start_block_line(const char *label, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Threads, how gradients are summed, the table of layers, how convolutions were chosen. Its lines may be longer. */
+/* Threads, how gradients are summed, the table of layers, how convolutions were chosen. Its lines may be longer than 80 columns. */
 void start_block_verbose(const struct run *run);
 
 #endif

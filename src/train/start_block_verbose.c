@@ -1,4 +1,4 @@
-/* The rest of the start block, behind the short one. */
+/* What --verbose adds to the start block. */
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -28,7 +28,7 @@ static void print_layers(const struct net *net)
     printf("%61s%15.0f a training step\n", "", net_step_multiply_adds(net));
 }
 
-/* What the stages' library chose, a line each. */
+/* What the library chose for each stage, a line each. */
 static void print_choices(const struct plan *plan)
 {
     const char *label = "  convolutions";

@@ -1,4 +1,4 @@
-/* The distortions, run by their twin on the CPU in many orders: to the bit as src/data has them. */
+/* The kernel distort, run by its twin on the CPU in many orders, gives the same bits as src/data. */
 #include "kernels_fixture.h"
 
 #include "data.h"
@@ -10,14 +10,14 @@ struct images {
 
 enum { RECORDS = 5, BATCH = 3 };
 
-/* What is in the images: anything, or values that lie close together. */
+/* Fills the images with random values or, if `flat`, with values that lie close together. */
 static void fill_images(uint8_t *images, size_t count, int flat, uint64_t *random)
 {
     for (size_t i = 0; i < count; i++)
         images[i] = flat ? (uint8_t)(200 + (i % 997 == 500)) : (uint8_t)random_below(random, 256);
 }
 
-/* y of one image from the CPU's, with its further channels. */
+/* Compares y of one image with the CPU's result; the additional channels are 0. */
 static void check_image(const struct images *s, const struct typed *y, int image, const float *expected)
 {
     size_t pixels = (size_t)s->frame.crop_height * (size_t)s->frame.crop_width, channels = (size_t)s->y_channels;
@@ -59,7 +59,7 @@ static void check_distort(const struct images *s, const struct augmentations *li
     free(images), free(expected), free(y.data);
 }
 
-/* The tutorial's list, a part of it with other numbers, and none. */
+/* The tutorial's list; two kinds with other numbers; no augmentation. */
 static const struct augmentations lists[] = {
     {{[AUGMENT_CROP] = {.on = true}, [AUGMENT_FLIP] = {.on = true, .chance = 0.5f},
       [AUGMENT_BRIGHTNESS] = {.on = true, .low = -63, .span = 126}, [AUGMENT_CONTRAST] = {.on = true, .low = 0.2f, .span = 1.6f}}},

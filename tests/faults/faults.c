@@ -1,16 +1,16 @@
-/* Loaded before the C library (LD_PRELOAD): makes one call of the program fail, and counts. What the environment says:
+/* Loaded before the C library (LD_PRELOAD): makes one call of the program fail, and counts calls. Set by the environment:
  *
  *   FAULT_CALL   read, write, fsync, rename, open, close, truncate, unlink, mmap or malloc: a kind of call (see below)
- *   FAULT_AT     the number of the call that fails, from 1; 0: none, they are counted only
- *   FAULT_TIMES  how many fail from there on (1)
- *   FAULT_ERRNO  a number, of what errno says then; SHORT for a read or write of half of the bytes, which is no failure
- *   FAULT_PATH   only calls count whose file has this in its path (but for malloc)
- *   FAULT_FROM   only calls of malloc count that come from a library or program with this in its path
- *   FAULT_RANK   only this rank's (0)
+ *   FAULT_AT     the number of the call that fails, from 1; 0: none, calls are only counted
+ *   FAULT_TIMES  how many calls fail from there on (1)
+ *   FAULT_ERRNO  the number for errno; SHORT: a read or write of half of the bytes, which is no failure
+ *   FAULT_PATH   only calls for files with this in their path count (except for malloc)
+ *   FAULT_FROM   only calls of malloc from a library or program with this in its path count
+ *   FAULT_RANK   only calls of this rank count (0)
  *   FAULT_COUNT  a file for the number of calls, written when the program ends
  *
- * What the C library calls itself cannot be seen from here: streams are made anew of calls that can, for files that FAULT_PATH
- * means. Failed calls do nothing, but close, which closes, as Linux does. */
+ * Calls inside the C library cannot be intercepted. So streams of files that match FAULT_PATH are built here from calls that can.
+ * A failed call does nothing, except that a failed close still closes, as on Linux. */
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
@@ -29,7 +29,7 @@
 enum { MODULES_MAX = 512, SHORT = -1 };
 
 static struct {
-    const char *call, *path, *count_file; /* call NULL: this process is not meant */
+    const char *call, *path, *count_file; /* call NULL: nothing fails in this process */
     long at, times;
     int error;
     atomic_long count;
@@ -62,7 +62,7 @@ static int note_module(struct dl_phdr_info *module, size_t size, void *wanted)
 
 __attribute__((constructor)) static void begin(void)
 {
-    if (strcmp(program_invocation_short_name, "cifar10_mpi") || /* what it starts inherits the environment */
+    if (strcmp(program_invocation_short_name, "cifar10_mpi") || /* programs that it starts inherit the environment */
         atoi(setting("OMPI_COMM_WORLD_RANK", "0")) != atoi(setting("FAULT_RANK", "0")))
         return;
     fault.at = atol(setting("FAULT_AT", "0"));
@@ -87,13 +87,13 @@ __attribute__((destructor)) static void end(void)
     }
 }
 
-/* One more that counts; true where it is to fail. */
+/* Counts a call; true if it is to fail. */
 static bool fails(void)
 {
     long number = ++fault.count;
     if (!fault.at || number < fault.at || number >= fault.at + fault.times)
         return false;
-    errno = fault.error == SHORT ? errno : fault.error; /* what comes back short says nothing */
+    errno = fault.error == SHORT ? errno : fault.error; /* a short one sets no errno */
     return true;
 }
 
@@ -128,7 +128,7 @@ static bool descriptor_fails(const char *call, int descriptor)
 
 /* ---- files ---- */
 
-/* What is left of `bytes` for the real call; -1: it fails. */
+/* How many of `bytes` the real call gets; -1: it fails. */
 static ssize_t part(const char *call, int descriptor, size_t bytes)
 {
     if (!descriptor_fails(call, descriptor))
@@ -221,7 +221,7 @@ DIR *opendir(const char *path)
     return path_fails("open", path) ? NULL : REAL(opendir)(path);
 }
 
-/* What other objects call the same. */
+/* Other names of the same calls. */
 int __open_2(const char *path, int flags);
 int __open64_2(const char *path, int flags);
 int __open_2(const char *path, int flags)
@@ -235,14 +235,14 @@ int ftruncate64(int descriptor, off_t size) __attribute__((alias("ftruncate")));
 ssize_t pread64(int descriptor, void *data, size_t bytes, off_t at) __attribute__((alias("pread")));
 ssize_t pwrite64(int descriptor, const void *data, size_t bytes, off_t at) __attribute__((alias("pwrite")));
 
-/* ---- streams, of the calls above ---- */
+/* ---- streams, built from the calls above ---- */
 
 static ssize_t stream_read(void *cookie, char *data, size_t bytes)
 {
     return read((int)(intptr_t)cookie, data, bytes);
 }
 
-/* To the end, or to a failure: as the C library does. */
+/* To the end or to a failure, as the C library does. */
 static ssize_t stream_write(void *cookie, const char *data, size_t bytes)
 {
     size_t done = 0;
@@ -310,7 +310,7 @@ static bool memory_fails(const void *caller)
     return false;
 }
 
-/* Under these names the C library has its own, for who defines the usual ones: dlsym takes memory itself. */
+/* The C library's own functions have these names too. They are needed since dlsym itself allocates. */
 void *__libc_malloc(size_t bytes);
 void *__libc_calloc(size_t count, size_t size);
 void *__libc_realloc(void *memory, size_t bytes);

@@ -1,5 +1,5 @@
-/* What the harnesses share. Each is one input's way through the program, for clang's libFuzzer: LLVMFuzzerTestOneInput
- * is called again and again, in one process, with bytes that nobody has looked at. */
+/* What the harnesses share. A harness passes one input through the program: clang's libFuzzer calls LLVMFuzzerTestOneInput again
+ * and again in one process, with arbitrary bytes. */
 #ifndef TESTS_FUZZ_H
 #define TESTS_FUZZ_H
 
@@ -13,15 +13,15 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* libFuzzer's: changes the data at random; the new size. */
+/* libFuzzer's: changes the data at random and returns the new size. */
 size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t size_max);
-/* Where a format has sums over its parts: ours, which sets them right afterwards, so that what is behind them is met. */
+/* Ours, for formats with checksums: corrects them after a change, so that the code that follows is reached. */
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t size_max, unsigned seed);
 
-/* What must hold whatever the input is; a failure is a finding. */
+/* Must hold for every input; a failure is a finding. */
 #define must(condition) ((condition) ? (void)0 : abort())
 
-/* A directory of this process's own, in TMPDIR; who made that removes it. */
+/* A directory of this process in TMPDIR, which the caller of the harness removes. */
 static inline const char *fuzz_directory(void)
 {
     static char directory[256];
@@ -33,7 +33,7 @@ static inline const char *fuzz_directory(void)
     return directory;
 }
 
-/* A new file of these bytes there: what a library may still hold open is another one. */
+/* A new file of these bytes there, since a library may still hold the last one open. */
 static inline const char *fuzz_file(const char *name, const uint8_t *data, size_t size)
 {
     static char path[512];

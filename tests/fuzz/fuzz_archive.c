@@ -9,7 +9,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 enum { BLOCK = 512, SUM = 148, SUM_LENGTH = 8, MAGIC = 257 };
 
-/* A tar header's sum is over its bytes, with spaces in the sum's own place. */
+/* The checksum of a tar header is over its bytes, with spaces in place of the checksum. */
 static void sum_repair(uint8_t *header)
 {
     unsigned sum = 0;

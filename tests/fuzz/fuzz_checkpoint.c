@@ -1,4 +1,4 @@
-/* The checkpoint: what it is of, then all of it into a small model's buffers; whether it is whole; and `inspect`. */
+/* Checkpoints: checkpoint_peek, checkpoint_load into the buffers of a small model, checkpoint_check, and `inspect`. */
 #include "alone.h"
 #include "h5_edits.h"
 

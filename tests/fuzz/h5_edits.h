@@ -1,6 +1,6 @@
-/* HDF5 files that are well formed and wrong: changes to a valid one through the library, as the input tells. Nine bytes are
- * a change: which, and of what (the upper half and the lower one of the first), and a number. An input that begins as an HDF5
- * file does is one, just as it is. Such files with the sums of their metadata set right crash HDF5 1.10.8 itself. */
+/* HDF5 files that are well formed but wrong: the input says how to change a valid file through the library. A change is nine bytes:
+ * its kind and its object (the upper and the lower half of the first), and a number. An input that begins like an HDF5 file is used
+ * as it is; such files with corrected checksums of their metadata crash HDF5 1.10.8 itself. */
 #ifndef TESTS_FUZZ_H5_EDITS_H
 #define TESTS_FUZZ_H5_EDITS_H
 
@@ -9,7 +9,7 @@
 #include "fuzz.h"
 
 struct edit_targets {
-    const char *file; /* that is changed */
+    const char *file; /* the one to change */
     const char *const *sets;
     const char *const *attributes; /* of the file */
     int set_count, attribute_count;
@@ -50,7 +50,7 @@ static inline void attribute_edit(hid_t object, const char *name, int how, const
     }
 }
 
-/* Each byte of the number is a dimension: small, or a power of two. */
+/* Each byte of the number is a dimension: a small number or a power of two. */
 static inline void set_make(hid_t file, const char *name, int how, const uint8_t number[8])
 {
     const hid_t types[] = {H5T_STD_U8LE, H5T_IEEE_F32LE, H5T_IEEE_F64BE, H5T_STD_I64LE, H5T_STD_I8LE, H5T_C_S1};
@@ -104,7 +104,7 @@ static inline void edit(hid_t file, const struct edit_targets *targets, const ui
         set_edit(file, targets->sets[which % targets->set_count], how, change + 1);
 }
 
-/* The file that the input means. */
+/* Makes the file that the input describes. */
 static inline const char *h5_input(const struct edit_targets *targets, const uint8_t *data, size_t size)
 {
     enum { CHANGE = 9, CHANGES_MAX = 32 };

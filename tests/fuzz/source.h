@@ -1,4 +1,4 @@
-/* A source of samples to its end, as `pack` reads it. */
+/* Reads a source of samples to its end, as `pack` does. */
 #ifndef TESTS_FUZZ_SOURCE_H
 #define TESTS_FUZZ_SOURCE_H
 
@@ -7,7 +7,7 @@
 #include "../../src/pack/parts.h"
 #include "data.h"
 
-/* Every sample is one that the packed file has a place for. */
+/* The packed file has a place for every sample. */
 static inline void sample_check(const struct survey *survey, const struct source *source, const struct sample *sample)
 {
     must(sample->split == TRAIN || sample->split == TEST);
@@ -17,7 +17,7 @@ static inline void sample_check(const struct survey *survey, const struct source
     (void)last;
 }
 
-/* As far as it can be read; -1 where it is refused. */
+/* Reads as far as possible; -1 if it is refused. */
 static inline int source_try(const char *from, const struct pack_request *request)
 {
     static struct survey survey;
@@ -38,7 +38,7 @@ static inline int source_try(const char *from, const struct pack_request *reques
     return status;
 }
 
-/* Class folders side by side are read with --test-share only. */
+/* Class folders without train and test folders above them need --test-share. */
 static inline void source_read(const char *from)
 {
     static const struct pack_request plain = {

@@ -1,4 +1,4 @@
-/* World, parity and reducer; on any number of ranks; tests/run takes these.
+/* World, parity and reducer, on any number of ranks. tests/run takes these numbers.
  * ranks: 1 2 3 4 5 8 */
 #include <setjmp.h>
 #include <inttypes.h>
@@ -15,12 +15,12 @@
 #include "parallel.h"
 
 static struct world world;
-static struct world apart; /* the same ranks, said to be on several nodes: no memory is shared */
+static struct world apart; /* the same ranks, as if on two nodes: they share no memory */
 
 enum { PARAMETERS = 5003, LENGTH = PARAMETERS + PARCEL_SLOTS };
 
-/* A slice's made-up gradient: a pure function of (slice, index), with many orders of magnitude, so
- * that the order of additions shows. */
+/* An invented gradient: a pure function of (slice, index). Its values differ by orders of magnitude, so that another order of
+ * additions gives other bits. */
 static float gradient(int slice, int index)
 {
     uint32_t words[4];
@@ -34,7 +34,7 @@ static float whole_number(int slice, int index)
     return (float)((slice * 31 + index) % 1000);
 }
 
-/* The documented tree, written as its definition: the largest power of two of slices on the left. */
+/* The fixed tree by its definition: the largest power of two of slices is on the left. */
 static float tree_sum(float (*value)(int, int), int first, int count, int index)
 {
     if (count == 1)
@@ -54,7 +54,7 @@ static const float *reduce(struct reducer *reducer, float (*value)(int, int))
         float *parcel = reducer_begin(reducer, slice);
         for (int i = 0; i < PARCEL_SLOTS; i++)
             parcel[PARAMETERS + i] = value(world.rank * reducer->slices + slice, PARAMETERS + i);
-        for (int offset = PARAMETERS; offset > 0;) { /* as a backward pass would: from the end, in uneven pieces */
+        for (int offset = PARAMETERS; offset > 0;) { /* as in a backward pass: from the end, in uneven pieces */
             int piece = offset % 997 + 1 < offset ? offset % 997 + 1 : offset;
             for (int i = offset - piece; i < offset; i++)
                 parcel[i] = value(world.rank * reducer->slices + slice, i);
@@ -71,11 +71,13 @@ static void test_buckets_sum_exactly(void **state)
 {
     (void)state;
     struct reducer reducer;
+    struct phases phases = {.now = {PHASE_BACKWARD, 3}};
     struct error why;
     static const size_t buckets[] = {4, 1000, 16384, 1 << 20};
     for (size_t b = 0; b < sizeof buckets / sizeof *buckets; b++) {
         assert_int_equal(reducer_init(&reducer, &world, EXCHANGE_BUCKETS, PARAMETERS, 1, buckets[b], &why), 0);
         assert_int_equal(reducer.leaves.shared, false);
+        reducer.phases = &phases;
         for (int step = 0; step < 3; step++) {
             const float *sums = reduce(&reducer, whole_number);
             for (int i = 0; i < LENGTH; i++) {
@@ -85,11 +87,13 @@ static void test_buckets_sum_exactly(void **state)
                 assert_true(sums[i] == expected);
             }
         }
+        assert_int_equal(phases.now.kind, PHASE_BACKWARD); /* it comes back after the waiting */
+        assert_int_equal(phases.now.part, 3);
         reducer_free(&reducer);
     }
 }
 
-/* found: what the exchange turns out to be. */
+/* found: the exchange after reducer_init. */
 static void check_tree(const struct world *on, enum exchange exchange, enum exchange found, int slices)
 {
     struct reducer reducer;
@@ -128,6 +132,29 @@ static void test_the_fastest_exchange(void **state)
     assert_int_equal(exchange_fastest(&world, true), EXCHANGE_SHARED);
     assert_int_equal(exchange_fastest(&apart, false), EXCHANGE_BUCKETS);
     assert_int_equal(exchange_fastest(&apart, true), EXCHANGE_TREE);
+}
+
+/* A fault on one rank, and a loss that is finite on each rank but not in the sum, are no step; a wish to stop is one. */
+static void test_what_a_parcel_says(void **state)
+{
+    (void)state;
+    const struct {
+        double loss;
+        float add;
+        bool sound;
+    } cases[] = {{2.5, 1, true}, {INFINITY, 0, false}, {NAN, 0, false}, {3e38, 3e38f, false}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        float tail[PARCEL_SLOTS];
+        parcel_write(tail, cases[i].loss, 3, 8);
+        parcel_write_stop(tail, (float)(i == 0));
+        assert_true(tail[PARCEL_CORRECT] == 3 && tail[PARCEL_COUNT] == 8);
+        assert_true(tail[PARCEL_FAULT] == (i == 1 || i == 2));
+        assert_int_equal(parcel_stops(tail), i == 0);
+        tail[PARCEL_LOSS] += cases[i].add;
+        assert_int_equal(parcel_is_sound(tail), cases[i].sound);
+    }
+    float other[PARCEL_SLOTS] = {[PARCEL_LOSS] = 1, [PARCEL_COUNT] = 8, [PARCEL_FAULT] = 1};
+    assert_false(parcel_is_sound(other));
 }
 
 static void test_reducer_refuses(void **state)
@@ -204,7 +231,7 @@ static void test_parity_names_the_rank_that_drifted(void **state)
     for (int i = 0; i < 1001; i++)
         values[i] = (float)i;
     assert_int_equal(parity_check(&world, parity_hash(values, 1001), 5, &why), 0);
-    for (int at = 0; at < 1001; at += 500) { /* one flipped bit anywhere shows */
+    for (int at = 0; at < 1001; at += 500) { /* a flipped bit anywhere changes the hash */
         uint64_t before = parity_hash(values, 1001);
         uint32_t bits;
         memcpy(&bits, &values[at], 4);
@@ -216,7 +243,7 @@ static void test_parity_names_the_rank_that_drifted(void **state)
     }
     if (world.size == 1)
         return;
-    for (int odd = 0; odd < world.size; odd++) { /* also rank 0; of two ranks none is right by majority */
+    for (int odd = 0; odd < world.size; odd++) { /* also rank 0; two ranks have no majority */
         values[500] += world.rank == odd ? 1e-3f : 0;
         uint64_t hash = parity_hash(values, 1001);
         assert_int_equal(parity_check(&world, hash, 6, &why), PARITY_DIFFERS);
@@ -244,6 +271,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_buckets_sum_exactly),
         cmocka_unit_test(test_tree_is_the_same_on_any_ranks),
         cmocka_unit_test(test_the_fastest_exchange),
+        cmocka_unit_test(test_what_a_parcel_says),
         cmocka_unit_test(test_reducer_refuses),
         cmocka_unit_test(test_agree_tells_all_the_first_sentence),
         cmocka_unit_test(test_sums_and_broadcasts),

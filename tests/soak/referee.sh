@@ -1,6 +1,6 @@
 #!/bin/bash
-# The backends' tests on the cudnn tower, by the referee: the rest of 20 orders, and 20 under the sanitizers; every fault that is put into
-# the backend is found. Minutes: make soak.
+# The backends' tests of the cudnn tower on the referee: the rest of 20 orders, and 20 with sanitizers; and every fault put into the
+# backend is found. Takes minutes: make soak.
 # time limit: 7200 s
 . tests/lib.sh
 . tests/referee.sh

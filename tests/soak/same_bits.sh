@@ -1,9 +1,9 @@
 #!/bin/bash
 # Training gives the same bits as an earlier commit: parameters and shadows after 200 steps of each backend, with and without
 # --slices, on 1, 2 and 4 ranks; and from a checkpoint that the earlier commit wrote.
-#   tests/soak/same_bits.sh [PATTERN]   those whose names match, as onednn-2 or cudnn; default: all
+#   tests/soak/same_bits.sh [PATTERN]   only names that match, such as onednn-2 or cudnn; default: all
 #   SAME_BITS_COMMIT   the earlier commit
-#   SAME_BITS_DIR      where its build and its checkpoints stay for the next time (default: build/same-bits)
+#   SAME_BITS_DIR      where its build and its checkpoints are kept (default: build/same-bits)
 # time limit: 7200 s
 . tests/lib.sh
 . tests/referee.sh
@@ -24,7 +24,7 @@ build_before() {
 check "$commit builds" build_before
 data=$before/data.h5
 
-# run TREE DIRECTORY RANKS TOWER OPTION...: trains with the program of TREE; its newest checkpoint is what counts.
+# run TREE DIRECTORY RANKS TOWER OPTION...: trains with the program of TREE; the newest checkpoint is compared.
 run() {
     local tree=$1 directory=$2 ranks=$3 tower=$4
     shift 4

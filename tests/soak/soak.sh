@@ -1,7 +1,7 @@
 #!/bin/bash
 # A long run: 4 ranks, a checkpoint every 5 s, and every 40 to 120 s a signal (USR1 or TERM to one rank, KILL of one rank),
-# after which the same command goes on. Memory and file descriptors of rank 0 stay flat, nobody is left behind, and in the end
-# the parameters are those of a run that nothing has disturbed, bit for bit.
+# after which the same command goes on. Memory and file descriptors of rank 0 stay flat, no process is left over, and in the end the
+# parameters are those of an undisturbed run, bit for bit.
 #   MINUTES=20 SEED=N tests/soak/soak.sh
 # time limit: 10800 s
 . tests/lib.sh
@@ -17,8 +17,8 @@ options() { echo train --data "$data" --slices 4 --log-frequency 50 "$@"; }
 running() { kill -0 "$job" 2> /dev/null; }
 pid() { cat "$tmp/ranks/pid.$1"; }
 
-# Lines "LIFE SECOND KiB DESCRIPTORS" of rank 0: memory of its own, since pages of files come and go as the system likes. The
-# first seconds of a life do not count: its second checkpoint takes memory once.
+# Lines "LIFE SECOND KiB DESCRIPTORS" of rank 0. Only its private memory counts, since the system keeps and drops pages of files. The
+# first seconds of a life do not count: the second checkpoint allocates memory once.
 watch_until() { # SECONDS
     local process memory descriptors
     process=$(pid 0)
@@ -30,7 +30,7 @@ watch_until() { # SECONDS
     done
 }
 
-# How a life may end: 75 by a signal that asks, something else by a lost rank; nobody stays.
+# A life ends with 75 after a signal that asks for it, with another code after a lost rank; no process stays.
 left() { ls -d /proc/[0-9]*/cwd 2> /dev/null | while read -r cwd; do # zombies have none
     [ "$(tr '\0' '\n' < "${cwd%cwd}cmdline" 2> /dev/null | grep -c "^$tmp/run$")" -eq 0 ] || echo "$cwd"; done; }
 nobody_left() { [ -z "$(left)" ]; }
@@ -65,7 +65,7 @@ done
 for what in "${!tally[@]}"; do echo "# $what: ${tally[$what]}"; done
 if [ -z "$wrong" ]; then ok "$lives lives"; else not_ok "$lives lives" "$wrong"; fi
 
-# The slope that all lives have in common, by least squares; an end of life may find a checkpoint's file open.
+# The common slope of all lives, by least squares. At the end of a life a checkpoint file may be open.
 awk '{ life[NR] = $1; t[NR] = $2; m[NR] = $3; n[$1]++; st[$1] += $2; sm[$1] += $3
        least = NR == 1 || $4 < least ? $4 : least; most = $4 > most ? $4 : most }
     END { for (i = 1; i <= NR; i++) { dt = t[i] - st[life[i]] / n[life[i]]; dm = m[i] - sm[life[i]] / n[life[i]]; a += dt * dm; b += dt * dt }

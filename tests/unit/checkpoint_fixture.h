@@ -1,4 +1,4 @@
-/* What the tests of checkpoints share: a small model, a state of it, a directory of its own. */
+/* What the tests of checkpoints share: a small model, a state of it, a directory. */
 #ifndef TESTS_UNIT_CHECKPOINT_FIXTURE_H
 #define TESTS_UNIT_CHECKPOINT_FIXTURE_H
 

@@ -1,4 +1,4 @@
-/* What the tests of whole files share: a checkpoint and a packed file, small ones, and readers that know what is in them. */
+/* What the tests of whole files share: a small checkpoint, a small packed file, and readers that know their content. */
 #ifndef TESTS_UNIT_FILES_FIXTURE_H
 #define TESTS_UNIT_FILES_FIXTURE_H
 
@@ -42,12 +42,12 @@ void world_unshare(struct shared_memory *memory)
 
 /* ---- the checkpoint ---- */
 
-/* -1 where it is refused; fails the test where something else is read. */
+/* -1 if the file is refused; fails the test if other content is read. */
 static inline int read_checkpoint(struct fixture *f, const char *file, struct error *why)
 {
     struct checkpoint peeked = {.classes = 0};
     char text[64];
-    if (!checkpoint_peek(&peeked, file, why)) /* what a net is laid out by, before the digest is known */
+    if (!checkpoint_peek(&peeked, file, why)) /* the net is laid out before the digest is checked */
         free(peeked.class_names);
     if (checkpoint_load(&f->loaded, &f->net, file, why))
         return -1;
@@ -112,7 +112,7 @@ static inline void splits_open(const char *file)
     for (int split = 0; split < SPLITS; split++)
         assert_fine(dataset_open(&splits[split], &alone, file, split_names[split], &why));
     assert_int_equal(splits[TRAIN].count, IMAGES * 4 / 5);
-    assert_string_equal(splits[TRAIN].resize, "squash"); /* the file is as an older pack made it: without the attribute */
+    assert_string_equal(splits[TRAIN].resize, "squash"); /* like the file of an older pack, which has no such attribute */
     assert_int_equal(splits[TRAIN].images[SIDE * SIDE * 3], pixel(2, 0));
 }
 

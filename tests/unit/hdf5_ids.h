@@ -1,5 +1,5 @@
-/* What the tests of the store room share about the HDF5 library: whether all was closed again, and, under a sanitizer,
- * which of its leaks are its own; there no size is taken that a damaged file only claims. */
+/* What the tests of the store room share about the HDF5 library: whether everything was closed again. With a sanitizer: which leaks
+ * are the library's own, and a limit of memory, against sizes that a damaged file only claims. */
 #ifndef TESTS_UNIT_HDF5_IDS_H
 #define TESTS_UNIT_HDF5_IDS_H
 
@@ -12,17 +12,17 @@
 #include <hdf5.h>
 #include <stdlib.h>
 
-/* Files, groups, sets and attributes; spaces, lists and types of the caller's. */
+/* Open files, groups, sets and attributes; the caller's spaces, lists and types. */
 struct ids {
     long objects, spaces, lists, types;
 };
 
 static struct ids ids_before;
 
-/* Those of the kind of `newest`, which is closed: the library numbers them in turn and never again. */
+/* The ids of the kind of `newest`, which is closed here: the library numbers them in order and never reuses one. */
 static inline long ids_open(hid_t newest, herr_t (*close)(hid_t))
 {
-    const hid_t first = newest & ~(((hid_t)1 << 56) - 1); /* the kind stands in the upper byte */
+    const hid_t first = newest & ~(((hid_t)1 << 56) - 1); /* the upper byte is the kind */
     long count = 0;
     assert_true(newest > 0 && close(newest) >= 0);
     for (hid_t id = first; id < newest; id++)
@@ -58,13 +58,13 @@ static inline void test_all_is_closed(void **state)
     assert_int_equal(now.types, ids_before.types);
 }
 
-/* In a child that a test made: a failed assertion ends it, where it would go on as a second runner of the tests. */
+/* For the child of a test: a failed assertion ends it, since otherwise it would go on as a second runner of the tests. */
 static inline void end_at_failure(void)
 {
     setenv("CMOCKA_TEST_ABORT", "1", 1);
 }
 
-/* The library has no frame pointers: only the slow way tells which of its functions took memory (tests/leaks.supp). */
+/* The library has no frame pointers: only slow unwinding tells which of its functions allocated (tests/leaks.supp). */
 #ifdef __SANITIZE_ADDRESS__
 const char *__asan_default_options(void);
 const char *__asan_default_options(void)

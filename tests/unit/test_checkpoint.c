@@ -1,4 +1,4 @@
-/* Checkpoints: whole or absent, found, pruned, and refused with a sentence where anything differs. */
+/* Checkpoints: whole or absent, found, pruned, and refused with a sentence if anything differs. */
 #include <glob.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -72,7 +72,7 @@ static void test_round_trip(void **state)
 {
     struct fixture *f = *state;
     struct error why;
-    f->saved.parameters[3] = NAN; /* a checkpoint tells what was, be it broken */
+    f->saved.parameters[3] = NAN; /* NaN is kept too */
     f->saved.states[OPTIMIZER_EMA][5] = -INFINITY;
     const char *file = save(f, 1234);
     assert_non_null(strstr(file, "/checkpoint-00001234.h5"));
@@ -94,7 +94,7 @@ static void test_large_numbers(void **state)
     load_and_compare(f, save(f, 123456789012ULL));
 }
 
-/* The images' size is loaded as it was saved; an older checkpoint, as the fixture is, does not have it. */
+/* The size of the images is loaded as it was saved; an older checkpoint, such as the fixture, has none. */
 static void test_image_size(void **state)
 {
     struct fixture *f = *state;
@@ -238,7 +238,7 @@ static void test_truncated(void **state)
     free(bytes);
 }
 
-/* One flipped bit is found, or lies where it changes nothing that is loaded. */
+/* A flipped bit is found, or changes nothing that is loaded. */
 static void test_flipped_bits(void **state)
 {
     struct fixture *f = *state;
@@ -270,7 +270,7 @@ static void test_flipped_bits(void **state)
     free(bytes);
 }
 
-/* What another program changed with all of HDF5's checksums right: the digest tells. */
+/* The digest finds a change by another program that keeps all of HDF5's checksums right. */
 static void test_changed(void **state)
 {
     struct fixture *f = *state;
@@ -348,7 +348,7 @@ static void test_keep(void **state)
         free(steps);
     }
     assert_int_equal(access(leftover, F_OK), -1);
-    f->saved.step = 5; /* a run that went back: neither what it saved nor the newest goes */
+    f->saved.step = 5; /* a run that went back: what it saved stays, and so does the newest */
     assert_fine(checkpoint_save(&f->saved, &f->net, f->directory, NULL, 0, &why));
     assert_fine(checkpoint_prune(f->directory, 5, 2, &why));
     assert_fine(checkpoint_list(f->directory, &steps, &count, &why));
@@ -362,12 +362,12 @@ static bool links; /* whether the file system has hard links */
 
 int linkat(int from, const char *old, int to, const char *new, int flags)
 {
-    errno = EPERM; /* as FAT says it */
+    errno = EPERM; /* as on FAT */
     return links ? (int)syscall(SYS_linkat, from, old, to, new, flags) : -1;
 }
 
-/* The file that is kept as best.h5 is the one that was open, though it is removed meanwhile; the trainer neither takes it for a
- * checkpoint of its own nor removes it. */
+/* best.h5 is the file that was open, even if it was removed in the meantime. The trainer does not take it for one of its own
+ * checkpoints and does not remove it. */
 static void test_best(void **state)
 {
     struct fixture *f = *state;
@@ -376,16 +376,16 @@ static void test_best(void **state)
     struct stat kept, original;
     glob_t temporary;
     snprintf(best, sizeof best, "%s/best.h5", f->directory);
-    snprintf(file, sizeof file, "%s/.best.h5.tmp", f->directory); /* another process's */
+    snprintf(file, sizeof file, "%s/.best.h5.tmp", f->directory); /* of another process */
     bytes_write(file, (const uint8_t *)"another", 7);
-    for (int how = 0; how < 4; how++) { /* linked, copied, both of a file that is gone */
+    for (int how = 0; how < 4; how++) { /* linked or copied, from a file that is there or gone */
         links = how % 2 == 0;
         strcpy(file, save(f, 10));
         int descriptor = open(file, O_RDONLY);
         assert_true(descriptor >= 0 && !fstat(descriptor, &original));
         if (how >= 2)
             assert_int_equal(unlink(file), 0);
-        for (int i = 0; i < 2; i++) /* the second time it is that file already, where it is a link */
+        for (int i = 0; i < 2; i++) /* the second time, a link is that file already */
             assert_fine(file_keep(descriptor, best, &why));
         assert_int_equal(stat(best, &kept), 0);
         assert_int_equal(kept.st_ino == original.st_ino, how == 0);
@@ -407,7 +407,7 @@ static void test_best(void **state)
     assert_non_null(strstr(file, "checkpoint-00000007.h5"));
     assert_int_equal(access(best, F_OK), 0);
     assert_int_equal(file_keep(-1, best, &why), -1);
-    assert_fine(checkpoint_check(best, &why)); /* what was there stays where nothing can be kept */
+    assert_fine(checkpoint_check(best, &why)); /* the old one stays if nothing can be kept */
 }
 
 static void test_provenance(void **state)
@@ -423,7 +423,7 @@ static void test_provenance(void **state)
     assert_refused(checkpoint_provenance("/no/such/file", "seed", text, sizeof text, &why), "No such file");
 }
 
-/* The newest whole one is found; a file that the system cannot read, or of another format, is not passed by. */
+/* The newest whole checkpoint is found. A file that cannot be read, or of another format, is not skipped. */
 static void test_newest(void **state)
 {
     struct fixture *f = *state;
@@ -445,7 +445,7 @@ static void test_newest(void **state)
     bytes_write(file, bytes, size / 2); /* now both are torn */
     assert_int_equal(checkpoint_newest(f->directory, file, sizeof file, &passed, &why), CHECKPOINT_DAMAGED);
     assert_non_null(strstr(why.text, "no checkpoint there is whole"));
-    assert_non_null(strstr(why.text, "; checkpoint-00000001.h5: ")); /* each is named, the directory once */
+    assert_non_null(strstr(why.text, "; checkpoint-00000001.h5: ")); /* each file is named, the directory once */
     free(bytes);
 
     save(f, 1);

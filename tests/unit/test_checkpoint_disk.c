@@ -1,4 +1,4 @@
-/* Checkpoints where there is no room, and killed while one is saved. */
+/* Checkpoints on a full disk, and a process killed while it saves one. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -21,7 +21,7 @@
 #include "file.h"
 #include "hdf5_ids.h"
 
-/* ---- no room: the tutorial's 8.5 MB, which do not fit ---- */
+/* ---- a full disk: the tutorial's 8.5 MB do not fit ---- */
 
 static int files_in(const char *directory)
 {
@@ -34,7 +34,7 @@ static int files_in(const char *directory)
     return count;
 }
 
-/* After a small checkpoint, one of the tutorial's model; then the small one again. */
+/* A small checkpoint, then one of the tutorial's model, then the small one again. */
 static void save_too_much(struct fixture *f, const char *reason)
 {
     struct error why;
@@ -76,7 +76,7 @@ static void test_file_size_limit(void **state)
 
 /* ---- what cannot be removed ---- */
 
-/* A mount on a file keeps it from being removed, also by root. */
+/* A file on which something is mounted cannot be removed, not even by root. */
 static void test_stuck_files(void **state)
 {
     struct fixture *f = *state;
@@ -90,7 +90,7 @@ static void test_stuck_files(void **state)
         skip();
     }
     assert_int_equal(mount(leftover, leftover, NULL, MS_BIND, NULL), 0);
-    load_and_compare(f, save(f, 2)); /* a save is a save all the same */
+    load_and_compare(f, save(f, 2)); /* saving succeeds anyway */
     assert_refused(checkpoint_prune(f->directory, 2, 1, &why), stuck);
     assert_int_equal(umount(stuck), 0);
     assert_int_equal(umount(leftover), 0);
@@ -99,9 +99,9 @@ static void test_stuck_files(void **state)
     assert_int_equal(files_in(f->directory), 1);
 }
 
-/* ---- removed by its run when it has just been listed ---- */
+/* ---- removed by its run just after it was listed ---- */
 
-static struct fixture *saves; /* when a directory has been read */
+static struct fixture *saves; /* after a directory was read */
 
 struct dirent *readdir(DIR *directory)
 {

@@ -1,5 +1,5 @@
-/* Distortions against the tutorial's chain, written out operation by operation in double precision, for
- * every number of channels and rows of all kinds (test_distort_reference has TensorFlow's own results). */
+/* Distortions compared with the tutorial's chain of operations in double precision, for every number of channels and many
+ * lengths of rows (test_distort_reference compares with TensorFlow's results). */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -69,10 +69,10 @@ static void check_image(const uint8_t *image, const struct frame *s, const struc
         if (!(fabs((double)found[i] - expected[i]) <= 1e-5 * fmax(1, fabs(expected[i]))))
             fail_msg("%dx%dx%d value %d: %.9g, expected %.9g", s->crop_height, s->crop_width, s->channels, i,
                      (double)found[i], expected[i]);
-    assert_true(found[values] == 12345); /* nothing is written behind the end */
+    assert_true(found[values] == 12345); /* nothing is written beyond the end */
 }
 
-/* Shapes of every number of channels, with rows shorter, longer and just as long as a vector. */
+/* Every number of channels; rows shorter than, longer than and exactly as long as a vector. */
 static const struct frame shapes[] = {
     {32, 32, 3, 24, 24}, {32, 32, 3, 32, 32}, {28, 28, 1, 24, 24}, {32, 32, 2, 24, 24}, {32, 32, 4, 24, 24},
     {70, 65, 3, 70, 65}, {70, 65, 3, 61, 49}, {5, 5, 3, 1, 1},     {9, 7, 4, 3, 5},     {40, 66, 1, 17, 49},
@@ -93,8 +93,8 @@ static void test_equal_to_the_chain(void **state)
     }
 }
 
-/* All values equal, one that differs, two neighbouring values, black and white, channels apart: small deviations
- * beside large means, where the lower bound of the deviation counts. */
+/* All values equal; one different value; two adjacent values; black and white; constant channels. The deviations are small and the
+ * means large, so the lower bound of the deviation matters. */
 static void test_equal_to_the_chain_on_flat_images(void **state)
 {
     (void)state;
@@ -142,7 +142,7 @@ static void test_draws_depend_on_seed_and_position_only(void **state)
     assert_true(a.brightness != draw_usual(5, 77 + (1ull << 32)).brightness);
 }
 
-/* A list without one kind draws the same for the others. */
+/* If one kind is off, the draws of the others do not change. */
 static void test_each_kind_draws_alone(void **state)
 {
     (void)state;

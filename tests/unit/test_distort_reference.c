@@ -1,4 +1,4 @@
-/* Distortions against TensorFlow's with the same draws, and whether the draws have the right distributions. */
+/* Distortions compared with TensorFlow's for the same draws; and tests of the distributions of draws. */
 #include "reference.h"
 
 #include "data.h"
@@ -11,7 +11,7 @@ static const struct augmentations *tutorial(void)
 
 enum { DRAWS = 200000, PLACES = 9 };
 
-/* ---- what is made of given draws ---- */
+/* ---- the distortions for given draws ---- */
 
 static void check_image(const char *what, int image, const float *found, const float *expected, size_t count)
 {
@@ -21,7 +21,7 @@ static void check_image(const char *what, int image, const float *found, const f
         fail_msg("%s, image %d: norm of the difference %.2e, largest %.2e", what, image, apart.norm, apart.most);
 }
 
-/* A group of distort.h5: its images, and the draws where it has any. */
+/* A group of distort.h5: its images and, if it has any, their draws. */
 struct group {
     struct h5_shape shape; /* N, H, W, C */
     uint8_t *images, *flip;
@@ -100,7 +100,7 @@ static void test_other_sizes(void **state)
     check_group("channels4", true, "output");
 }
 
-/* Where an image has one value TensorFlow's float32 gives rounding noise: the true result counts. */
+/* For an image of a single value TensorFlow's float32 gives rounding noise, so the exact result is expected. */
 static void test_flat_images(void **state)
 {
     (void)state;
@@ -161,7 +161,7 @@ static int place_cell(struct distortion d)
     return d.top * PLACES + d.left;
 }
 
-/* Each draw alone, places also together with the flip. */
+/* Each draw alone, and the place together with the flip. */
 static void test_distributions(void **state)
 {
     (void)state;
@@ -189,7 +189,7 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Kolmogorov and Smirnov's distance to the uniform distribution: finer than cells. */
+/* The Kolmogorov-Smirnov distance to the uniform distribution, a finer test than counts in cells. */
 static void check_uniform(const char *what, float *values, double low, double high)
 {
     double most = 0;
@@ -256,7 +256,7 @@ static bool equal(struct distortion a, struct distortion b)
            a.contrast == b.contrast;
 }
 
-/* A draw is a function of seed and position, in whatever order one asks, up to the largest position. */
+/* A draw depends only on seed and position, not on the order of calls, up to the largest position. */
 static void test_order(void **state)
 {
     (void)state;
@@ -273,7 +273,7 @@ static void test_order(void **state)
     assert_false(equal(draw_at(5, 1), draw_at(5 + (UINT64_C(1) << 32), 1)));
 }
 
-/* Where nothing can be moved nothing is, and other ranges are covered to their ends. */
+/* A crop of the whole image has one place; in other images both ends of the range occur. */
 static void test_ranges(void **state)
 {
     (void)state;

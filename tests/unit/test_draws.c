@@ -1,5 +1,5 @@
-/* The generator against the published known answers of Philox4x32-10 (Random123, kat_vectors), and
- * what is made of its words. */
+/* The generator against the published known answers of Philox4x32-10 (Random123, kat_vectors), and the numbers made of its
+ * words. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-/* The HDF5 helpers: what is written is read back, and what is damaged is refused with a sentence. */
+/* The HDF5 helpers: written data are read back, and damaged files are refused with a sentence. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -23,7 +23,7 @@
 #include "h5_fixture.h"
 #include "hdf5_ids.h"
 
-/* Dimension labels as HDF5 has them: texts of variable length, which nobody but other programs reads. */
+/* Dimension labels as HDF5 stores them: texts of variable length, which only other programs read. */
 static void labels_are(const char *name, const char *set, const char *const *expected)
 {
     char *found[3];
@@ -107,7 +107,7 @@ static void test_round_trip(void **state)
     labels_are(path("a.h5"), "/train/images", (const char *[]){"N", "H", "W"});
 }
 
-/* ---- what others wrote, by the library itself ---- */
+/* ---- files of other programs, made by the library itself ---- */
 
 static hid_t foreign_file(const char *name, H5F_libver_t least)
 {
@@ -211,7 +211,7 @@ static void test_foreign_sets(void **state)
     assert_fine(h5_close(h5, &why));
 }
 
-/* A size that the file does not store is not believed: nobody is to allocate it. */
+/* A size that the file claims but does not store is refused, so that it is not allocated. */
 static void test_claims(void **state)
 {
     (void)state;
@@ -247,7 +247,7 @@ static void test_bad_requests(void **state)
     assert_refused(h5_make(h5, "/a", &(struct h5_shape){H5_UINT8, 2, {1, 1LL << 40}}, NULL, 1, &why), "rows of 1 to");
     assert_refused(h5_make(h5, "/a", &(struct h5_shape){H5_UINT8, 2, {1, -1}}, NULL, 1, &why), "rows of 1 to");
     assert_refused(h5_close(h5, &why), "a write failed");
-    ids_before.objects++; /* which stays open in the library: see h5_close */
+    ids_before.objects++; /* it stays open in the library: see h5_close */
     assert_null(h5_create("/no/such/directory/a.h5", &why));
     assert_non_null(strstr(why.text, "/no/such/directory/a.h5: cannot be created: No such file or directory"));
 }
@@ -278,7 +278,7 @@ static void test_refused_files(void **state)
     refused_open(path("old.h5"), "is an HDF5 file in a format without checksums");
 }
 
-/* Another process holds the file locked, as HDF5's writers do: it is read all the same. */
+/* A file is read even while another process holds a lock on it, as HDF5's writers do. */
 static void test_no_lock_needed(void **state)
 {
     (void)state;
@@ -343,7 +343,7 @@ static void test_equal_files(void **state)
         FILE *open = fopen(path("equal.h5"), "rb");
         size[i] = fread(bytes[i], 1, sizeof bytes[i], open);
         fclose(open);
-        usleep(i ? 0 : 1100000); /* a time in it would be another second's */
+        usleep(i ? 0 : 1100000); /* a time stamp in the file would differ by a second */
     }
     assert_int_equal(size[0], size[1]);
     assert_memory_equal(bytes[0], bytes[1], size[0]);
@@ -351,7 +351,7 @@ static void test_equal_files(void **state)
 
 static int prepare(void **state)
 {
-    unsetenv("HDF5_USE_FILE_LOCKING"); /* which the library heeds before it heeds the program */
+    unsetenv("HDF5_USE_FILE_LOCKING"); /* the library prefers it to the program's choice */
     return ids_remember(state) || make_directory(state);
 }
 

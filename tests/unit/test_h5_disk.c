@@ -1,4 +1,4 @@
-/* Files of rows where the disk ends, and files that are whole or absent. */
+/* Files of rows on a disk that fills up, and files that are whole or absent. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -20,7 +20,7 @@
 
 /* ---- no room, while streaming ---- */
 
-/* Appends until something is refused, at most 16 MB. */
+/* Appends until a write is refused, at most 16 MB. */
 static void stream_too_much(const char *file, const char *reason)
 {
     struct error why;
@@ -39,7 +39,7 @@ static void stream_too_much(const char *file, const char *reason)
     free(images);
 }
 
-/* The process goes on, in the space that is free again, and ends as it should. */
+/* The process goes on in the space that is free again, and ends normally. */
 static int stream_and_go_on(const char *reason)
 {
     struct error why;
@@ -76,7 +76,7 @@ static void test_full_disk(void **state)
     assert_int_equal(umount2(directory, MNT_DETACH), 0);
 }
 
-/* Wherever the disk ends, to the page: an error, or all is there. */
+/* For every number of pages on the disk: an error, or everything is there. */
 static void test_every_full_disk(void **state)
 {
     (void)state;

@@ -36,11 +36,11 @@ static const struct {
     {3, 8, 4, 4, {120, 173, 66, 28, 81, 134, 97, 150, 203, 165, 218, 111, 159, 112, 105, 73,
                   126, 159, 146, 199, 112, 120, 173, 106, 147, 100, 117, 115, 168, 117, 122, 175,
                   76, 90, 143, 136, 86, 139, 96, 139, 192, 21, 32, 85, 106, 85, 138, 191}},
-    /* of the right height: no pixel is what it was, since the crop begins at half a one */
+    /* of the right height: every pixel changes, since the crop begins at half a pixel */
     {4, 5, 4, 4, {46, 99, 152, 137, 190, 115, 100, 153, 78, 63, 116, 169, 88, 141, 194, 190,
                   115, 168, 164, 89, 142, 138, 191, 116, 131, 184, 109, 116, 169, 94, 101, 154,
                   79, 86, 139, 64, 173, 98, 151, 169, 94, 147, 165, 90, 143, 161, 86, 139}},
-    /* to what is no square either */
+    /* to a shape that is no square either */
     {9, 4, 6, 3, {52, 105, 158, 169, 145, 147, 106, 113, 136, 108, 148, 150, 137, 148, 115, 136, 146, 80,
                   134, 140, 193, 139, 116, 117, 145, 90, 113, 136, 189, 135, 127, 103, 105, 117, 124, 147,
                   162, 96, 106, 95, 127, 159, 147, 157, 91, 69, 92, 99, 149, 150, 127, 156, 101, 154}},
@@ -62,7 +62,7 @@ static void test_crop(void **state)
     }
 }
 
-/* What has the right shape loses nothing: all methods are one, bit for bit. */
+/* For an image of the right shape all methods give the same bits. */
 static void test_same_shape(void **state)
 {
     (void)state;

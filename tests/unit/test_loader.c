@@ -54,7 +54,7 @@ static struct batch next(struct loader *loader)
     return batch;
 }
 
-/* A batch as the contracts of shuffle and distort make it, one sample after the other. */
+/* Compares a batch with what shuffle and distort give, sample by sample. */
 static void check_batch(const struct batch *batch, uint64_t position, int count)
 {
     struct shuffle shuffle;
@@ -85,7 +85,7 @@ static void test_same_for_any_threads_and_depth(void **state)
             request.depth = depth;
             request.position = 1000003;
             struct loader loader = start(&request);
-            for (uint64_t step = 0; step < 40; step++) { /* 9.6 epochs: batches straddle them */
+            for (uint64_t step = 0; step < 40; step++) { /* 9.6 epochs; some batches lie in two */
                 struct batch batch = next(&loader);
                 check_batch(&batch, 1000003 + step * 24, 24);
             }
@@ -172,7 +172,7 @@ static void test_a_batch_stays_until_the_next_call(void **state)
     loader_free(&loader);
 }
 
-/* All threads of this process, or those that do not let SIGTERM in. */
+/* Counts all threads of this process, or those that block SIGTERM. */
 static int count_threads(bool blocking)
 {
     int count = 0;
@@ -237,7 +237,7 @@ static void test_waiting_is_measured(void **state)
     for (int i = 0; i < 1000 && loader.wait_seconds == 0; i++)
         next(&loader);
     assert_true(loader.wait_seconds > 0);
-    for (int i = 0; i < 100; i++) { /* batches are ready for one who has time */
+    for (int i = 0; i < 100; i++) { /* gives the loader time to prepare batches */
         loader.wait_seconds = 0;
         usleep(10000);
         next(&loader);

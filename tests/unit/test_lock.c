@@ -1,4 +1,4 @@
-/* One run at a time in a directory: who has it is told, and what nobody holds is taken over. */
+/* One run at a time in a directory: the holder is named, and a lock that nobody holds is taken over. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -37,12 +37,12 @@ static void assert_refused(struct lock *lock, const char *words)
         fail_msg("'%s' is not in the sentence '%s'", words, why.text);
 }
 
-/* ---- a file system that has no locks, and one whose lock is taken late ---- */
+/* ---- a file system without locks, and one whose lock is taken late ---- */
 
-static int watched; /* seconds that somebody has watched a file, which here are none */
+static int watched; /* seconds that a file was watched; none really pass here */
 static void (*each_second)(void);
 
-/* Waiting alone; and what a thread does that waits for its end is done a hundred times a second. */
+/* Pure waiting takes no time. A thread that waits for its end wakes up a hundred times a second. */
 int poll(struct pollfd *of, nfds_t count, int milliseconds)
 {
     (void)milliseconds;
@@ -54,9 +54,9 @@ int poll(struct pollfd *of, nfds_t count, int milliseconds)
     return 0;
 }
 
-static int fail_with;      /* errno of all calls, 0: they go to the system */
-static int looks;          /* so often one that only looks has the lock just then */
-static int removed_before; /* so often another run removes its file between open and flock */
+static int fail_with;      /* the errno of all calls; 0: the system is asked */
+static int looks;          /* how often a process that only looks holds the lock */
+static int removed_before; /* how often another run removes its file between open and flock */
 
 int flock(int descriptor, int operation)
 {
@@ -104,7 +104,7 @@ static void test_held(void **state)
     lock_free(&none);
 }
 
-/* A child that has the lock, until it is killed. */
+/* A child that holds the lock until it is killed. */
 static pid_t start_holder(void)
 {
     int ready[2];
@@ -136,12 +136,12 @@ static void test_killed(void **state)
     assert_refused(&lock, words);
     assert_int_equal(kill(child, SIGKILL), 0);
     assert_int_equal(waitpid(child, &status, 0), child);
-    assert_int_equal(access(file, F_OK), 0); /* it stays, and is of no account */
+    assert_int_equal(access(file, F_OK), 0); /* it stays, and is ignored */
     assert_fine(lock_take(&lock, directory, &why));
     lock_free(&lock);
 }
 
-/* Who only looks takes nothing, and waits for nobody. */
+/* lock_is_held takes nothing and does not wait. */
 static void test_looked_at(void **state)
 {
     (void)state;
@@ -158,14 +158,14 @@ static void test_looked_at(void **state)
     assert_false(lock_is_held(directory));
     assert_fine(lock_take(&lock, directory, &why));
     assert_true(lock_is_held(directory));
-    assert_fine(lock_check(&lock, directory, &why)); /* it is as it was */
+    assert_fine(lock_check(&lock, directory, &why)); /* unchanged */
     lock_free(&lock);
     assert_false(lock_is_held(directory));
-    for (int locks = 1; locks >= 0; locks--) { /* of the file system; without a lock, only then does the text count */
+    for (int locks = 1; locks >= 0; locks--) { /* whether the file system has locks; only without them does the text count */
         fail_with = locks ? 0 : ENOLCK;
         write_file("process %ld on %s\n", 7, "elsewhere");
-        assert_int_equal(lock_is_held(directory), !locks); /* nobody can tell from here */
-        write_file("process %ld on %s\n", getppid(), host); /* a number that another process may have by now */
+        assert_int_equal(lock_is_held(directory), !locks); /* this host cannot tell */
+        write_file("process %ld on %s\n", getppid(), host); /* another process may have that number by now */
         assert_int_equal(lock_is_held(directory), !locks);
         write_file("process %ld on %s\n", child, host);
         assert_false(lock_is_held(directory));
@@ -174,13 +174,13 @@ static void test_looked_at(void **state)
     }
     fail_with = 0;
     assert_int_equal(unlink(file), 0);
-    assert_int_equal(symlink("somewhere", file), 0); /* no run makes one */
+    assert_int_equal(symlink("somewhere", file), 0); /* a run never makes a link */
     assert_false(lock_is_held(directory));
     assert_int_equal(unlink(file), 0);
     assert_int_equal(watched, 0);
 }
 
-/* Nor does it keep a run out. */
+/* A link does not keep a run out either. */
 static void test_while_another_looks(void **state)
 {
     (void)state;
@@ -231,7 +231,7 @@ static void test_without_locks(void **state)
     assert_fine(lock_take(&lock, directory, &why));
     lock_free(&lock);
     assert_taken_after(30, gone, "elsewhere");
-    assert_taken_after(30, getppid(), host); /* a number that another process may have by now */
+    assert_taken_after(30, getppid(), host); /* another process may have that number by now */
     each_second = end_in_the_third;
     assert_taken_after(3, gone, "elsewhere");
     each_second = touch_in_the_third;
@@ -244,7 +244,7 @@ static void test_without_locks(void **state)
     fail_with = 0;
 }
 
-/* Who has it without locks touches it, and so keeps it. */
+/* Without locks, the holder keeps the file by touching it. */
 static void test_touched(void **state)
 {
     (void)state;
@@ -261,10 +261,10 @@ static void test_touched(void **state)
             i = 200;
     }
     assert_true(now.st_mtim.tv_sec != before.st_mtim.tv_sec || now.st_mtim.tv_nsec != before.st_mtim.tv_nsec);
-    write_file("process %ld on %s\n", 7, "elsewhere"); /* has taken it over: this process was stopped for long, say */
+    write_file("process %ld on %s\n", 7, "elsewhere"); /* took it over, for example while this process was stopped */
     assert_int_equal(lock_check(&lock, directory, &why), -1);
     lock_free(&lock);
-    assert_int_equal(unlink(file), 0); /* it was left alone */
+    assert_int_equal(unlink(file), 0); /* it was not removed */
     fail_with = 0;
 }
 
@@ -294,7 +294,7 @@ static void test_checked(void **state)
     assert_int_equal(unlink(file), 0);
 }
 
-/* Nothing is written where a link leads, and nobody is waited for. */
+/* Nothing is written through a link, and no pipe is waited for. */
 static void test_planted(void **state)
 {
     (void)state;
@@ -318,7 +318,7 @@ static void test_planted(void **state)
     assert_int_equal(unlink(file), 0);
 }
 
-/* Who cannot open the file can hold no lock on it. */
+/* A user who cannot open the file cannot lock it. */
 static void test_private(void **state)
 {
     (void)state;
@@ -338,7 +338,7 @@ static void test_private(void **state)
     }
 }
 
-/* The run before removes its file when this one has just opened it: a lock on that would keep nobody out. */
+/* The previous run removes its file just after this one opened it: a lock on that file would keep no run out. */
 static void test_removed_meanwhile(void **state)
 {
     (void)state;
@@ -351,7 +351,7 @@ static void test_removed_meanwhile(void **state)
     lock_free(&first);
 }
 
-/* The directory was moved away, and another run is in the one that has its name now: its file stays. */
+/* The directory was moved away, and another run uses a new one of the same name: that run's file stays. */
 static void test_another_directory(void **state)
 {
     (void)state;
@@ -391,7 +391,7 @@ static int make_directory(void **state)
     return 0;
 }
 
-/* Nothing was left in it. */
+/* The directory is empty. */
 static int remove_directory(void **state)
 {
     (void)state;

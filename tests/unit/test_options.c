@@ -16,7 +16,7 @@
 static struct options options;
 static char printed[8192]; /* by the last parse, to standard output and error */
 
-/* Parses the words of `line`, split at blanks, behind the program's name. */
+/* Parses the words of `line`, split at blanks, after the program's name. */
 static enum options_outcome parse(const char *line)
 {
     static char words[1 << 14];
@@ -234,8 +234,8 @@ static void long_texts_are_refused(void **state)
     assert_int_equal(strlen(options.data), OPTION_TEXT - 1);
 }
 
-/* The flags of the tutorial's programs (cifar10_train.py, cifar10_multi_gpu_train.py, cifar10_eval.py, cifar10.py): each is told
- * what it is here. */
+/* For each flag of the tutorial's programs (cifar10_train.py, cifar10_multi_gpu_train.py, cifar10_eval.py, cifar10.py) the sentence
+ * says what it is called here. */
 static void tutorial_flags_are_answered(void **state)
 {
     static const char *const words[][2] = {
@@ -275,7 +275,7 @@ static void help_fits_a_screen(void **state)
                                     "                            auto|direct|winograd [auto]\n"));
 }
 
-/* The usual flags first, in a group of their own; without a command these alone. */
+/* The usual flags come first, in a group of their own; without a command only these are shown. */
 static void help_has_two_groups(void **state)
 {
     (void)state;
@@ -290,7 +290,7 @@ static void help_has_two_groups(void **state)
     assert_null(strstr(printed, "--parity-steps"));
 }
 
-/* However somebody asks for help or the version. Other mistakes do not matter then. */
+/* All ways to ask for help or the version. Other mistakes in the line do not matter then. */
 static void help_is_had_in_many_ways(void **state)
 {
     static const char *const same[][2] = {{"help", "--help"}, {"-h", "--help"}, {"help eval", "eval --help"},

@@ -1,4 +1,4 @@
-/* Images from files that are damaged or hostile, and resizing. What good ones hold: test_pictures.c. */
+/* Images from damaged or hostile files, and resizing. For good files: test_pictures.c. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -40,7 +40,7 @@ static struct file png_of(uint32_t format, const uint8_t *pixels)
     return file;
 }
 
-/* scans: 0 for a plain image; else of a progressive grey one: the means, then each frequency of its own, twice. */
+/* scans: 0 for a baseline image; else the number of scans of a progressive grey one: the means, then each frequency, twice. */
 static struct file jpeg_of_scans(int height, int width, J_COLOR_SPACE space, int components, const uint8_t *pixels,
                                  int scans)
 {
@@ -101,7 +101,7 @@ static void test_pixels(void **state)
     (void)state;
     struct error why;
     struct image image = {0};
-    enum { SIDE = 4096 }; /* squared: just what is allowed */
+    enum { SIDE = 4096 }; /* squared: exactly the limit */
     uint8_t *pixels = calloc(SIDE, SIDE + 1);
     struct file file = jpeg_of(SIDE, SIDE + 1, JCS_GRAYSCALE, 1, pixels);
     assert_int_equal(image_decode(&image, file.bytes, file.size, "bomb.jpg", &why), -1);
@@ -131,8 +131,8 @@ static void test_scans(void **state)
     free(file.bytes);
 }
 
-/* Every beginning of a file is refused; a changed byte may go unseen, but does no harm. The bytes lie
- * at the end of a block of their own, where the sanitizer sees any step beyond it. */
+/* Every truncated file is refused; a changed byte may go unnoticed, but does no harm. The bytes lie at the end of their block,
+ * where the sanitizer sees any access beyond it. */
 static void damage(const struct file *whole, unsigned long least)
 {
     struct error why;
@@ -186,7 +186,7 @@ static void test_damage(void **state)
     }
 }
 
-/* Where memory is lacking a file is not called damaged: from no memory at all on, kilobyte after kilobyte, until it is decoded. */
+/* Without enough memory a file is not called damaged: with ever more kilobytes, from none, until it is decoded. */
 static void starve(const struct file *file)
 {
     enum { BLOCK = 1024, BLOCKS = 1 << 16 };
@@ -266,7 +266,7 @@ static void test_shrinking(void **state)
     image_free(&image);
 }
 
-/* Of one colour stays of one colour, whatever the sizes; the same size changes nothing. */
+/* An image of one colour keeps its colour at any size; the same size changes nothing. */
 static void test_flat(void **state)
 {
     (void)state;

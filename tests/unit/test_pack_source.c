@@ -1,4 +1,4 @@
-/* Sources of samples: what names mean, the order of samples and pixels, and sentences about what is wrong. */
+/* Sources of samples: the meaning of names, the order of samples and pixels, and sentences about errors. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -52,7 +52,7 @@ static void put(const char *name, const void *content, size_t bytes)
     assert_int_equal(fclose(file), 0);
 }
 
-/* A record whose pixels can be told: red = 7 * pixel, green = red + 1, blue = red + 2, modulo 256. */
+/* A record with known pixels: red = 7 * pixel, green = red + 1, blue = red + 2, modulo 256. */
 static void make_record(uint8_t *record, int label)
 {
     record[0] = (uint8_t)label;
@@ -175,7 +175,7 @@ static void test_binary(void **state)
     survey_free(&survey);
 }
 
-/* What reading the source to its end says; "" where it is fine. */
+/* The error of reading the source to its end, or "". */
 static const char *sentence(void)
 {
     static struct error why;
@@ -294,7 +294,7 @@ static void test_classes(void **state)
     assert_says("the class folder's name is longer than 63 bytes");
 }
 
-/* Class folders without images are classes; one that holds a split's or another data set's folders is none. */
+/* A class folder without images is a class; one that contains folders of a split or of another data set is not. */
 static void test_empty_folders(void **state)
 {
     (void)state;
@@ -346,7 +346,7 @@ static void test_seen(void **state)
     seen_free(&seen);
 }
 
-/* Read only as far as an image may be long; nothing is believed that a size claims. */
+/* A file is read only up to the largest size of an image; claimed sizes are not trusted. */
 static void test_large(void **state)
 {
     (void)state;

@@ -1,4 +1,4 @@
-/* Pictures of many kinds are decoded as Pillow decodes them (scripts/make_pictures.py), and what else a file may be is named. */
+/* Pictures of many kinds are decoded as by Pillow (scripts/make_pictures.py), and other kinds of files are named. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -31,7 +31,7 @@ static struct image decoded(const char *name)
     return image;
 }
 
-/* 0 where every channel of every pixel is within 1; else 1, and it says what is not. */
+/* 0 if every channel of every pixel differs by at most 1; else 1, and it prints the difference. */
 static int differs(const char *name, const struct image *image, const struct image *expected)
 {
     int largest = 0;
@@ -71,7 +71,7 @@ static void test_as_pillow(void **state)
 
 #define BEGINNING(bytes, kind) {bytes, sizeof bytes - 1, kind}
 
-/* Beginnings as the formats' own descriptions give them. */
+/* First bytes, from the descriptions of the formats. */
 static void test_other_kinds(void **state)
 {
     (void)state;

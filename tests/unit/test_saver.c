@@ -1,5 +1,5 @@
-/* The thread that writes checkpoints: whole files, told outcomes, nothing shared while it works (the thread sanitizer
- * runs this too). */
+/* The thread that writes checkpoints: whole files, an outcome for each, nothing shared while it works (also run with the thread
+ * sanitizer). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -78,7 +78,7 @@ static void test_one_after_another(void **state)
     saver_free(&saver); /* also of a zeroed one */
 }
 
-/* What is under way when the owner leaves is written to its end. */
+/* A snapshot that is being written when the owner frees the saver is completed. */
 static void test_leaving(void **state)
 {
     struct fixture *f = *state;
@@ -152,7 +152,7 @@ static void test_not_finite(void **state)
     saver_free(&saver);
 }
 
-/* A lock that was removed: what another run may have saved since stays as it is. */
+/* If the lock was removed, files of another run stay untouched. */
 static void test_not_ours(void **state)
 {
     struct fixture *f = *state;
@@ -178,7 +178,7 @@ static void test_not_ours(void **state)
     lock_free(&lock);
 }
 
-/* Signals reach the thread that called, whatever the saver does. */
+/* Signals reach the calling thread, never the saver's. */
 static volatile sig_atomic_t caught;
 static void catch(int number)
 {
@@ -195,7 +195,7 @@ static void test_signals(void **state)
     for (int i = 1; i <= 20; i++) {
         snapshot_fill(f, &saver, 1);
         saver_start(&saver);
-        assert_int_equal(kill(getpid(), SIGUSR1), 0); /* of the threads that do not block it, one: here, this one */
+        assert_int_equal(kill(getpid(), SIGUSR1), 0); /* goes to a thread that does not block it: this one */
         assert_int_equal(caught, i);
         assert_true(saver_take(&saver, true, &saved));
         assert_int_equal(saved.status, 0);

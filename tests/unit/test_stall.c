@@ -1,4 +1,4 @@
-/* The stall watch: when it ends a process and when not, and whom its sentence names. */
+/* Phases and the stall watch: when it ends a process, when it does not, and which ranks its sentence names. */
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -24,7 +24,7 @@ static void rest(double seconds)
     usleep((useconds_t)(1e6 * seconds));
 }
 
-/* Goes on for 2.5 s, a phase each 0.25 s, and then ends the watch. */
+/* Runs for 2.5 s, with a new phase every 0.25 s. */
 static void moves(struct phases *phases)
 {
     for (int i = 0; i < 10; i++) {
@@ -49,7 +49,7 @@ static void is_slow(struct phases *phases)
     rest(2.5);
 }
 
-/* Stopped as a whole, by a child that wakes it after 2.5 s: the first look after that sees less than half a second. */
+/* Stopped, threads and all, until a child wakes it after 2.5 s. The watch counts less than half a second of that. */
 static void is_suspended(struct phases *phases)
 {
     pid_t self = getpid(), waker = fork();
@@ -65,7 +65,7 @@ static void is_suspended(struct phases *phases)
     waitpid(waker, NULL, 0);
 }
 
-/* What a process comes to that is watched with a patience of a second; what it said in `said`. */
+/* The exit code of a process whose phases may take one second; `said`: what it printed. */
 static int exit_code(void (*body)(struct phases *), char *said, size_t size)
 {
     int ends[2], status;
@@ -163,7 +163,7 @@ static void test_names_those_that_others_wait_for(void **state)
                       "saving a checkpoint, step 4; rank 1 on here (process 11) is computing, step 5");
 }
 
-/* They are seen long before a step is late. */
+/* Dead ranks are noticed long before a step is late. */
 static void test_names_the_dead_alone(void **state)
 {
     (void)state;
@@ -181,13 +181,13 @@ static void test_names_all_where_all_wait(void **state)
     static const char all[] = "no step was finished for 300 s: rank 0 on here (process 10) is in the allreduce, step 4; rank 1 on "
                               "here (process 11) is comparing parameters, step 4; waiting for ";
     char sentence[512];
-    snprintf(sentence, sizeof sentence, "%s%s", all, "each other, so MPI itself does not get on");
+    snprintf(sentence, sizeof sentence, "%s%s", all, "each other, so MPI itself makes no progress");
     expect(views, 2, 1, sentence);
     snprintf(sentence, sizeof sentence, "%s%s", all, "another node");
     expect(views, 2, 2, sentence);
 }
 
-/* A full node of a large machine: cut, not written past the end. */
+/* The sentence about a full node of a large machine is cut, and not written past its end. */
 static void test_many_ranks_fit(void **state)
 {
     (void)state;

@@ -57,9 +57,9 @@ static void time_to_save_is_left(void **state)
     assert_false(stop_wanted(&stop, 5));
     assert_true(stop_wanted(&stop, 9.1));
     assert_int_equal(stop.cause, STOP_MAX_SECONDS);
-    assert_true(stop_wanted(&stop, AT_ONCE)); /* it was decided */
+    assert_true(stop_wanted(&stop, AT_ONCE)); /* decided before */
     stop_close(&stop);
-    begin(&stop, 20, false); /* another rank leaves it to rank 0 */
+    begin(&stop, 20, false); /* other ranks leave the decision to rank 0 */
     assert_false(stop_wanted(&stop, 9.1));
     stop_close(&stop);
 }
@@ -70,7 +70,7 @@ static void long_steps_stop_early(void **state)
     (void)state;
     begin(&stop, 4, true);
     assert_false(stop_wanted(&stop, AT_ONCE));
-    usleep(700000); /* 0.7 s are over, 1.4 more may be needed, 2 are kept: not where steps are short */
+    usleep(700000); /* 0.7 s have passed, 1.4 more may be needed, 2 are reserved */
     assert_true(stop_wanted(&stop, AT_ONCE));
     stop_close(&stop);
 }
@@ -79,13 +79,13 @@ static void slurm_ends_the_job(void **state)
 {
     struct stop stop;
     (void)state;
-    slurm_ends_in(200); /* all is to be over 60 s before */
+    slurm_ends_in(200); /* the run has to end 60 s earlier */
     begin(&stop, 0, true);
     assert_false(stop_wanted(&stop, 65));
     assert_true(stop_wanted(&stop, 70));
     assert_int_equal(stop.cause, STOP_SLURM);
     stop_close(&stop);
-    begin(&stop, 100, true); /* what comes first counts */
+    begin(&stop, 100, true); /* the earlier limit counts */
     assert_true(stop_wanted(&stop, 55));
     assert_int_equal(stop.cause, STOP_MAX_SECONDS);
     stop_close(&stop);
@@ -128,7 +128,7 @@ static void the_file_is_found(void **state)
     assert_int_equal(unlink(file), 0);
 }
 
-/* The rank's life: exit code 0 where it ends by itself. */
+/* The life of a rank: exit code 0 if it ends by itself. */
 static int life(int first, int second, useconds_t between)
 {
     struct stop stop;
@@ -159,7 +159,7 @@ static void a_second_signal_ends(void **state)
     }
 }
 
-/* A terminal's hangup may be told twice, a limit of CPU time each second. */
+/* The signal of a terminal's hangup may come twice, that of a CPU time limit every second. */
 static void some_signals_repeat_themselves(void **state)
 {
     (void)state;
@@ -167,7 +167,7 @@ static void some_signals_repeat_themselves(void **state)
     assert_int_equal(life(SIGHUP, SIGHUP, 300000), 0);
     assert_int_equal(life(SIGXCPU, SIGXCPU, 300000), 0);
     assert_int_equal(life(SIGHUP, SIGTERM, 300000), SIGTERM);
-    assert_int_equal(life(SIGQUIT, SIGTERM, 300000), SIGQUIT); /* asks for nothing */
+    assert_int_equal(life(SIGQUIT, SIGTERM, 300000), SIGQUIT); /* not a request to stop */
 }
 
 static void nohup_is_kept(void **state)
@@ -182,7 +182,7 @@ static void nohup_is_kept(void **state)
     signal(SIGHUP, SIG_DFL);
 }
 
-/* Standard output is a pipe whose reader goes: what this rank is stopped by. */
+/* Standard output is a pipe whose reader ends: the cause of the stop, on this rank. */
 static enum stop_cause reader_goes(bool watches)
 {
     struct stop stop;
@@ -194,7 +194,7 @@ static enum stop_cause reader_goes(bool watches)
     close(ends[0]);
     usleep(1010000); /* it looks once a second */
     bool after = stop_wanted(&stop, AT_ONCE);
-    ssize_t written = write(STDOUT_FILENO, "\n", 1); /* and this rank is still there */
+    ssize_t written = write(STDOUT_FILENO, "\n", 1); /* and this rank is not killed by it */
     dup2(output, STDOUT_FILENO);
     close(ends[1]);
     close(output);

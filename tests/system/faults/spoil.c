@@ -1,6 +1,6 @@
-/* Preloaded into a run by tests/system: what goes wrong in a rank that nothing in the program would do. By environment:
+/* Preloaded into a run by tests/system: causes a fault in a rank that the program itself never has. Set by the environment:
  *   SPOIL_RANK     the rank, by Open MPI's number
- *   SPOIL_STEP     the first step of this process in which it happens, counted from 1; SPOIL_STEPS: in so many (1)
+ *   SPOIL_STEP     the first step of this process with the fault, from 1; SPOIL_STEPS: the number of such steps (1)
  *   SPOIL_WHAT     gradient: a NaN in the weights' gradient of the layer with 384 outputs (local3)
  *                  loss: one image's logarithm is NaN
  *                  parameter: a bit of a weight of that layer flips, in the rank's own memory
@@ -17,7 +17,7 @@
 
 enum { INPUTS = 2304, OUTPUTS = 384 };
 
-static int step; /* that goes on, in this rank */
+static int step; /* the current one of this rank */
 
 static int number(const char *name, int otherwise)
 {

@@ -44,7 +44,7 @@ MPI_HERE=two check "another one compiles all again" does "archive compile link" 
 # ---- installing, and information
 check "make BUILD= install" small BUILD=build/other install DESTDIR="$tmp/stage" PREFIX=/p
 check "installs that program" cmp "$tree/build/other/cifar10_mpi" "$tmp/stage/p/bin/cifar10_mpi"
-for library in HDF5 libarchive libcurl libcrypto libjpeg libpng Random123 libxsmm; do
+for library in HDF5 libarchive libcurl libcrypto libjpeg libpng Random123 libxsmm libconfig; do
     check "make info has a line about $library" says "^$library +[^ ]" build info
 done
 cat > "$fakes/pkg-config" <<END
@@ -59,6 +59,7 @@ chmod +x "$fakes/pkg-config"
 info_without() { PATH=$fakes:$PATH HIDDEN=$1 build info; }
 rm "$fakes/mpicc"
 check "a missing library is named with its package" says '^libpng +missing \(Debian: libpng-dev\)$' info_without libpng
+check "and one that is not needed" says '^libconfig +not built in.*\(Debian: libconfig-dev\)$' info_without libconfig
 
 # ---- the system is asked once
 asks() { # many|none OPTIONS...: whether make asks pkg-config
