@@ -196,7 +196,7 @@ static int archive_next(struct entries *entries, bool *found, struct error *why)
     if (status == ARCHIVE_EOF)
         return 0;
     if (status != ARCHIVE_OK && status != ARCHIVE_WARN)
-        return error_set(why, "%s: is no archive (tar or zip) or is damaged: %s", entries->from, archive_reason(archive));
+        return error_set(why, "%s: is not an archive (tar or zip), or is damaged: %s", entries->from, archive_reason(archive));
     if (!member_name(entry))
         return error_set(why, "%s: holds a file whose name cannot be read", entries->from);
     *found = true;

@@ -142,7 +142,7 @@ static int check_share(const struct survey *survey, const char *from, double sha
         return error_set(why, "%s: has test images of its own, in %s/: leave --test-share out", from,
                          split_words[survey->words[TEST]].name);
     if (share <= 0 && survey->layout == LAYOUT_FLAT)
-        return error_set(why, "%s: its class folders lie in no folders train and test (%s): --test-share 0.1 takes a tenth of "
+        return error_set(why, "%s: its class folders are not in folders train and test (%s): --test-share 0.1 takes a tenth of "
                          "the images for the test", from, survey->first[ENTRY_IMAGE]);
     return 0;
 }
@@ -172,6 +172,6 @@ int folders_choose(struct survey *survey, struct folder_table tables[LAYOUTS], c
         (request->classes && classes_order(survey, request->classes, why)))
         return -1;
     if (!survey->images[TRAIN])
-        return error_set(why, "%s: holds test images only: there is nothing to train on (train/CLASS/*.jpg or *.png)", from);
+        return error_set(why, "%s: holds only test images: there is nothing to train on (train/CLASS/*.jpg or *.png)", from);
     return check_class_folders(survey, from, request, why);
 }

@@ -190,14 +190,14 @@ static int check_packed_name(const char *output, struct error *why)
     char start[sizeof signature] = "";
     struct stat status;
     if (!stat(output, &status) && !S_ISREG(status.st_mode))
-        return error_set(why, "%s: is there and no file that could be replaced", output);
+        return error_set(why, "%s: exists and is not a file that can be replaced", output);
     FILE *file = fopen(output, "rb");
     if (!file)
         return errno == ENOENT ? 0 : error_set(why, "%s: %m", output);
     size_t got = fread(start, 1, sizeof start - 1, file);
     fclose(file);
     return got == 0 || !strcmp(start, signature) ? 0
-               : error_set(why, "%s: is there and is no packed data set: give another OUT.h5, or remove it", output);
+               : error_set(why, "%s: exists and is not a packed data set: name another OUT.h5, or remove it", output);
 }
 
 static int packing_run(struct packing *packing, struct error *why)

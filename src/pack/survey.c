@@ -91,7 +91,7 @@ static int choose_batches(struct survey *survey, const char *from, const struct 
         return -1;
     place_batches(survey);
     if (!survey->images[TRAIN])
-        return error_set(why, "%s: holds test images only: there is nothing to train on (data_batch_*.bin)", from);
+        return error_set(why, "%s: holds only test images: there is nothing to train on (data_batch_*.bin)", from);
     if (!survey->classes.count) {
         memcpy(survey->classes.names, cifar_classes, sizeof cifar_classes);
         survey->classes.count = CIFAR_CLASSES;
@@ -112,18 +112,18 @@ static int nothing_found(const struct survey *survey, const char *from, struct e
     const char *image = survey->first[ENTRY_IMAGE], *picture = survey->first[ENTRY_PICTURE];
     const char *archive = survey->first[ENTRY_ARCHIVE], *other = other_cifar(survey);
     if (other)
-        return error_set(why, "%s: is CIFAR-10 for %s, but its binary version is wanted, cifar-10-binary.tar.gz: "
+        return error_set(why, "%s: is CIFAR-10 for %s, but the binary version is needed, cifar-10-binary.tar.gz: "
                          "'cifar10_mpi pack --download OUT.h5' gets and packs it", from, other);
     if (survey->first[ENTRY_CIFAR100][0])
         return error_set(why, "%s: is CIFAR-100, of which only images in folders train/CLASS and test/CLASS can be packed; "
                          "'cifar10_mpi pack --download OUT.h5' gets CIFAR-10", from);
     if (image[0])
-        return error_set(why, "%s: its images lie in no class folders (%s): train/CLASS/*.jpg or *.png is wanted, and "
+        return error_set(why, "%s: its images are not in class folders (%s): train/CLASS/*.jpg or *.png is needed, and "
                          "test/CLASS", from, image);
     if (picture[0])
-        return error_set(why, "%s: holds images in other formats than JPEG and PNG only (%s): convert them", from, picture);
+        return error_set(why, "%s: holds only images in formats other than JPEG and PNG (%s): convert them", from, picture);
     if (archive[0])
-        return error_set(why, "%s: holds no images, but an archive (%s): name that one by --from, or unpack it", from, archive);
+        return error_set(why, "%s: holds no images, but an archive (%s): give that to --from, or unpack it", from, archive);
     return error_set(why, "%s: holds neither CIFAR-10's binary files (data_batch_*.bin, test_batch.bin) nor images "
                      "(.jpg, .jpeg, .png) in folders train/CLASS and test/CLASS", from);
 }

@@ -247,7 +247,7 @@ static void test_bad_folders(void **state)
     char name[300];
     assert_says("holds neither CIFAR-10's binary files (data_batch_*.bin, test_batch.bin) nor images");
     put("test/cat/1.png", "", 0);
-    assert_says("holds test images only");
+    assert_says("holds only test images");
     put("train/cat/1.png", "\x89PNG\r\n\x1a\n", 8);
     put("train/cat/notes.txt", "", 0);
     assert_says("/test/cat/1.png: is neither a JPEG nor a PNG image");

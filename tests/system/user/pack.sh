@@ -105,7 +105,7 @@ else
 fi
 
 echo mine > "$tmp/README.md"
-refused "an output that is another file" "README.md: is there and is no packed data set" pack --from "$tmp/sample" "$tmp/README.md"
+refused "an output that is another file" "README.md: exists and is not a packed data set" pack --from "$tmp/sample" "$tmp/README.md"
 check "which stays" test "$(cat "$tmp/README.md")" = mine
 
 # ---- bad sources: one sentence, and the previous output stays
@@ -126,7 +126,7 @@ bad "the same in an archive" "bad.tar.gz: ./data_batch_2.bin: record 299 .* labe
 variant "$bin"; truncate -s -1 "$tmp/bad/test_batch.bin"
 bad "a file that is cut" "test_batch.bin: record 119 .* 3072 of its 3073 bytes" "$tmp/bad"
 variant "$bin"; rm "$tmp/bad"/data*
-bad "test images only" "bad: holds test images only" "$tmp/bad"
+bad "test images only" "bad: holds only test images" "$tmp/bad"
 head -c "$half" "$tmp/cifar.tar.gz" > "$tmp/cut.tar.gz"
 bad "an archive that is cut" "cut.tar.gz: .*Truncated" "$tmp/cut.tar.gz"
 variant "$pictures"; echo "no image" > "$tmp/bad/train/owl/3.jpg"
@@ -139,7 +139,7 @@ bad "a huge image" "bad.tar.gz: bad/train/owl/3.jpg: is 64 MiB or larger" "$tmp/
 to() { refused "$1" "$2" pack --from "$bin" "$3"; }
 to "output in a directory that cannot be made" "new.h5: /proc/no cannot be made: No such file" /proc/no/such/new.h5
 to "output where nobody can write" "/proc/" /proc/new.h5
-to "output that is a directory" "no file that could be replaced" "$tmp/empty"
+to "output that is a directory" "not a file that can be replaced" "$tmp/empty"
 refused "several ranks say it once" "missing: No such file" \
     timeout 60 mpirun -np 3 ./cifar10_mpi pack --from "$tmp/missing" "$packed/out.h5"
 check "several ranks pack once" \

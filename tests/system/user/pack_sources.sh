@@ -121,7 +121,7 @@ shared() { # packs with a quarter; the table's column has the counts of sha256su
         diff <(awk '/^ +[0-9]+ +[0-9]+ +[0-9]+  / { print $2 " " $3 }' "$tmp/said") <(drawn)
 }
 side_by_side; archive
-refused "class folders alone" "odd: its class folders lie in no .*: --test-share 0.1 takes a tenth" pack --from "$flat" "$other"
+refused "class folders alone" "odd: its class folders are not in .*: --test-share 0.1 takes a tenth" pack --from "$flat" "$other"
 refused "in an archive too" "odd.tar: its class folders .*--test-share" pack --from "$tmp/odd.tar" "$other"
 check "a quarter for the test, by the content alone" shared
 cp "$other" "$tmp/shared.h5"
@@ -141,7 +141,7 @@ refused "the published archive, before it is there" "--download: CIFAR-10's bina
 side_by_side; rm "$flat"/*/000[1-3].jpg
 refused "a class that has no image for the test" "odd: --test-share leaves classes without .*images: .*--allow-missing-classes" pack --from "$flat" --test-share 0.1 "$other"
 rm -rf "$flat"; mkdir -p "$flat/train" "$flat/test"; cp "$pictures/train/cat"/*.jpg "$flat/train"; cp "$pictures/test/cat"/*.jpg "$flat/test"
-refused "no class folders" "odd: its images lie in no class folders \(test/0000.jpg\): train/CLASS" pack --from "$flat" --test-share 0.1 "$other"
+refused "no class folders" "odd: its images are not in class folders \(test/0000.jpg\): train/CLASS" pack --from "$flat" --test-share 0.1 "$other"
 
 # ---- classes: missing, counted, ordered
 tree; mkdir "$tmp/odd/train/yak"; rm -r "$tmp/odd/test/dog"; archive
@@ -224,13 +224,13 @@ recognised() { # PATTERN FILE...: empty files of such names, in a directory
     for file in "${@:2}"; do mkdir -p "$tmp/odd/$(dirname "$file")"; : > "$tmp/odd/$file"; done
     refused "a directory of $2" "odd: $1" pack --from "$tmp/odd" "$other"
 }
-recognised "is CIFAR-10 for Python, but its binary version is wanted, cifar-10-binary.tar.gz: .*pack --download" cifar-10-batches-py/{data_batch_1,test_batch,batches.meta}
+recognised "is CIFAR-10 for Python, but the binary version is needed, cifar-10-binary.tar.gz: .*pack --download" cifar-10-batches-py/{data_batch_1,test_batch,batches.meta}
 tar -C "$tmp/odd" -czf "$tmp/odd.tar" cifar-10-batches-py
 refused "the same in an archive" "odd.tar: is CIFAR-10 for Python" pack --from "$tmp/odd.tar" "$other"
 recognised "is CIFAR-10 for Matlab, .*pack --download" data_batch_1.mat
 recognised "is CIFAR-100, .*pack --download" cifar-100-python/train
 recognised "is CIFAR-10 for Python, .*pack --download" cifar-10-python.tar.gz
-recognised "holds images in other formats than JPEG and PNG only \(train/cat/1.webp\): convert" train/cat/1.webp
+recognised "holds only images in formats other than JPEG and PNG \(train/cat/1.webp\): convert" train/cat/1.webp
 recognised "holds no images, but an archive \(a/set.tar.gz\)" a/set.tar.gz
 mkdir -p "$tmp/odd/set/seg_"{train,test}/cat; cp "$pictures/train/cat/0000.jpg" "$tmp/odd/set/seg_train/cat"; cp "$pictures/train/cat/0000.jpg" "$tmp/odd/set/seg_test/cat"
 refused "split folders of other names" "seg_train/cat/0000.jpg: lies beside the class folders in 'set/seg_test/': if those are a split, call the folder train or test" pack --from "$tmp/odd" "$other"
