@@ -101,8 +101,8 @@ static int transfer_run(struct transfer *transfer, bool *restart, struct error *
         status = error_set(why, "%s: sends more than the expected %lld bytes: it is a different file, and was removed",
                            url, (long long)transfer->download->bytes_max);
     else if (code)
-        status = error_set(why, "%s: cannot be downloaded: %s; a copy of CIFAR-10's binary version that you have is packed "
-                           "by --from, a mirror is named by --url", url,
+        status = error_set(why, "%s: cannot be downloaded: %s; --from packs a copy that you have of CIFAR-10's binary version, "
+                           "--url names a mirror", url,
                            transfer->message[0] ? transfer->message : curl_easy_strerror(code));
     curl_easy_cleanup(transfer->curl);
     return status;
