@@ -119,7 +119,7 @@ flags_vectors_avx512  := -ffp-contract=fast $(if $(X86),-mavx512f -mavx512dq -ma
 LDFLAGS_ALL := -pie -Wl,-z,relro,-z,now -pthread $(if $(SANITIZE),-fsanitize=$(SANITIZE)) $(LDFLAGS)
 LIBS := $(hdf5_libs) $(call pkg_libs,$(LIBRARIES)) $(libconfig_libs) $(foreach b,$(LINKED),$($(b)_libs)) -ldl -lm $(LDLIBS)
 
-ROOMS   := base options commands train eval bench pack image data model tower parallel optimize store report backends $(addprefix backends/,$(LINKED))
+ROOMS   := base options commands train eval predict inspect bench pack image data model tower parallel optimize store report backends $(addprefix backends/,$(LINKED))
 SOURCES := $(filter-out %/products_$(if $(libxsmm_found),none,libxsmm).c %/options/config_$(if $(libconfig_libs),none,libconfig).c %/pack/curl_$(if $(curl_new),old,new).c %/mpi_devices_$(if $(mpi_ext),none,ext).c,$(wildcard $(addsuffix /*.c,$(addprefix src/,$(ROOMS)))))
 OBJECTS := $(SOURCES:src/%.c=$(BUILD)/%.o)
 LIBRARY := $(BUILD)/libcifar10.a
@@ -128,7 +128,7 @@ MODULE  := $(if $(filter cudnn,$(BACKENDS)),$(if $(filter build,$(BUILD)),cifar1
 MODULE_SOURCES := $(filter-out %/nccl$(if $(nccl_libs),_none).c,$(wildcard src/backends/cudnn/*.c)) src/base/error.c src/base/memory.c src/model/net.c src/backends/plan.c
 MODULE_OBJECTS := $(MODULE_SOURCES:src/%.c=$(BUILD)/module/%.o) $(BUILD)/module/kernels.o
 # Program and module belong together where these are the same in both.
-ABI_HEADERS := include/backend.h include/device.h include/draws.h include/error.h include/model.h include/parcel.h src/backends/module.h
+ABI_HEADERS := include/augment.h include/backend.h include/device.h include/draws.h include/error.h include/model.h include/parcel.h src/backends/module.h
 abi_module  := -DMODULE_ABI=$(firstword $(shell { cat $(ABI_HEADERS) | cksum; } 2>/dev/null))u
 UNIT_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c tests/backends/test_*.c tests/mpi/test_*.c))
 
@@ -154,7 +154,7 @@ $(BUILD)/module/%.o: src/%.c $(BUILD)/flags
 	$(call say,compile $@)$(CC) $(CFLAGS_ALL) $(cudnn_cflags) $(abi_$(*F)) -fPIC -fvisibility=hidden -Wno-strict-prototypes -MMD -MP -c -o $@ $<
 
 # The same bits as on a CPU: no contraction to fused multiply-adds. No C++ library is needed.
-$(BUILD)/module/kernels.o: $(wildcard src/backends/cudnn/kernels.*) include/draws.h include/parcel.h $(BUILD)/flags
+$(BUILD)/module/kernels.o: $(wildcard src/backends/cudnn/kernels.*) src/data/augment.inc include/augment.h include/draws.h include/parcel.h $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call say,compile $@)$(NVCC) -O3 --fmad=false $(GENCODE) $(NVCC_FLAGS) -Iinclude $(cudnn_flags) \
 	  -Xcompiler -fPIC,-fvisibility=hidden,-fno-exceptions,-fno-threadsafe-statics,-fno-rtti -c -o $@ src/backends/cudnn/kernels.cu

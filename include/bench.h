@@ -1,4 +1,4 @@
-/* The bench command's own parts: what is measured, and the table of it. */
+/* Bench: how fast the towers of all ranks are, and the table of it. */
 #ifndef BENCH_H
 #define BENCH_H
 
@@ -42,6 +42,10 @@ struct bench {
     int32_t *labels;
     struct bench_times times;
 };
+
+/* Collective. Measures every rank's tower; rank 0 prints a table of layers, rates and the share of the cores' peak. -1, before
+ * anything is measured, if the options do not fit or memory is short. A later failure aborts all ranks (world_abort). */
+int bench_run(const struct options *options, const struct world *world, struct error *why);
 
 /* Not collective. This rank's tower alone, --bench-steps steps; then its loader. */
 int bench_tower(struct bench *bench, struct error *why);

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "augment.h"
 #include "error.h"
 #include "image.h"
 #include "parallel.h"
@@ -43,24 +44,19 @@ int shuffle_init(struct shuffle *shuffle, uint64_t seed, uint32_t count, struct 
 uint32_t shuffle_at(struct shuffle *shuffle, uint64_t position);
 void shuffle_free(struct shuffle *shuffle);
 
-/* ---- distort: uint8 image -> distorted, standardised float image ---- */
-struct distortion {
-    int top, left; /* of the crop */
-    bool flip;
-    float brightness; /* added, [-63, 63) */
-    float contrast;   /* factor about each channel's mean, [0.2, 1.8) */
-};
-/* The tutorial's draws for one stream position. height, width: image; crop_*: what is cut out. */
-struct distortion distort_draw(uint64_t seed, uint64_t position, int height, int width, int crop_height,
-                               int crop_width);
+/* ---- distort: uint8 image -> distorted, standardised float image (augment.h) ---- */
+
+/* How the net's input is cut out of the data set's images. */
+struct frame dataset_frame(const struct dataset *dataset, int crop_height, int crop_width);
+/* What becomes of the image at one stream position. */
+struct distortion distort_draw(const struct augmentations *list, uint64_t seed, uint64_t position, const struct frame *frame);
+/* Evaluation: the central crop, no flip, brightness 0, contrast 1. */
+struct distortion distort_center(const struct frame *frame);
 /* Crop, flip, brightness, contrast, then (x - mean) / max(std, 1/sqrt(values)).
  * image (height, width, channels) -> out (crop_height, crop_width, channels); channels 1 to 4.
  * Equal to TensorFlow's chain up to rounding: brightness and contrast are affine a channel, so
  * exact integer sums of the crop give mean and deviation, and one pass writes the result. */
-void distort_apply(const uint8_t *image, int height, int width, int channels, const struct distortion *distortion,
-                   int crop_height, int crop_width, float *out);
-/* Evaluation: the central crop, no flip, brightness 0, contrast 1. */
-struct distortion distort_center(int height, int width, int crop_height, int crop_width);
+void distort_apply(const uint8_t *image, const struct frame *frame, const struct distortion *distortion, float *out);
 
 /* ---- loader: threads that prepare batches ahead ---- */
 struct batch {
@@ -71,6 +67,7 @@ struct batch {
 };
 struct loader_request {
     const struct dataset *dataset; /* outlives the loader */
+    const struct augmentations *augmentations; /* outlives the loader */
     uint64_t seed;
     int crop_height, crop_width;
     uint64_t position;   /* stream position of the first global batch */

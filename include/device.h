@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "augment.h"
 #include "error.h"
 
 struct plan;
@@ -32,7 +33,8 @@ struct device_data {
     const uint8_t *images, *labels; /* (count, height, width, channels), (count) */
     int64_t count;
     int height, width, channels;
-    uint64_t seed; /* of the distortions */
+    uint64_t seed; /* of the draws, */
+    struct augmentations augmentations;
 };
 
 /* What one pass over a slice is about. */

@@ -9,7 +9,7 @@
 #include "parallel.h"
 #include "report.h"
 #include "store.h"
-#include "tower.h"
+#include "tower_checkpoint.h"
 
 struct evaluation {
     const struct options *options;
@@ -19,7 +19,7 @@ struct evaluation {
     int64_t examples;            /* the first images of the split */
     struct net net;
     struct tower tower;
-    float *parameters, *shadows; /* what is evaluated, on all ranks; rank 0 loads both */
+    float *parameters;           /* what is evaluated, on all ranks */
     float *images;               /* (batch, H, W, C) */
     int32_t *labels;
     float *logits;               /* (batch, classes); NULL without --verbose, as by_class */
@@ -45,7 +45,11 @@ struct found {
     char model[64], data[OPTION_TEXT]; /* data: the packed file that its run used */
 };
 
-/* ---- which checkpoint (eval_find.c) ---- */
+/* Collective. Counts the correctly classified images of a split, with a given checkpoint, the newest one, or each new one until the
+ * training has ended. Rows go to eval.csv in --train-dir, the best checkpoint to best.h5 there where asked for. */
+int eval_run(const struct options *options, const struct world *world, struct error *why);
+
+/* ---- which checkpoint (find.c) ---- */
 
 /* Rank 0. -1: --checkpoint is a directory, or --train-dir a file. */
 int eval_check_names(const struct options *options, struct error *why);
@@ -59,7 +63,7 @@ int eval_load_file(struct evaluation *e, const char *file, struct error *why);
 /* Collective. Rank 0's parameters into every tower. */
 int eval_share(struct evaluation *e, struct error *why);
 
-/* ---- what it is evaluated with (eval_setup.c) ---- */
+/* ---- what it is evaluated with (setup.c) ---- */
 
 /* Collective. The data set, and how many of its images count. */
 int eval_open_data(struct evaluation *e, const char *file, struct error *why);
@@ -68,14 +72,14 @@ int eval_prepare(struct evaluation *e, struct found *found, struct error *why);
 /* Rank 0. Whether the checkpoint that was found is of the data set's classes and channels. */
 int eval_match(const struct evaluation *e, struct error *why);
 
-/* ---- counting (eval_count.c) ---- */
+/* ---- counting (count.c) ---- */
 
 /* Collective. Every image once, on any number of ranks. The counts are exact on rank 0, the cross-entropy up to 2^-20 an image. */
 int eval_count(struct evaluation *e, uint64_t step, struct evaluated *evaluated, struct error *why);
 /* Rank 0. A line for each class. */
 void eval_print_classes(const struct evaluation *e);
 
-/* ---- the best checkpoint (eval_best.c) ---- */
+/* ---- the best checkpoint (best.c) ---- */
 
 /* Collective. Once: evaluates best.h5, where an earlier eval has left one. */
 int eval_best_begin(struct evaluation *e, struct error *why);

@@ -33,7 +33,6 @@ struct pack_request {
     const char *output; /* OUT.h5 */
     int image_size;     /* height and width of images in folders: other sizes are resized to it, said once; 32 */
     enum resize resize; /* how those that are not square become so */
-    bool progress;      /* a progress line on standard error */
     /* Of image folders. */
     double test_share;  /* of images without test images of their own: those go to the test split whose file has a
                            SHA-256 that is below it, read as a number in [0, 1); 0 = none */

@@ -1,12 +1,14 @@
 /* A recipe: what a result needs beside the layers. Each model has one in its file in src/model, and options take their defaults
  * from it.
  *
- * To add a value: a member here, a member of the same name and type in struct options, and a row in src/options/flag.c whose
+ * To add a value that an option can change: a member here, a member of the same name and type in struct options, and a row in src/options/flag.c whose
  * default is FROM_RECIPE. */
 #ifndef RECIPE_H
 #define RECIPE_H
 
 #include <stdint.h>
+
+#include "augment.h"
 
 struct recipe {
     int64_t batch_size;     /* images per rank and step */
@@ -16,6 +18,7 @@ struct recipe {
     double lr_decay_factor; /* multiplies the rate every lr_decay_epochs epochs */
     double lr_decay_epochs;
     double ema_decay;       /* of the parameters' moving averages */
+    struct augmentations augmentations; /* of the training images; no option changes them */
 };
 
 /* The recipe of the model of that name; the tutorial's where there is no such model. */

@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include "error.h"
+#include "progress.h"
 
 /* A file that lines are appended to. */
 struct row_file {
@@ -20,12 +21,8 @@ struct row_file {
 struct report {
     const char *directory; /* of a run's sinks; NULL: standard output only */
     struct row_file log, metrics; /* train.log and metrics.csv */
-    int terminal; /* descriptor of the terminal that standard error goes to, for progress lines; 0: there is none */
-    bool shared;  /* standard output goes there too */
-    bool drawn;   /* a progress line stands there now */
+    struct progress progress;
     bool lost;    /* a line could not be written, and this was reported */
-    double started, drawn_at; /* seconds, monotonic: of the first progress call, of the last drawing */
-    uint64_t first_step;
     double examples_per_second; /* as last reported */
 };
 
@@ -78,10 +75,6 @@ void report_step(struct report *report, const struct interval *interval);
 /* On a terminal: draws step, loss, rate, time left and epoch, as many whole items as fit its width, at most ten times a second. It
  * goes to standard error, even where standard output is a file. */
 void report_progress(struct report *report, uint64_t step, uint64_t last_step, double epoch, double loss);
-/* On a terminal: draws the text, cut to its width, in place of the progress line. */
-void report_status(struct report *report, const char *text);
-/* Erases the progress line, if one is drawn; call it before printing anything else there. */
-void report_clear(struct report *report);
 
 /* An evaluation of a checkpoint, a row of eval.csv. A step that is evaluated again gets another row. Columns:
  *   time            of the evaluation, UTC: 2026-11-24T12:00:00Z

@@ -50,6 +50,10 @@ int tower_gradients(struct tower *tower, const struct batch *batch, struct reduc
 /* Forward and loss of one batch; adds to `sums`. */
 int tower_evaluate(struct tower *tower, const struct batch *batch, struct loss_sums *sums, struct error *why);
 
+/* Forward alone, of images (count, H, W, C) in host memory; count <= the tower's batch. logits (count, classes): in host memory, or
+ * NULL, to leave them in the plan's output. */
+int tower_forward(struct tower *tower, const float *images, int count, float *logits, struct error *why);
+
 /* Of equals the first: the class that an image's logits answer with. */
 static inline int index_of_largest(const float *values, int count)
 {
@@ -75,6 +79,7 @@ struct device_request {
     struct reducer *reducer; /* of every exchange but NONE and NCCL */
     enum exchange exchange;
     const struct dataset *dataset;
+    const struct augmentations *augmentations;
     uint64_t seed;
     const struct world *world; /* outlives it */
     int slices;              /* of this rank, a step */

@@ -34,8 +34,9 @@ static void distort(int half)
 {
     struct distort_arguments a = {
         .ring = {somewhere(1), 65536, 63, somewhere(2), somewhere(3)}, .images = somewhere(4), .labels = somewhere(5),
-        .batch = BATCH, .height = 32, .width = 32, .channels = 3, .crop_height = 24, .crop_width = 24,
-        .y_channels = channels_of(layers, half), .half = half, .y = somewhere(6), .labels_out = somewhere(7)};
+        .augmentations = {{[AUGMENT_CROP] = {.on = true}, [AUGMENT_FLIP] = {.on = true, .chance = 0.5f},
+                           [AUGMENT_CONTRAST] = {.on = true, .low = 0.2f, .span = 1.6f}}},
+        .frame = {32, 32, 3, 24, 24}, .batch = BATCH, .y_channels = channels_of(layers, half), .half = half, .y = somewhere(6), .labels_out = somewhere(7)};
     print("distort", half, BATCH, &a, sizeof a);
 }
 

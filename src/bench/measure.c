@@ -5,6 +5,7 @@
 
 #include "bench.h"
 #include "clock.h"
+#include "recipe.h"
 
 enum { WARM_UP = 3 };
 
@@ -154,9 +155,9 @@ int bench_loader(struct bench *b, struct error *why)
     struct dataset dataset = {.file = "synthetic images", .split = "train", .count = IMAGES,
                               .height = b->model->height + MARGIN, .width = b->model->width + MARGIN,
                               .channels = b->net.input.channels, .classes = b->net.classes};
-    struct loader_request request = {.dataset = &dataset, .seed = 1, .crop_height = b->model->height,
-                                     .crop_width = b->model->width, .global_batch = b->slice, .batch = b->slice,
-                                     .slices = 1, .threads = 1, .depth = 3};
+    struct loader_request request = {.dataset = &dataset, .augmentations = &recipe_find(b->model->name)->augmentations, .seed = 1,
+                                     .crop_height = b->model->height, .crop_width = b->model->width,
+                                     .global_batch = b->slice, .batch = b->slice, .slices = 1, .threads = 1, .depth = 3};
     struct loader loader = {0};
     size_t bytes = (size_t)IMAGES * dataset.height * dataset.width * dataset.channels;
     uint8_t *images = memory_new(bytes, 1, "synthetic images", why), *labels = NULL;

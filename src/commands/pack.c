@@ -26,13 +26,6 @@ static void watch_signals(void)
             sigaction(signals[i], &action, NULL);
 }
 
-/* Whether a person sees standard error on a terminal that can draw. */
-static bool is_terminal(void)
-{
-    const char *kind = getenv("TERM");
-    return isatty(STDERR_FILENO) && kind && strcmp(kind, "dumb");
-}
-
 /* Rank 0 only. */
 static int pack(const struct options *options, struct error *why)
 {
@@ -45,7 +38,6 @@ static int pack(const struct options *options, struct error *why)
         .output = options->files[0],
         .image_size = (int)options->image_size,
         .resize = options->resize,
-        .progress = is_terminal(),
         .test_share = options->test_share,
         .classes = options->classes[0] ? options->classes : NULL,
         .allow_missing_classes = options->allow_missing_classes,

@@ -209,6 +209,12 @@ int dataset_identify(const char *file, const char *split, char sha256[65], struc
     return status;
 }
 
+struct frame dataset_frame(const struct dataset *dataset, int crop_height, int crop_width)
+{
+    return (struct frame){.height = dataset->height, .width = dataset->width, .channels = dataset->channels,
+                          .crop_height = crop_height, .crop_width = crop_width};
+}
+
 void dataset_close(struct dataset *dataset)
 {
     world_unshare(&dataset->memory);

@@ -11,11 +11,11 @@ static void fill(struct evaluation *e, int64_t first, int count)
 {
     const struct dataset *d = &e->dataset;
     const struct shape in = e->net.input;
-    struct distortion center = distort_center(d->height, d->width, in.height, in.width);
+    struct frame frame = dataset_frame(d, in.height, in.width);
+    struct distortion center = distort_center(&frame);
     size_t image = (size_t)d->height * d->width * d->channels;
     for (int i = 0; i < count; i++) {
-        distort_apply(d->images + (size_t)(first + i) * image, d->height, d->width, d->channels, &center, in.height,
-                      in.width, e->images + (size_t)i * shape_size(in));
+        distort_apply(d->images + (size_t)(first + i) * image, &frame, &center, e->images + (size_t)i * shape_size(in));
         e->labels[i] = d->labels[first + i];
     }
 }
@@ -34,6 +34,14 @@ static int count_classes(struct evaluation *e, int count, struct error *why)
     return 0;
 }
 
+/* Rank 0, whose part stands for the others'. */
+static void show(struct evaluation *e, int64_t done)
+{
+    int64_t all = done * e->world->size;
+    if (e->world->rank == 0)
+        progress_count(&e->report.progress, "evaluating", "images", 1, all < e->examples ? all : e->examples, e->examples);
+}
+
 /* This rank's part [N r / R, N (r + 1) / R): an exact partition for any N and R. */
 static int count_part(struct evaluation *e, struct loss_sums *sums, struct error *why)
 {
@@ -46,6 +54,7 @@ static int count_part(struct evaluation *e, struct loss_sums *sums, struct error
         if (tower_evaluate(&e->tower, &batch, sums, why) || (e->by_class && count_classes(e, count, why)))
             return -1;
         first += count;
+        show(e, first - n * r / size);
     }
     return 0;
 }
@@ -61,7 +70,10 @@ int eval_count(struct evaluation *e, uint64_t step, struct evaluated *evaluated,
     struct loss_sums sums = {0};
     if (e->by_class)
         memset(e->by_class, 0, 2 * (size_t)e->net.classes * sizeof *e->by_class);
-    if (count_part(e, &sums, why))
+    progress_begin(&e->report.progress);
+    int status = count_part(e, &sums, why);
+    progress_clear(&e->report.progress);
+    if (status)
         world_abort(e->world, why->text);
     /* the loss travels as fixed point, so that its sum does not depend on the ranks' order */
     bool fits = sums.loss >= 0 && sums.loss < 0x1p62 / e->world->size * 0x1p-20; /* and is not NaN */

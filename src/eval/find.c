@@ -104,13 +104,7 @@ int eval_find(struct evaluation *e, struct found *found, struct error *why)
 
 int eval_load_file(struct evaluation *e, const char *file, struct error *why)
 {
-    struct checkpoint checkpoint = {.parameters = e->parameters, .shadows = e->shadows};
-    if (checkpoint_load(&checkpoint, &e->net, file, why))
-        return -1;
-    free(checkpoint.class_names);
-    if (!e->options->no_ema)
-        memcpy(e->parameters, e->shadows, e->net.parameters * sizeof(float));
-    return 0;
+    return parameters_from_checkpoint(e->parameters, &e->net, file, e->options, why);
 }
 
 /* So that the run cannot take it away before it is known to be the best. */

@@ -96,7 +96,6 @@ static int take_memory(struct evaluation *e, struct error *why)
 {
     size_t batch = (size_t)e->options->batch_size, parameters = e->net.parameters, classes = (size_t)e->net.classes;
     if (!(e->parameters = memory_new(parameters, sizeof(float), "the parameters", why)) ||
-        !(e->shadows = memory_new(parameters, sizeof(float), "the shadows", why)) ||
         !(e->images = memory_new(batch * shape_size(e->net.input), sizeof(float), "a batch", why)) ||
         !(e->labels = memory_new(batch, sizeof *e->labels, "a batch", why)))
         return -1;
@@ -106,21 +105,19 @@ static int take_memory(struct evaluation *e, struct error *why)
     return 0;
 }
 
-/* The net that the checkpoint is of. */
+/* Net, tower and memory for the checkpoint that was found. */
 static int lay_out(struct evaluation *e, const struct found *found, struct error *why)
 {
-    const struct options *o = e->options;
     const struct dataset *d = &e->dataset;
-    const struct model *model = model_find(found->model, why);
-    if (!model || net_init(&e->net, model, found->channels, found->classes, why))
+    struct checkpoint checkpoint = {.channels = found->channels, .classes = found->classes};
+    memcpy(checkpoint.model, found->model, sizeof checkpoint.model);
+    if (tower_from_checkpoint(&e->tower, &e->net, &checkpoint, e->backend, (int)e->options->batch_size, e->options, why))
         return -1;
+    const struct model *model = e->net.model;
     if (d->height < model->height || d->width < model->width)
         return error_set(why, "%s: images of %dx%d are smaller than the %dx%d of model %s", d->file, d->height, d->width,
                          model->height, model->width, model->name);
-    struct tower_request request = {.backend = e->backend, .net = &e->net, .batch = (int)o->batch_size,
-                                    .convolution = o->conv,
-                                    .precision = o->precision};
-    return tower_init(&e->tower, &request, why) || take_memory(e, why) ? -1 : 0;
+    return take_memory(e, why);
 }
 
 /* Collective. */

@@ -33,4 +33,10 @@ const struct recipe recipe_tutorial = {
     .lr_decay_factor = 0.1,
     .lr_decay_epochs = 350,
     .ema_decay = 0.9999,
+    .augmentations = {{
+        [AUGMENT_CROP] = {.on = true},
+        [AUGMENT_FLIP] = {.on = true, .chance = 0.5f},
+        [AUGMENT_BRIGHTNESS] = {.on = true, .low = -63, .span = 126},
+        [AUGMENT_CONTRAST] = {.on = true, .low = 0.2f, .span = 1.6f},
+    }},
 };

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "parts.h"
+#include "progress.h"
 #include "writing.h"
 
 /* Give up when nobody answers, and when an answer dries up. */
@@ -42,7 +43,7 @@ static int take_progress(void *data, curl_off_t total, curl_off_t now, curl_off_
 {
     (void)up_total, (void)up_now;
     struct transfer *transfer = data;
-    progress_draw(&transfer->progress, transfer->start + now, total > 0 ? transfer->start + total : 0);
+    progress_count(&transfer->progress, "downloading", "MB", 1e6, transfer->start + now, total > 0 ? transfer->start + total : 0);
     return 0;
 }
 
@@ -111,8 +112,8 @@ static int transfer_run(struct transfer *transfer, bool *restart, struct error *
 static int fetch(const struct download *download, bool *resumed, bool *restart, struct error *why)
 {
     const char *part = download->part;
-    struct progress bar = {.shown = download->progress, .what = "downloading", .unit = "MB", .scale = 1e6};
-    struct transfer transfer = {.download = download, .progress = bar};
+    struct transfer transfer = {.download = download};
+    progress_open(&transfer.progress);
     transfer.file = writing_open_private(part, O_WRONLY, why);
     if (transfer.file < 0)
         return -1;

@@ -8,6 +8,7 @@
 #include "clock.h"
 #include "file.h"
 #include "parts.h"
+#include "progress.h"
 #include "store.h"
 
 static const char published_url[] = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz";
@@ -61,8 +62,7 @@ static int download(struct packing *packing, struct error *why)
         return error_set(why, "%.64s...: the file name is too long", request->output);
     packing->from = md5[0] ? packing->part : unverified;
     return download_fetch(&(struct download){.url = request->url ? request->url : published_url, .md5 = md5, .part = packing->from,
-                                             .bytes_max = request->md5 ? other_bytes_max : PUBLISHED_BYTES,
-                                             .progress = request->progress}, why);
+                                             .bytes_max = request->md5 ? other_bytes_max : PUBLISHED_BYTES}, why);
 }
 
 static int copy_sample(struct packing *packing, const struct sample *sample, struct error *why)
@@ -79,15 +79,16 @@ static int copy_sample(struct packing *packing, const struct sample *sample, str
 /* All samples, one after the other, from the source to the file. */
 static int copy_samples(struct packing *packing, struct error *why)
 {
-    struct progress progress = {.shown = packing->request->progress, .what = "packing", .unit = "images", .scale = 1};
+    struct progress progress;
     int64_t total = packing->survey.images[TRAIN] + packing->survey.images[TEST], done = 0;
     struct sample sample;
     bool found = true;
     int status = 0;
     packing->seen.most = SEEN_MOST;
+    progress_open(&progress);
     while (!status && !(status = source_next(&packing->source, &sample, &found, why)) && found) {
         status = copy_sample(packing, &sample, why);
-        progress_draw(&progress, ++done, total);
+        progress_count(&progress, "packing", "images", 1, ++done, total);
     }
     progress_clear(&progress);
     if (!status && done + packing->source.bad.count != total)

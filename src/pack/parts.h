@@ -255,7 +255,6 @@ void report_classes(const struct survey *survey, int64_t counts[CLASSES_MAX][SPL
 struct download {
     const char *url, *md5, *part; /* md5 "": not verified */
     int64_t bytes_max;            /* a server that sends more has another file */
-    bool progress;
 };
 /* A file with the right digest is not fetched again; one with a wrong digest, or that is too large, is removed. */
 int download_fetch(const struct download *download, struct error *why);
@@ -263,18 +262,5 @@ int download_fetch(const struct download *download, struct error *why);
 /* Lets a transfer speak http, https and file, but lets no server point it to a file, nor from https to http; a CURL's own
  * code. Chosen by libcurl's version, which has had two ways to say so: pack_curl_new.c or pack_curl_old.c. */
 int transfer_limit(void *curl, bool secure);
-
-/* ---- progress: a bar on standard error, at most ten times a second ---- */
-
-struct progress {
-    bool shown;
-    const char *what, *unit; /* "packing", "images" */
-    double scale;            /* of the counts to the unit: 1e6 for bytes and "MB" */
-    double started, drawn_at;
-    int64_t first; /* count at the start: what the rate does not count */
-};
-/* total 0: unknown. */
-void progress_draw(struct progress *progress, int64_t done, int64_t total);
-void progress_clear(struct progress *progress);
 
 #endif

@@ -6,7 +6,6 @@
 #include <sys/time.h>
 #include <time.h>
 
-#include "progress.h"
 #include "row_file.h"
 #include "sink.h"
 
@@ -46,10 +45,10 @@ void report_line(struct report *report, const char *format, ...)
     text_printable(text);
     stamp(time, sizeof time);
     snprintf(line, sizeof line, "%s: %s\n", time, text);
-    if (report->shared) /* mpirun may forward standard error and output in another order */
-        report->drawn = false;
-    report_clear(report);
-    printf("%s%s", report->shared ? TERMINAL_CLEAR : "", line);
+    if (report->progress.shared) /* mpirun may forward standard error and output in another order */
+        report->progress.drawn = false;
+    progress_clear(&report->progress);
+    printf("%s%s", report->progress.shared ? PROGRESS_ERASE : "", line);
     flush_output(report);
     report_append(report, &report->log, line);
 }
@@ -58,12 +57,12 @@ void report_hint(struct report *report, const char *format, ...)
 {
     char text[4096];
     va_list arguments;
-    if (!report->terminal)
+    if (!report->progress.terminal)
         return;
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    report_clear(report);
+    progress_clear(&report->progress);
     line_print(stderr, "%s", text);
 }
 

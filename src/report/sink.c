@@ -8,7 +8,7 @@
 
 void report_lost(struct report *report, const char *name, int code)
 {
-    report_clear(report);
+    progress_clear(&report->progress);
     if (!report->lost)
         line_print(stderr, "cifar10_mpi: %s: a line cannot be written: %s; training goes on", name, strerror(code));
     report->lost = true;

@@ -41,7 +41,7 @@ int device_tower_init(struct device_tower *d, const struct device_request *reque
     const struct dataset *dataset = request->dataset;
     struct device_data data = {.images = dataset->images, .labels = dataset->labels, .count = dataset->count,
                                .height = dataset->height, .width = dataset->width, .channels = dataset->channels,
-                               .seed = request->seed};
+                               .seed = request->seed, .augmentations = *request->augmentations};
     if (shuffle_init(&d->shuffle, request->seed, (uint32_t)dataset->count, why) ||
         !(d->samples = memory_new(DEVICE_AT_ONCE * (size_t)plan_of(d)->batch, sizeof *d->samples, "the passes' samples", why)) ||
         d->device->data(plan_of(d), &data, d->data, sizeof d->data, why))

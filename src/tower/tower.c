@@ -55,16 +55,10 @@ int tower_get_parameters(struct tower *tower, float *parameters, struct error *w
 /* input (batch->count, H, W, C) → logits → loss; in training the sums of STATE tensors to `gradients`. */
 static int forward(struct tower *tower, const struct batch *batch, float *gradients, struct loss_sums *sums, struct error *why)
 {
-    struct plan *plan = &tower->plan;
-    size_t values = (size_t)batch->count * shape_size(tower->net->input);
-    if (batch->count > plan->batch)
-        return error_set(why, "a batch of %d images does not fit a tower for %d", batch->count, plan->batch);
-    if (tower->backend->memory_upload(plan->input, batch->images, values, why))
-        return -1;
-    if (walk_forward(tower, gradients, why))
+    if (walk_images(tower, batch->images, batch->count, gradients, why))
         return -1;
     double before = clock_seconds();
-    int status = tower->backend->loss(plan, batch->labels, batch->count, sums, why);
+    int status = tower->backend->loss(&tower->plan, batch->labels, batch->count, sums, why);
     tower->loss_seconds += clock_seconds() - before;
     return status;
 }

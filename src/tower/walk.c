@@ -34,6 +34,16 @@ int walk_forward(struct tower *tower, float *gradients, struct error *why)
     return 0;
 }
 
+int walk_images(struct tower *tower, const float *images, int count, float *gradients, struct error *why)
+{
+    const struct plan *plan = &tower->plan;
+    if (count > plan->batch)
+        return error_set(why, "a batch of %d images does not fit a tower for %d", count, plan->batch);
+    if (tower->backend->memory_upload(plan->input, images, (size_t)count * shape_size(tower->net->input), why))
+        return -1;
+    return walk_forward(tower, gradients, why);
+}
+
 int walk_backward(struct tower *tower, int index, float *gradients, struct error *why)
 {
     struct stage *stage = &tower->plan.stages[index];

@@ -8,6 +8,8 @@
 int walk_prepare(struct tower *tower, struct error *why);
 /* From the plan's input to its output. */
 int walk_forward(struct tower *tower, float *gradients, struct error *why);
+/* The same from images (count, H, W, C) in host memory. */
+int walk_images(struct tower *tower, const float *images, int count, float *gradients, struct error *why);
 /* One stage, back from the last (plan.stage_count - 1) to 0: its slice of `gradients` (flat, in the backend's memory). */
 int walk_backward(struct tower *tower, int index, float *gradients, struct error *why);
 

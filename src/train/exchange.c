@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "recipe.h"
 #include "run.h"
 
 /* ---- which device ---- */
@@ -213,7 +214,8 @@ int run_start_device(struct run *run, struct error *why)
 {
     struct device_request request = {
         .tower = &run->tower, .reducer = &run->reducer, .exchange = run->exchange, .dataset = &run->dataset,
-        .seed = run->state.seed, .world = run->world, .slices = run->slices,
+        .augmentations = &recipe_find(run->model->name)->augmentations, .seed = run->state.seed,
+        .world = run->world, .slices = run->slices,
         .shadows = run->shadows, .graph = !run->options->no_graph,
     };
     if (world_agree(run->world, device_tower_init(&run->ahead, &request, why), why))

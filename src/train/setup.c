@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "recipe.h"
 #include "run.h"
 
 /* How the global batch is cut: slices over ranks. */
@@ -132,6 +133,7 @@ static int start_loader(struct run *run, struct error *why)
     int batch = run->global_batch / run->world->size;
     struct loader_request loader = {
         .dataset = &run->dataset,
+        .augmentations = &recipe_find(run->model->name)->augmentations,
         .seed = run->state.seed,
         .crop_height = run->model->height,
         .crop_width = run->model->width,

@@ -18,6 +18,7 @@
 
 #include "fixture.h"
 #include "optimize.h"
+#include "recipe.h"
 #include "tower.h"
 
 static long allocations, excused; /* of those libraries, while `watching` */
@@ -127,9 +128,9 @@ static void run_init(struct run *run, const struct subject *subject, int slices)
     must(net_init(&run->net, model_find("tutorial", &why), 3, 10, &why), &why);
     struct tower_request tower = {.backend = subject->backend, .net = &run->net, .batch = BATCH, .training = true,
                                   .convolution = subject->convolution};
-    struct loader_request loader = {.dataset = &dataset, .crop_height = run->net.input.height,
-                                    .crop_width = run->net.input.width, .global_batch = slices * BATCH, .batch = BATCH,
-                                    .slices = slices, .threads = 2, .depth = 2};
+    struct loader_request loader = {.dataset = &dataset, .augmentations = &recipe_find("tutorial")->augmentations,
+                                    .crop_height = run->net.input.height, .crop_width = run->net.input.width,
+                                    .global_batch = slices * BATCH, .batch = BATCH, .slices = slices, .threads = 2, .depth = 2};
     must(tower_init(&run->tower, &tower, &why), &why);
     must(reducer_init(&run->reducer, &world, EXCHANGE_NONE, run->net.gradients, slices, 1 << 20, &why), &why);
     must(loader_init(&run->loader, &loader, &why), &why);

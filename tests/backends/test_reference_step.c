@@ -86,17 +86,21 @@ static void make_step(struct run *run, int step)
     must(backend->memory_download(outcome->average, run->shadows, count, &why), &why);
 }
 
-static void check_logits(const struct run *run, int step)
+static void check_logits_are(const struct run *run, int step, const float *logits)
 {
-    const struct experiment *e = &run->experiment;
-    struct error why;
-    float logits[STEP_BATCH * STEP_CLASSES];
     size_t count;
     float *expected = reference_read(run->h5, H5_FLOAT, NULL, &count, "/step%d/logits", step);
     assert_int_equal(count, STEP_BATCH * STEP_CLASSES);
-    must(e->backend->memory_download(logits, run->tower.plan.output, count, &why), &why);
-    check_near(e, "logits", logits, expected, count);
+    check_near(&run->experiment, "logits", logits, expected, count);
     free(expected);
+}
+
+static void check_logits(const struct run *run, int step)
+{
+    struct error why;
+    float logits[STEP_BATCH * STEP_CLASSES];
+    must(run->experiment.backend->memory_download(logits, run->tower.plan.output, STEP_BATCH * STEP_CLASSES, &why), &why);
+    check_logits_are(run, step, logits);
 }
 
 static void test_steps(void **state)
@@ -121,11 +125,28 @@ static void test_evaluation(void **state)
     end_run(&run);
 }
 
+/* Forward alone: no labels, no loss. */
+static void test_logits(void **state)
+{
+    struct run run;
+    struct error why;
+    float logits[STEP_BATCH * STEP_CLASSES];
+    int32_t unused[STEP_BATCH];
+    begin_run(&run, *state, false);
+    float *images = step_images(run.h5, &run.net, 1, unused);
+    must(tower_forward(&run.tower, images, STEP_BATCH, logits, &why), &why);
+    check_logits_are(&run, 1, logits);
+    assert_int_equal(tower_forward(&run.tower, images, STEP_BATCH + 1, logits, &why), -1);
+    free(images);
+    end_run(&run);
+}
+
 int main(int argc, char **argv)
 {
     const struct backend_test tests[] = {
         {"two training steps", test_steps, NULL, true},
         {"evaluation", test_evaluation, NULL, true},
+        {"logits alone", test_logits, NULL, true},
     };
     return run_on_backends(argc, argv, tests, sizeof tests / sizeof *tests);
 }

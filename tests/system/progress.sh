@@ -20,6 +20,8 @@ if terminals; then
     check "where only standard error is a terminal, progress is there" grep -qE 'step [0-9]+/20, loss [0-9.]+, .*s left, epoch 0\.' "$tmp/typescript"
     check "and the log is in the file, without it" eval 'grep -q ": done at step 20" "$tmp/out" && ! grep -q /20, "$tmp/out"'
     check "and what comes next is said to the person" grep -qE "evaluate it: ./cifar10_mpi eval --run-once --train-dir $tmp/half" "$tmp/typescript"
+    TERM=xterm script -qec "mpirun -np 2 ./cifar10_mpi eval --run-once --split train --batch-size 1 --train-dir $tmp/half" /dev/null < /dev/null > "$tmp/typescript" 2>&1
+    check "so does an evaluation behind mpirun" grep -qE 'evaluating [0-9]+/[0-9]+ images, [0-9]+ images/s, [0-9]+s left' "$tmp/typescript"
 else
     skip "progress on a terminal" "$(no_terminal)"
 fi

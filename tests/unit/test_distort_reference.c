@@ -2,6 +2,12 @@
 #include "reference.h"
 
 #include "data.h"
+#include "recipe.h"
+
+static const struct augmentations *tutorial(void)
+{
+    return &recipe_find("tutorial")->augmentations;
+}
 
 enum { DRAWS = 200000, PLACES = 9 };
 
@@ -62,16 +68,16 @@ static void check_group(const char *name, bool drawn, const char *output)
     read_group(&g, name, drawn, output);
     int height = (int)g.shape.size[1], width = (int)g.shape.size[2], channels = (int)g.shape.size[3];
     int crop = (int)g.crop;
+    struct frame frame = {height, width, channels, crop, crop};
     size_t length = (size_t)crop * crop * channels;
     float *out = malloc(length * sizeof *out);
     assert_non_null(out);
     for (int i = 0; i < g.shape.size[0]; i++) {
-        struct distortion distortion = distort_center(height, width, crop, crop);
+        struct distortion distortion = distort_center(&frame);
         if (drawn)
             distortion = (struct distortion){.top = (int)g.top[i], .left = (int)g.left[i], .flip = g.flip[i],
                                              .brightness = g.brightness[i], .contrast = g.contrast[i]};
-        distort_apply(g.images + (size_t)i * height * width * channels, height, width, channels, &distortion, crop,
-                      crop, out);
+        distort_apply(g.images + (size_t)i * height * width * channels, &frame, &distortion, out);
         check_image(name, i, out, g.expected + i * length, length);
     }
     free(out);
@@ -112,7 +118,8 @@ static void test_evaluation(void **state)
 
 static struct distortion draw_at(uint64_t seed, uint64_t position)
 {
-    return distort_draw(seed, position, 32, 32, 24, 24);
+    static const struct frame frame = {32, 32, 3, 24, 24};
+    return distort_draw(tutorial(), seed, position, &frame);
 }
 
 /* Chi-square of `cells` counts that should be equal, as a normal deviate (Wilson and Hilferty): beyond 4 by chance
@@ -270,12 +277,13 @@ static void test_order(void **state)
 static void test_ranges(void **state)
 {
     (void)state;
+    static const struct frame whole = {24, 24, 3, 24, 24}, part = {23, 37, 3, 20, 20};
     int tops[4] = {0}, lefts[18] = {0};
     for (uint64_t p = 0; p < 10000; p++) {
-        struct distortion d = distort_draw(7, p, 24, 24, 24, 24);
+        struct distortion d = distort_draw(tutorial(), 7, p, &whole);
         assert_int_equal(d.top, 0);
         assert_int_equal(d.left, 0);
-        d = distort_draw(7, p, 23, 37, 20, 20);
+        d = distort_draw(tutorial(), 7, p, &part);
         assert_in_range(d.top, 0, 3);
         assert_in_range(d.left, 0, 17);
         tops[d.top]++;

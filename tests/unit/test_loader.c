@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "data.h"
+#include "recipe.h"
 
 /* Each image's label is its number, so that a batch tells which samples it holds. */
 enum { COUNT = 100, SIDE = 9, CROP = 6, IMAGE = SIDE * SIDE * 3, CROPPED = CROP * CROP * 3, SEED = 11 };
@@ -21,19 +22,20 @@ static uint8_t images[COUNT * IMAGE], labels[COUNT];
 static struct dataset dataset = {.count = COUNT, .height = SIDE, .width = SIDE, .channels = 3, .classes = COUNT,
                                  .file = "data.h5", .split = "train", .images = images, .labels = labels};
 
+static struct loader_request plain = {.dataset = &dataset, .seed = SEED, .crop_height = CROP,
+                                            .crop_width = CROP, .global_batch = 24, .batch = 24, .slices = 1,
+                                            .threads = 2, .depth = 2};
+
 static int fill_dataset(void **state)
 {
     (void)state;
+    plain.augmentations = &recipe_find("tutorial")->augmentations;
     for (int i = 0; i < COUNT * IMAGE; i++)
         images[i] = (uint8_t)rand();
     for (int i = 0; i < COUNT; i++)
         labels[i] = (uint8_t)i;
     return 0;
 }
-
-static const struct loader_request plain = {.dataset = &dataset, .seed = SEED, .crop_height = CROP,
-                                            .crop_width = CROP, .global_batch = 24, .batch = 24, .slices = 1,
-                                            .threads = 2, .depth = 2};
 
 static struct loader start(const struct loader_request *request)
 {
@@ -63,9 +65,10 @@ static void check_batch(const struct batch *batch, uint64_t position, int count)
     assert_int_equal((uintptr_t)batch->images % 64, 0);
     for (int i = 0; i < count; i++) {
         uint32_t sample = shuffle_at(&shuffle, position + (uint64_t)i);
-        struct distortion distortion = distort_draw(SEED, position + (uint64_t)i, SIDE, SIDE, CROP, CROP);
+        struct frame frame = dataset_frame(&dataset, CROP, CROP);
+        struct distortion distortion = distort_draw(plain.augmentations, SEED, position + (uint64_t)i, &frame);
         float expected[CROPPED];
-        distort_apply(images + sample * IMAGE, SIDE, SIDE, 3, &distortion, CROP, CROP, expected);
+        distort_apply(images + sample * IMAGE, &frame, &distortion, expected);
         assert_int_equal(batch->labels[i], sample);
         assert_memory_equal(batch->images + i * CROPPED, expected, sizeof expected);
     }

@@ -336,14 +336,34 @@ static int terminal(unsigned short columns)
     return slave;
 }
 
-/* Step 50 after 49 s, a second each, drawn on standard error, which goes to the file `said`. */
-static void draw(int descriptor)
+/* Step 50 after 49 s, a second each. */
+static void draw_step(int descriptor)
+{
+    struct report drawn = {.progress = {.terminal = descriptor, .started = clock_seconds() - 49, .first = 1},
+                           .examples_per_second = 9420};
+    report_progress(&drawn, 50, 1500, 1.2345, 4.3014);
+}
+
+/* 30 of 150 MB, after 10 s in which the last 20 came. */
+static void draw_count(int descriptor)
+{
+    struct progress drawn = {.terminal = descriptor, .started = clock_seconds() - 10, .first = 10000000};
+    progress_count(&drawn, "downloading", "MB", 1e6, 30000000, 150000000);
+}
+
+static void draw_without_a_total(int descriptor)
+{
+    struct progress drawn = {.terminal = descriptor, .started = clock_seconds() - 10, .first = 0};
+    progress_count(&drawn, "packing", "images", 1, 1234, 0);
+}
+
+/* What is drawn on standard error goes to the file `said`. */
+static void draw(void (*line)(int descriptor), int descriptor)
 {
     fflush(stderr);
     int kept = dup(STDERR_FILENO);
     assert_non_null(freopen(path("said"), "w", stderr));
-    struct report drawn = {.terminal = descriptor, .started = clock_seconds() - 49, .first_step = 1, .examples_per_second = 9420};
-    report_progress(&drawn, 50, 1500, 1.2345, 4.3014);
+    line(descriptor);
     fflush(stderr);
     dup2(kept, STDERR_FILENO);
     close(kept);
@@ -352,19 +372,21 @@ static void draw(int descriptor)
 static void progress_drops_whole_items(void **state)
 {
     static const struct {
+        void (*draws)(int descriptor);
         unsigned short columns;
         const char *line;
     } cases[] = {
-        {12, ""},
-        {13, "step 50/1500"},
-        {20, "step 50/1500"},
-        {24, "step 50/1500"},
-        {25, "step 50/1500, loss 4.301"},
-        {40, "step 50/1500, loss 4.301"},
-        {57, "step 50/1500, loss 4.301, 9420 examples/sec"},
-        {60, "step 50/1500, loss 4.301, 9420 examples/sec, 24m 10s left"},
-        {80, "step 50/1500, loss 4.301, 9420 examples/sec, 24m 10s left, epoch 1.23"},
-        {120, "step 50/1500, loss 4.301, 9420 examples/sec, 24m 10s left, epoch 1.23"},
+        {draw_step, 12, ""},
+        {draw_step, 13, "step 50/1500"},
+        {draw_step, 24, "step 50/1500"},
+        {draw_step, 25, "step 50/1500, loss 4.301"},
+        {draw_step, 57, "step 50/1500, loss 4.301, 9420 examples/sec"},
+        {draw_step, 60, "step 50/1500, loss 4.301, 9420 examples/sec, 24m 10s left"},
+        {draw_step, 80, "step 50/1500, loss 4.301, 9420 examples/sec, 24m 10s left, epoch 1.23"},
+        {draw_step, 120, "step 50/1500, loss 4.301, 9420 examples/sec, 24m 10s left, epoch 1.23"},
+        {draw_count, 35, "downloading 30.0/150.0 MB"},
+        {draw_count, 80, "downloading 30.0/150.0 MB, 2.0 MB/s, 1m 00s left"},
+        {draw_without_a_total, 80, "packing 1234 images, 123 images/s"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -372,7 +394,7 @@ static void progress_drops_whole_items(void **state)
         int descriptor = terminal(cases[i].columns);
         if (descriptor < 0)
             skip();
-        draw(descriptor);
+        draw(cases[i].draws, descriptor);
         close(descriptor);
         snprintf(expected, sizeof expected, "\r%s\033[K", cases[i].line);
         assert_string_equal(contents("said"), expected);

@@ -17,6 +17,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "augment.h"
+
 /* name, threads of a block, phases. The device function is kernel_<name>, its arguments struct <name>_arguments. */
 #define KERNELS(KERNEL)                                                                                                \
     KERNEL(distort, 256, 8)         /* a tile is an image */                                                           \
@@ -75,14 +77,15 @@ struct step_result {
 };
 
 /* Image i of the batch is sample p = position + i of the stream, where the next pass's control has the position: record
- * samples[i] of the images. Draws and arithmetic to the bit as src/data/distort.c. y (batch, crop_height, crop_width,
- * y_channels): channels beyond the image's are 0. labels_out (batch). */
+ * samples[i] of the images. Draws and arithmetic are those of src/data/distort.c, by the same text (augment.inc). y (batch,
+ * crop_height, crop_width, y_channels): channels beyond the image's are 0. labels_out (batch). */
 struct distort_arguments {
     struct pass_ring ring;
     const uint8_t *images, *labels; /* (records, height, width, channels), (records) */
     int window;                     /* the records lie in the slots: these are slot 0's */
-    int batch, height, width, channels; /* 1 to 4 */
-    int crop_height, crop_width, y_channels, half;
+    struct augmentations augmentations;
+    struct frame frame;
+    int batch, y_channels, half;
     void *y;
     int32_t *labels_out;
 };

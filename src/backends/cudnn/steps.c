@@ -196,8 +196,9 @@ int cudnn_distort(struct plan *plan, struct error *why)
         .images = t->window ? t->slots + images_at(plan) : t->images,
         .labels = t->window ? t->slots + labels_at(plan) : t->labels,
         .window = t->window,
-        .batch = plan->batch, .height = t->data.height, .width = t->data.width, .channels = t->data.channels,
-        .crop_height = s->net->input.height, .crop_width = s->net->input.width, .y_channels = s->operations[0].x_channels,
+        .augmentations = t->data.augmentations,
+        .frame = {t->data.height, t->data.width, t->data.channels, s->net->input.height, s->net->input.width},
+        .batch = plan->batch, .y_channels = s->operations[0].x_channels,
         .half = s->operations[0].x_half, .y = s->operations[0].x, .labels_out = s->labels,
     };
     s->images_ready = s->loss.wanted = true;

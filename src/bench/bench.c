@@ -1,0 +1,113 @@
+/* Every rank's tower on synthetic images, then its loader, then the reduction. */
+#include "bench.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "draws.h"
+#include "core_speed.h"
+
+enum { CHANNELS = 3, CLASSES = 10 }; /* CIFAR-10's */
+
+static int choose(struct bench *b, struct error *why)
+{
+    const struct options *o = b->options;
+    int64_t ranks = b->world->size;
+    b->model = model_find(o->model, why);
+    if (!b->model || !(b->backend = backend_open(o->tower, (int)o->threads, b->world->node_rank, &b->place, why)))
+        return -1;
+    b->slices = o->slices ? (int)(o->slices / ranks) : 1;
+    if (b->slices < 1 || o->slices % ranks || o->batch_size % b->slices || (b->slices & (b->slices - 1)))
+        return error_set(why, "--slices %" PRId64 " does not fit %" PRId64 " ranks of %" PRId64 " images: it must be 1, "
+                         "2, 4, 8, ... times the ranks and divide the global batch", o->slices, ranks, o->batch_size);
+    b->slice = (int)(o->batch_size / b->slices);
+    return net_init(&b->net, b->model, CHANNELS, CLASSES, why);
+}
+
+/* Synthetic images: noise of mean 0 and deviation 1, as standardised ones. */
+static void fill(struct bench *b)
+{
+    size_t values = (size_t)b->slice * shape_size(b->net.input);
+    for (size_t i = 0; i < values; i++) {
+        uint32_t words[4];
+        draw_words(1, DRAW_DISTORT, i, 0, words);
+        b->images[i] = (draw_uniform(words[0]) - 0.5f) * 3.4641016f;
+    }
+    for (int i = 0; i < b->slice; i++)
+        b->labels[i] = i % CLASSES;
+    net_parameters(&b->net, 1, b->parameters);
+}
+
+static int take_memory(struct bench *b, struct error *why)
+{
+    size_t values = (size_t)b->slice * shape_size(b->net.input), parameters = b->net.parameters;
+    struct tower_request request = {.backend = b->backend, .net = &b->net, .batch = b->slice, .training = true,
+                                    .convolution = b->options->conv,
+                                    .precision = b->options->precision,
+                                    .workspace = (size_t)b->options->workspace_mib << 20,
+                                    .deterministic = b->options->deterministic};
+    if (tower_init(&b->tower, &request, why))
+        return -1;
+    b->tower.waits = b->backend->device != NULL;
+    if (!(b->images = memory_new(values, sizeof *b->images, "the batch", why)) ||
+        !(b->labels = memory_new((size_t)b->slice, sizeof *b->labels, "the labels", why)) ||
+        !(b->parameters = memory_new(parameters, sizeof *b->parameters, "the parameters", why)) ||
+        !(b->shadows = b->backend->memory_allocate(parameters, "the shadows", why)))
+        return -1;
+    fill(b);
+    return tower_set_parameters(&b->tower, b->parameters, why);
+}
+
+/* The peak before and after the steps, since a core's clock moves. */
+static int measure(struct bench *b, struct error *why)
+{
+    if (world_barrier(b->world, false, why))
+        return -1;
+    double before = peak_measure();
+    if (bench_tower(b, why))
+        return -1;
+    double after = peak_measure();
+    b->times.peak = before > after ? before : after;
+    if (bandwidth_measure(&b->times.bandwidth, why))
+        return -1;
+    return bench_convolutions(b, why) || bench_loader(b, why) || bench_reduce(b, why);
+}
+
+static int collect(const struct bench *b, struct error *why)
+{
+    struct bench_times *all = NULL;
+    if (b->world->rank == 0 &&
+        !(all = memory_new((size_t)b->world->size, sizeof *all, "the times of all ranks", why)))
+        return -1;
+    int status = world_gather(b->world, &b->times, sizeof b->times, all, why);
+    if (!status && b->world->rank == 0)
+        bench_print(b, all);
+    free(all);
+    return status;
+}
+
+static void release(struct bench *b)
+{
+    tower_free(&b->tower);
+    net_free(&b->net);
+    if (b->shadows)
+        b->backend->memory_free(b->shadows);
+    free(b->images);
+    free(b->labels);
+    free(b->parameters);
+}
+
+int bench_run(const struct options *options, const struct world *world, struct error *why)
+{
+    struct bench b = {.options = options, .world = world};
+    memcpy(b.times.host, world->host, sizeof b.times.host);
+    int status = world_agree(world, choose(&b, why), why);
+    if (!status)
+        status = world_agree(world, take_memory(&b, why), why);
+    if (!status && (measure(&b, why) || collect(&b, why)))
+        world_abort(world, why->text);
+    release(&b);
+    return status;
+}

@@ -1,0 +1,176 @@
+/* Which checkpoints are evaluated: the newest, or each new one until the training has ended. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "eval.h"
+
+static bool is_once(const struct evaluation *e)
+{
+    return e->options->run_once || e->options->checkpoint[0];
+}
+
+/* eval.csv and best.h5, which belong to a directory. Copies of the program (world_refuse_copies) would all write the same ones. */
+static bool writes_files(const struct evaluation *e)
+{
+    return !e->options->checkpoint[0] && !e->world->copy;
+}
+
+/* Rank 0. Where the best one cannot be kept, the next better one may be. */
+static int report(struct evaluation *e, const struct evaluated *evaluated, struct error *why)
+{
+    report_evaluation(&e->report, writes_files(e) ? e->options->train_dir : NULL, evaluated);
+    if (e->options->verbose)
+        eval_print_classes(e);
+    if (!e->options->keep_best || !writes_files(e) || !eval_best_keep(e, evaluated, why))
+        return 0;
+    if (is_once(e))
+        return -1;
+    report_line(&e->report, "the best so far, but not kept: %s", why->text);
+    return 0;
+}
+
+/* Collective. */
+static int evaluate(struct evaluation *e, uint64_t step, struct error *why)
+{
+    struct evaluated evaluated;
+    if (eval_count(e, step, &evaluated, why))
+        return -1;
+    return world_agree(e->world, e->world->rank == 0 ? report(e, &evaluated, why) : 0, why);
+}
+
+/* The lock was looked at first: a run saves its last checkpoint before it gives the lock back, so no later one comes. */
+static bool has_ended(const struct found *found)
+{
+    return !found->training && found->last_step && found->step >= found->last_step;
+}
+
+static void say_what_comes(const struct evaluation *e, const struct found *found, struct error *what)
+{
+    if (!found->training && found->last_step)
+        error_set(what, "waiting: training stopped at step %" PRIu64 " of %" PRIu64, found->step, found->last_step);
+    else if (found->last_step && found->step >= found->last_step)
+        error_set(what, "waiting for the run that has %s/lock to end", e->options->train_dir);
+    else
+        error_set(what, "waiting for a checkpoint newer than step %" PRIu64, found->step);
+}
+
+/* Rank 0. What it waits for is said once; a terminal also shows each next look. */
+static void say_wait(struct evaluation *e, const struct error *what)
+{
+    char next[64] = "";
+    time_t then = time(NULL) + (time_t)e->options->eval_interval_secs;
+    struct tm local;
+    if (localtime_r(&then, &local))
+        strftime(next, sizeof next, "next look at %H:%M:%S", &local);
+    if (strcmp(e->waits_for.text, what->text)) {
+        report_line(&e->report, "%s", what->text);
+        report_line(&e->report, "%s, then every %" PRId64 " s", next, e->options->eval_interval_secs);
+    } else {
+        progress_text(&e->report.progress, next);
+    }
+    e->waits_for = *what;
+}
+
+/* Collective. */
+static bool is_training(const struct evaluation *e)
+{
+    struct error why;
+    bool held = e->world->rank == 0 && lock_is_held(e->options->train_dir);
+    if (world_broadcast(e->world, &held, sizeof held, &why))
+        world_abort(e->world, why.text);
+    return held;
+}
+
+/* Collective. Until the next look is due, or a run that trains in the directory ends. */
+static void wait_for_next_look(const struct evaluation *e)
+{
+    enum { LOCK_SECONDS = 5 }; /* between looks at its lock */
+    bool training = is_training(e);
+    for (int64_t left = e->options->eval_interval_secs; left > 0; left -= LOCK_SECONDS) {
+        sleep((unsigned)(left < LOCK_SECONDS ? left : LOCK_SECONDS));
+        bool before = training;
+        training = is_training(e);
+        if (before && !training)
+            return;
+    }
+}
+
+/* Collective. Evaluates the newest checkpoint, where it is not that of step `last`. NOT_NOW: the next look may find one. */
+static int evaluate_newest(struct evaluation *e, struct found *found, uint64_t *last, struct error *why)
+{
+    if (eval_find(e, found, why))
+        return NOT_NOW;
+    if (found->step == *last)
+        return 0;
+    if (eval_prepare(e, found, why) || (e->options->keep_best && eval_best_begin(e, why)))
+        return -1;
+    if (eval_load(e, found, why))
+        return NOT_NOW;
+    *last = found->step;
+    return evaluate(e, found->step, why);
+}
+
+/* Collective. Once, or each new checkpoint until the training has ended. */
+static int evaluate_all(struct evaluation *e, struct error *why)
+{
+    for (uint64_t last = UINT64_MAX;;) {
+        struct found found;
+        struct error what;
+        int status = evaluate_newest(e, &found, &last, why);
+        if (status < 0 || is_once(e))
+            return status;
+        if (!status && has_ended(&found)) {
+            if (e->world->rank == 0)
+                report_line(&e->report, "training has ended at its last step, %" PRIu64, found.step);
+            return 0;
+        }
+        if (status)
+            error_set(&what, "waiting: %s", why->text);
+        else
+            say_what_comes(e, &found, &what);
+        if (e->world->rank == 0)
+            say_wait(e, &what);
+        wait_for_next_look(e);
+    }
+}
+
+static int begin(struct evaluation *e, struct error *why)
+{
+    struct device_place place;
+    if (e->world->rank == 0 && (eval_check_names(e->options, why) || report_open(&e->report, NULL, 0, why)))
+        return -1;
+    e->backend = backend_open(e->options->tower, (int)e->options->threads, e->world->node_rank, &place, why);
+    return e->backend ? 0 : -1;
+}
+
+static void release(struct evaluation *e)
+{
+    if (e->newest_open >= 0)
+        close(e->newest_open);
+    tower_free(&e->tower);
+    net_free(&e->net);
+    free(e->peeked.class_names);
+    free(e->parameters);
+    free(e->images);
+    free(e->labels);
+    free(e->logits);
+    free(e->by_class);
+    dataset_close(&e->dataset);
+}
+
+int eval_run(const struct options *options, const struct world *world, struct error *why)
+{
+    struct evaluation e = {.options = options, .world = world, .newest_open = -1};
+    int status = world_agree(world, begin(&e, why), why);
+    if (!status && options->eval_data[0]) /* a mistake in --data is met at once, not with the first checkpoint */
+        status = eval_open_data(&e, options->eval_data, why);
+    if (!status)
+        status = evaluate_all(&e, why);
+    report_close(&e.report);
+    release(&e);
+    return status;
+}
