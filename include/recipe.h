@@ -1,8 +1,8 @@
 /* A recipe: what a result needs beside the layers. Each model has one in its file in src/model, and options take their defaults
  * from it.
  *
- * To add a value: a member here, a member of the same name and type in struct options, and a row in src/options/flag.c whose
- * default is FROM_RECIPE. */
+ * To add a value that an option can change: a member here, a member of the same name and type in struct options, and a row in
+ * src/options/flag.c whose default is FROM_RECIPE. */
 #ifndef RECIPE_H
 #define RECIPE_H
 
