@@ -31,7 +31,7 @@ struct run {
     struct convolution_ways ways;
     struct tower tower;
     struct reducer reducer;
-    struct stall stall;
+    struct phases phases;
     struct loader loader;    /* of a CPU tower */
     struct device_tower ahead; /* of a tower on a device */
     enum exchange exchange;

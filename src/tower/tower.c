@@ -128,6 +128,7 @@ int tower_gradients(struct tower *tower, const struct batch *batch, struct reduc
     size_t end = tower->net->parameters;
     for (int i = plan->stage_count - 1; i >= 0; end = plan->stages[i--].complete) {
         const struct stage *stage = &plan->stages[i];
+        phase_enter(reducer->phases, PHASE_BACKWARD, i);
         if (walk_backward(tower, i, gradients, why) || bring(tower, stage, parcel, end, why) ||
             reducer_ready(reducer, stage->complete, why))
             return -1;

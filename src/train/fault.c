@@ -143,8 +143,8 @@ static int skip(struct run *run, bool in_a_row, struct error *why)
 
 int run_fault(struct run *run, uint64_t step, struct error *why)
 {
-    stall_step(&run->stall, step, true); /* rank 0 may have to wait for the disk */
-    stall_enter(&run->stall, run->world->rank == 0 ? STALL_SAVE : STALL_END);
+    phases_step(&run->phases, step, true); /* rank 0 may have to wait for the disk */
+    phase_enter(&run->phases, run->world->rank == 0 ? PHASE_SAVE : PHASE_END, PHASE_WHOLE);
     find_source(run, step, why);
     bool in_a_row = step == run->fault_step + 1;
     run->fault_step = step;

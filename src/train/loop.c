@@ -29,10 +29,10 @@ static int step_gradients(struct run *run, const float **sums, struct error *why
         struct batch batch;
         float *parcel = reducer_begin(&run->reducer, slice);
         parcel[run->net.parameters + PARCEL_STOP] = stop;
-        stall_enter(&run->stall, STALL_LOAD);
+        phase_enter(&run->phases, PHASE_LOAD, slice);
         if (loader_next(&run->loader, &batch, why))
             return -1;
-        stall_enter(&run->stall, STALL_COMPUTE);
+        phase_enter(&run->phases, PHASE_FORWARD, PHASE_WHOLE);
         if (tower_gradients(&run->tower, &batch, &run->reducer, parcel, why) || reducer_end(&run->reducer, why))
             return -1;
     }
@@ -66,7 +66,7 @@ static int train_step(struct run *run, struct step *step, struct error *why)
     if (step->left_out)
         return run_fault(run, run->state.step + 1, why);
     step->rate = schedule_rate(&run->schedule, run->state.position);
-    stall_enter(&run->stall, STALL_UPDATE);
+    phase_enter(&run->phases, PHASE_UPDATE, PHASE_WHOLE);
     float decay = ema_decay((float)run->options->ema_decay, run->state.step + 1);
     return tower_update(&run->tower, sums, samples, step->rate, decay, &step->penalty, why);
 }
@@ -119,7 +119,7 @@ static int give(struct run *run, struct error *why)
         pass->rate = schedule_rate(&run->schedule, pass->position);
         pass->ema_decay = ema_decay((float)run->options->ema_decay, pass->step + 1);
     }
-    stall_enter(&run->stall, STALL_COMPUTE);
+    phase_enter(&run->phases, PHASE_DEVICE, PHASE_WHOLE);
     if (device_tower_steps(&run->ahead, passes, count, why))
         return -1;
     tell_notice(run);
@@ -139,7 +139,7 @@ static int goes_ahead(struct run *run, bool stopped, bool *ahead, struct error *
     *ahead = run->world->rank > 0 || !run_save_is_due(run);
     if (run->world->size == 1)
         return 0;
-    stall_enter(&run->stall, STALL_REDUCE);
+    phase_enter(&run->phases, PHASE_REDUCE, PHASE_WHOLE);
     return world_broadcast(run->world, ahead, sizeof *ahead, why);
 }
 
@@ -165,7 +165,7 @@ static int take(struct run *run, struct step *steps, int count, struct error *wh
 {
     struct device_result results[DEVICE_AHEAD];
     int status = 0;
-    stall_enter(&run->stall, STALL_COMPUTE);
+    phase_enter(&run->phases, PHASE_DEVICE, PHASE_WHOLE);
     if (run->backend->device->results_end(&run->tower.plan, results, why))
         return -1;
     for (int i = 0; i < count && !status; i++) {
@@ -217,7 +217,7 @@ static void after_step(struct run *run, const struct step *step, struct tally *t
     struct checkpoint *state = &run->state;
     if (step->left_out)
         return;
-    stall_enter(&run->stall, STALL_REPORT);
+    phase_enter(&run->phases, PHASE_REPORT, PHASE_WHOLE);
     double total = step->cross_entropy + step->penalty;
     state->loss_average = moving_average(state->loss_average, step->cross_entropy);
     state->total_loss_average = moving_average(state->total_loss_average, total);
@@ -237,7 +237,7 @@ static int check_parity(struct run *run, struct error *why)
     uint64_t step = run->state.step;
     if (run->world->size == 1 || !(is_multiple(step, run->options->parity_steps) || step == run->last_step))
         return 0;
-    stall_enter(&run->stall, STALL_PARITY);
+    phase_enter(&run->phases, PHASE_PARITY, PHASE_WHOLE);
     if (tower_get_parameters(&run->tower, run->state.parameters, why))
         return -1;
     uint64_t hash = parity_hash(run->state.parameters, run->net.parameters);
@@ -249,10 +249,10 @@ static int check_parity(struct run *run, struct error *why)
 static int save(struct run *run, struct error *why)
 {
     uint64_t step = run->state.step;
-    stall_step(&run->stall, step + 1, is_multiple(step, run->options->checkpoint_steps));
+    phases_step(&run->phases, step + 1, is_multiple(step, run->options->checkpoint_steps));
     if (run->world->rank > 0)
         return 0;
-    stall_enter(&run->stall, STALL_SAVE);
+    phase_enter(&run->phases, PHASE_SAVE, PHASE_WHOLE);
     return run_save(run, why);
 }
 
@@ -310,7 +310,7 @@ int run_steps(struct run *run, bool *stopped, struct error *why)
     struct tally tally = {.started = clock_seconds()};
     *stopped = false;
     run->given = run->state.step;
-    stall_step(&run->stall, run->state.step + 1, true);
+    phases_step(&run->phases, run->state.step + 1, true);
     return run->backend->device ? train_blocks(run, &tally, stopped, why) : train_singly(run, &tally, stopped, why);
 }
 
@@ -332,8 +332,8 @@ static void tell_end(struct run *run, const char *cause)
 int run_finish(struct run *run, bool stopped, struct error *why)
 {
     char cause[STOP_TEXT] = "";
-    stall_step(&run->stall, run->state.step, true);
-    stall_enter(&run->stall, run->world->rank == 0 ? STALL_SAVE : STALL_END);
+    phases_step(&run->phases, run->state.step, true);
+    phase_enter(&run->phases, run->world->rank == 0 ? PHASE_SAVE : PHASE_END, PHASE_WHOLE);
     int status = run->world->rank == 0 ? run_save_last(run, why) : 0;
     if (stopped)
         stop_tell(&run->stop, run->world, cause);

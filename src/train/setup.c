@@ -126,7 +126,7 @@ static int build_reducer(struct run *run, struct error *why)
     enum reduce_kind kind = run->tree ? REDUCE_TREE : REDUCE_FASTEST;
     int status = reducer_init(&run->reducer, run->world, kind, run->net.parameters, run->slices,
                               (size_t)run->options->bucket_kib * 1024, why);
-    run->reducer.stall = &run->stall;
+    run->reducer.phases = &run->phases;
     return world_agree(run->world, status, why);
 }
 
@@ -164,7 +164,7 @@ int run_open(struct run *run, const struct options *options, const struct world 
     run->options = options;
     run->world = world;
     run->started = run->saved_at = clock_seconds();
-    if (world_agree(world, stall_open(&run->stall, world, (double)options->stall_seconds, why), why) ||
+    if (world_agree(world, phases_open(&run->phases, world, (double)options->stall_seconds, why), why) ||
         world_agree(world, stop_open(&run->stop, options, world->rank == 0, why), why) ||
         world_agree(world, choose(run, why), why) || run_check_devices(run, why) || run_choose_exchange(run, why) ||
         dataset_open(&run->dataset, world, options->data, "train", why) ||
@@ -186,7 +186,7 @@ int run_open(struct run *run, const struct options *options, const struct world 
 
 void run_close(struct run *run)
 {
-    stall_close(&run->stall);
+    phases_close(&run->phases);
     run_save_close(run);
     loader_free(&run->loader);
     device_tower_free(&run->ahead);

@@ -3,7 +3,7 @@
 #include "kernels_fixture.h"
 
 #include "optimize.h"
-#include "parallel.h"
+#include "parcel.h"
 
 /* ---- loss ---- */
 

@@ -279,7 +279,7 @@ struct few_backward_arguments {
 };
 
 /* Softmax cross-entropy as src/backends/host.c: gradient (batch, classes) = softmax - one-hot (0 beyond count); the tail of the
- * parcel: loss, correct, count, fault, stop (parallel.h). Exponentials are floats, sums double, in a fixed order. gradient,
+ * parcel: loss, correct, count, fault, stop (parcel.h). Exponentials are floats, sums double, in a fixed order. gradient,
  * control may be NULL (evaluation, no stop). With a control, *next becomes the pass behind it (struct pass_ring). A label that is
  * none makes the loss NaN. */
 struct loss_arguments {
@@ -302,7 +302,7 @@ struct slice {
 };
 enum { SLICES_MAX = 64 };
 
-/* The update of optimize.h, to the bit, and the copies after it. With a tail (parallel.h), scale is 1 / its count. Nothing is
+/* The update of optimize.h, to the bit, and the copies after it. With a tail (parcel.h), scale is 1 / its count. Nothing is
  * changed, and the record's fault is 1, where the tail has a fault or a loss that is not finite, or one of `faults` (finish's) is
  * not 0: the whole update or none of it. With a control, rate and ema_decay are the control's. Without gradients the parameters
  * stay, and only shadows and copies follow them. The result goes into ring[step % ring_length], the first record without a

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "parallel.h"
+#include "parcel.h"
 #include "plan.h"
 
 static const struct operation_kind *const kinds[] = {

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "optimize.h"
-#include "parallel.h"
+#include "parcel.h"
 #include "plan.h"
 
 enum { SPARE = 96 << 20 }; /* bytes that stay free beside the images: for graphs, NCCL, the driver */
