@@ -55,10 +55,11 @@ static int take_memory(struct bench *b, struct error *why)
     b->tower.waits = b->backend->device != NULL;
     if (!(b->images = memory_new(values, sizeof *b->images, "the batch", why)) ||
         !(b->labels = memory_new((size_t)b->slice, sizeof *b->labels, "the labels", why)) ||
-        !(b->parameters = memory_new(parameters, sizeof *b->parameters, "the parameters", why)))
+        !(b->parameters = memory_new(parameters, sizeof *b->parameters, "the parameters", why)) ||
+        bench_images(b, why))
         return -1;
     fill(b);
-    return tower_set_parameters(&b->tower, b->parameters, why);
+    return tower_set_parameters(&b->tower, b->parameters, why) || bench_start(b, why) ? -1 : 0;
 }
 
 /* The peak before and behind the steps, since a core's clock moves. */
@@ -92,6 +93,9 @@ static int collect(const struct bench *b, struct error *why)
 static void release(struct bench *b)
 {
     tower_free(&b->tower);
+    reducer_free(&b->reducer);
+    free(b->pixels);
+    free(b->pixel_labels);
     free(b->images);
     free(b->labels);
     free(b->parameters);
