@@ -12,23 +12,39 @@
 #include "error.h"
 
 enum layer_kind {
-    LAYER_CONVOLUTION, /* kernel x kernel, stride, SAME padding, bias; weights HWIO */
-    LAYER_MAX_POOL,    /* kernel x kernel, stride, SAME padding; a tie goes to the first in row order */
-    LAYER_NORM,        /* local response normalisation over channels, as tf.nn.lrn */
-    LAYER_DENSE,       /* bias; weights (in, out), in = height * width * channels in NHWC order */
+    LAYER_CONVOLUTION, /* kernel x kernel, stride, padding; weights HWIO, biases, activation */
+    LAYER_MAX_POOL,    /* kernel x kernel, stride, padding; a tie goes to the first in row order */
+    LAYER_LRN,         /* local response normalisation over channels, as tf.nn.lrn */
+    LAYER_DENSE,       /* weights (in, out), in = height * width * channels in NHWC order; biases, activation */
+    LAYER_ADD,         /* the sum of two activations of one shape; activation */
+    LAYER_BATCH_NORM,  /* a channel: gamma * (x - mean) / sqrt(variance + epsilon) + beta; activation */
+    LAYER_KINDS
 };
+
+/* SAME: windows reach beyond the edge, ceil(size / stride) outputs. VALID: they do not, 1 + floor((size - kernel) / stride). */
+enum padding { PADDING_SAME, PADDING_VALID };
+
+/* Applied to the layer's result; the gradient of RELU is 0 where its output is 0. */
+enum activation { ACTIVATION_NONE, ACTIVATION_RELU };
 
 struct layer {
     const char *name; /* as in the checkpoint: /params/<name>/weights */
     enum layer_kind kind;
+    const char *from; /* the earlier layer whose output it reads; NULL: the one before it in the table */
+    const char *add;  /* add: the earlier layer whose output is added to it */
     int kernel, stride; /* convolution, pool */
+    enum padding padding;
     int outputs;        /* convolution, dense: channels out; 0 = the number of classes */
-    bool relu;          /* convolution, dense: max(0, x) after the bias */
+    bool no_bias;       /* convolution, dense */
+    enum activation activation;
+    bool frozen;        /* its weights and biases stay as they were loaded */
     float stddev;       /* weights: normal, redrawn beyond two standard deviations */
     float bias;         /* initial value of the biases */
     float decay;        /* loss += decay / 2 * sum of squared weights */
-    int radius;         /* norm: x / (k + alpha * sum over [c - radius, c + radius] of x^2)^beta */
+    int radius;         /* LRN: x / (k + alpha * sum over [c - radius, c + radius] of x^2)^beta */
     float k, alpha, beta;
+    float epsilon;      /* batch norm */
+    float keep;         /* batch norm: a step's running = keep * running + (1 - keep) * the batch's */
 };
 
 struct model {
@@ -46,30 +62,63 @@ struct shape {
     int height, width, channels; /* an activation of N images is (N, height, width, channels) */
 };
 
-enum { NET_LAYERS_MAX = 64 };
+enum tensor_role {
+    TENSOR_TRAINED, /* has a gradient, and the optimizer changes it */
+    /* A moving average of what the net sees: batch norm's mean and variance. In training the forward pass writes the sum over
+     * the images of its batch into the flat gradient; all ranks' sums are added up with the gradients; and the update is
+     * tensor += (1 - keep) * (sum / images - tensor). Evaluation reads it. */
+    TENSOR_STATE,
+    TENSOR_FROZEN, /* has no gradient and is never changed */
+    TENSOR_ROLES
+};
 
-/* A layer in its place: its shapes, and its slices of the flat parameter buffer. */
+enum { TENSOR_RANK_MAX = 4 };
+
+/* Numbers that a layer needs, and their place in the flat buffers. */
+struct tensor {
+    char name[64]; /* "conv1/weights"; in the checkpoint /params/conv1/weights */
+    int layer;
+    enum tensor_role role;
+    int rank, size[TENSOR_RANK_MAX];
+    const char *axis[TENSOR_RANK_MAX]; /* "H", "W", "I", "O", "in", "out" */
+    size_t offset, count; /* floats */
+    float stddev, value;  /* at first: truncated normals of that deviation, or where it is 0 this value */
+    float decay, keep;    /* as in struct layer */
+};
+
+enum { NET_LAYERS_MAX = 64 };
+enum { NET_INPUT = -1 }; /* the images, where the index of a layer is expected */
+
+/* A layer in its place. */
 struct net_layer {
     struct layer layer; /* outputs filled in */
+    int from, add;      /* the layers whose outputs it reads; add: of LAYER_ADD */
+    int readers;        /* layers that read its output */
     struct shape in, out;
-    int pad_top, pad_left; /* SAME padding before; the rest (possibly one more) comes after */
-    size_t weights, weight_count; /* offset and length in floats; 0 long where there are none */
-    size_t biases, bias_count;
+    int pad_top, pad_left; /* padding before; the rest (possibly one more) comes after */
+    const struct tensor *weights, *biases; /* batch norm: gamma and beta (channels). NULL where there are none */
+    const struct tensor *mean, *variance;  /* batch norm: (channels), STATE */
     double multiply_adds; /* an image, forward */
 };
 
+/* Flat buffers hold one tensor after the other, in layer order: first those that are TRAINED, then STATE, then FROZEN.
+ * Parameters and shadows hold all of them, gradients the first two roles. */
 struct net {
     const struct model *model;
     struct shape input;
     int classes;
-    int layer_count;
-    struct net_layer layers[NET_LAYERS_MAX];
-    size_t parameters; /* length of the flat buffers of parameters, gradients, shadows */
+    int layer_count, tensor_count;
+    struct net_layer *layers;
+    struct tensor *tensors; /* in layer order; weights before biases */
+    size_t trained;    /* floats of the TRAINED tensors: they begin at 0 */
+    size_t gradients;  /* and of the STATE ones: the length of a flat gradient */
+    size_t parameters; /* of all: the length of flat parameters and shadows */
 };
 
-/* Lays the model out for images of `channels` channels (cropped to the model's height and width)
- * and so many classes. Parameters lie in layer order, weights before biases. */
+/* Lays the model out for images of `channels` channels (cropped to the model's height and width) and `classes` classes.
+ * The model outlives the net. After a failure there is nothing to free. */
 int net_init(struct net *net, const struct model *model, int channels, int classes, struct error *why);
+void net_free(struct net *net); /* also of a zeroed one */
 
 /* The initial parameters (net->parameters floats), each a pure function of (seed, its index). */
 void net_parameters(const struct net *net, uint64_t seed, float *parameters);
@@ -78,6 +127,12 @@ void net_parameters(const struct net *net, uint64_t seed, float *parameters);
  * (forward + weight gradients + input gradients except the first layer's). */
 double net_forward_multiply_adds(const struct net *net);
 double net_step_multiply_adds(const struct net *net);
+
+/* Where in the flat buffers the TRAINED tensors of layers from `first` on begin: net->trained where there are none. */
+size_t net_trained_from(const struct net *net, int first);
+
+/* Floats of a layer's tensors. */
+size_t net_layer_parameters(const struct net *net, int layer);
 
 size_t shape_size(struct shape shape);
 

@@ -11,6 +11,7 @@ enum { WARM_UP = 2 };
 /* A net of one convolution on the bench's backend. */
 struct lone {
     const struct bench *bench;
+    struct layer layer;
     struct model model;
     struct net net;
     struct plan plan;
@@ -28,6 +29,7 @@ static void lone_close(struct lone *lone)
     lone->bench->backend->plan_free(&lone->plan);
     free(lone->parameters);
     free(lone->gradients);
+    net_free(&lone->net);
     free(lone);
 }
 
@@ -35,7 +37,9 @@ static int lone_init(struct lone *lone, const struct net_layer *l, enum convolut
                      struct error *why)
 {
     const struct bench *b = lone->bench;
-    lone->model = (struct model){l->layer.name, "one convolution", l->in.height, l->in.width, &l->layer, 1};
+    lone->layer = l->layer;
+    lone->layer.from = NULL;
+    lone->model = (struct model){l->layer.name, "one convolution", l->in.height, l->in.width, &lone->layer, 1};
     if (net_init(&lone->net, &lone->model, l->in.channels, l->layer.outputs, why))
         return -1;
     struct plan_request request = {.net = &lone->net, .batch = b->slice, .training = true,
@@ -61,7 +65,7 @@ static int lone_time(struct lone *lone, double *forward, double *backward, struc
         return -1;
     for (int step = -WARM_UP; !status && step < steps; step++) {
         double before = clock_seconds();
-        status = stage->forward(stage, why);
+        status = stage->forward(stage, lone->gradients, why);
         double between = clock_seconds();
         status = status || stage->backward(stage, lone->gradients, why) ? -1 : 0;
         if (step < 0)

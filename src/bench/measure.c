@@ -97,7 +97,7 @@ int bench_start(struct bench *b, struct error *why)
     b->batch = (struct batch){.count = b->slice, .images = b->images, .labels = b->labels};
     struct training_request request = {.reducer = &b->reducer, .slices = b->slices, .batch = &b->batch, .world = &b->alone,
                                        .exchange = tree ? EXCHANGE_HOST : EXCHANGE_NONE, .dataset = &b->dataset, .seed = 1};
-    if (reducer_init(&b->reducer, &b->alone, tree ? REDUCE_TREE : REDUCE_FASTEST, b->net.parameters, b->slices, 1 << 20, why))
+    if (reducer_init(&b->reducer, &b->alone, tree ? REDUCE_TREE : REDUCE_FASTEST, b->net.gradients, b->slices, 1 << 20, why))
         return -1;
     return tower_start(&b->tower, &request, why);
 }
@@ -135,7 +135,7 @@ int bench_reduce(struct bench *b, struct error *why)
     int steps = (int)b->options->bench_steps, status = 0;
     double *samples = memory_new((size_t)steps, sizeof *samples, "the times", why), warm_up;
     if (!samples || reducer_init(&reducer, b->world, b->options->slices ? REDUCE_TREE : REDUCE_FASTEST,
-                                 b->net.parameters, b->slices, 1 << 20, why))
+                                 b->net.gradients, b->slices, 1 << 20, why))
         status = -1;
     for (int step = -WARM_UP; !status && step < steps; step++)
         status = reduce_once(b, &reducer, step < 0 ? &warm_up : &samples[step], why);

@@ -22,9 +22,9 @@ static void stage_bytes(const struct bench *b, const struct stage *stage, double
     double images = (double)b->options->batch_size, slices = b->slices;
     double in = images * (double)shape_size(first->in), out = images * (double)shape_size(last->out), parameters = 0;
     bool relu = false;
-    for (const struct net_layer *l = first; l <= last; l++) {
-        parameters += slices * (double)(l->weight_count + l->bias_count);
-        relu |= l->layer.relu;
+    for (int i = stage->first; i <= stage->last; i++) {
+        parameters += slices * (double)net_layer_parameters(&b->net, i);
+        relu |= b->net.layers[i].layer.activation == ACTIVATION_RELU;
     }
     *forward = sizeof(float) * (in + out + parameters);
     *backward = sizeof(float) * (out + (reads_input_backward(first) ? in : 0) + (relu ? out : 0) +

@@ -98,7 +98,7 @@ static const char device_words[] =
 void bench_print(const struct bench *b, const struct bench_times *all)
 {
     const struct options *o = b->options;
-    double parcel = 1e-6 * (double)(b->net.parameters + PARCEL_SLOTS) * sizeof(float);
+    double parcel = 1e-6 * (double)(b->net.gradients + PARCEL_SLOTS) * sizeof(float);
     printf("# cifar10_mpi %s bench: model %s, %s tower (%s), %s\n", VERSION, b->model->name, b->backend->name,
            b->place.about, o->precision);
     printf("# %d rank%s on %d node%s, batch %" PRId64 " a rank in %d slice%s, %" PRId64 " thread%s a tower; medians of %"

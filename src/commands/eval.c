@@ -147,7 +147,7 @@ static int begin(struct evaluation *e, struct error *why)
     struct device_place place;
     if (e->world->rank == 0 && (eval_check_names(e->options, why) || report_open(&e->report, NULL, 0, why)))
         return -1;
-    e->backend = backend_open(e->options->tower, (int)e->options->threads, e->world->node_rank, &place, why);
+    e->backend = backend_open(e->options->tower, NULL, (int)e->options->threads, e->world->node_rank, &place, why);
     return e->backend ? 0 : -1;
 }
 
@@ -156,6 +156,7 @@ static void release(struct evaluation *e)
     if (e->newest_open >= 0)
         close(e->newest_open);
     tower_free(&e->tower);
+    net_free(&e->net);
     free(e->peeked.class_names);
     free(e->parameters);
     free(e->shadows);

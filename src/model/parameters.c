@@ -21,11 +21,7 @@ static float truncated_normal(uint64_t seed, size_t index)
 
 void net_parameters(const struct net *net, uint64_t seed, float *parameters)
 {
-    for (int i = 0; i < net->layer_count; i++) {
-        const struct net_layer *l = &net->layers[i];
-        for (size_t w = l->weights; w < l->weights + l->weight_count; w++)
-            parameters[w] = l->layer.stddev * truncated_normal(seed, w);
-        for (size_t b = l->biases; b < l->biases + l->bias_count; b++)
-            parameters[b] = l->layer.bias;
-    }
+    for (const struct tensor *t = net->tensors; t < net->tensors + net->tensor_count; t++)
+        for (size_t i = t->offset; i < t->offset + t->count; i++)
+            parameters[i] = t->stddev ? t->stddev * truncated_normal(seed, i) : t->value;
 }

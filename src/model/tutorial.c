@@ -2,15 +2,18 @@
 #include "models.h"
 
 static const struct layer layers[] = {
-    {.name = "conv1", .kind = LAYER_CONVOLUTION, .kernel = 5, .stride = 1, .outputs = 64, .relu = true, .stddev = 5e-2f},
+    {.name = "conv1", .kind = LAYER_CONVOLUTION, .kernel = 5, .stride = 1, .outputs = 64, .activation = ACTIVATION_RELU,
+     .stddev = 5e-2f},
     {.name = "pool1", .kind = LAYER_MAX_POOL, .kernel = 3, .stride = 2},
-    {.name = "norm1", .kind = LAYER_NORM, .radius = 4, .k = 1, .alpha = 0.001f / 9, .beta = 0.75f},
-    {.name = "conv2", .kind = LAYER_CONVOLUTION, .kernel = 5, .stride = 1, .outputs = 64, .relu = true, .stddev = 5e-2f,
-     .bias = 0.1f},
-    {.name = "norm2", .kind = LAYER_NORM, .radius = 4, .k = 1, .alpha = 0.001f / 9, .beta = 0.75f},
+    {.name = "norm1", .kind = LAYER_LRN, .radius = 4, .k = 1, .alpha = 0.001f / 9, .beta = 0.75f},
+    {.name = "conv2", .kind = LAYER_CONVOLUTION, .kernel = 5, .stride = 1, .outputs = 64, .activation = ACTIVATION_RELU,
+     .stddev = 5e-2f, .bias = 0.1f},
+    {.name = "norm2", .kind = LAYER_LRN, .radius = 4, .k = 1, .alpha = 0.001f / 9, .beta = 0.75f},
     {.name = "pool2", .kind = LAYER_MAX_POOL, .kernel = 3, .stride = 2},
-    {.name = "local3", .kind = LAYER_DENSE, .outputs = 384, .relu = true, .stddev = 0.04f, .bias = 0.1f, .decay = 0.004f},
-    {.name = "local4", .kind = LAYER_DENSE, .outputs = 192, .relu = true, .stddev = 0.04f, .bias = 0.1f, .decay = 0.004f},
+    {.name = "local3", .kind = LAYER_DENSE, .outputs = 384, .activation = ACTIVATION_RELU,
+     .stddev = 0.04f, .bias = 0.1f, .decay = 0.004f},
+    {.name = "local4", .kind = LAYER_DENSE, .outputs = 192, .activation = ACTIVATION_RELU,
+     .stddev = 0.04f, .bias = 0.1f, .decay = 0.004f},
     {.name = "softmax_linear", .kind = LAYER_DENSE, .stddev = 1 / 192.0f},
 };
 

@@ -14,76 +14,61 @@
 static const char format[] = "cifar10_mpi checkpoint";
 enum { FORMAT_VERSION = 1, CLASSES_MAX = 65536, CHANNELS_MAX = 65536 };
 
-/* ---- the parameters by name ---- */
+/* ---- tensors by name ---- */
 
-/* A data set and its slice of the flat buffer. */
-struct parameter {
-    char name[H5_NAME];
-    struct h5_shape shape;
-    const char *labels[H5_RANK_MAX];
-    size_t offset;
-};
-
-static const struct parameter weights_convolution = {.shape = {H5_FLOAT, 4, {0}}, .labels = {"H", "W", "I", "O"}};
-static const struct parameter weights_dense = {.shape = {H5_FLOAT, 2, {0}}, .labels = {"in", "out"}};
-static const struct parameter biases = {.shape = {H5_FLOAT, 1, {0}}, .labels = {"out"}};
-
-/* The index-th of 2 * layer_count: weights and biases of each layer; false where that layer has none. */
-static bool parameter_at(const struct net *net, const char *group, int index, struct parameter *parameter)
+static void data_set_of(const struct tensor *t, const char *group, char name[H5_NAME], struct h5_shape *shape)
 {
-    const struct net_layer *l = &net->layers[index / 2];
-    bool is_bias = index % 2;
-    if (is_bias) {
-        *parameter = biases;
-        parameter->shape.size[0] = l->layer.outputs;
-    } else if (l->layer.kind == LAYER_CONVOLUTION) {
-        *parameter = weights_convolution;
-        memcpy(parameter->shape.size,
-               (int64_t[]){l->layer.kernel, l->layer.kernel, l->in.channels, l->layer.outputs}, 4 * sizeof(int64_t));
-    } else {
-        *parameter = weights_dense;
-        memcpy(parameter->shape.size, (int64_t[]){(int64_t)shape_size(l->in), l->layer.outputs}, 2 * sizeof(int64_t));
-    }
-    parameter->offset = is_bias ? l->biases : l->weights;
-    snprintf(parameter->name, sizeof parameter->name, "/%s/%s/%s", group, l->layer.name,
-             is_bias ? "biases" : "weights");
-    return (is_bias ? l->bias_count : l->weight_count) > 0;
+    *shape = (struct h5_shape){H5_FLOAT, t->rank, {0}};
+    for (int i = 0; i < t->rank; i++)
+        shape->size[i] = t->size[i];
+    snprintf(name, H5_NAME, "/%s/%s", group, t->name);
 }
 
-static int parameters_write(struct h5 *h5, const struct net *net, const char *group, const float *values,
-                            struct error *why)
+/* Moving averages are kept of what is trained; the other tensors of a net with averages are those of /params. */
+static const char *group_of(const struct tensor *t, const char *group)
 {
-    struct parameter p;
-    for (int i = 0; i < 2 * net->layer_count; i++)
-        if (parameter_at(net, group, i, &p) && h5_write(h5, p.name, &p.shape, p.labels, values + p.offset, why))
+    return t->role == TENSOR_TRAINED ? group : "params";
+}
+
+static int tensors_write(struct h5 *h5, const struct net *net, const char *group, const float *values, struct error *why)
+{
+    char name[H5_NAME];
+    struct h5_shape shape;
+    for (const struct tensor *t = net->tensors; t < net->tensors + net->tensor_count; t++) {
+        if (strcmp(group_of(t, group), group))
+            continue;
+        data_set_of(t, group, name, &shape);
+        if (h5_write(h5, name, &shape, t->axis, values + t->offset, why))
             return -1;
+    }
     return 0;
 }
 
 /* Whether a data set is as the net wants it. */
-static int parameter_match(struct h5 *h5, const struct parameter *wanted, struct error *why)
+static int data_set_check(struct h5 *h5, const char *name, const struct h5_shape *wanted, struct error *why)
 {
     struct h5_shape found;
     char found_text[96], wanted_text[96];
-    if (h5_shape(h5, wanted->name, &found, why))
+    if (h5_shape(h5, name, &found, why))
         return -1;
-    if (found.type == H5_FLOAT && found.rank == wanted->shape.rank &&
-        !memcmp(found.size, wanted->shape.size, (size_t)found.rank * sizeof found.size[0]))
+    if (found.type == H5_FLOAT && found.rank == wanted->rank &&
+        !memcmp(found.size, wanted->size, (size_t)found.rank * sizeof found.size[0]))
         return 0;
     h5_shape_text(&found, found_text, sizeof found_text);
-    h5_shape_text(&wanted->shape, wanted_text, sizeof wanted_text);
-    return error_set(why, "%s: %s is %s %s, where the model needs float32 %s", h5_path(h5), wanted->name,
-                     h5_type_name(found.type), found_text, wanted_text);
+    h5_shape_text(wanted, wanted_text, sizeof wanted_text);
+    return error_set(why, "%s: %s is %s %s, where the model needs float32 %s", h5_path(h5), name, h5_type_name(found.type),
+                     found_text, wanted_text);
 }
 
-static int parameters_read(struct h5 *h5, const struct net *net, const char *group, float *values,
-                           struct error *why)
+static int tensors_read(struct h5 *h5, const struct net *net, const char *group, float *values, struct error *why)
 {
-    struct parameter p;
-    for (int i = 0; i < 2 * net->layer_count; i++)
-        if (parameter_at(net, group, i, &p) &&
-            (parameter_match(h5, &p, why) || h5_read(h5, p.name, 0, p.shape.size[0], values + p.offset, why)))
+    char name[H5_NAME];
+    struct h5_shape shape;
+    for (const struct tensor *t = net->tensors; t < net->tensors + net->tensor_count; t++) {
+        data_set_of(t, group_of(t, group), name, &shape);
+        if (data_set_check(h5, name, &shape, why) || h5_read(h5, name, 0, shape.size[0], values + t->offset, why))
             return -1;
+    }
     return 0;
 }
 
@@ -92,7 +77,7 @@ static int parameters_read(struct h5 *h5, const struct net *net, const char *gro
 static int states_write(struct h5 *h5, const struct checkpoint *c, const struct net *net, struct error *why)
 {
     for (int i = 0; c->optimizer && i < c->optimizer->state_count; i++)
-        if (c->states[i] && parameters_write(h5, net, c->optimizer->states[i].name, c->states[i], why))
+        if (c->states[i] && tensors_write(h5, net, c->optimizer->states[i].name, c->states[i], why))
             return -1;
     return 0;
 }
@@ -100,7 +85,7 @@ static int states_write(struct h5 *h5, const struct checkpoint *c, const struct 
 static int states_read(struct h5 *h5, const struct checkpoint *c, const struct net *net, struct error *why)
 {
     for (int i = 0; c->optimizer && i < c->optimizer->state_count; i++)
-        if (c->states[i] && parameters_read(h5, net, c->optimizer->states[i].name, c->states[i], why))
+        if (c->states[i] && tensors_read(h5, net, c->optimizer->states[i].name, c->states[i], why))
             return -1;
     return 0;
 }
@@ -230,7 +215,7 @@ static int content_write(struct h5 *h5, const struct checkpoint *c, const struct
 {
     char digest[DIGEST_TEXT];
     return label_write(h5, c, why) || state_write(h5, c, net, why) ||
-                   parameters_write(h5, net, "params", c->parameters, why) ||
+                   tensors_write(h5, net, "params", c->parameters, why) ||
                    states_write(h5, c, net, why) ||
                    provenance_write(h5, provenance, provenance_count, why) || content_digest(h5, digest, why) ||
                    h5_set_text(h5, "/", "digest", digest, why) || h5_set_integer(h5, "/", "complete", 1, why) ? -1 : 0;
@@ -388,7 +373,7 @@ static int checkpoint_read(struct checkpoint *checkpoint, const struct net *net,
     bool failed = label_check(h5, why) || state_read(h5, &found, why);
     if (!failed && net)
         failed = net_match(h5, &found, net, why) ||
-                 parameters_read(h5, net, "params", found.parameters, why) ||
+                 tensors_read(h5, net, "params", found.parameters, why) ||
                  states_read(h5, &found, net, why) || digest_check(h5, why);
     if (h5_close(h5, failed ? &ignored : why) || failed) {
         free(found.class_names);

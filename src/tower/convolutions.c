@@ -31,7 +31,7 @@ static int time_steps(struct tower *tower, const struct batch *batch, double *se
 {
     struct world alone = {.size = 1, .nodes = 1, .node_size = 1};
     struct reducer reducer = {0};
-    int status = reducer_init(&reducer, &alone, REDUCE_FASTEST, tower->net->parameters, 1, 1 << 20, why);
+    int status = reducer_init(&reducer, &alone, REDUCE_FASTEST, tower->net->gradients, 1, 1 << 20, why);
     for (int trial = -1; !status && trial < TRIALS; trial++) {
         status = step_alone(tower, &reducer, batch, why);
         for (int i = 0; i < tower->plan.stage_count; i++) {

@@ -22,7 +22,7 @@ static const struct device *device_of(const struct tower *tower)
 
 static size_t parcel_length(const struct tower *tower)
 {
-    return tower->net->parameters + PARCEL_SLOTS;
+    return tower->net->gradients + PARCEL_SLOTS;
 }
 
 /* ---- start and end ---- */
@@ -114,7 +114,7 @@ static int pass_on(struct tower *tower, const struct stage *stage, float *parcel
 static int enqueue_loss(struct tower *tower, struct error *why)
 {
     double before = clock_seconds();
-    if (device_of(tower)->loss(&tower->plan, tower->gradients + tower->net->parameters, why))
+    if (device_of(tower)->loss(&tower->plan, tower->gradients + tower->net->gradients, why))
         return -1;
     return walk_time(tower, before, &tower->loss_seconds, why);
 }
@@ -125,7 +125,7 @@ static int enqueue_pass(struct tower *tower, float *parcel, struct error *why)
     struct plan *plan = &tower->plan;
     size_t sent = parcel_length(tower);
     tower->training.tickets = 0;
-    if (device_of(tower)->distort(plan, why) || walk_forward(tower, why) || enqueue_loss(tower, why))
+    if (device_of(tower)->distort(plan, why) || walk_forward(tower, tower->gradients, why) || enqueue_loss(tower, why))
         return -1;
     for (int i = plan->stage_count - 1; i >= 0; i--)
         if (walk_backward(tower, i, tower->gradients, why) || pass_on(tower, &plan->stages[i], parcel, &sent, why))

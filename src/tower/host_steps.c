@@ -22,7 +22,7 @@ static int sum_gradients(struct tower *tower, const struct step *step, const flo
     for (int slice = 0; slice < r->slices; slice++) {
         struct batch batch;
         float *parcel = reducer_begin(r->reducer, slice);
-        parcel[tower->net->parameters + PARCEL_STOP] = step->stop;
+        parcel[tower->net->gradients + PARCEL_STOP] = step->stop;
         if (take_batch(tower, slice, &batch, why))
             return -1;
         phase_enter(r->reducer->phases, PHASE_FORWARD, PHASE_WHOLE);
@@ -35,14 +35,14 @@ static int sum_gradients(struct tower *tower, const struct step *step, const flo
 int host_step(struct tower *tower, const struct step *step, struct error *why)
 {
     struct step_result *result = &tower->training.result;
-    size_t parameters = tower->net->parameters;
+    size_t gradients = tower->net->gradients;
     const float *sums;
     if (sum_gradients(tower, step, &sums, why))
         return -1;
-    const float *tail = sums + parameters;
+    const float *tail = sums + gradients;
     *result = (struct step_result){.step = step->number, .loss = tail[PARCEL_LOSS], .correct = tail[PARCEL_CORRECT],
                                    .count = tail[PARCEL_COUNT], .stop = tail[PARCEL_STOP]};
-    result->fault = tail[PARCEL_FAULT] > 0 || !isfinite(result->loss) || !floats_finite(sums, parameters);
+    result->fault = tail[PARCEL_FAULT] > 0 || !isfinite(result->loss) || !floats_finite(sums, gradients);
     if (result->fault > 0)
         return 0;
     phase_enter(tower->training.request.reducer->phases, PHASE_UPDATE, PHASE_WHOLE);

@@ -21,7 +21,7 @@ static int take_memory(struct tower *tower, const struct tower_request *request,
             return -1;
     if (!request->training || !backend->device)
         return 0;
-    tower->gradients = backend->memory_allocate(parameters + PARCEL_SLOTS, "the gradients", why);
+    tower->gradients = backend->memory_allocate(tower->net->gradients + PARCEL_SLOTS, "the gradients", why);
     return tower->gradients ? 0 : -1;
 }
 
@@ -86,8 +86,8 @@ int tower_get_states(struct tower *tower, float *const *states, struct error *wh
     return 0;
 }
 
-/* input (batch->count, H, W, C) → logits → loss. */
-static int forward(struct tower *tower, const struct batch *batch, struct loss_sums *sums, struct error *why)
+/* input (batch->count, H, W, C) → logits → loss; in training the sums of STATE tensors to `gradients`. */
+static int forward(struct tower *tower, const struct batch *batch, float *gradients, struct loss_sums *sums, struct error *why)
 {
     struct plan *plan = &tower->plan;
     size_t values = (size_t)batch->count * shape_size(tower->net->input);
@@ -95,7 +95,7 @@ static int forward(struct tower *tower, const struct batch *batch, struct loss_s
         return error_set(why, "a batch of %d images does not fit a tower for %d", batch->count, plan->batch);
     if (tower->backend->memory_upload(plan->input, batch->images, values, why))
         return -1;
-    if (walk_forward(tower, why))
+    if (walk_forward(tower, gradients, why))
         return -1;
     double before = clock_seconds();
     int status = tower->backend->loss(plan, batch->labels, batch->count, sums, why);
@@ -121,14 +121,14 @@ int tower_gradients(struct tower *tower, const struct batch *batch, struct reduc
     struct plan *plan = &tower->plan;
     struct loss_sums sums;
     float *gradients = tower->gradients ? tower->gradients : parcel;
-    if (forward(tower, batch, &sums, why))
+    if (forward(tower, batch, gradients, &sums, why))
         return -1;
-    float *tail = parcel + tower->net->parameters;
+    float *tail = parcel + tower->net->gradients;
     tail[PARCEL_LOSS] = (float)sums.loss;
     tail[PARCEL_CORRECT] = (float)sums.correct;
     tail[PARCEL_COUNT] = (float)sums.count;
     tail[PARCEL_FAULT] = !isfinite(sums.loss);
-    size_t end = tower->net->parameters;
+    size_t end = tower->net->gradients;
     for (int i = plan->stage_count - 1; i >= 0; end = plan->stages[i--].complete) {
         const struct stage *stage = &plan->stages[i];
         phase_enter(reducer->phases, PHASE_BACKWARD, i);
@@ -142,7 +142,7 @@ int tower_gradients(struct tower *tower, const struct batch *batch, struct reduc
 int tower_evaluate(struct tower *tower, const struct batch *batch, struct loss_sums *sums, struct error *why)
 {
     struct loss_sums of_batch;
-    if (forward(tower, batch, &of_batch, why))
+    if (forward(tower, batch, NULL, &of_batch, why))
         return -1;
     sums->loss += of_batch.loss;
     sums->correct += of_batch.correct;
@@ -150,22 +150,27 @@ int tower_evaluate(struct tower *tower, const struct batch *batch, struct loss_s
     return 0;
 }
 
-/* Layers one by one: weights have the layer's decay, biases none. */
-static int update_layers(struct tower *tower, const float *gradients, float scale, float rate, double *penalty,
-                         struct error *why)
+/* Of a STATE tensor p += (1 - keep) * (g * scale - p): a step of size keep - 1 with a decay of -1. */
+static int update_tensor(struct tower *tower, const struct tensor *t, const float *gradients, float scale, float rate,
+                         double *penalty, struct error *why)
 {
+    bool state = t->role == TENSOR_STATE;
+    return tower->backend->sgd(&tower->plan, tower->parameters + t->offset, gradients + t->offset, t->count,
+                               state ? t->keep - 1 : rate, scale, state ? -1 : t->decay, penalty, why);
+}
+
+static int update_tensors(struct tower *tower, const float *gradients, float scale, float rate, double *penalty,
+                          struct error *why)
+{
+    const struct net *net = tower->net;
     *penalty = 0;
-    for (int i = 0; i < tower->net->layer_count; i++) {
-        const struct net_layer *l = &tower->net->layers[i];
-        double weights = 0, biases = 0;
-        if (l->weight_count + l->bias_count == 0)
+    for (const struct tensor *t = net->tensors; t < net->tensors + net->tensor_count; t++) {
+        double of_tensor;
+        if (t->role == TENSOR_FROZEN)
             continue;
-        if (tower->backend->sgd(&tower->plan, tower->parameters + l->weights, gradients + l->weights, l->weight_count, rate,
-                                scale, l->layer.decay, &weights, why) ||
-            tower->backend->sgd(&tower->plan, tower->parameters + l->biases, gradients + l->biases, l->bias_count, rate,
-                                scale, 0, &biases, why))
-            return error_in(why, "the update of layer %s", l->layer.name);
-        *penalty += weights;
+        if (update_tensor(tower, t, gradients, scale, rate, &of_tensor, why))
+            return error_in(why, "the update of %s", t->name);
+        *penalty += t->role == TENSOR_TRAINED ? of_tensor : 0;
     }
     return 0;
 }
@@ -184,11 +189,11 @@ int tower_update(struct tower *tower, const float *gradients, float samples, con
                  struct error *why)
 {
     double before = clock_seconds();
-    if (tower->gradients && tower->backend->memory_upload(tower->gradients, gradients, tower->net->parameters, why))
+    if (tower->gradients && tower->backend->memory_upload(tower->gradients, gradients, tower->net->gradients, why))
         return -1;
     if (tower->gradients)
         gradients = tower->gradients;
-    if (update_layers(tower, gradients, 1.0f / samples, step->rate, penalty, why))
+    if (update_tensors(tower, gradients, 1.0f / samples, step->rate, penalty, why))
         return -1;
     tower->update_seconds += clock_seconds() - before;
     return update_states(tower, step->ema_decay, why) || walk_prepare(tower, why) ? -1 : 0;

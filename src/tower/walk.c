@@ -22,12 +22,12 @@ int walk_prepare(struct tower *tower, struct error *why)
     return 0;
 }
 
-int walk_forward(struct tower *tower, struct error *why)
+int walk_forward(struct tower *tower, float *gradients, struct error *why)
 {
     for (int i = 0; i < tower->plan.stage_count; i++) {
         struct stage *stage = &tower->plan.stages[i];
         double before = clock_seconds();
-        if (stage->forward(stage, why) || walk_time(tower, before, &tower->times[i].forward, why))
+        if (stage->forward(stage, gradients, why) || walk_time(tower, before, &tower->times[i].forward, why))
             return error_in(why, "stage %s, forward", stage->name);
     }
     return 0;

@@ -7,7 +7,7 @@
 /* The parameters changed: each stage lays them out as it likes. */
 int walk_prepare(struct tower *tower, struct error *why);
 /* From the plan's input to its output. */
-int walk_forward(struct tower *tower, struct error *why);
+int walk_forward(struct tower *tower, float *gradients, struct error *why);
 /* One stage, back from the last (plan.stage_count - 1) to 0: its slice of `gradients` (flat, in the backend's memory). */
 int walk_backward(struct tower *tower, int index, float *gradients, struct error *why);
 /* Adds the seconds since `before`. Where the tower waits for its device, it does so first. */

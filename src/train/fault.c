@@ -12,20 +12,15 @@ enum { FILE_NAME = sizeof ((struct run *)0)->resumed_from };
 
 /* ---- whose ---- */
 
-static bool layer_finite(const struct net_layer *layer, const float *flat)
-{
-    return floats_finite(flat + layer->weights, layer->weight_count) && floats_finite(flat + layer->biases, layer->bias_count);
-}
-
 /* The first layer whose parameters hold a number that is not finite; NULL where all are. */
 static const char *spoilt_layer(struct run *run)
 {
     struct error ignored; /* then the sentence is without it */
     if (tower_get_parameters(&run->tower, run->state.parameters, &ignored))
         return NULL;
-    for (int i = 0; i < run->net.layer_count; i++)
-        if (!layer_finite(&run->net.layers[i], run->state.parameters))
-            return run->net.layers[i].layer.name;
+    for (const struct tensor *t = run->net.tensors; t < run->net.tensors + run->net.tensor_count; t++)
+        if (!floats_finite(run->state.parameters + t->offset, t->count))
+            return run->net.layers[t->layer].layer.name;
     return NULL;
 }
 
@@ -40,13 +35,11 @@ static int bad_loss(struct run *run, struct error *why)
 static int check_own(struct run *run, struct error *why)
 {
     const struct reducer *reducer = &run->reducer;
-    if (!reducer_finite(reducer, run->net.parameters + PARCEL_LOSS, 1))
+    if (!reducer_finite(reducer, run->net.gradients + PARCEL_LOSS, 1))
         return bad_loss(run, why);
-    for (int i = run->net.layer_count - 1; i >= 0; i--) {
-        const struct net_layer *l = &run->net.layers[i];
-        if (!reducer_finite(reducer, l->weights, l->weight_count) || !reducer_finite(reducer, l->biases, l->bias_count))
-            return error_set(why, "layer %s's gradient is not finite", l->layer.name);
-    }
+    for (const struct tensor *t = run->net.tensors + run->net.tensor_count - 1; t >= run->net.tensors; t--)
+        if (t->role != TENSOR_FROZEN && !reducer_finite(reducer, t->offset, t->count))
+            return error_set(why, "layer %s's gradient is not finite", run->net.layers[t->layer].layer.name);
     return 0;
 }
 

@@ -32,7 +32,8 @@ static int choose(struct run *run, struct error *why)
     run->model = model_find(run->options->model, why);
     if (!run->model)
         return -1;
-    run->backend = backend_open(run->options->tower, (int)run->options->threads, run->world->node_rank, &run->place, why);
+    run->backend = backend_open(run->options->tower, run->model, (int)run->options->threads, run->world->node_rank,
+                                &run->place, why);
     return run->backend ? plan_slices(run, why) : -1;
 }
 
@@ -124,7 +125,7 @@ static void set_last_step(struct run *run)
 static int build_reducer(struct run *run, struct error *why)
 {
     enum reduce_kind kind = run->tree ? REDUCE_TREE : REDUCE_FASTEST;
-    int status = reducer_init(&run->reducer, run->world, kind, run->net.parameters, run->slices,
+    int status = reducer_init(&run->reducer, run->world, kind, run->net.gradients, run->slices,
                               (size_t)run->options->bucket_kib * 1024, why);
     run->reducer.phases = &run->phases;
     return world_agree(run->world, status, why);
@@ -264,6 +265,7 @@ void run_close(struct run *run)
     loader_free(&run->loader);
     tower_free(&run->tower);
     reducer_free(&run->reducer);
+    net_free(&run->net);
     report_close(&run->report);
     free(run->state.parameters);
     optimizer_free(run->state.states);

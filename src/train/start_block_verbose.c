@@ -4,16 +4,18 @@
 
 #include "start_block.h"
 
-static void print_layer(const struct net_layer *l)
+static void print_layer(const struct net *net, int index)
 {
+    const struct net_layer *l = &net->layers[index];
+    size_t parameters = net_layer_parameters(net, index);
     char output[48];
     if (l->layer.kind == LAYER_DENSE)
         snprintf(output, sizeof output, "%d", l->out.channels);
     else
         snprintf(output, sizeof output, "%dx%dx%d", l->out.height, l->out.width, l->out.channels);
     printf("%17s%-16s %10s", "", l->layer.name, output);
-    if (l->weight_count + l->bias_count)
-        printf(" %12zu %15.0f", l->weight_count + l->bias_count, l->multiply_adds);
+    if (parameters)
+        printf(" %12zu %15.0f", parameters, l->multiply_adds);
     printf("\n");
 }
 
@@ -21,7 +23,7 @@ static void print_layers(const struct net *net)
 {
     printf("  %-14s %-16s %10s %12s %15s\n", "layers", "layer", "output", "parameters", "multiply-adds");
     for (int i = 0; i < net->layer_count; i++)
-        print_layer(&net->layers[i]);
+        print_layer(net, i);
     printf("%17s%-27s %12zu %15.0f an image forward\n", "", "all", net->parameters, net_forward_multiply_adds(net));
     printf("%61s%15.0f a training step\n", "", net_step_multiply_adds(net));
 }

@@ -23,7 +23,7 @@ static inline double value_at(const float *images, struct shape shape, int n, in
 static inline double sum_gradient_at(const struct convolution_values *v, int n, int y, int x, int channel)
 {
     const struct net_layer *l = v->layer;
-    bool passes = !l->layer.relu || value_at(v->y, l->out, n, y, x, channel) > 0;
+    bool passes = l->layer.activation == ACTIVATION_NONE || value_at(v->y, l->out, n, y, x, channel) > 0;
     return passes ? value_at(v->dy, l->out, n, y, x, channel) : 0;
 }
 
@@ -54,7 +54,7 @@ static inline double expected_output(const struct convolution_values *v, size_t 
         for (int kx = 0; kx < l->layer.kernel; kx++)
             for (int i = 0; i < l->in.channels; i++)
                 sum += value_at(v->x, l->in, p.n, top + ky, left + kx, i) * weight_at(v, ky, kx, i, p.channel);
-    return l->layer.relu ? fmax(sum, 0) : sum;
+    return l->layer.activation == ACTIVATION_RELU ? fmax(sum, 0) : sum;
 }
 
 static inline double expected_input_gradient(const struct convolution_values *v, size_t index)
@@ -82,7 +82,7 @@ static inline double expected_gradient(const struct convolution_values *v, size_
     size_t row = index / l->out.channels, tap = row / l->in.channels;
     int i = (int)(row % l->in.channels);
     int top = (int)(tap / kernel) - l->pad_top, left = (int)(tap % kernel) - l->pad_left;
-    bool bias = index >= l->weight_count;
+    bool bias = index >= l->weights->count;
     double sum = 0;
     for (int n = 0; n < v->batch; n++)
         for (int y = 0; y < l->out.height; y++)
@@ -122,8 +122,8 @@ static inline void compare_all(const struct convolution_values *v, const float *
     const struct net_layer *l = v->layer;
     compare("output", v, v->y, 0, v->batch * shape_size(l->out), expected_output, samples, tolerance);
     compare("input gradient", v, dx, 0, v->batch * shape_size(l->in), expected_input_gradient, samples, tolerance);
-    compare("weight gradient", v, dw, 0, l->weight_count, expected_gradient, samples, tolerance);
-    compare("bias gradient", v, dw, l->weight_count, l->bias_count, expected_gradient, 16, tolerance);
+    compare("weight gradient", v, dw, 0, l->weights->count, expected_gradient, samples, tolerance);
+    compare("bias gradient", v, dw, l->weights->count, l->biases->count, expected_gradient, 16, tolerance);
 }
 
 #endif

@@ -90,6 +90,16 @@ static inline void rig_allocate(struct rig *rig)
     rig->output_gradient = floats_new(rig->output_count);
 }
 
+/* Ends the test where the backend cannot compute the model. */
+static inline void skip_unsupported(const struct backend *backend, const struct model *model)
+{
+    struct error why;
+    if (!backend_supports(backend, model, &why))
+        return;
+    print_message("%s\n", why.text);
+    skip();
+}
+
 /* Of a model, as the request says (its net is made here). */
 static inline void rig_open_plan(struct rig *rig, const struct backend *backend, const struct model *model,
                                  int channels, int classes, struct plan_request request)
@@ -124,6 +134,7 @@ static inline void rig_open(struct rig *rig, const struct subject *subject, cons
 static inline void rig_close(struct rig *rig)
 {
     rig->backend->plan_free(&rig->plan);
+    net_free(&rig->net);
     rig->backend->memory_free(rig->device_parameters);
     rig->backend->memory_free(rig->device_gradients);
     free(rig->parameters), free(rig->gradients);
@@ -142,7 +153,7 @@ static inline void rig_forward(struct rig *rig)
         struct stage *stage = &rig->plan.stages[i];
         if (stage->prepare)
             must(stage->prepare(stage, rig->device_parameters, &why), &why);
-        must(stage->forward(stage, &why), &why);
+        must(stage->forward(stage, rig->device_gradients, &why), &why);
     }
     must(b->memory_download(rig->output, rig->plan.output, rig->output_count, &why), &why);
 }

@@ -42,21 +42,15 @@ static inline void step_net(struct net *net)
 
 static inline void step_parameters(struct h5 *h5, const struct net *net, float *parameters)
 {
-    for (int i = 0; i < net->layer_count; i++) {
-        const struct net_layer *l = &net->layers[i];
-        const struct {
-            const char *name;
-            size_t first, count;
-        } tensors[] = {{"weights", l->weights, l->weight_count}, {"biases", l->biases, l->bias_count}};
+    for (const struct tensor *t = net->tensors; t < net->tensors + net->tensor_count; t++) {
+        const char *layer = net->layers[t->layer].layer.name;
         char group[64];
         size_t count;
-        snprintf(group, sizeof group, "/parameters/%s", l->layer.name);
-        for (int t = 0; t < 2 && l->weight_count; t++) {
-            float *drawn = reference_drawn(h5, group, tensors[t].name, NULL, &count);
-            assert_int_equal(count, tensors[t].count);
-            memcpy(parameters + tensors[t].first, drawn, count * sizeof *drawn);
-            free(drawn);
-        }
+        snprintf(group, sizeof group, "/parameters/%s", layer);
+        float *drawn = reference_drawn(h5, group, t->name + strlen(layer) + 1, NULL, &count);
+        assert_int_equal(count, t->count);
+        memcpy(parameters + t->offset, drawn, count * sizeof *drawn);
+        free(drawn);
     }
 }
 
@@ -124,23 +118,23 @@ static inline void check_variable(const struct experiment *e, struct h5 *h5, con
 static inline void check_layer(const struct experiment *e, struct h5 *h5, int step, const struct net_layer *l,
                                const struct outcome *outcome)
 {
-    size_t count = l->weight_count + l->bias_count;
+    size_t count = l->weights->count + l->biases->count;
     float *gradient = floats_new(count);
     for (size_t i = 0; i < count; i++)
-        gradient[i] = outcome->sums[l->weights + i] / STEP_BATCH +
-                      (i < l->weight_count ? l->layer.decay * outcome->before[l->weights + i] : 0);
+        gradient[i] = outcome->sums[l->weights->offset + i] / STEP_BATCH +
+                      (i < l->weights->count ? l->layer.decay * outcome->before[l->weights->offset + i] : 0);
     const struct {
         const char *name;
         const float *values;
     } kinds[] = {{"gradients", gradient},
-                 {"updated", outcome->updated + l->weights},
-                 {"ema", outcome->average + l->weights}};
+                 {"updated", outcome->updated + l->weights->offset},
+                 {"ema", outcome->average + l->weights->offset}};
     char name[128];
     for (int k = 0; k < 3; k++) {
         snprintf(name, sizeof name, "/step%d/%s/%s/weights", step, kinds[k].name, l->layer.name);
-        check_variable(e, h5, name, kinds[k].values, l->weight_count);
+        check_variable(e, h5, name, kinds[k].values, l->weights->count);
         snprintf(name, sizeof name, "/step%d/%s/%s/biases", step, kinds[k].name, l->layer.name);
-        check_variable(e, h5, name, kinds[k].values + l->weight_count, l->bias_count);
+        check_variable(e, h5, name, kinds[k].values + l->weights->count, l->biases->count);
     }
     free(gradient);
 }
@@ -157,7 +151,7 @@ static inline void check_outcome(const struct experiment *e, struct h5 *h5, int 
     free(entropy);
     free(loss);
     for (int i = 0; i < net->layer_count; i++)
-        if (net->layers[i].weight_count)
+        if (net->layers[i].weights)
             check_layer(e, h5, step, &net->layers[i], outcome);
 }
 

@@ -133,7 +133,7 @@ static void run_init(struct run *run, const struct subject *subject, enum reduce
                                     .crop_width = run->net.input.width, .global_batch = slices * BATCH, .batch = BATCH,
                                     .slices = slices, .threads = 2, .depth = 2};
     must(tower_init(&run->tower, &tower, &why), &why);
-    must(reducer_init(&run->reducer, &world, kind, run->net.parameters, slices, 1 << 20, &why), &why);
+    must(reducer_init(&run->reducer, &world, kind, run->net.gradients, slices, 1 << 20, &why), &why);
     must(loader_init(&run->loader, &loader, &why), &why);
     float *parameters = floats_new(run->net.parameters);
     net_parameters(&run->net, 1, parameters);
@@ -147,6 +147,7 @@ static void run_free(struct run *run)
     loader_free(&run->loader);
     tower_free(&run->tower);
     reducer_free(&run->reducer);
+    net_free(&run->net);
 }
 
 /* As training does it. */

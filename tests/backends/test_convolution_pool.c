@@ -19,7 +19,7 @@ static void open_pair(struct rig *rig, const struct backend *backend, const stru
 {
     const struct layer layers[] = {
         {.name = "conv", .kind = LAYER_CONVOLUTION, .kernel = c->kernel, .stride = c->stride, .outputs = c->out,
-         .relu = c->relu},
+         .activation = c->relu ? ACTIVATION_RELU : ACTIVATION_NONE},
         {.name = "pool", .kind = LAYER_MAX_POOL, .kernel = c->pool, .stride = c->pool_stride},
     };
     const struct model model = {"test", "two layers", c->height, c->width, layers, 2};

@@ -3,10 +3,11 @@
 #include "tower.h"
 
 static const struct layer layers[] = {
-    {.name = "conv1", .kind = LAYER_CONVOLUTION, .kernel = 5, .stride = 1, .outputs = 16, .relu = true}, /* of 3 channels */
-    {.name = "conv2", .kind = LAYER_CONVOLUTION, .kernel = 3, .stride = 1, .outputs = 16, .relu = true},
-    {.name = "conv3", .kind = LAYER_CONVOLUTION, .kernel = 5, .stride = 1, .outputs = 32, .relu = true},
-    {.name = "conv4", .kind = LAYER_CONVOLUTION, .kernel = 5, .stride = 2, .outputs = 32, .relu = true},
+    {.name = "conv1", .kind = LAYER_CONVOLUTION, .kernel = 5, .stride = 1, .outputs = 16,
+     .activation = ACTIVATION_RELU}, /* of 3 channels */
+    {.name = "conv2", .kind = LAYER_CONVOLUTION, .kernel = 3, .stride = 1, .outputs = 16, .activation = ACTIVATION_RELU},
+    {.name = "conv3", .kind = LAYER_CONVOLUTION, .kernel = 5, .stride = 1, .outputs = 32, .activation = ACTIVATION_RELU},
+    {.name = "conv4", .kind = LAYER_CONVOLUTION, .kernel = 5, .stride = 2, .outputs = 32, .activation = ACTIVATION_RELU},
     {.name = "softmax", .kind = LAYER_DENSE},
 };
 enum { CONV1, CONV2, CONV3, CONV4, LAYERS = sizeof layers / sizeof *layers };
@@ -22,7 +23,7 @@ static void request_open(const struct subject *subject, struct net *net, struct 
 static void test_measure(void **state)
 {
     const struct subject *subject = *state;
-    static struct net net;
+    struct net net;
     struct tower_request request;
     struct convolution_ways ways = {0};
     struct error why;
@@ -36,12 +37,13 @@ static void test_measure(void **state)
             assert_int_equal(ways.choices[i] == CONVOLUTION_DIRECT, ways.direct[i] * 1.1 < ways.winograd[i]);
     }
     assert_int_equal(ways.batch, 4);
+    net_free(&net);
 }
 
 static void test_text(void **state)
 {
     const struct subject *subject = *state;
-    static struct net net;
+    struct net net;
     struct tower_request request;
     struct convolution_ways ways = {.choices = {[CONV2] = CONVOLUTION_DIRECT}}, read = {0};
     char text[1024];
@@ -53,13 +55,14 @@ static void test_text(void **state)
     assert_int_equal(read.choices[CONV3], CONVOLUTION_WINOGRAD);
     assert_int_equal(read.choices[CONV1], CONVOLUTION_AUTO);
     assert_int_equal(read.choices[CONV4], CONVOLUTION_AUTO);
+    net_free(&net);
 }
 
 /* Minimal filtering executes fewer operations, and says so. */
 static void test_followed(void **state)
 {
     const struct subject *subject = *state;
-    static struct net net;
+    struct net net;
     struct tower_request request;
     const enum convolution_choice choices[NET_LAYERS_MAX] = {[CONV2] = CONVOLUTION_DIRECT, [CONV3] = CONVOLUTION_WINOGRAD};
     struct tower tower;
@@ -71,6 +74,7 @@ static void test_followed(void **state)
         assert_int_equal(tower.plan.stages[i].forward_operations > 0,
                          subject->backend->knows && tower.plan.stages[i].first == CONV3);
     tower_free(&tower);
+    net_free(&net);
 }
 
 int main(int argc, char **argv)

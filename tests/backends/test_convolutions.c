@@ -19,7 +19,7 @@ static void check_shape(const struct subject *subject, size_t samples)
 {
     const struct shape_case *s = subject->data;
     const struct layer layer = {.name = "c", .kind = LAYER_CONVOLUTION, .kernel = s->kernel, .stride = s->stride,
-                                .outputs = s->out, .relu = s->relu};
+                                .outputs = s->out, .activation = s->relu ? ACTIVATION_RELU : ACTIVATION_NONE};
     struct rig rig;
     uint64_t random = 7;
     rig_open(&rig, subject, &layer, (struct shape){s->height, s->width, s->in}, s->batch);
@@ -30,7 +30,7 @@ static void check_shape(const struct subject *subject, size_t samples)
     rig_backward(&rig);
     const struct net_layer *l = &rig.net.layers[0];
     const struct convolution_values values = {l, s->batch, rig.input, rig.output, rig.output_gradient,
-                                              rig.parameters + l->weights, rig.parameters + l->biases};
+                                              rig.parameters + l->weights->offset, rig.parameters + l->biases->offset};
     compare_all(&values, rig.input_gradient, rig.gradients, samples, tolerance_of(subject));
     rig_close(&rig);
 }

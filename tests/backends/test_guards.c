@@ -118,11 +118,12 @@ static void test_tutorial(void **state)
 }
 
 #define CONVOLUTION(KERNEL, STRIDE, OUTPUTS)                                                                          \
-    {.name = "conv", .kind = LAYER_CONVOLUTION, .kernel = KERNEL, .stride = STRIDE, .outputs = OUTPUTS, .relu = true}
+    {.name = "conv", .kind = LAYER_CONVOLUTION, .kernel = KERNEL, .stride = STRIDE, .outputs = OUTPUTS,               \
+     .activation = ACTIVATION_RELU}
 #define POOL(KERNEL, STRIDE) {.name = "pool", .kind = LAYER_MAX_POOL, .kernel = KERNEL, .stride = STRIDE}
 #define NORM(RADIUS, BETA)                                                                                            \
-    {.name = "norm", .kind = LAYER_NORM, .radius = RADIUS, .k = 1, .alpha = 0.001f / 9, .beta = BETA}
-#define DENSE(OUTPUTS) {.name = "dense", .kind = LAYER_DENSE, .outputs = OUTPUTS, .relu = true}
+    {.name = "norm", .kind = LAYER_LRN, .radius = RADIUS, .k = 1, .alpha = 0.001f / 9, .beta = BETA}
+#define DENSE(OUTPUTS) {.name = "dense", .kind = LAYER_DENSE, .outputs = OUTPUTS, .activation = ACTIVATION_RELU}
 
 static const struct guard_case cases[] = {
     {"convolution 5x5, 7x9x16 to 48", {CONVOLUTION(5, 1, 48)}, {7, 9, 16}, 3, false},

@@ -77,11 +77,8 @@ static void test_agreement(void **state)
     assert_int_equal(got.correct, want.correct);
     assert_close_floats("logits", mine.output, theirs.output, mine.output_count, 1e-4);
     assert_close_floats("gradient of input", mine.input_gradient, theirs.input_gradient, mine.input_count, 1e-4);
-    for (int i = 0; i < mine.net.layer_count; i++) {
-        const struct net_layer *l = &mine.net.layers[i];
-        assert_close_floats(l->layer.name, mine.gradients + l->weights, theirs.gradients + l->weights,
-                            l->weight_count + l->bias_count, 1e-4);
-    }
+    for (const struct tensor *t = mine.net.tensors; t < mine.net.tensors + mine.net.tensor_count; t++)
+        assert_close_floats(t->name, mine.gradients + t->offset, theirs.gradients + t->offset, t->count, 1e-4);
     rig_close(&mine);
     rig_close(&theirs);
 }
@@ -95,9 +92,10 @@ static void fill_quarters(float *values, size_t count, uint64_t random)
 static void run_dense(struct rig *rig, const struct backend *backend)
 {
     static const struct layer layers[] = {
-        {.name = "a", .kind = LAYER_DENSE, .outputs = 17, .relu = true}, {.name = "b", .kind = LAYER_DENSE, .outputs = 20},
-        {.name = "c", .kind = LAYER_DENSE, .outputs = 23, .relu = true},
-        {.name = "d", .kind = LAYER_DENSE, .outputs = 21, .relu = true}, {.name = "e", .kind = LAYER_DENSE},
+        {.name = "a", .kind = LAYER_DENSE, .outputs = 17, .activation = ACTIVATION_RELU},
+        {.name = "b", .kind = LAYER_DENSE, .outputs = 20},
+        {.name = "c", .kind = LAYER_DENSE, .outputs = 23, .activation = ACTIVATION_RELU},
+        {.name = "d", .kind = LAYER_DENSE, .outputs = 21, .activation = ACTIVATION_RELU}, {.name = "e", .kind = LAYER_DENSE},
     };
     static const struct model model = {"test", "dense layers", 1, 5, layers, 5};
     struct plan_request request = {.batch = 5, .training = true, .input_gradient = true, .deterministic = true};
@@ -291,7 +289,7 @@ static void test_giving_back(void **state)
     open_tutorial(&rig, *state, STEP_BATCH, true);
     rig_step(&rig, step_labels, STEP_BATCH);
     for (int i = 0; i < rig.plan.stage_count; i++)
-        must(rig.plan.stages[i].forward(&rig.plan.stages[i], &why), &why);
+        must(rig.plan.stages[i].forward(&rig.plan.stages[i], rig.device_gradients, &why), &why);
     rig_close(&rig);
 }
 
@@ -339,6 +337,7 @@ static void test_refusals(void **state)
     subject->backend->plan_free(&zeroed);
     assert_null(subject->backend->memory_allocate(SIZE_MAX / 2, "too much", &why));
     assert_non_null(strstr(why.text, "too much"));
+    net_free(&net);
 }
 
 static const struct backend_test tests[] = {

@@ -3,13 +3,13 @@
 
 /* The operations of operations.h5: shapes stand there. */
 static const struct layer operations[] = {
-    {.name = "conv5x5_relu", .kind = LAYER_CONVOLUTION, .kernel = 5, .stride = 1, .relu = true},
-    {.name = "conv5x5_relu_wide", .kind = LAYER_CONVOLUTION, .kernel = 5, .stride = 1, .relu = true},
-    {.name = "conv5x5_rgb", .kind = LAYER_CONVOLUTION, .kernel = 5, .stride = 1, .relu = true},
-    {.name = "conv3x3_relu", .kind = LAYER_CONVOLUTION, .kernel = 3, .stride = 1, .relu = true},
+    {.name = "conv5x5_relu", .kind = LAYER_CONVOLUTION, .kernel = 5, .stride = 1, .activation = ACTIVATION_RELU},
+    {.name = "conv5x5_relu_wide", .kind = LAYER_CONVOLUTION, .kernel = 5, .stride = 1, .activation = ACTIVATION_RELU},
+    {.name = "conv5x5_rgb", .kind = LAYER_CONVOLUTION, .kernel = 5, .stride = 1, .activation = ACTIVATION_RELU},
+    {.name = "conv3x3_relu", .kind = LAYER_CONVOLUTION, .kernel = 3, .stride = 1, .activation = ACTIVATION_RELU},
     {.name = "conv3x3_linear", .kind = LAYER_CONVOLUTION, .kernel = 3, .stride = 1},
     {.name = "conv1x1", .kind = LAYER_CONVOLUTION, .kernel = 1, .stride = 1},
-    {.name = "conv5x5_stride2", .kind = LAYER_CONVOLUTION, .kernel = 5, .stride = 2, .relu = true},
+    {.name = "conv5x5_stride2", .kind = LAYER_CONVOLUTION, .kernel = 5, .stride = 2, .activation = ACTIVATION_RELU},
     {.name = "conv3x3_stride2", .kind = LAYER_CONVOLUTION, .kernel = 3, .stride = 2},
     {.name = "max_pool_3x3_stride2", .kind = LAYER_MAX_POOL, .kernel = 3, .stride = 2},
     {.name = "max_pool_3x3_stride2_odd", .kind = LAYER_MAX_POOL, .kernel = 3, .stride = 2},
@@ -17,13 +17,13 @@ static const struct layer operations[] = {
     {.name = "max_pool_3x3_stride1", .kind = LAYER_MAX_POOL, .kernel = 3, .stride = 1},
     {.name = "max_pool_negative", .kind = LAYER_MAX_POOL, .kernel = 3, .stride = 2},
     {.name = "max_pool_ties", .kind = LAYER_MAX_POOL, .kernel = 3, .stride = 2},
-    {.name = "norm_tutorial", .kind = LAYER_NORM, .radius = 4, .k = 1, .alpha = 0.001f / 9, .beta = 0.75f},
-    {.name = "norm_large_input", .kind = LAYER_NORM, .radius = 4, .k = 1, .alpha = 0.001f / 9, .beta = 0.75f},
-    {.name = "norm_few_channels", .kind = LAYER_NORM, .radius = 4, .k = 1, .alpha = 0.001f / 9, .beta = 0.75f},
-    {.name = "norm_other", .kind = LAYER_NORM, .radius = 2, .k = 2, .alpha = 0.1f, .beta = 0.5f},
+    {.name = "norm_tutorial", .kind = LAYER_LRN, .radius = 4, .k = 1, .alpha = 0.001f / 9, .beta = 0.75f},
+    {.name = "norm_large_input", .kind = LAYER_LRN, .radius = 4, .k = 1, .alpha = 0.001f / 9, .beta = 0.75f},
+    {.name = "norm_few_channels", .kind = LAYER_LRN, .radius = 4, .k = 1, .alpha = 0.001f / 9, .beta = 0.75f},
+    {.name = "norm_other", .kind = LAYER_LRN, .radius = 2, .k = 2, .alpha = 0.1f, .beta = 0.5f},
     {.name = "dense", .kind = LAYER_DENSE},
-    {.name = "dense_relu", .kind = LAYER_DENSE, .relu = true},
-    {.name = "dense_relu_wide", .kind = LAYER_DENSE, .relu = true},
+    {.name = "dense_relu", .kind = LAYER_DENSE, .activation = ACTIVATION_RELU},
+    {.name = "dense_relu_wide", .kind = LAYER_DENSE, .activation = ACTIVATION_RELU},
 };
 enum { OPERATIONS = sizeof operations / sizeof *operations };
 
@@ -68,10 +68,10 @@ static void draw_operation(struct rig *rig, struct h5 *h5, const char *name)
     draw_tensor(h5, name, "input", rig->input, rig->input_count);
     change_input(name, rig->input, rig->input_count);
     draw_tensor(h5, name, "output_gradient", rig->output_gradient, rig->output_count);
-    if (l->weight_count)
-        draw_tensor(h5, name, "weights", rig->parameters + l->weights, l->weight_count);
-    if (l->bias_count)
-        draw_tensor(h5, name, "biases", rig->parameters + l->biases, l->bias_count);
+    if (l->weights)
+        draw_tensor(h5, name, "weights", rig->parameters + l->weights->offset, l->weights->count);
+    if (l->biases)
+        draw_tensor(h5, name, "biases", rig->parameters + l->biases->offset, l->biases->count);
 }
 
 static void check_tensor(const struct experiment *e, struct h5 *h5, const char *tensor, const float *found,
@@ -101,10 +101,10 @@ static void check_training(const struct experiment *e, struct rig *rig, struct h
     spoil_gradients(rig);
     rig_backward(rig);
     check_tensor(e, h5, "input_gradient", rig->input_gradient, rig->input_count);
-    if (l->weight_count)
-        check_tensor(e, h5, "weights_gradient", rig->gradients + l->weights, l->weight_count);
-    if (l->bias_count)
-        check_tensor(e, h5, "biases_gradient", rig->gradients + l->biases, l->bias_count);
+    if (l->weights)
+        check_tensor(e, h5, "weights_gradient", rig->gradients + l->weights->offset, l->weights->count);
+    if (l->biases)
+        check_tensor(e, h5, "biases_gradient", rig->gradients + l->biases->offset, l->biases->count);
 }
 
 /* Forward and backward, twice: the second pass must not see the first. Then forward in a plan for evaluation, which

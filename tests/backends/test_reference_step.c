@@ -43,6 +43,7 @@ static void begin_run(struct run *run, const struct subject *subject, bool train
 static void end_run(struct run *run)
 {
     tower_free(&run->tower);
+    net_free(&run->net);
     run->experiment.backend->memory_free(run->gradients);
     outcome_free(&run->outcome);
     reference_close(run->h5);
@@ -59,7 +60,7 @@ static void run_forward(struct run *run, int step)
     must(backend->memory_upload(plan->input, images, STEP_BATCH * shape_size(run->net.input), &why), &why);
     free(images);
     for (int i = 0; i < plan->stage_count; i++)
-        must(plan->stages[i].forward(&plan->stages[i], &why), &why);
+        must(plan->stages[i].forward(&plan->stages[i], run->gradients, &why), &why);
     must(backend->loss(plan, labels, STEP_BATCH, &sums, &why), &why);
     assert_int_equal(sums.count, STEP_BATCH);
     run->outcome.loss = sums.loss;

@@ -33,7 +33,8 @@ struct convolution {
     struct layer layer;
     struct model model;
     struct net net;
-    struct operation operation;
+    struct onednn_library library;
+    struct host_operation operation;
     struct floats x, y, dx, dy, parameters, gradients;
 };
 
@@ -43,7 +44,7 @@ static void convolution_open(struct convolution *c, const struct shape_case *s, 
     struct error why;
     memset(c, 0, sizeof *c);
     c->layer = (struct layer){.name = "conv", .kind = LAYER_CONVOLUTION, .kernel = s->kernel, .stride = 1,
-                              .outputs = s->out, .relu = s->relu};
+                              .outputs = s->out, .activation = s->relu ? ACTIVATION_RELU : ACTIVATION_NONE};
     c->model = (struct model){"test", "one layer", s->height, s->width, &c->layer, 1};
     must(net_init(&c->net, &c->model, s->in, 10, &why), &why);
     size_t pixels = (size_t)s->batch * s->height * s->width;
@@ -56,8 +57,10 @@ static void convolution_open(struct convolution *c, const struct shape_case *s, 
     fill_random(c->x.at, c->x.count, &seed);
     fill_random(c->dy.at, c->dy.count, &seed);
     fill_random(c->parameters.at, c->parameters.count, &seed);
-    c->operation = (struct operation){.layer = &c->net.layers[0], .batch = s->batch, .x = c->x.at, .y = c->y.at,
-                                      .dx = c->dx.at, .dy = c->dy.at, .vectors = set};
+    c->library.vectors = set;
+    c->operation = (struct host_operation){.layer = &c->net.layers[0], .batch = s->batch, .x = c->x.at, .y = c->y.at,
+                                      .dx = c->dx.at, .dy = c->dy.at, .gradients = c->gradients.at,
+                                           .backend = &c->library};
     must(onednn_winograd.init(&c->operation, &why), &why);
 }
 
@@ -67,13 +70,14 @@ static void convolution_run(struct convolution *c)
     c->operation.parameters = c->parameters.at;
     must(onednn_winograd.prepare(&c->operation, &why), &why);
     must(onednn_winograd.forward(&c->operation, &why), &why);
-    must(onednn_winograd.backward(&c->operation, c->gradients.at, &why), &why);
+    must(onednn_winograd.backward(&c->operation, &why), &why);
 }
 
 static void convolution_close(struct convolution *c)
 {
     struct floats *all[] = {&c->x, &c->y, &c->dx, &c->dy, &c->parameters, &c->gradients};
     onednn_winograd.free(&c->operation);
+    net_free(&c->net);
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         guarded_free(&all[i]->memory);
 }
@@ -86,8 +90,8 @@ static void check_case(const struct vector_set *set, const struct shape_case *s,
     memset(c.dx.at, 0x7f, c.dx.count * sizeof(float));
     convolution_run(&c);
     const struct net_layer *l = &c.net.layers[0];
-    const struct convolution_values values = {l, s->batch, c.x.at, c.y.at, c.dy.at, c.parameters.at + l->weights,
-                                              c.parameters.at + l->biases};
+    const struct convolution_values values = {l, s->batch, c.x.at, c.y.at, c.dy.at, c.parameters.at + l->weights->offset,
+                                              c.parameters.at + l->biases->offset};
     compare_all(&values, c.dx.at, c.gradients.at, 150, 2e-5);
     convolution_close(&c);
 }

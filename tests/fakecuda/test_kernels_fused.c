@@ -215,6 +215,7 @@ static void on_pairs(void (*check)(const struct pair *p))
                 p.window = (struct window){l->in.height, l->in.width, l->out.height, l->out.width, l->in.channels,
                                            layer.kernel, layer.stride, l->pad_top, l->pad_left};
                 check(&p);
+                net_free(&net);
             }
 }
 

@@ -16,7 +16,7 @@ static const struct edit_targets targets = {"tests/fuzz/seeds/checkpoint/latest.
 
 /* That of the seeds (tests/fuzz/seeds.py). */
 static const struct layer layers[] = {
-    {.name = "conv1", .kind = LAYER_CONVOLUTION, .kernel = 3, .stride = 1, .outputs = 2, .relu = true},
+    {.name = "conv1", .kind = LAYER_CONVOLUTION, .kernel = 3, .stride = 1, .outputs = 2, .activation = ACTIVATION_RELU},
     {.name = "softmax_linear", .kind = LAYER_DENSE},
 };
 static const struct model model = {"small", "for fuzzing", 4, 4, layers, 2};

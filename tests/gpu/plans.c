@@ -142,9 +142,9 @@ static int run_model(struct wish wish)
 
 /* Other shapes than the tutorial's. */
 static const struct layer others[] = {
-    {.name = "conv3x3-16", .kind = LAYER_CONVOLUTION, .kernel = 3, .stride = 1, .outputs = 16, .relu = true},
-    {.name = "conv3x3-48-s2", .kind = LAYER_CONVOLUTION, .kernel = 3, .stride = 2, .outputs = 48, .relu = true},
-    {.name = "conv1x1-128", .kind = LAYER_CONVOLUTION, .kernel = 1, .stride = 1, .outputs = 128, .relu = false},
+    {.name = "conv3x3-16", .kind = LAYER_CONVOLUTION, .kernel = 3, .stride = 1, .outputs = 16, .activation = ACTIVATION_RELU},
+    {.name = "conv3x3-48-s2", .kind = LAYER_CONVOLUTION, .kernel = 3, .stride = 2, .outputs = 48, .activation = ACTIVATION_RELU},
+    {.name = "conv1x1-128", .kind = LAYER_CONVOLUTION, .kernel = 1, .stride = 1, .outputs = 128, .activation = ACTIVATION_NONE},
 };
 
 int main(int argc, char **argv)

@@ -27,7 +27,7 @@ static void begin_run(struct run *run, const struct experiment *e, enum reduce_k
         .backend = e->backend, .net = &run->net, .batch = STEP_BATCH / world.size / slices, .training = true,
         .optimizer = &optimizer_sgd, .master = true};
     must(tower_init(&run->tower, &request, &why), &why);
-    must(reducer_init(&run->reducer, &world, kind, run->net.parameters, slices, 1 << 20, &why), &why);
+    must(reducer_init(&run->reducer, &world, kind, run->net.gradients, slices, 1 << 20, &why), &why);
     outcome_init(&run->outcome, &run->net);
     step_parameters(run->h5, &run->net, run->outcome.before);
     must(tower_set_parameters(&run->tower, run->outcome.before, &why), &why);
@@ -37,6 +37,7 @@ static void begin_run(struct run *run, const struct experiment *e, enum reduce_k
 static void end_run(struct run *run)
 {
     tower_free(&run->tower);
+    net_free(&run->net);
     reducer_free(&run->reducer);
     outcome_free(&run->outcome);
     reference_close(run->h5);

@@ -33,7 +33,7 @@
 /* ---- a small model, the tutorial's, and a state of either ---- */
 
 static const struct layer small_layers[] = {
-    {.name = "conv1", .kind = LAYER_CONVOLUTION, .kernel = 3, .stride = 1, .outputs = 4, .relu = true},
+    {.name = "conv1", .kind = LAYER_CONVOLUTION, .kernel = 3, .stride = 1, .outputs = 4, .activation = ACTIVATION_RELU},
     {.name = "pool1", .kind = LAYER_MAX_POOL, .kernel = 2, .stride = 2},
     {.name = "dense", .kind = LAYER_DENSE, .outputs = 0},
 };
@@ -75,6 +75,7 @@ static inline void state_init(struct fixture *f, const struct model *model)
 
 static inline void state_free(struct fixture *f)
 {
+    net_free(&f->net);
     free(f->saved.class_names);
     free(f->saved.parameters);
     optimizer_free(f->saved.states);

@@ -46,32 +46,118 @@ static void test_layout(void **state)
     static const struct {
         const char *name;
         int height, width, channels;
-        size_t weights, biases;
     } expected[] = {
-        {"conv1", 24, 24, 64, 5 * 5 * 3 * 64, 64},  {"pool1", 12, 12, 64, 0, 0},
-        {"norm1", 12, 12, 64, 0, 0},                {"conv2", 12, 12, 64, 5 * 5 * 64 * 64, 64},
-        {"norm2", 12, 12, 64, 0, 0},                {"pool2", 6, 6, 64, 0, 0},
-        {"local3", 1, 1, 384, 2304 * 384, 384},     {"local4", 1, 1, 192, 384 * 192, 192},
-        {"softmax_linear", 1, 1, 10, 192 * 10, 10},
+        {"conv1", 24, 24, 64}, {"pool1", 12, 12, 64}, {"norm1", 12, 12, 64}, {"conv2", 12, 12, 64},        {"norm2", 12, 12, 64},
+        {"pool2", 6, 6, 64},   {"local3", 1, 1, 384}, {"local4", 1, 1, 192}, {"softmax_linear", 1, 1, 10},
     };
     struct net net = tutorial_net();
-    size_t place = 0;
     assert_int_equal(net.layer_count, sizeof expected / sizeof *expected);
     assert_shape(net.input, 24, 24, 3);
     for (int i = 0; i < net.layer_count; i++) {
         const struct net_layer *l = &net.layers[i];
         assert_string_equal(l->layer.name, expected[i].name);
+        assert_int_equal(l->from, i - 1);
+        assert_int_equal(l->readers, i < net.layer_count - 1);
         assert_shape(l->in, i ? expected[i - 1].height : 24, i ? expected[i - 1].width : 24,
                      i ? expected[i - 1].channels : 3);
         assert_shape(l->out, expected[i].height, expected[i].width, expected[i].channels);
-        assert_int_equal(l->weight_count, expected[i].weights);
-        assert_int_equal(l->bias_count, expected[i].biases);
-        assert_int_equal(l->weights, place);
-        assert_int_equal(l->biases, place + expected[i].weights);
-        place += expected[i].weights + expected[i].biases;
     }
-    assert_int_equal(net.parameters, place);
+    net_free(&net);
+}
+
+/* One after the other, weights before biases; as in TensorFlow's checkpoint of the tutorial. */
+static void test_tensors(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        int layer, rank, size[4];
+        const char *axis[4];
+        float stddev, value, decay;
+    } expected[] = {
+        {"conv1/weights", 0, 4, {5, 5, 3, 64}, {"H", "W", "I", "O"}, 0.05f, 0, 0},
+        {"conv1/biases", 0, 1, {64}, {"out"}, 0, 0, 0},
+        {"conv2/weights", 3, 4, {5, 5, 64, 64}, {"H", "W", "I", "O"}, 0.05f, 0, 0},
+        {"conv2/biases", 3, 1, {64}, {"out"}, 0, 0.1f, 0},
+        {"local3/weights", 6, 2, {2304, 384}, {"in", "out"}, 0.04f, 0, 0.004f},
+        {"local3/biases", 6, 1, {384}, {"out"}, 0, 0.1f, 0},
+        {"local4/weights", 7, 2, {384, 192}, {"in", "out"}, 0.04f, 0, 0.004f},
+        {"local4/biases", 7, 1, {192}, {"out"}, 0, 0.1f, 0},
+        {"softmax_linear/weights", 8, 2, {192, 10}, {"in", "out"}, 1 / 192.0f, 0, 0},
+        {"softmax_linear/biases", 8, 1, {10}, {"out"}, 0, 0, 0},
+    };
+    struct net net = tutorial_net();
+    size_t place = 0;
+    assert_int_equal(net.tensor_count, sizeof expected / sizeof *expected);
+    for (int i = 0; i < net.tensor_count; i++) {
+        const struct tensor *t = &net.tensors[i];
+        size_t count = 1;
+        assert_string_equal(t->name, expected[i].name);
+        assert_int_equal(t->layer, expected[i].layer);
+        assert_int_equal(t->role, TENSOR_TRAINED);
+        assert_int_equal(t->rank, expected[i].rank);
+        for (int axis = 0; axis < t->rank; axis++) {
+            assert_int_equal(t->size[axis], expected[i].size[axis]);
+            assert_string_equal(t->axis[axis], expected[i].axis[axis]);
+            count *= (size_t)t->size[axis];
+        }
+        assert_int_equal(t->count, count);
+        assert_int_equal(t->offset, place);
+        assert_true(t->stddev == expected[i].stddev && t->value == expected[i].value && t->decay == expected[i].decay);
+        assert_int_equal(net_trained_from(&net, t->layer), net.layers[t->layer].weights->offset);
+        place += count;
+    }
     assert_int_equal(place, 1068298);
+    assert_int_equal(net_trained_from(&net, net.layer_count), place);
+    assert_true(net.trained == place && net.gradients == place && net.parameters == place);
+    net_free(&net);
+}
+
+/* A block with a shortcut: TRAINED tensors lie first, STATE and FROZEN ones after all of them. */
+static void test_branches_and_roles(void **state)
+{
+    (void)state;
+    static const struct layer layers[] = {
+        {.name = "stem", .kind = LAYER_CONVOLUTION, .kernel = 3, .stride = 1, .outputs = 4, .frozen = true, .no_bias = true},
+        {.name = "a", .kind = LAYER_CONVOLUTION, .kernel = 3, .stride = 2, .padding = PADDING_VALID, .outputs = 6, .no_bias = true},
+        {.name = "bn", .kind = LAYER_BATCH_NORM, .epsilon = 1e-3f, .keep = 0.75f},
+        {.name = "b", .kind = LAYER_CONVOLUTION, .from = "stem", .kernel = 3, .stride = 2, .padding = PADDING_VALID, .outputs = 6},
+        {.name = "sum", .kind = LAYER_ADD, .add = "bn", .activation = ACTIVATION_RELU},
+        {.name = "logits", .kind = LAYER_DENSE},
+    };
+    static const struct {
+        const char *name;
+        enum tensor_role role;
+        size_t offset, count;
+        float value;
+    } expected[] = {
+        {"stem/weights", TENSOR_FROZEN, 1432, 108, 0}, {"a/weights", TENSOR_TRAINED, 0, 216, 0},
+        {"bn/gamma", TENSOR_TRAINED, 216, 6, 1},       {"bn/beta", TENSOR_TRAINED, 222, 6, 0},
+        {"bn/mean", TENSOR_STATE, 1420, 6, 0},         {"bn/variance", TENSOR_STATE, 1426, 6, 1},
+        {"b/weights", TENSOR_TRAINED, 228, 216, 0},    {"b/biases", TENSOR_TRAINED, 444, 6, 0},
+        {"logits/weights", TENSOR_TRAINED, 450, 960, 0}, {"logits/biases", TENSOR_TRAINED, 1410, 10, 0},
+    };
+    const struct model model = {"block", "a block with a shortcut", 9, 10, layers, 6};
+    struct net net;
+    struct error why;
+    assert_int_equal(net_init(&net, &model, 3, 10, &why), 0);
+    assert_shape(net.layers[1].out, 4, 4, 6);
+    assert_int_equal(net.layers[0].readers, 2);
+    assert_int_equal(net.layers[3].from, 0);
+    assert_true(net.layers[4].from == 3 && net.layers[4].add == 2);
+    assert_int_equal(net.tensor_count, sizeof expected / sizeof *expected);
+    for (int i = 0; i < net.tensor_count; i++) {
+        const struct tensor *t = &net.tensors[i];
+        assert_string_equal(t->name, expected[i].name);
+        assert_int_equal(t->role, expected[i].role);
+        assert_int_equal(t->offset, expected[i].offset);
+        assert_int_equal(t->count, expected[i].count);
+        assert_true(t->value == expected[i].value);
+    }
+    assert_true(net.trained == 1420 && net.gradients == 1432 && net.parameters == 1540);
+    assert_int_equal(net_trained_from(&net, 4), 450);
+    assert_null(net.layers[1].biases);
+    net_free(&net);
 }
 
 static void test_operations(void **state)
@@ -82,7 +168,8 @@ static void test_operations(void **state)
     assert_true(net.layers[0].multiply_adds == conv1);
     assert_true(net.layers[1].multiply_adds == 0);
     assert_true(net_forward_multiply_adds(&net) == all);
-    assert_true(net_step_multiply_adds(&net) == 3 * all - conv1); /* nobody wants the images' gradient */
+    assert_true(net_step_multiply_adds(&net) == 3 * all - conv1); /* without the images' gradient */
+    net_free(&net);
 }
 
 static void test_classes_and_channels(void **state)
@@ -92,8 +179,9 @@ static void test_classes_and_channels(void **state)
     struct error why;
     assert_int_equal(net_init(&net, model_find("tutorial", &why), 1, 7, &why), 0);
     assert_int_equal(net.layers[net.layer_count - 1].out.channels, 7);
-    assert_int_equal(net.layers[0].weight_count, 5 * 5 * 64);
+    assert_int_equal(net.layers[0].weights->count, 5 * 5 * 64);
     assert_int_equal(net.parameters, 1068298 - 2 * 5 * 5 * 64 - 3 * 193);
+    net_free(&net);
 }
 
 /* ---- SAME padding, as tensorflow.org/api_docs/python/tf/nn#notes_on_padding_2 has it ---- */
@@ -121,6 +209,7 @@ static void test_padding(void **state)
             assert_int_equal(turned ? l->out.width : l->out.height, cases[i].out);
             assert_int_equal(turned ? l->pad_left : l->pad_top, cases[i].before);
             assert_int_equal(l->out.channels, 2);
+            net_free(&net);
         }
 }
 
@@ -151,18 +240,18 @@ static double distribution_distance(const float *values, size_t count, double st
 
 /* Five times what chance explains: of the mean, of the deviation, of the distribution (Kolmogorov's 1.95 / sqrt(n) is
  * passed once in a thousand times). */
-static void check_weights(const struct net_layer *l, const float *weights)
+static void check_weights(const struct tensor *t, const float *weights)
 {
-    double n = (double)l->weight_count, stddev = l->layer.stddev, sum = 0, squares = 0, largest = 0;
+    double n = (double)t->count, stddev = t->stddev, sum = 0, squares = 0, largest = 0;
     const double truncated = 0.8796256610342398 * stddev; /* a normal's, of what lies within two deviations */
-    for (size_t i = 0; i < l->weight_count; i++) {
+    for (size_t i = 0; i < t->count; i++) {
         sum += weights[i];
         squares += (double)weights[i] * weights[i];
         largest = fmax(largest, fabs(weights[i]));
     }
     double mean = sum / n, deviation = sqrt(squares / n - mean * mean);
-    double distance = distribution_distance(weights, l->weight_count, stddev);
-    printf("# %s: mean %.1e, deviation %.6f of %.6f, largest %.4f, distribution %.1e\n", l->layer.name, mean, deviation,
+    double distance = distribution_distance(weights, t->count, stddev);
+    printf("# %s: mean %.1e, deviation %.6f of %.6f, largest %.4f, distribution %.1e\n", t->name, mean, deviation,
            truncated, largest, distance);
     assert_true(largest < 2 * stddev * (1 + 1e-6));
     assert_true(largest > 1.95 * stddev);
@@ -174,28 +263,16 @@ static void check_weights(const struct net_layer *l, const float *weights)
 static void test_weights(void **state)
 {
     (void)state;
-    static const struct {
-        int layer;
-        double stddev, bias;
-    } expected[] = {{0, 0.05, 0}, {3, 0.05, 0.1}, {6, 0.04, 0.1}, {7, 0.04, 0.1}, {8, 1 / 192.0, 0}};
     struct net net = tutorial_net();
     float *parameters = parameters_of(&net, 1);
-    for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
-        const struct net_layer *l = &net.layers[expected[i].layer];
-        assert_float_equal(l->layer.stddev, expected[i].stddev, 1e-8);
-        check_weights(l, parameters + l->weights);
-        for (size_t b = 0; b < l->bias_count; b++)
-            assert_true(parameters[l->biases + b] == (float)expected[i].bias);
-    }
+    for (const struct tensor *t = net.tensors; t < net.tensors + net.tensor_count; t++)
+        if (t->rank > 1)
+            check_weights(t, parameters + t->offset);
+        else
+            for (size_t b = 0; b < t->count; b++)
+                assert_true(parameters[t->offset + b] == t->value);
     free(parameters);
-}
-
-static void test_decay(void **state)
-{
-    (void)state;
-    struct net net = tutorial_net();
-    for (int i = 0; i < net.layer_count; i++)
-        assert_true(net.layers[i].layer.decay == (i == 6 || i == 7 ? 0.004f : 0));
+    net_free(&net);
 }
 
 /* A pure function of (seed, index): the seed changes nearly all, the layers behind change nothing. */
@@ -206,20 +283,23 @@ static void test_seed(void **state)
     struct error why;
     float *first = parameters_of(&net, 1), *again = parameters_of(&net, 1), *second = parameters_of(&net, 2);
     assert_memory_equal(first, again, net.parameters * sizeof(float));
+    const struct tensor *local3 = net.layers[6].weights;
     size_t same = 0;
     double product = 0, squares = 0;
-    for (size_t i = net.layers[6].weights; i < net.layers[6].biases; i++) {
+    for (size_t i = local3->offset; i < local3->offset + local3->count; i++) {
         same += first[i] == second[i];
         product += (double)first[i] * second[i];
         squares += (double)first[i] * first[i];
     }
     assert_true(same < 100);
-    assert_true(fabs(product) < 5 * squares / sqrt((double)net.layers[6].weight_count));
+    assert_true(fabs(product) < 5 * squares / sqrt((double)local3->count));
 
     assert_int_equal(net_init(&other, net.model, 3, 100, &why), 0);
     float *more = parameters_of(&other, 1);
-    assert_memory_equal(first, more, net.layers[8].biases * sizeof(float));
+    assert_memory_equal(first, more, net.layers[8].biases->offset * sizeof(float));
     free(first), free(again), free(second), free(more);
+    net_free(&net);
+    net_free(&other);
 }
 
 /* ---- refusals ---- */
@@ -257,7 +337,27 @@ static void test_refused_layers(void **state)
     refused_layer((struct layer){.kind = LAYER_DENSE, .outputs = -1}, "layer odd: -1 outputs");
     refused_layer((struct layer){.kind = LAYER_CONVOLUTION, .kernel = 1, .stride = 1, .outputs = 65537},
                   "layer odd: 65537 outputs are not between 1 and 65536");
-    refused_layer((struct layer){.kind = LAYER_NORM, .radius = -1}, "layer odd: radius -1 is not between");
+    refused_layer((struct layer){.kind = LAYER_LRN, .radius = -1}, "layer odd: radius -1 is not between");
+    refused_layer((struct layer){.kind = LAYER_MAX_POOL, .kernel = 9, .stride = 1, .padding = PADDING_VALID},
+                  "layer odd: a kernel of 9 does not fit into 8x8 without padding");
+    refused_layer((struct layer){.kind = LAYER_BATCH_NORM, .epsilon = 1, .keep = 1},
+                  "layer odd: epsilon 1 must be above 0, keep 1");
+    refused_layer((struct layer){.kind = LAYER_DENSE, .from = "b"}, "layer odd: there is no layer b before it");
+    refused_layer((struct layer){.kind = LAYER_ADD}, "layer odd: a layer to add");
+    refused_layer((struct layer){.kind = LAYER_DENSE, .add = "b"}, "layer odd: a layer to add");
+    refused_layer((struct layer){.kind = LAYER_KINDS}, "layer odd: kind 6 is unknown");
+}
+
+static void test_refused_branches(void **state)
+{
+    (void)state;
+    struct layer layers[] = {{.name = "a", .kind = LAYER_CONVOLUTION, .kernel = 1, .stride = 1, .outputs = 2},
+                             {.name = "b", .kind = LAYER_CONVOLUTION, .kernel = 1, .stride = 1, .outputs = 3},
+                             {.name = "c", .kind = LAYER_ADD, .add = "a"}};
+    const struct model model = {"m", "three layers", 8, 8, layers, 3};
+    refused(&model, 3, 10, "layer c: 8x8x3 and 8x8x2 cannot be added");
+    layers[2] = (struct layer){.name = "c", .kind = LAYER_MAX_POOL, .kernel = 1, .stride = 1, .from = "a"};
+    refused(&model, 3, 10, "layer b: no layer reads its output");
 }
 
 static void test_refused_models(void **state)
@@ -270,6 +370,7 @@ static void test_refused_models(void **state)
     struct net net;
     struct error why;
     assert_int_equal(net_init(&net, &model, 3, 10, &why), 0);
+    net_free(&net);
     model.layer_count = NET_LAYERS_MAX + 1;
     refused(&model, 3, 10, "model odd: 65 layers are not between 1 and 64");
     model.layer_count = 0;
@@ -310,13 +411,15 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_layout),
+        cmocka_unit_test(test_tensors),
+        cmocka_unit_test(test_branches_and_roles),
         cmocka_unit_test(test_operations),
         cmocka_unit_test(test_classes_and_channels),
         cmocka_unit_test(test_padding),
         cmocka_unit_test(test_weights),
-        cmocka_unit_test(test_decay),
         cmocka_unit_test(test_seed),
         cmocka_unit_test(test_refused_layers),
+        cmocka_unit_test(test_refused_branches),
         cmocka_unit_test(test_refused_models),
         cmocka_unit_test(test_too_many_parameters),
         cmocka_unit_test(test_unknown_model),

@@ -12,7 +12,7 @@ int bias_parts(size_t rows)
 int bias_mask(const struct operation *o, size_t rows, void *masked, bool masked_half, float *sums, struct error *why)
 {
     struct mask_bias_arguments arguments = {
-        .dy = o->dy, .y = o->layer->layer.relu ? o->y : NULL, .masked = masked, .sums = sums, .rows = rows,
+        .dy = o->dy, .y = o->layer->layer.activation == ACTIVATION_RELU ? o->y : NULL, .masked = masked, .sums = sums, .rows = rows,
         .channels = o->layer->out.channels, .parts = bias_parts(rows),
         .dy_half = o->y_half, .y_half = o->y_half, .masked_half = masked_half,
     };

@@ -5,7 +5,7 @@
 #include "cudnn.h"
 
 /* The tensors of a pass that lie in memory, by their place in it: x or dx, filter or its gradient, y or dy, bias. */
-enum tensor { TENSOR_X, TENSOR_FILTER, TENSOR_Y, TENSOR_BIAS, TENSORS };
+enum convolution_tensor { TENSOR_X, TENSOR_FILTER, TENSOR_Y, TENSOR_BIAS, TENSORS };
 
 /* An attribute of a descriptor: `count` values of that type. */
 struct attribute {

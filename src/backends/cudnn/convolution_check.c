@@ -14,7 +14,7 @@ static size_t lesser(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-static size_t tensor_count(const struct convolution *c, enum tensor tensor)
+static size_t tensor_count(const struct convolution *c, enum convolution_tensor tensor)
 {
     const struct net_layer *l = c->layer;
     size_t batch = (size_t)c->batch, kernel = (size_t)l->layer.kernel, channels = (size_t)c->x_channels;
@@ -42,7 +42,7 @@ static void numbers_make(void *to, size_t count, bool half, uint32_t seed)
 }
 
 /* The numbers repeat after a prime: images differ, and so do two tensors, whose products would have large sums otherwise. */
-static int tensor_fill(const struct convolution *c, enum tensor tensor, void *to, struct error *why)
+static int tensor_fill(const struct convolution *c, enum convolution_tensor tensor, void *to, struct error *why)
 {
     static const uint16_t periods[] = {[TENSOR_X] = 65521, [TENSOR_FILTER] = 65519, [TENSOR_Y] = 65497};
     size_t count = tensor_count(c, tensor), have = lesser(count, periods[tensor]), element = element_bytes(c->library->precision);
@@ -66,7 +66,7 @@ int numbers_fill(const struct convolution *c, const struct convolution_memory *m
 }
 
 /* All bytes of it, in the activations' type. */
-static int tensor_set(const struct convolution *c, enum tensor tensor, void *at, int byte, struct error *why)
+static int tensor_set(const struct convolution *c, enum convolution_tensor tensor, void *at, int byte, struct error *why)
 {
     return at ? CUDA(cudaMemset(at, byte, tensor_count(c, tensor) * element_bytes(c->library->precision)), why) : 0;
 }
@@ -95,7 +95,8 @@ static int stripe_get(float *to, const void *from, size_t count, bool half, stru
 }
 
 /* Stripes from the first value to the last: all values where there are not more. */
-static int sample_get(const struct convolution *c, enum tensor tensor, const char *from, float *sample, struct error *why)
+static int sample_get(const struct convolution *c, enum convolution_tensor tensor, const char *from, float *sample,
+                      struct error *why)
 {
     size_t count = tensor_count(c, tensor), stripe = lesser(count, STRIPE), element = element_bytes(c->library->precision);
     for (size_t i = 0; i < STRIPES; i++) {
@@ -109,7 +110,7 @@ static int sample_get(const struct convolution *c, enum tensor tensor, const cha
 int engine_sample(const struct convolution *c, enum convolution_pass pass, int i, const struct convolution_memory *m,
                   float *sample, struct error *why)
 {
-    enum tensor tensor = pass == PASS_FORWARD ? TENSOR_Y : pass == PASS_INPUT ? TENSOR_X : TENSOR_FILTER;
+    enum convolution_tensor tensor = pass == PASS_FORWARD ? TENSOR_Y : pass == PASS_INPUT ? TENSOR_X : TENSOR_FILTER;
     void *output = pass == PASS_FORWARD ? m->y : pass == PASS_INPUT ? m->dx : m->dfilter;
     int nan = 0xff; /* each byte of one: what the engine does not write is seen */
     return tensor_set(c, tensor, output, nan, why) || CUDA(cudaDeviceSynchronize(), why) || engine_run(c, pass, i, why) ||

@@ -206,7 +206,7 @@ static void pointwise_add(struct builder *b, cudnnPointwiseMode_t mode, cudnnBac
 static void forward_add(struct builder *b)
 {
     enum { PRODUCT = TENSORS, SUM };
-    bool relu = b->c->layer->layer.relu;
+    bool relu = b->c->layer->layer.activation == ACTIVATION_RELU;
     cudnnBackendDescriptor_t x = x_new(b), filter = filter_new(b, activation_type(b->c)), product = y_new(b, PRODUCT);
     cudnnBackendDescriptor_t bias = bias_new(b), y = y_new(b, TENSOR_Y), sum = relu ? y_new(b, SUM) : y;
     convolution_add(b, PASS_FORWARD, x, filter, product);

@@ -6,7 +6,7 @@ static struct finish_part convolution_part(const struct operation *o)
 {
     const struct net_layer *l = o->layer;
     return (struct finish_part){
-        .filter = o->dfilter, .sums = o->sums, .weights = (uint32_t)l->weights, .biases = (uint32_t)l->biases,
+        .filter = o->dfilter, .sums = o->sums, .weights = (uint32_t)l->weights->offset, .biases = (uint32_t)l->biases->offset,
         .in = l->in.channels, .out = l->out.channels, .y_in = o->x_channels, .runs = o->parts,
         .kernel = (uint16_t)l->layer.kernel, .half = o->dfilter_half,
     };
@@ -24,8 +24,8 @@ static struct finish_arguments backward_arguments(const struct plan_state *s, bo
         const struct net_layer *l = o->layer;
         if (o->dfilter)
             finish_add(&a, convolution_part(o));
-        else if (check && l->weight_count + l->bias_count > 0)
-            check_add(&a, l->weights, l->biases + l->bias_count, false);
+        else if (check && l->weights)
+            check_add(&a, l->weights->offset, l->biases->offset + l->biases->count, false);
     }
     if (check)
         check_add(&a, 0, s->net->parameters, true);
@@ -35,7 +35,7 @@ static struct finish_arguments backward_arguments(const struct plan_state *s, bo
 static struct finish_arguments sums_arguments(const struct plan_state *s)
 {
     struct finish_arguments a = {.faults = s->faults};
-    check_add(&a, 0, s->net->parameters, false);
+    check_add(&a, 0, s->net->gradients, false);
     check_add(&a, 0, s->net->parameters, true);
     return a;
 }

@@ -50,7 +50,7 @@ void fuse(struct operation *operations, int count)
 {
     for (int i = 0; i < count; i++) {
         const struct layer *layer = &operations[i].layer->layer;
-        if (operations[i].kind == &cudnn_dense && layer->outputs <= FEW_OUTPUTS && !layer->relu)
+        if (operations[i].kind == &cudnn_dense && layer->outputs <= FEW_OUTPUTS && layer->activation == ACTIVATION_NONE)
             operations[i].kind = &cudnn_dense_few;
     }
     for (int i = 0; i + 1 < count; i++)

@@ -22,7 +22,7 @@ static int convolution_memory_new(struct operation *o, struct error *why)
     slice->kernel = l->layer.kernel, slice->in = l->in.channels, slice->out = l->out.channels;
     slice->y_in = o->x_channels, slice->half = o->x_half;
     if (!(slice->filter = device_new(filter_count(o) * element_bytes(o->library->precision), "a filter", why)) ||
-        (o->x_half && !(slice->bias = device_new(2 * l->bias_count, "a bias in bfloat16", why))))
+        (o->x_half && !(slice->bias = device_new(2 * l->biases->count, "a bias in bfloat16", why))))
         return -1;
     o->dfilter_half = c->dfilter_half;
     if (o->dy && !(o->dfilter = device_new(filter_count(o) * sizeof(float), "a filter's gradient", why)))
@@ -30,7 +30,7 @@ static int convolution_memory_new(struct operation *o, struct error *why)
     if (!o->dy || o->masked)
         return 0;
     o->parts = bias_parts(rows_of(o));
-    o->sums = device_new((size_t)o->parts * l->bias_count * sizeof(float), "the sums of a bias", why);
+    o->sums = device_new((size_t)o->parts * l->biases->count * sizeof(float), "the sums of a bias", why);
     return o->sums ? 0 : -1;
 }
 
@@ -50,7 +50,7 @@ static struct convolution_memory memory_of(const struct operation *o)
 {
     return (struct convolution_memory){
         .x = o->x, .filter = o->slice.filter, .y = o->y, .dx = o->dx, .dfilter = o->dfilter, .dy = o->dy,
-        .bias = o->slice.bias ? o->slice.bias : o->parameters + o->layer->biases,
+        .bias = o->slice.bias ? o->slice.bias : o->parameters + o->layer->biases->offset,
     };
 }
 

@@ -26,7 +26,7 @@ static int inputs_of(const struct operation *o)
 
 static int outputs_of(const struct operation *o)
 {
-    return (int)o->layer->bias_count;
+    return (int)o->layer->biases->count;
 }
 
 /* ---- where things lie ---- */
@@ -39,13 +39,13 @@ static const float *flat(const float *buffer, size_t offset)
 
 static const void *weights_of(const struct operation *o)
 {
-    return o->slice.filter ? o->slice.filter : flat(o->parameters, o->layer->weights);
+    return o->slice.filter ? o->slice.filter : flat(o->parameters, o->layer->weights->offset);
 }
 
 static struct product_memory forward_memory(const struct operation *o)
 {
     const struct own *own = o->own;
-    const void *bias = o->slice.bias ? o->slice.bias : flat(o->parameters, o->layer->biases);
+    const void *bias = o->slice.bias ? o->slice.bias : flat(o->parameters, o->layer->biases->offset);
     return (struct product_memory){.a = weights_of(o), .b = o->x, .d = o->y, .bias = (void *)(uintptr_t)bias, .mask = own->mask};
 }
 
@@ -53,8 +53,8 @@ static struct product_memory weights_memory(const struct operation *o, const flo
 {
     const struct own *own = o->own;
     return (struct product_memory){.a = own->masked ? own->masked : o->dy, .b = o->x,
-                                   .d = (void *)(uintptr_t)flat(gradients, o->layer->weights),
-                                   .bias = (void *)(uintptr_t)flat(gradients, o->layer->biases)};
+                                   .d = (void *)(uintptr_t)flat(gradients, o->layer->weights->offset),
+                                   .bias = (void *)(uintptr_t)flat(gradients, o->layer->biases->offset)};
 }
 
 static struct product_memory input_memory(const struct operation *o)
@@ -75,7 +75,8 @@ static struct product_request forward_request(const struct operation *o)
     if (own->mask)
         r.epilogues[count++] = CUBLASLT_EPILOGUE_RELU_AUX_BIAS;
     if (!is_finished_behind(o))
-        r.epilogues[count++] = o->layer->layer.relu ? CUBLASLT_EPILOGUE_RELU_BIAS : CUBLASLT_EPILOGUE_BIAS;
+        r.epilogues[count++] =
+            o->layer->layer.activation == ACTIVATION_RELU ? CUBLASLT_EPILOGUE_RELU_BIAS : CUBLASLT_EPILOGUE_BIAS;
     r.epilogues[count] = CUBLASLT_EPILOGUE_DEFAULT;
     return r;
 }
@@ -83,7 +84,7 @@ static struct product_request forward_request(const struct operation *o)
 static int forward_init(struct operation *o, struct error *why)
 {
     struct own *own = o->own;
-    bool masks = o->dy && o->masked && o->layer->layer.relu && !is_finished_behind(o);
+    bool masks = o->dy && o->masked && o->layer->layer.activation == ACTIVATION_RELU && !is_finished_behind(o);
     size_t bytes = (size_t)product_mask_rows(outputs_of(o)) / 8 * (size_t)o->batch;
     if (masks && !(own->mask = device_new(bytes, "a dense layer's mask", why)))
         return -1;
@@ -114,7 +115,7 @@ static int input_init(struct operation *o, struct error *why)
 /* Whether dy is masked or converted here, by a kernel that sums the bias's gradient at the same time. */
 static bool needs_kernel(const struct operation *o)
 {
-    return (o->layer->layer.relu && !o->masked) || o->x_half != o->y_half;
+    return (o->layer->layer.activation == ACTIVATION_RELU && !o->masked) || o->x_half != o->y_half;
 }
 
 static int weights_init(struct operation *o, struct error *why)
@@ -130,7 +131,7 @@ static int weights_init(struct operation *o, struct error *why)
         return -1;
     if (is_finished_behind(o) || own->weights.epilogue == CUBLASLT_EPILOGUE_BGRADA)
         return 0;
-    size_t count = (size_t)bias_parts((size_t)o->batch) * o->layer->bias_count;
+    size_t count = (size_t)bias_parts((size_t)o->batch) * o->layer->biases->count;
     own->sums = device_new(count * sizeof(float), "the sums of a bias", why);
     return own->sums ? 0 : -1;
 }
@@ -144,12 +145,12 @@ static int dense_init(struct operation *o, struct error *why)
     if (!own)
         return -1;
     o->slice.half = o->x_half;
-    if (o->x_half && !(o->slice.filter = device_new(2 * l->weight_count, "a dense layer's weights in bfloat16", why)))
+    if (o->x_half && !(o->slice.filter = device_new(2 * l->weights->count, "a dense layer's weights in bfloat16", why)))
         return -1;
-    if (o->y_half && !is_finished_behind(o) && !(o->slice.bias = device_new(2 * l->bias_count, "a bias in bfloat16", why)))
+    if (o->y_half && !is_finished_behind(o) && !(o->slice.bias = device_new(2 * l->biases->count, "a bias in bfloat16", why)))
         return -1;
     if (o->dy && o->x_half != o->y_half &&
-        !(own->masked = device_new(2 * (size_t)o->batch * l->bias_count, "a dense layer's gradients in bfloat16", why)))
+        !(own->masked = device_new(2 * (size_t)o->batch * l->biases->count, "a dense layer's gradients in bfloat16", why)))
         return -1;
     return forward_init(o, why) || (o->dx && input_init(o, why)) ? -1 : 0;
 }
@@ -187,10 +188,10 @@ static int dense_forward(struct operation *o, struct error *why)
     const struct net_layer *l = o->layer;
     struct product_memory memory = forward_memory(o);
     struct bias_relu_arguments bias = {
-        .y = o->y, .bias = o->parameters + l->biases, .rows = (size_t)o->batch, .channels = outputs_of(o),
-        .relu = l->layer.relu, .half = o->y_half,
+        .y = o->y, .bias = o->parameters + l->biases->offset, .rows = (size_t)o->batch, .channels = outputs_of(o),
+        .relu = l->layer.activation == ACTIVATION_RELU, .half = o->y_half,
     };
-    size_t blocks = kernel_blocks(KERNEL_bias_relu, bias.rows * l->bias_count);
+    size_t blocks = kernel_blocks(KERNEL_bias_relu, bias.rows * l->biases->count);
     if (product_run(&own->forward, o->library->stream, &memory, why))
         return -1;
     if (is_finished_behind(o) || own->forward.epilogue != CUBLASLT_EPILOGUE_DEFAULT)
@@ -205,11 +206,11 @@ static int sum_biases(struct operation *o, float *gradients, struct error *why)
     const struct net_layer *l = o->layer;
     bool at_once = bias_parts((size_t)o->batch) == 1;
     void *masked = own->masked ? own->masked : o->dy;
-    if (bias_mask(o, (size_t)o->batch, masked, o->x_half, at_once ? gradients + l->biases : own->sums, why))
+    if (bias_mask(o, (size_t)o->batch, masked, o->x_half, at_once ? gradients + l->biases->offset : own->sums, why))
         return -1;
     if (at_once)
         return 0;
-    return finish_biases(o->library, own->sums, bias_parts((size_t)o->batch), outputs_of(o), gradients + l->biases, why);
+    return finish_biases(o->library, own->sums, bias_parts((size_t)o->batch), outputs_of(o), gradients + l->biases->offset, why);
 }
 
 /* The gradients of the weights are made beside the way back: nothing there waits for them, or writes what they read. */

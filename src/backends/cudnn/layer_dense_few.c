@@ -7,11 +7,14 @@ static int few_forward(struct operation *o, struct error *why)
     const struct net_layer *l = o->layer;
     const struct operation *before = o->before;
     struct few_forward_arguments arguments = {
-        .x = o->x, .y = o->y, .weights = o->parameters + l->weights, .batch = (size_t)o->batch, .in = (int)shape_size(l->in),
-        .outs = (int)l->bias_count, .x_half = o->x_half, .y_half = o->y_half,
+        .x = o->x, .y = o->y, .weights = o->parameters + l->weights->offset, .batch = (size_t)o->batch,
+        .in = (int)shape_size(l->in),
+        .outs = (int)l->biases->count, .x_half = o->x_half, .y_half = o->y_half,
     };
-    if (before)
-        arguments.bias = o->parameters + before->layer->biases, arguments.relu = before->layer->layer.relu;
+    if (before) {
+        arguments.bias = o->parameters + before->layer->biases->offset;
+        arguments.relu = before->layer->layer.activation == ACTIVATION_RELU;
+    }
     if (o->loss && o->loss->wanted)
         arguments.labels = o->loss->labels, arguments.gradient = o->loss->gradient, arguments.losses = o->loss->images;
     return kernel_launch(o->library, KERNEL_few_forward, arguments.batch, &arguments, why);
@@ -22,12 +25,15 @@ static int few_backward(struct operation *o, float *gradients, struct error *why
     const struct net_layer *l = o->layer;
     const struct operation *before = o->before;
     struct few_backward_arguments arguments = {
-        .x = o->x, .dy = o->dy, .dx = o->dx, .weights = o->parameters + l->weights, .dweights = gradients + l->weights,
-        .batch = (size_t)o->batch, .in = (int)shape_size(l->in), .outs = (int)l->bias_count, .x_half = o->x_half,
+        .x = o->x, .dy = o->dy, .dx = o->dx, .weights = o->parameters + l->weights->offset,
+        .dweights = gradients + l->weights->offset,
+        .batch = (size_t)o->batch, .in = (int)shape_size(l->in), .outs = (int)l->biases->count, .x_half = o->x_half,
         .y_half = o->y_half,
     };
-    if (before)
-        arguments.dbias = gradients + before->layer->biases, arguments.masks = before->layer->layer.relu;
+    if (before) {
+        arguments.dbias = gradients + before->layer->biases->offset;
+        arguments.masks = before->layer->layer.activation == ACTIVATION_RELU;
+    }
     if (o->loss && o->loss->wanted) {
         arguments.losses = o->loss->images, arguments.tail = o->loss->tail, arguments.control = o->loss->control,
         arguments.next = o->loss->next;

@@ -107,7 +107,7 @@ static int launch_backward(struct operation *o, struct norm_backward_arguments *
     arguments->x = o->x, arguments->dx = o->dx, arguments->pixels = pixels_of(o), arguments->norm = norm_of(o->layer);
     arguments->half = o->x_half;
     if (before)
-        arguments->masks = before->layer->layer.relu, arguments->sums = before->sums;
+        arguments->masks = before->layer->layer.activation == ACTIVATION_RELU, arguments->sums = before->sums;
     return o->dx ? kernel_launch(o->library, KERNEL_norm_backward, tiles_of(o), arguments, why) : 0;
 }
 
@@ -140,7 +140,7 @@ static int pool_norm_backward(struct operation *o, float *gradients, struct erro
     struct pool_norm_backward_arguments arguments = {
         .x = o->x, .dy = o->dy, .dx = pool->dx, .places = pool->own, .window = pool_window(pool->layer),
         .sums = before ? before->sums : NULL, .batch = (size_t)o->batch, .norm = norm_of(o->layer), .rows = stripe_rows(o),
-        .masks = before && before->layer->layer.relu, .half = o->x_half,
+        .masks = before && before->layer->layer.activation == ACTIVATION_RELU, .half = o->x_half,
     };
     return kernel_launch(o->library, KERNEL_pool_norm_backward, stripes_of(o), &arguments, why);
 }

@@ -4,12 +4,13 @@
 #include <string.h>
 
 #include "parcel.h"
+#include "../module.h"
 #include "plan.h"
 
 static const struct operation_kind *const kinds[] = {
     [LAYER_CONVOLUTION] = &cudnn_convolution,
     [LAYER_MAX_POOL] = &cudnn_max_pool,
-    [LAYER_NORM] = &cudnn_norm,
+    [LAYER_LRN] = &cudnn_norm,
     [LAYER_DENSE] = &cudnn_dense,
 };
 
@@ -52,8 +53,9 @@ static int prepare(struct stage *stage, const float *parameters, struct error *w
     return ready ? 0 : update_copies(plan, parameters, why);
 }
 
-static int stage_forward(struct stage *stage, struct error *why)
+static int stage_forward(struct stage *stage, float *gradients, struct error *why)
 {
+    (void)gradients;
     struct plan *plan = stage->state;
     struct plan_state *s = plan->state;
     struct operation *o = operation_of(stage);
@@ -202,9 +204,11 @@ static void make_operation(struct plan *plan, const struct plan_request *request
         .x_channels = first ? images_channels(request) : l->in.channels,
         .x_half = half,
         .y_half = half && !(last && l->layer.kind == LAYER_DENSE),
-        .slice = {.weights = (uint32_t)l->weights, .biases = (uint32_t)l->biases,
-                  .end = (uint32_t)(l->biases + l->bias_count), .decay = l->layer.decay},
     };
+    if (l->weights)
+        s->operations[i].slice = (struct slice){
+            .weights = (uint32_t)l->weights->offset, .biases = (uint32_t)l->biases->offset,
+            .end = (uint32_t)(l->biases->offset + l->biases->count), .decay = l->weights->decay};
 }
 
 /* Where its ends lie. */
@@ -231,10 +235,10 @@ static void make_operations(struct plan *plan, const struct plan_request *reques
  * slices are complete with the last stage's. */
 static size_t complete_behind(const struct net *net, int first)
 {
-    size_t complete = net->layers[first].weights;
+    size_t complete = net_trained_from(net, first);
     for (int i = first; first > 0 && i < net->layer_count; i++)
         if (net->layers[i].layer.kind == LAYER_CONVOLUTION)
-            complete = net->layers[i].biases + net->layers[i].bias_count;
+            complete = net_trained_from(net, i + 1);
     return complete;
 }
 
@@ -314,12 +318,18 @@ static int make_plan(struct plan *plan, const struct plan_request *request, stru
     return loss_init(plan, why) || finish_init(plan, why) || steps_init(plan, why) || exchange_init(plan, why);
 }
 
+int cudnn_supports(const struct layer *l, struct error *why)
+{
+    if (l->kind == LAYER_ADD || l->kind == LAYER_BATCH_NORM)
+        return error_set(why, "the cudnn backend knows neither sums of layers nor batch norm yet");
+    if (l->from || l->padding != PADDING_SAME || l->no_bias || l->frozen)
+        return error_set(why, "the cudnn backend knows neither branches nor VALID padding, layers without bias or frozen ones yet");
+    return 0;
+}
+
 int cudnn_plan(struct plan *plan, const struct plan_request *request, struct error *why)
 {
-    *plan = (struct plan){.batch = request->batch, .classes = request->net->classes};
-    if (request->batch < 1)
-        return error_set(why, "a batch of %d images: there must be at least 1", request->batch);
-    if (!make_plan(plan, request, why))
+    if (!plan_begin(plan, request, &cifar10_module.backend, why) && !make_plan(plan, request, why))
         return 0;
     cudnn_plan_free(plan);
     return -1;
@@ -328,8 +338,10 @@ int cudnn_plan(struct plan *plan, const struct plan_request *request, struct err
 void cudnn_plan_free(struct plan *plan)
 {
     struct plan_state *s = plan->state;
-    if (!s)
+    if (!s) {
+        plan_end(plan);
         return;
+    }
     cudaDeviceSynchronize(); /* what is under way still uses the memory */
     graphs_free(plan); /* those that hold NCCL's communicator first: its end waits for theirs */
     nccl_free(plan);
@@ -348,5 +360,5 @@ void cudnn_plan_free(struct plan *plan)
         device_free(others[i]);
     library_close(&s->library);
     free(s);
-    memset(plan, 0, sizeof *plan);
+    plan_end(plan);
 }

@@ -211,11 +211,12 @@ int cudnn_update(struct plan *plan, float *parameters, const float *gradients, f
                  struct error *why)
 {
     struct plan_state *s = plan->state;
-    size_t count = s->net->parameters;
+    size_t count = s->net->trained;
     if (exchanged && finish_sums(plan, parameters, gradients, why))
         return -1;
     struct update_arguments update = {
-        .parameters = parameters, .gradients = gradients, .shadows = states[OPTIMIZER_EMA], .tail = gradients + count,
+        .parameters = parameters, .gradients = gradients, .shadows = states[OPTIMIZER_EMA],
+        .tail = gradients + s->net->gradients,
         .faults = s->faults, .fault_count = s->fault_count,
         .control = s->steps.present, .ring = s->steps.records, .ring_length = STEPS_AT_ONCE,
         .count = count,

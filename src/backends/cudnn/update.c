@@ -20,7 +20,7 @@ void update_slices(struct update_arguments *update, const struct plan *plan)
 {
     const struct plan_state *s = plan->state;
     for (int i = 0; i < s->net->layer_count; i++)
-        if (s->net->layers[i].weight_count > 0)
+        if (s->net->layers[i].weights)
             update->slices[update->slice_count++] = s->operations[i].slice;
 }
 
