@@ -83,6 +83,9 @@ GENCODE   ?= -gencode arch=compute_75,code=compute_75 -gencode arch=compute_80,c
 # Whether MPI can be asked if it reads a GPU's memory.
 mpi_ext := $(call try,mpi.h>\n$(HASH)include <mpi-ext.h,MPIX_Query_cuda_support)
 
+# Reads the files of --config; without it the option is refused.
+libconfig_libs := $(call pkg_libs,libconfig)
+
 # Headers only: counter-based random numbers.
 random123_found := $(call try,Random123/philox.h,philox4x32_R)
 random123_why   := Random123/philox.h is missing (Debian: librandom123-dev)
@@ -105,7 +108,7 @@ clones_work := $(shell echo '__attribute__((target_clones("avx2", "default"))) i
 CLONES := $(if $(clones_work),$(if $(filter thread,$(SANITIZE)),none,all),none)
 CFLAGS_ALL := -std=c11 -D_GNU_SOURCE $(WARN) $(OPTIMISE) -ffp-contract=off -fno-math-errno -pthread -fPIE \
   -fstack-protector-strong $(if $(filter thread,$(SANITIZE)),-Wno-tsan) $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=undefined,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3) \
-  $(if $(filter none,$(CLONES)),'-Dtarget_clones(...)=') -Iinclude -DVERSION='"$(VERSION)"' $(hdf5_cflags) $(call pkg_cflags,$(LIBRARIES)) \
+  $(if $(filter none,$(CLONES)),'-Dtarget_clones(...)=') -Iinclude -DVERSION='"$(VERSION)"' $(hdf5_cflags) $(call pkg_cflags,$(LIBRARIES) $(if $(libconfig_libs),libconfig)) \
   $(foreach b,$(LINKED),-DHAVE_$(b) $($(b)_flags)) $(CFLAGS)
 # These fuse multiply-adds: the measurement of a core's peak, and loops in vector types, compiled for instruction sets that
 # are chosen at run time.
@@ -114,10 +117,10 @@ flags_vectors_generic := -ffp-contract=fast
 flags_vectors_avx2    := -ffp-contract=fast $(if $(X86),-mavx2 -mfma)
 flags_vectors_avx512  := -ffp-contract=fast $(if $(X86),-mavx512f -mavx512dq -mavx512vl -mavx512bw -mavx2 -mfma -mprefer-vector-width=512)
 LDFLAGS_ALL := -pie -Wl,-z,relro,-z,now -pthread $(if $(SANITIZE),-fsanitize=$(SANITIZE)) $(LDFLAGS)
-LIBS := $(hdf5_libs) $(call pkg_libs,$(LIBRARIES)) $(foreach b,$(LINKED),$($(b)_libs)) -ldl -lm $(LDLIBS)
+LIBS := $(hdf5_libs) $(call pkg_libs,$(LIBRARIES)) $(libconfig_libs) $(foreach b,$(LINKED),$($(b)_libs)) -ldl -lm $(LDLIBS)
 
-ROOMS   := base commands train eval bench pack image data model tower parallel optimize store report backends $(addprefix backends/,$(LINKED))
-SOURCES := $(filter-out %/products_$(if $(libxsmm_found),none,libxsmm).c %/pack/curl_$(if $(curl_new),old,new).c %/mpi_devices_$(if $(mpi_ext),none,ext).c,$(wildcard $(addsuffix /*.c,$(addprefix src/,$(ROOMS)))))
+ROOMS   := base options commands train eval bench pack image data model tower parallel optimize store report backends $(addprefix backends/,$(LINKED))
+SOURCES := $(filter-out %/products_$(if $(libxsmm_found),none,libxsmm).c %/options/config_$(if $(libconfig_libs),none,libconfig).c %/pack/curl_$(if $(curl_new),old,new).c %/mpi_devices_$(if $(mpi_ext),none,ext).c,$(wildcard $(addsuffix /*.c,$(addprefix src/,$(ROOMS)))))
 OBJECTS := $(SOURCES:src/%.c=$(BUILD)/%.o)
 LIBRARY := $(BUILD)/libcifar10.a
 PROGRAM := $(if $(filter build,$(BUILD)),cifar10_mpi,$(BUILD)/cifar10_mpi)
@@ -270,6 +273,7 @@ info: ## which libraries and backends are built in, and why others are not
 	@$(foreach l,$(LIBRARIES),printf '%-10s %s\n' $(l) '$(or $(call pkg_version,$(l)),missing (Debian: $(debian_$(l))))';)
 	@echo "Random123  $(if $(random123_found),found,$(random123_why))"
 	@echo "libxsmm    $(if $(libxsmm_found),built into onednn,not built in: onednn is slower without it (Debian: libxsmm-dev))"
+	@echo "libconfig  $(or $(call pkg_version,libconfig),not built in: --config is refused without it (Debian: libconfig-dev))"
 	@for b in $(BACKENDS); do echo "backend    $$b: built in"; done
 	@$(foreach b,$(filter-out $(BACKENDS),$(BACKENDS_KNOWN)),echo "backend    $(b): not built in: $(if $($(b)_found),left out by BACKENDS,$(or $(NO_MPICC),$($(b)_why)))";)
 	@echo "NCCL       $(if $(nccl_libs),built into cudnn: $(nccl_libs),not built in)"

@@ -146,14 +146,7 @@ int backend_supports(const struct backend *backend, const struct model *model, s
 const struct backend *backend_open(const char *name, const struct model *model, int threads, int node_rank,
                                    struct device_place *place, struct error *why);
 
-/* Of "fp32", "tf32", "bf16" (another word is taken for fp32). */
-enum precision precision_find(const char *name);
-
-/* Of "auto", "direct" or "winograd" (another word is taken for auto). */
-enum convolution_choice convolution_choice_find(const char *name);
-
 /* ---- shared by all backends (src/backends/plan.c) ---- */
-
 /* Zeroes the plan, checks that the backend can compute the request, and takes memory for a stage a layer; plan_end gives it back
  * and zeroes the plan. */
 int plan_begin(struct plan *plan, const struct plan_request *request, const struct backend *backend, struct error *why);

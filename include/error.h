@@ -1,8 +1,8 @@
 /* One sentence that says what went wrong.
  *
- * Every function that can fail returns 0, or -1 with its sentence in `why`. Nobody but a command
- * (src/commands) decides what follows: a mistake of the user is agreed on by all ranks and printed
- * once (world_agree), a failure under way aborts the whole job (world_abort). */
+ * Every function that can fail returns 0, or -1 with its sentence in `why`; a function may also return one of the statuses below,
+ * which its comment names. Only a command (src/commands) decides what follows: all ranks agree on a mistake of the user, and it is
+ * printed once (world_agree); a failure under way aborts the whole job (world_abort). */
 #ifndef ERROR_H
 #define ERROR_H
 
@@ -11,6 +11,16 @@
 
 struct error {
     char text[1024];
+};
+
+/* Failures that a caller tells apart from others. `why` holds a sentence, as with -1. */
+enum status {
+    ALL_FAILED = 1,     /* all ranks failed together, with the same sentence: they leave together, and rank 0 prints it */
+    PARITY_DIFFERS,     /* on all ranks: they do not hold the same parameters */
+    CHECKPOINT_DAMAGED, /* the file is an incomplete or damaged checkpoint; -1: it cannot be read now, or has another format */
+    SAVED_NOT_FINITE,   /* nothing was saved: the parameters are not finite, and no run could continue from them */
+    SAVED_NOT_OURS,     /* nothing was saved: another run may own the directory by now (lock_check) */
+    NOT_NOW,            /* there is no checkpoint to evaluate yet: the next look may find one */
 };
 
 /* Control characters become '?': a name that a file brought along neither begins a line of its own nor steers a terminal. */

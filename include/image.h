@@ -25,10 +25,13 @@ enum { IMAGE_FILE_MAX = 64 << 20 }; /* bytes of a file worth reading */
 enum { IMAGE_NO_MEMORY = -2 };
 int image_decode(struct image *image, const void *bytes, size_t size, const char *name, struct error *why);
 
-/* How an image gets another shape: squash changes its proportions; crop keeps them and cuts off what is too much, the same on
- * two sides. */
-enum resize { RESIZE_SQUASH, RESIZE_CROP };
-const char *resize_name(enum resize how); /* "squash", "crop": in options and files */
+/* How an image gets another shape. */
+enum resize {
+    RESIZE_AUTO,   /* as the images of training (--resize of predict); image_resize takes no such value */
+    RESIZE_CROP,   /* keeps its proportions and cuts off what is too much, the same on two sides */
+    RESIZE_SQUASH, /* changes its proportions */
+};
+const char *resize_name(enum resize how); /* "crop", "squash": in files */
 int resize_find(enum resize *how, const char *name, struct error *why);
 
 /* Resizes in place to height x width, if it is not so already, by a triangle filter as wide as the scale:

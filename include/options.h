@@ -1,5 +1,8 @@
-/* The command line: one table (src/base/options.c) feeds the parser, --help, the start block and
- * the checkpoint's attributes, so that they cannot drift apart. */
+/* Options. One table (src/options/flag.c) feeds the command line, --config, --help, the start block and the checkpoint's
+ * attributes, so that they cannot drift apart.
+ *
+ * A value comes from the first of these that has it: the command line; the file of --config; the recipe of --model (recipe.h);
+ * the table's default. */
 #ifndef OPTIONS_H
 #define OPTIONS_H
 
@@ -7,19 +10,49 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "backend.h"
+#include "image.h"
+
 enum command { COMMAND_TRAIN, COMMAND_EVAL, COMMAND_PACK, COMMAND_PREDICT, COMMAND_INSPECT, COMMAND_BENCH };
 
-enum { OPTION_TEXT = 1024 };
+/* How gradients are summed over the ranks, as asked for. */
+enum allreduce {
+    ALLREDUCE_AUTO,     /* the fastest way that gives the sum */
+    ALLREDUCE_MPI,      /* through host memory, by MPI */
+    ALLREDUCE_MPI_CUDA, /* by an MPI that reads the GPUs' memory */
+    ALLREDUCE_NCCL,     /* by NCCL */
+    ALLREDUCE_TREE,     /* in the fixed tree: the same bits every time */
+};
+
+/* What follows a loss or gradient that is not finite. */
+enum on_nan {
+    ON_NAN_STOP,     /* the run stops */
+    ON_NAN_SKIP,     /* the step's update is left out */
+    ON_NAN_ROLLBACK, /* the parameters of the last checkpoint come back */
+};
+
+enum {
+    OPTION_TEXT = 1024, /* bytes of the longest value, its end included */
+    OPTIONS_MAX = 96,   /* rows of the table at most */
+};
+
+/* Where a value comes from; a higher one overrides a lower one. */
+enum option_source { SOURCE_DEFAULT, SOURCE_CONFIG, SOURCE_LINE };
 
 struct options {
     enum command command;
-    char data[OPTION_TEXT], train_dir[OPTION_TEXT], model[64], tower[64], conv[16], resume[OPTION_TEXT];
+    char data[OPTION_TEXT], train_dir[OPTION_TEXT], model[64], resume[OPTION_TEXT];
+    char tower[64]; /* "auto" or a backend's name */
     int64_t batch_size, max_steps, max_seconds, threads, loader_threads, slices, seed;
     int64_t log_frequency, checkpoint_secs, checkpoint_steps, keep, parity_steps, stall_seconds, bucket_kib;
     double epochs, learning_rate, lr_decay_factor, lr_decay_epochs, ema_decay;
     char eval_data[OPTION_TEXT]; /* "": the run's */
-    char checkpoint[OPTION_TEXT], split[64];
-    char precision[8], allreduce[16], on_nan[16];
+    char checkpoint[OPTION_TEXT];
+    char split[64]; /* "test" or "train", as in the packed file */
+    enum convolution_choice conv;
+    enum precision precision;
+    enum allreduce allreduce;
+    enum on_nan on_nan;
     int64_t workspace_mib;
     bool deterministic, no_graph, share_devices, force, verbose;
     int64_t eval_interval_secs, num_examples;
@@ -29,23 +62,28 @@ struct options {
     bool download, allow_missing_classes, skip_bad;
     double test_share;
     int64_t image_size, predict_size, bench_steps;
-    char resize[16], predict_resize[16];
+    enum resize resize, predict_resize;
+    char config[OPTION_TEXT];
+    unsigned char source[OPTIONS_MAX]; /* by row of the table: enum option_source */
     int file_count; /* words that are no options: OUT.h5, FILE.h5, IMAGE... */
-    char **files;   /* they lie in argv: rank 0 only, not for other ranks after a broadcast */
+    char **files;   /* they lie in argv: valid on rank 0 only */
 };
 
 enum options_outcome { OPTIONS_RUN, OPTIONS_DONE /* help or version was printed: exit 0 */, OPTIONS_WRONG /* exit 2 */ };
 
-/* Rank 0 only. Parses, checks every value against its range, prints help, or one sentence about
- * what is wrong to standard error. Moves the words of argv that are no options to its end. */
+/* Rank 0 only. Parses, checks every value against its range, prints help, or prints one sentence about what is wrong to standard
+ * error. Moves the words of argv that are no options to its end. */
 enum options_outcome options_parse(struct options *options, int argc, char **argv);
 
-/* The index-th option of the command as "name" and its value as text; false behind the last.
- * *is_default: it was not changed. */
+/* The index-th option of the command: its name, and its value as text. False after the last. *is_default: the value is the
+ * recipe's or the table's. */
 bool options_text(const struct options *options, int index, const char **name, char *value, size_t size,
                   bool *is_default);
 
-/* Whether the option of that name takes no value: its text is "yes" or "no", on the line it stands alone. */
+/* The value of the command's option of that name as text; "" where the command has no such option. */
+void options_value(const struct options *options, const char *name, char *value, size_t size);
+
+/* Whether the option of that name takes no value: its text is "yes" or "no"; on the command line it stands alone. */
 bool options_is_switch(const char *name);
 
 #endif

@@ -1,4 +1,5 @@
-/* Reports of rank 0: the tutorial's log line, a progress line, metrics.csv. */
+/* Reports of rank 0: log lines, metrics.csv, a progress line on a terminal, evaluations. A run's reports go to a list of sinks
+ * (src/report/sink.h). */
 #ifndef REPORT_H
 #define REPORT_H
 
@@ -8,36 +9,38 @@
 
 #include "error.h"
 
-struct report_file {
+/* A file that lines are appended to. */
+struct row_file {
     bool open;
     int descriptor;
-    off_t half; /* where half a line begins that a full disk left; -1: nowhere */
+    off_t half; /* where half a line begins that a full disk left; -1: there is none */
+    char name[4112]; /* DIRECTORY/NAME */
 };
 
 struct report {
-    struct report_file log, metrics; /* DIR/train.log and DIR/metrics.csv, appended */
-    char directory[4096];
-    int terminal; /* what standard error leads to where a person sees it, else 0: draw progress */
-    bool shared;  /* standard output leads there too */
+    const char *directory; /* of a run's sinks; NULL: standard output only */
+    struct row_file log, metrics; /* train.log and metrics.csv */
+    int terminal; /* descriptor of the terminal that standard error goes to, for progress lines; 0: there is none */
+    bool shared;  /* standard output goes there too */
     bool drawn;   /* a progress line stands there now */
-    bool lost;    /* a line could not be written, which was told */
+    bool lost;    /* a line could not be written, and this was reported */
     double started, drawn_at; /* seconds, monotonic: of the first progress call, of the last drawing */
     uint64_t first_step;
     double examples_per_second; /* as last reported */
 };
 
-/* Rank 0 only. Opens DIR/train.log and DIR/metrics.csv to go on after `step`; rows of later steps, which will be done
- * again, are moved to train.log.undone and metrics.csv.undone. directory NULL: standard output only. */
+/* Rank 0 only. Opens the sinks in the directory (its name is not copied) to go on after `step`. Rows of later steps, which will be
+ * done again, move to train.log.undone and metrics.csv.undone. directory NULL: standard output only. */
 int report_open(struct report *report, const char *directory, uint64_t step, struct error *why);
 /* Also of a zeroed or closed report. */
 void report_close(struct report *report);
 
-/* "2026-11-24 12:00:00.123456: " + the printf text + newline to standard output and the log file,
- * clearing a progress line first. Time and colon take 28 columns: what always stands in the text should fit the other 52. A line
- * that cannot be written is told of on standard error the first time, and does not stop a run; nothing of it stays in the file. */
+/* Prints "2026-11-24 12:00:00.123456: ", the text (printf's) and a newline to standard output and the log file, and clears a
+ * progress line first. Time and colon take 28 columns: the fixed part of the text should fit the other 52. The first line that
+ * cannot be written is reported on standard error; the run goes on, and no part of the line stays in the file. */
 void report_line(struct report *report, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* For a person only: the printf text and a newline to standard error where that is a terminal; not to the log file. */
+/* For a person: prints the text (printf's) and a newline to standard error if that is a terminal, and not to the log file. */
 void report_hint(struct report *report, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* A row of metrics.csv. Its columns, in this order:
@@ -45,8 +48,8 @@ void report_hint(struct report *report, const char *format, ...) __attribute__((
  *   step                 steps since the run's first one, this one included
  *   epoch                training images seen so far / images of the data set
  *   total_loss           mean over the interval: cross-entropy + weight decay, the loss that is minimised
- *   cross_entropy        mean over the interval, the part of it that tells how well the model classifies
- *   precision            mean over the interval: share of the distorted training images that are classified rightly, 0 to 1
+ *   cross_entropy        mean over the interval, the part that measures how well the model classifies
+ *   precision            mean over the interval: share of the distorted training images that are classified correctly, 0 to 1
  *   last_loss            total loss of this step alone: the `loss` of the log line
  *   average_loss         moving average of the total loss over all steps, decay 0.9; a resumed run goes on with it
  *   learning_rate        of this step
@@ -60,7 +63,7 @@ void report_hint(struct report *report, const char *format, ...) __attribute__((
  *
  * There is a row at every step that is a multiple of --log-frequency. Its interval is the steps since the row before, or since
  * the program was started. Steps without an update (--on-nan) do not count. On a GPU data_wait_seconds is 0, and so is
- * reduce_wait_seconds where NCCL adds the gradients up. A resumed run appends; rows of steps after its checkpoint, which are
+ * reduce_wait_seconds where NCCL sums the gradients. A resumed run appends; rows of steps after its checkpoint, which are
  * done again, move to metrics.csv.undone first. */
 struct interval {
     uint64_t step;
@@ -70,22 +73,22 @@ struct interval {
     double data_wait, reduce_wait;
     float rate;
 };
-/* The tutorial's line, and the row. */
+/* To all sinks. */
 void report_step(struct report *report, const struct interval *interval);
-/* On a terminal: step, loss, rate, time left, epoch; as many whole items, from the first on, as fit its width; at most ten times
- * a second. It goes to standard error, also where standard output is a file. */
+/* On a terminal: draws step, loss, rate, time left and epoch, as many whole items as fit its width, at most ten times a second. It
+ * goes to standard error, even where standard output is a file. */
 void report_progress(struct report *report, uint64_t step, uint64_t last_step, double epoch, double loss);
-/* On a terminal: the text, as far as it fits, where the progress line would stand. */
+/* On a terminal: draws the text, cut to its width, in place of the progress line. */
 void report_status(struct report *report, const char *text);
-/* Takes the progress line away, if one is drawn: before anything else is printed there. */
+/* Erases the progress line, if one is drawn; call it before printing anything else there. */
 void report_clear(struct report *report);
 
-/* A checkpoint that was evaluated, and its row of eval.csv. A step that was evaluated again has another row. Columns:
+/* An evaluation of a checkpoint, a row of eval.csv. A step that is evaluated again gets another row. Columns:
  *   time            of the evaluation, UTC: 2026-11-24T12:00:00Z
  *   step            of the checkpoint
  *   split           test or train
- *   images          that were counted
- *   precision_at_1  right / images
+ *   images          number of images
+ *   precision_at_1  images classified correctly / images
  *   cross_entropy   mean over the images, without weight decay
  *   parameters      EMA or raw
  *   data_sha256     the split's identity (struct dataset), its first 12 digits */
@@ -95,8 +98,8 @@ struct evaluated {
     int64_t images, right;
     double cross_entropy;
 };
-/* The tutorial's line, and a row of DIR/eval.csv. directory NULL: the line only. A row that cannot be written, as in a directory
- * where only the trainer may write, is reported on standard error once. */
+/* Prints the tutorial's line and appends a row to DIR/eval.csv. directory NULL: the line only. A row that cannot be written, as in
+ * a directory where only the trainer may write, is reported on standard error once. */
 void report_evaluation(struct report *report, const char *directory, const struct evaluated *evaluated);
 
 #endif

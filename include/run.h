@@ -114,9 +114,6 @@ int run_save_last(struct run *run, struct error *why);
 /* Waits for the one under way, and tells which was saved last. */
 uint64_t run_saved_step(struct run *run);
 
-/* The status of a failure that every rank saw, with the same sentence. */
-enum { ALL_FAILED = 1 };
-
 /* Collective, fault.c. In `step` the loss or a gradient was not finite on some rank, and no update was made. 0: training goes
  * on as --on-nan has it, which the log tells; ALL_FAILED: it does not. */
 int run_fault(struct run *run, uint64_t step, struct error *why);
@@ -136,6 +133,10 @@ static inline int good_image_size(const struct model *model)
 /* Collective. Whether each rank has a device of its own, where the backend has devices; how gradients meet (devices.c). */
 int run_check_devices(struct run *run, struct error *why);
 int run_choose_exchange(struct run *run, struct error *why);
+/* Collective. The reducer; the exchange changes where ranks turn out not to share memory. */
+int run_build_reducer(struct run *run, struct error *why);
+/* An exchange in the words of --allreduce. */
+const char *exchange_text(enum exchange exchange);
 /* Collective, with EXCHANGE_NCCL: connects all ranks' devices. */
 int run_join_devices(struct run *run, struct error *why);
 

@@ -140,9 +140,6 @@ int checkpoint_provenance(const char *file, const char *name, char *text, size_t
  * then only the buffers may have changed. */
 int checkpoint_load(struct checkpoint *checkpoint, const struct net *net, const char *file, struct error *why);
 
-/* How a file fails that is no whole checkpoint; -1 is any other failure: it cannot be read now, or is of another format. */
-enum { CHECKPOINT_DAMAGED = 1 };
-
 /* 0 where the open file is a checkpoint that was written to its end and whose digest is right; else -1 or
  * CHECKPOINT_DAMAGED. */
 int checkpoint_verify(struct h5 *h5, struct error *why);
@@ -179,13 +176,9 @@ struct saver {
 };
 
 /* What came of a snapshot. */
-enum {
-    SAVED_NOT_FINITE = 1, /* parameters that no run could go on with are not saved */
-    SAVED_NOT_OURS        /* the directory may be another run's by now (lock_check): nothing was written */
-};
 struct saved {
     uint64_t step;
-    int status;       /* of checkpoint_save, or one of these */
+    int status;       /* 0, -1, SAVED_NOT_FINITE or SAVED_NOT_OURS */
     struct error why; /* "", or why it failed, or, where it did not, why an old one stays */
     double seconds;   /* that it took */
 };

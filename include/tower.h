@@ -23,14 +23,6 @@ struct tower_request {
     bool deterministic;
 };
 
-/* How the gradients of all ranks meet. */
-enum exchange {
-    EXCHANGE_NONE, /* one rank, one slice */
-    EXCHANGE_HOST, /* the reducer, in host memory */
-    EXCHANGE_MPI,  /* MPI, in the device's memory */
-    EXCHANGE_NCCL,
-};
-
 /* What training steps need beside the tower; all of it outlives the tower. */
 struct training_request {
     struct reducer *reducer;

@@ -66,7 +66,6 @@ void world_unshare(struct shared_memory *memory);
 /* Collective. 0 where `hash` is the same on all ranks; PARITY_DIFFERS on all of them where it is not, with a sentence that
  * names the ranks which most others differ from, or, where there is no majority, all of them with their hashes; -1 where
  * this rank could not find out. */
-enum { PARITY_DIFFERS = 1 };
 int parity_check(const struct world *world, uint64_t hash, uint64_t step, struct error *why);
 
 /* FNV-1a over 64-bit words, of count floats: what parity compares. */

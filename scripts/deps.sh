@@ -3,7 +3,7 @@
 # Quick and silent where all are there. Without apt, or without the right to use it, it prints the command and fails.
 set -euo pipefail
 build="gcc libc6-dev make pkg-config libopenmpi-dev openmpi-bin libhdf5-dev hdf5-tools libopenblas-dev libdnnl-dev
-    libcurl4-openssl-dev ca-certificates libarchive-dev libjpeg-dev libpng-dev libssl-dev librandom123-dev curl xz-utils"
+    libcurl4-openssl-dev ca-certificates libarchive-dev libjpeg-dev libpng-dev libssl-dev librandom123-dev libconfig-dev curl xz-utils"
 test="libcmocka-dev libhdf5-dev python3-h5py python3-pil gnuplot-nox slurm-wlm munge iproute2 procps mount valgrind
     clang libclang-rt-dev mpich libmpich-dev"
 

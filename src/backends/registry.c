@@ -103,17 +103,3 @@ const struct backend *backend_open(const char *name, const struct model *model, 
                                  : backend->probe(place->about, sizeof place->about, why);
     return status ? NULL : backend;
 }
-
-enum convolution_choice convolution_choice_find(const char *name)
-{
-    if (!strcmp(name, "direct"))
-        return CONVOLUTION_DIRECT;
-    return strcmp(name, "winograd") ? CONVOLUTION_AUTO : CONVOLUTION_WINOGRAD;
-}
-
-enum precision precision_find(const char *name)
-{
-    if (!strcmp(name, "bf16"))
-        return PRECISION_BF16;
-    return strcmp(name, "tf32") ? PRECISION_FP32 : PRECISION_TF32;
-}

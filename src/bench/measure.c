@@ -92,12 +92,12 @@ int bench_images(struct bench *b, struct error *why)
 
 int bench_start(struct bench *b, struct error *why)
 {
-    bool tree = b->slices > 1;
+    enum exchange exchange = b->slices > 1 ? EXCHANGE_SHARED : EXCHANGE_NONE;
     b->alone = (struct world){.size = 1, .nodes = 1, .node_size = 1};
     b->batch = (struct batch){.count = b->slice, .images = b->images, .labels = b->labels};
     struct training_request request = {.reducer = &b->reducer, .slices = b->slices, .batch = &b->batch, .world = &b->alone,
-                                       .exchange = tree ? EXCHANGE_HOST : EXCHANGE_NONE, .dataset = &b->dataset, .seed = 1};
-    if (reducer_init(&b->reducer, &b->alone, tree ? REDUCE_TREE : REDUCE_FASTEST, b->net.gradients, b->slices, 1 << 20, why))
+                                       .exchange = exchange, .dataset = &b->dataset, .seed = 1};
+    if (reducer_init(&b->reducer, &b->alone, exchange, b->net.gradients, b->slices, 1 << 20, why))
         return -1;
     return tower_start(&b->tower, &request, why);
 }
@@ -134,7 +134,7 @@ int bench_reduce(struct bench *b, struct error *why)
     struct reducer reducer = {0};
     int steps = (int)b->options->bench_steps, status = 0;
     double *samples = memory_new((size_t)steps, sizeof *samples, "the times", why), warm_up;
-    if (!samples || reducer_init(&reducer, b->world, b->options->slices ? REDUCE_TREE : REDUCE_FASTEST,
+    if (!samples || reducer_init(&reducer, b->world, exchange_fastest(b->world, b->options->slices > 0),
                                  b->net.gradients, b->slices, 1 << 20, why))
         status = -1;
     for (int step = -WARM_UP; !status && step < steps; step++)

@@ -98,9 +98,11 @@ static const char device_words[] =
 void bench_print(const struct bench *b, const struct bench_times *all)
 {
     const struct options *o = b->options;
+    char precision[16];
+    options_value(o, "precision", precision, sizeof precision);
     double parcel = 1e-6 * (double)(b->net.gradients + PARCEL_SLOTS) * sizeof(float);
     printf("# cifar10_mpi %s bench: model %s, %s tower (%s), %s\n", VERSION, b->model->name, b->backend->name,
-           b->place.about, o->precision);
+           b->place.about, precision);
     printf("# %d rank%s on %d node%s, batch %" PRId64 " a rank in %d slice%s, %" PRId64 " thread%s a tower; medians of %"
            PRId64 " steps; stages of rank 0\n", b->world->size, b->world->size > 1 ? "s" : "", b->world->nodes,
            b->world->nodes > 1 ? "s" : "", o->batch_size, b->slices, b->slices > 1 ? "s" : "", o->threads,

@@ -49,8 +49,8 @@ static int take_memory(struct bench *b, struct error *why)
     size_t values = (size_t)b->slice * shape_size(b->net.input), parameters = b->net.parameters;
     struct tower_request request = {.backend = b->backend, .net = &b->net, .batch = b->slice, .training = true,
                                     .optimizer = &optimizer_sgd, .master = true,
-                                    .convolution = convolution_choice_find(b->options->conv),
-                                    .precision = precision_find(b->options->precision),
+                                    .convolution = b->options->conv,
+                                    .precision = b->options->precision,
                                     .workspace = (size_t)b->options->workspace_mib << 20,
                                     .deterministic = b->options->deterministic};
     if (tower_init(&b->tower, &request, why))

@@ -10,8 +10,6 @@
 #include "commands.h"
 #include "eval.h"
 
-enum { NOT_NOW = 1 };
-
 static bool is_once(const struct evaluation *e)
 {
     return e->options->run_once || e->options->checkpoint[0];

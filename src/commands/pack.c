@@ -44,14 +44,13 @@ static int pack(const struct options *options, struct error *why)
         .md5 = no_md5 ? "" : options->md5[0] ? options->md5 : NULL,
         .output = options->files[0],
         .image_size = (int)options->image_size,
+        .resize = options->resize,
         .progress = is_terminal(),
         .test_share = options->test_share,
         .classes = options->classes[0] ? options->classes : NULL,
         .allow_missing_classes = options->allow_missing_classes,
         .skip_bad = options->skip_bad,
     };
-    if (resize_find(&request.resize, options->resize, why))
-        return -1;
     watch_signals();
     return pack_run(&request, &unfinished, why);
 }

@@ -69,8 +69,8 @@ static int make_tower(struct predictor *p, struct error *why)
     struct device_place place;
     struct tower_request request = {.backend = backend_open(p->options->tower, p->net.model, (int)p->options->threads, 0,
                                                             &place, why),
-                                    .net = &p->net, .batch = 1, .convolution = convolution_choice_find(p->options->conv),
-                                    .precision = precision_find(p->options->precision)};
+                                    .net = &p->net, .batch = 1, .convolution = p->options->conv,
+                                    .precision = p->options->precision};
     if (!request.backend || tower_init(&p->tower, &request, why))
         return -1;
     p->input = memory_new(shape_size(p->net.input), sizeof *p->input, "an image", why);
@@ -107,7 +107,8 @@ static int choose_size(struct predictor *p, struct error *why)
     if (p->height < model->height || p->width < model->width)
         return error_set(why, "images of %d x %d pixels (--image-size) are smaller than the %d x %d of model %s", p->height,
                          p->width, model->height, model->width, model->name);
-    return resize_find(&p->resize, strcmp(o->predict_resize, "auto") ? o->predict_resize : trained, why);
+    p->resize = o->predict_resize;
+    return p->resize == RESIZE_AUTO ? resize_find(&p->resize, trained, why) : 0;
 }
 
 /* A whole file: *bytes is freed by the caller. */

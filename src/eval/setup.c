@@ -118,8 +118,8 @@ static int lay_out(struct evaluation *e, const struct found *found, struct error
         return error_set(why, "%s: images of %dx%d are smaller than the %dx%d of model %s", d->file, d->height, d->width,
                          model->height, model->width, model->name);
     struct tower_request request = {.backend = e->backend, .net = &e->net, .batch = (int)o->batch_size,
-                                    .convolution = convolution_choice_find(o->conv),
-                                    .precision = precision_find(o->precision)};
+                                    .convolution = o->conv,
+                                    .precision = o->precision};
     return tower_init(&e->tower, &request, why) || take_memory(e, why) ? -1 : 0;
 }
 

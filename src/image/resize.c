@@ -5,7 +5,7 @@
 
 #include "image.h"
 
-static const char *const resize_names[] = {[RESIZE_SQUASH] = "squash", [RESIZE_CROP] = "crop"};
+static const char *const resize_names[] = {[RESIZE_CROP] = "crop", [RESIZE_SQUASH] = "squash"};
 enum { METHODS = sizeof resize_names / sizeof *resize_names };
 
 const char *resize_name(enum resize how)
@@ -15,7 +15,7 @@ const char *resize_name(enum resize how)
 
 int resize_find(enum resize *how, const char *name, struct error *why)
 {
-    for (int i = 0; i < METHODS; i++)
+    for (int i = RESIZE_CROP; i < METHODS; i++)
         if (!strcmp(resize_names[i], name)) {
             *how = i;
             return 0;

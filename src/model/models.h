@@ -1,9 +1,11 @@
-/* The models of this program: a file each, listed in model.c. */
+/* The models of this program and their recipes: a file each, listed in model.c. */
 #ifndef MODELS_H
 #define MODELS_H
 
 #include "model.h"
+#include "recipe.h"
 
 extern const struct model model_tutorial;
+extern const struct recipe recipe_tutorial;
 
 #endif

@@ -25,3 +25,12 @@ const struct model model_tutorial = {
     .layers = layers,
     .layer_count = sizeof layers / sizeof *layers,
 };
+
+const struct recipe recipe_tutorial = {
+    .batch_size = 128,
+    .max_steps = 100000,
+    .learning_rate = 0.1,
+    .lr_decay_factor = 0.1,
+    .lr_decay_epochs = 350,
+    .ema_decay = 0.9999,
+};

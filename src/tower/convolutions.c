@@ -31,7 +31,7 @@ static int time_steps(struct tower *tower, const struct batch *batch, double *se
 {
     struct world alone = {.size = 1, .nodes = 1, .node_size = 1};
     struct reducer reducer = {0};
-    int status = reducer_init(&reducer, &alone, REDUCE_FASTEST, tower->net->gradients, 1, 1 << 20, why);
+    int status = reducer_init(&reducer, &alone, EXCHANGE_NONE, tower->net->gradients, 1, 1 << 20, why);
     for (int trial = -1; !status && trial < TRIALS; trial++) {
         status = step_alone(tower, &reducer, batch, why);
         for (int i = 0; i < tower->plan.stage_count; i++) {
@@ -114,11 +114,18 @@ void convolutions_text(const struct convolution_ways *ways, const struct backend
                                        ways->choices[i] == CONVOLUTION_DIRECT ? "direct" : "winograd");
 }
 
+static enum convolution_choice choice_of(const char *word)
+{
+    if (!strcmp(word, "direct"))
+        return CONVOLUTION_DIRECT;
+    return strcmp(word, "winograd") ? CONVOLUTION_AUTO : CONVOLUTION_WINOGRAD;
+}
+
 void convolutions_read(struct convolution_ways *ways, const struct net *net, const char *text)
 {
     char name[64], word[16];
     for (int used; sscanf(text, " %63[^ =]=%15s%n", name, word, &used) == 2; text += used)
         for (int i = 0; i < net->layer_count; i++)
             if (!strcmp(net->layers[i].layer.name, name))
-                ways->choices[i] = convolution_choice_find(word);
+                ways->choices[i] = choice_of(word);
 }

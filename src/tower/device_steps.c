@@ -50,7 +50,7 @@ int device_start(struct tower *tower, struct error *why)
         !(t->samples = memory_new(samples, sizeof *t->samples, "the passes' samples", why)) ||
         device_of(tower)->data(&tower->plan, &data, t->data, sizeof t->data, why))
         return -1;
-    return t->request.exchange == EXCHANGE_HOST ? pin_reducer(tower, why) : 0;
+    return exchange_is_on_host(t->request.exchange) ? pin_reducer(tower, why) : 0;
 }
 
 void device_end(struct tower *tower)
@@ -284,7 +284,7 @@ static int exchange_in_place(struct tower *tower, const struct step *step, struc
 
 static int step_by_host(struct tower *tower, const struct step *step, struct error *why)
 {
-    bool in_place = tower->training.request.exchange == EXCHANGE_MPI;
+    bool in_place = tower->training.request.exchange == EXCHANGE_MPI_DEVICE;
     if (in_place ? exchange_in_place(tower, step, why) : exchange_on_host(tower, step, why))
         return -1;
     if (run_part(tower, DEVICE_UPDATE, NULL, why))

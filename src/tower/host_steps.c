@@ -1,6 +1,4 @@
 /* The steps of a tower on the host: each is done before the next is given. */
-#include <math.h>
-
 #include "finite.h"
 #include "steps.h"
 
@@ -22,7 +20,7 @@ static int sum_gradients(struct tower *tower, const struct step *step, const flo
     for (int slice = 0; slice < r->slices; slice++) {
         struct batch batch;
         float *parcel = reducer_begin(r->reducer, slice);
-        parcel[tower->net->gradients + PARCEL_STOP] = step->stop;
+        parcel_write_stop(parcel + tower->net->gradients, step->stop);
         if (take_batch(tower, slice, &batch, why))
             return -1;
         phase_enter(r->reducer->phases, PHASE_FORWARD, PHASE_WHOLE);
@@ -42,7 +40,7 @@ int host_step(struct tower *tower, const struct step *step, struct error *why)
     const float *tail = sums + gradients;
     *result = (struct step_result){.step = step->number, .loss = tail[PARCEL_LOSS], .correct = tail[PARCEL_CORRECT],
                                    .count = tail[PARCEL_COUNT], .stop = tail[PARCEL_STOP]};
-    result->fault = tail[PARCEL_FAULT] > 0 || !isfinite(result->loss) || !floats_finite(sums, gradients);
+    result->fault = !parcel_is_sound(tail) || !floats_finite(sums, gradients);
     if (result->fault > 0)
         return 0;
     phase_enter(tower->training.request.reducer->phases, PHASE_UPDATE, PHASE_WHOLE);

@@ -1,6 +1,5 @@
 #include "tower.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -123,11 +122,7 @@ int tower_gradients(struct tower *tower, const struct batch *batch, struct reduc
     float *gradients = tower->gradients ? tower->gradients : parcel;
     if (forward(tower, batch, gradients, &sums, why))
         return -1;
-    float *tail = parcel + tower->net->gradients;
-    tail[PARCEL_LOSS] = (float)sums.loss;
-    tail[PARCEL_CORRECT] = (float)sums.correct;
-    tail[PARCEL_COUNT] = (float)sums.count;
-    tail[PARCEL_FAULT] = !isfinite(sums.loss);
+    parcel_write(parcel + tower->net->gradients, sums.loss, (double)sums.correct, (int)sums.count);
     size_t end = tower->net->gradients;
     for (int i = plan->stage_count - 1; i >= 0; end = plan->stages[i--].complete) {
         const struct stage *stage = &plan->stages[i];

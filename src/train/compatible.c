@@ -17,17 +17,6 @@ static void list_add(struct differences *all, const char *name, const char *then
     error_add(&all->list, "%s%s %s, not %s", all->list.text[0] ? "; " : "", name, then, now);
 }
 
-/* As /provenance has it. */
-static void setting_now(const struct run *run, const char *setting, char *text, size_t size)
-{
-    const char *name;
-    bool is_default;
-    for (int i = 0; options_text(run->options, i, &name, text, size, &is_default); i++)
-        if (!strcmp(name, setting))
-            return;
-    *text = '\0';
-}
-
 static void remedy_add(struct differences *all, const char *flag, const char *value)
 {
     char word[4 * OPTION_TEXT + 4] = "";
@@ -56,7 +45,7 @@ static int setting_compare(const struct run *run, struct h5 *h5, const char *set
         return 0;
     if (h5_get_text(h5, "/provenance", setting, then, sizeof then, why))
         return -1;
-    setting_now(run, setting, now, sizeof now);
+    options_value(run->options, setting, now, sizeof now);
     if (strcmp(then, now))
         setting_add(all, setting, then, now);
     return 0;
@@ -108,11 +97,11 @@ static int data_compare(const struct run *run, struct h5 *h5, const struct check
 /* --conv auto keeps what the run has had. */
 static void ways_compare(const struct run *run, const struct checkpoint *found, struct differences *all)
 {
-    enum convolution_choice asked = convolution_choice_find(run->options->conv);
+    enum convolution_choice asked = run->options->conv;
     const char *other = asked == CONVOLUTION_DIRECT ? "=winograd" : "=direct";
     if (asked == CONVOLUTION_AUTO || !strstr(found->convolutions, other))
         return;
-    list_add(all, "--conv", found->convolutions, run->options->conv);
+    list_add(all, "--conv", found->convolutions, asked == CONVOLUTION_DIRECT ? "direct" : "winograd");
     remedy_add(all, "--conv", "auto");
 }
 

@@ -88,66 +88,98 @@ int run_check_devices(struct run *run, struct error *why)
 
 /* ---- how gradients meet ---- */
 
-/* What was asked for by name, where it can be had. */
-static int take_asked(struct run *run, const char *how, struct error *why)
+static int settle(struct run *run, enum exchange exchange, const char *reason)
+{
+    run->exchange = exchange;
+    run->exchange_why = reason;
+    return 0;
+}
+
+/* --allreduce nccl and mpi-cuda: what must be true for them. */
+static int check_on_device(const struct run *run, enum allreduce how, struct error *why)
 {
     const struct device *device = run->backend->device;
-    bool nccl = !strcmp(how, "nccl"), direct = !strcmp(how, "mpi-cuda");
-    run->exchange = nccl ? EXCHANGE_NCCL : direct ? EXCHANGE_MPI : EXCHANGE_HOST;
-    run->exchange_why = "as asked for";
-    if ((nccl || direct) && run->options->slices > 0)
-        return error_set(why, "--allreduce %s adds in an order of its own: leave out --slices", how);
+    bool nccl = how == ALLREDUCE_NCCL;
+    const char *name = nccl ? "nccl" : "mpi-cuda";
+    if (!device)
+        return error_set(why, "--allreduce %s is for GPUs: this run's tower is %s", name, run->backend->name);
+    if (run->options->slices > 0)
+        return error_set(why, "--allreduce %s adds in an order of its own: leave out --slices", name);
     if (nccl && device->allreduce_probe(why))
         return error_in(why, "--allreduce nccl");
     if (nccl && run->sharing > SHARING_NONE)
         return error_set(why, "--allreduce nccl: NCCL wants a GPU for each rank, and some share one: take mpi");
-    if (direct && !mpi_knows_devices())
+    if (!nccl && !mpi_knows_devices())
         return error_set(why, "--allreduce mpi-cuda: %s says that it cannot read a GPU's memory; take mpi",
                          run->world->library);
     return 0;
 }
 
-/* The fastest that there is. */
-static void take_best(struct run *run)
+/* The fastest between devices, where the order of additions is free. */
+static int settle_device(struct run *run)
 {
     struct error unused;
     bool nccl = !run->backend->device->allreduce_probe(&unused), direct = mpi_knows_devices();
-    run->exchange = nccl && run->sharing == SHARING_NONE ? EXCHANGE_NCCL : direct ? EXCHANGE_MPI : EXCHANGE_HOST;
-    if (run->exchange == EXCHANGE_NCCL)
-        run->exchange_why = "a GPU a rank";
-    else if (direct)
-        run->exchange_why = nccl ? "ranks share a GPU" : "no NCCL in this build";
-    else
-        run->exchange_why = nccl ? "ranks share a GPU, and MPI cannot read its memory"
-                                 : "no NCCL in this build, and MPI cannot read a GPU's memory";
+    if (nccl && run->sharing == SHARING_NONE)
+        return settle(run, EXCHANGE_NCCL, "a GPU a rank");
+    if (direct)
+        return settle(run, EXCHANGE_MPI_DEVICE, nccl ? "ranks share a GPU" : "no NCCL in this build");
+    return settle(run, exchange_fastest(run->world, false), nccl ? "ranks share a GPU, and MPI cannot read its memory"
+                  : "no NCCL in this build, and MPI cannot read a GPU's memory");
+}
+
+/* --allreduce auto. */
+static int settle_best(struct run *run)
+{
+    const struct world *world = run->world;
+    if (world->size == 1 && run->slices == 1)
+        return settle(run, EXCHANGE_NONE, "one rank, one slice");
+    if (run->tree)
+        return settle(run, exchange_fastest(world, true), "the same bits on any ranks");
+    if (run->backend->device)
+        return settle_device(run);
+    return settle(run, exchange_fastest(world, false), world->nodes > 1 ? "the fastest between nodes" : "the fastest on one node");
 }
 
 static int choose_exchange(struct run *run, struct error *why)
 {
-    const char *how = run->options->allreduce;
-    if (strcmp(how, "auto") && strcmp(how, "tree"))
-        return take_asked(run, how, why);
-    run->exchange = EXCHANGE_HOST;
-    run->exchange_why = "the fixed tree";
-    if (run->world->size == 1 && run->slices == 1)
-        run->exchange = EXCHANGE_NONE, run->exchange_why = "one rank, one slice";
-    else if (!run->tree)
-        take_best(run);
-    return 0;
-}
-
-/* What a CPU's towers know. */
-static int check_host(const struct run *run, struct error *why)
-{
-    const char *how = run->options->allreduce;
-    if (strcmp(how, "nccl") && strcmp(how, "mpi-cuda"))
-        return 0;
-    return error_set(why, "--allreduce %s is for GPUs: this run's tower is %s", how, run->backend->name);
+    enum allreduce how = run->options->allreduce;
+    bool nccl = how == ALLREDUCE_NCCL, direct = how == ALLREDUCE_MPI_CUDA;
+    if ((nccl || direct) && check_on_device(run, how, why))
+        return -1;
+    if (nccl || direct)
+        return settle(run, nccl ? EXCHANGE_NCCL : EXCHANGE_MPI_DEVICE, "as asked for");
+    if (how == ALLREDUCE_MPI) /* with --slices in their order */
+        return settle(run, run->tree ? EXCHANGE_TREE : EXCHANGE_BUCKETS, "as asked for");
+    return settle_best(run);
 }
 
 int run_choose_exchange(struct run *run, struct error *why)
 {
-    return world_agree(run->world, run->backend->device ? choose_exchange(run, why) : check_host(run, why), why);
+    return world_agree(run->world, choose_exchange(run, why), why);
+}
+
+int run_build_reducer(struct run *run, struct error *why)
+{
+    size_t bucket = (size_t)run->options->bucket_kib * 1024;
+    int status = reducer_init(&run->reducer, run->world, run->exchange, run->net.gradients, run->slices, bucket, why);
+    run->reducer.phases = &run->phases;
+    if (run->exchange == EXCHANGE_SHARED && run->reducer.exchange == EXCHANGE_TREE)
+        settle(run, EXCHANGE_TREE, "the ranks of this node cannot share memory");
+    return world_agree(run->world, status, why);
+}
+
+const char *exchange_text(enum exchange exchange)
+{
+    static const char *const texts[EXCHANGE_KINDS] = {
+        [EXCHANGE_NONE] = "none",
+        [EXCHANGE_SHARED] = "tree, in shared memory",
+        [EXCHANGE_TREE] = "tree, by MPI",
+        [EXCHANGE_BUCKETS] = "mpi, in buckets",
+        [EXCHANGE_MPI_DEVICE] = "mpi-cuda, in the GPUs' memory",
+        [EXCHANGE_NCCL] = "nccl",
+    };
+    return texts[exchange];
 }
 
 /* ---- the devices meet ---- */

@@ -141,7 +141,10 @@ int run_fault(struct run *run, uint64_t step, struct error *why)
     find_source(run, step, why);
     bool in_a_row = step == run->fault_step + 1;
     run->fault_step = step;
-    if (!strcmp(run->options->on_nan, "rollback"))
-        return roll_back(run, in_a_row, why);
-    return strcmp(run->options->on_nan, "skip") ? stop(run, why) : skip(run, in_a_row, why);
+    switch (run->options->on_nan) {
+    case ON_NAN_SKIP: return skip(run, in_a_row, why);
+    case ON_NAN_ROLLBACK: return roll_back(run, in_a_row, why);
+    case ON_NAN_STOP: break;
+    }
+    return stop(run, why);
 }

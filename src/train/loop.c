@@ -3,7 +3,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "clock.h"
 #include "run.h"
@@ -90,7 +89,7 @@ static int take_result(struct run *run, struct step_result *result, struct error
     if (gone || result->fault <= 0)
         return 0;
     int status = run_fault(run, result->step, why);
-    if (!strcmp(run->options->on_nan, "rollback"))
+    if (run->options->on_nan == ON_NAN_ROLLBACK)
         run->gone = run->given;
     return status;
 }

@@ -11,7 +11,7 @@
 
 /* ---- provenance: all options, and what ran them ---- */
 
-enum { PROVENANCE_MAX = 96 };
+enum { FACTS = 10 /* beside the options */, PROVENANCE_MAX = FACTS + OPTIONS_MAX };
 
 struct run_provenance {
     struct provenance list[PROVENANCE_MAX];
@@ -26,7 +26,7 @@ static void provenance_add(struct run_provenance *all, const char *name, const c
 {
     va_list arguments;
     if (all->count == PROVENANCE_MAX)
-        return;
+        abort(); /* FACTS is too small; the options fit, as their table is checked against OPTIONS_MAX */
     va_start(arguments, format);
     vsnprintf(all->texts[all->count], sizeof all->texts[0], format, arguments);
     va_end(arguments);

@@ -15,7 +15,7 @@ static int plan_slices(struct run *run, struct error *why)
         return error_set(why, "--batch-size %lld on %lld ranks: a global batch above %d is not supported",
                          (long long)o->batch_size, (long long)ranks, INT32_MAX / 2);
     run->global_batch = (int)global;
-    run->tree = o->slices > 0 || !strcmp(o->allreduce, "tree");
+    run->tree = o->slices > 0 || o->allreduce == ALLREDUCE_TREE;
     int64_t slices = o->slices > 0 ? o->slices : ranks, mine = slices / ranks;
     if (slices % ranks || global % slices || (ranks > 1 && (mine & (mine - 1))))
         return error_set(why,
@@ -57,7 +57,7 @@ static struct tower_request tower_wanted(const struct run *run)
                                   .optimizer = run->state.optimizer,
                                   .master = run->world->rank == 0,
                                   .convolutions = run->ways.choices,
-                                  .precision = precision_find(run->options->precision),
+                                  .precision = run->options->precision,
                                   .workspace = (size_t)run->options->workspace_mib << 20,
                                   .deterministic = run->options->deterministic || run->tree};
 }
@@ -68,7 +68,7 @@ static int choose_ways(struct run *run, struct error *why)
 {
     struct checkpoint *state = &run->state;
     struct tower_request request = tower_wanted(run);
-    enum convolution_choice asked = convolution_choice_find(run->options->conv);
+    enum convolution_choice asked = run->options->conv;
     int status = 0;
     for (int i = 0; i < run->net.layer_count; i++)
         run->ways.choices[i] = asked;
@@ -119,16 +119,6 @@ static void set_last_step(struct run *run)
         uint64_t left = samples > state->position ? samples - state->position : 0, batch = (uint64_t)run->global_batch;
         run->last_step = state->step + (left + batch - 1) / batch;
     }
-}
-
-/* Collective. What joins the gradients. */
-static int build_reducer(struct run *run, struct error *why)
-{
-    enum reduce_kind kind = run->tree ? REDUCE_TREE : REDUCE_FASTEST;
-    int status = reducer_init(&run->reducer, run->world, kind, run->net.gradients, run->slices,
-                              (size_t)run->options->bucket_kib * 1024, why);
-    run->reducer.phases = &run->phases;
-    return world_agree(run->world, status, why);
 }
 
 static int start_loader(struct run *run, struct error *why)
@@ -229,7 +219,7 @@ static int open_tower(struct run *run, struct error *why)
     int status = build(run, why);
     if (world_agree(world, status, why))
         return -1;
-    if (build_reducer(run, why))
+    if (run_build_reducer(run, why))
         return -1;
     status = start_training(run, why);
     if (world_agree(world, status, why))

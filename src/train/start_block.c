@@ -149,20 +149,14 @@ static void print_ranks(const struct run *run, struct introduction *ranks)
 
 /* ---- the run ---- */
 
-static const char *exchange_name(const struct run *run)
-{
-    static const char *const names[] = {[EXCHANGE_NONE] = "no other ranks", [EXCHANGE_HOST] = "in host memory",
-                                        [EXCHANGE_MPI] = "by MPI, in the GPUs' memory", [EXCHANGE_NCCL] = "by NCCL"};
-    return names[run->exchange];
-}
-
 /* What only a device has. */
 static void print_device(const struct run *run)
 {
-    const struct options *o = run->options;
-    start_block_line("device", "%s, %s; images %s; gradients meet %s (%s)", o->precision, o->no_graph ?
+    char precision[16];
+    options_value(run->options, "precision", precision, sizeof precision);
+    start_block_line("device", "%s, %s; images %s; allreduce %s (%s)", precision, run->options->no_graph ?
                      "kernels launched one by one" : "a step is one graph", run->tower.training.data,
-                     exchange_name(run), run->exchange_why);
+                     exchange_text(run->exchange), run->exchange_why);
     if (run->sharing == SHARING_DEVICE)
         start_block_line("warning", "ranks share a GPU: without NVIDIA's MPS (nvidia-cuda-mps-control -d) they take turns");
 }
@@ -241,7 +235,7 @@ static void print_place(const struct run *run)
                          run->options->epochs > 0 ? "epochs" : "max-steps");
 }
 
-/* As words that a shell takes: they can be copied behind the program's name. */
+/* As words for a shell, to be copied after the program's name: also those of --config, which itself is left out. */
 static void print_options(const struct run *run)
 {
     const char *name;
@@ -250,7 +244,7 @@ static void print_options(const struct run *run)
     struct row row = row_begin("options", " \\");
     row_add(&row, 0, "train", 5);
     for (int i = 0; options_text(run->options, i, &name, value, sizeof value, &is_default); i++) {
-        if (is_default)
+        if (is_default || !strcmp(name, "config"))
             continue;
         text_quote(value, quoted, sizeof quoted);
         bool alone = options_is_switch(name);
@@ -274,6 +268,8 @@ static void print_run(const struct run *run, struct introduction *ranks)
     print_data(run);
     print_model(run);
     print_place(run);
+    if (run->options->config[0])
+        start_block_line("config", "%s", run->options->config);
     print_options(run);
     if (run->options->verbose)
         start_block_verbose(run);

@@ -56,9 +56,8 @@ void start_block_verbose(const struct run *run)
     const struct options *o = run->options;
     const char *copies = run->dataset.memory.shared ? "node" : "rank";
     start_block_line("threads", "%" PRId64 " of the tower and %" PRId64 " of the loader a rank", o->threads, o->loader_threads);
-    start_block_line("gradients", "%d slice%s a rank, %s%s", run->slices, run->slices > 1 ? "s" : "",
-                     run->tree ? "summed in the fixed tree" : "summed as is fastest", run->world->size == 1 ? "" :
-                     run->reducer.leaves.shared ? "; in shared memory" : "; by MPI");
+    start_block_line("gradients", "%d slice%s a rank; allreduce %s (%s)", run->slices, run->slices > 1 ? "s" : "",
+                     exchange_text(run->exchange), run->exchange_why);
     start_block_line("averages", "of the parameters, with decay %g (EMA); eval uses them", o->ema_decay);
     start_block_line("data set", "%s, %d channels; a copy a %s", run->dataset.name, run->dataset.channels, copies);
     start_block_line("model", "%s", run->model->about);

@@ -118,12 +118,12 @@ struct run {
     uint64_t step;
 };
 
-static void run_init(struct run *run, const struct subject *subject, enum reduce_kind kind, int slices)
+static void run_init(struct run *run, const struct subject *subject, int slices)
 {
     struct error why;
     memset(run, 0, sizeof *run);
     struct training_request training = {.reducer = &run->reducer, .slices = slices, .loader = &run->loader, .world = &world,
-                                        .exchange = slices > 1 ? EXCHANGE_HOST : EXCHANGE_NONE, .dataset = &dataset};
+                                        .exchange = slices > 1 ? EXCHANGE_SHARED : EXCHANGE_NONE, .dataset = &dataset};
     run->backend = subject->backend;
     must(net_init(&run->net, model_find("tutorial", &why), 3, 10, &why), &why);
     struct tower_request tower = {.backend = subject->backend, .net = &run->net, .batch = BATCH, .training = true,
@@ -133,7 +133,7 @@ static void run_init(struct run *run, const struct subject *subject, enum reduce
                                     .crop_width = run->net.input.width, .global_batch = slices * BATCH, .batch = BATCH,
                                     .slices = slices, .threads = 2, .depth = 2};
     must(tower_init(&run->tower, &tower, &why), &why);
-    must(reducer_init(&run->reducer, &world, kind, run->net.gradients, slices, 1 << 20, &why), &why);
+    must(reducer_init(&run->reducer, &world, EXCHANGE_NONE, run->net.gradients, slices, 1 << 20, &why), &why);
     must(loader_init(&run->loader, &loader, &why), &why);
     float *parameters = floats_new(run->net.parameters);
     net_parameters(&run->net, 1, parameters);
@@ -208,12 +208,12 @@ static void watch_end(const struct subject *subject, int passes, int threads)
         assert_in_range(others, 0, a_pass * passes);
 }
 
-static void check_run(const struct subject *subject, enum reduce_kind kind, int slices, int threads)
+static void check_run(const struct subject *subject, int slices, int threads)
 {
     struct run run;
     struct error why;
     must(subject->backend->set_threads(threads, &why), &why);
-    run_init(&run, subject, kind, slices);
+    run_init(&run, subject, slices);
     for (int i = 0; i < 2; i++) /* the libraries' own first time */
         run_step(&run);
     watch_begin(subject);
@@ -225,17 +225,17 @@ static void check_run(const struct subject *subject, enum reduce_kind kind, int 
 
 static void test_one_slice(void **state)
 {
-    check_run(*state, REDUCE_FASTEST, 1, 1);
+    check_run(*state, 1, 1);
 }
 
 static void test_tree(void **state)
 {
-    check_run(*state, REDUCE_TREE, 3, 1);
+    check_run(*state, 3, 1);
 }
 
 static void test_two_threads(void **state)
 {
-    check_run(*state, REDUCE_FASTEST, 1, 2);
+    check_run(*state, 1, 2);
 }
 
 /* A net's evaluation: forward and loss. */

@@ -67,15 +67,15 @@ static const float *reduce(struct reducer *reducer, float (*value)(int, int))
     return sums;
 }
 
-static void test_fastest_sums_exactly(void **state)
+static void test_buckets_sum_exactly(void **state)
 {
     (void)state;
     struct reducer reducer;
     struct error why;
     static const size_t buckets[] = {4, 1000, 16384, 1 << 20};
     for (size_t b = 0; b < sizeof buckets / sizeof *buckets; b++) {
-        const struct world *on = b % 2 ? &world : &apart;
-        assert_int_equal(reducer_init(&reducer, on, REDUCE_FASTEST, PARAMETERS, 1, buckets[b], &why), 0);
+        assert_int_equal(reducer_init(&reducer, &world, EXCHANGE_BUCKETS, PARAMETERS, 1, buckets[b], &why), 0);
+        assert_int_equal(reducer.leaves.shared, false);
         for (int step = 0; step < 3; step++) {
             const float *sums = reduce(&reducer, whole_number);
             for (int i = 0; i < LENGTH; i++) {
@@ -89,13 +89,15 @@ static void test_fastest_sums_exactly(void **state)
     }
 }
 
-static void check_tree(const struct world *on, int slices)
+/* found: what the exchange turns out to be. */
+static void check_tree(const struct world *on, enum exchange exchange, enum exchange found, int slices)
 {
     struct reducer reducer;
     struct error why;
     int all = slices * world.size;
-    assert_int_equal(reducer_init(&reducer, on, REDUCE_TREE, PARAMETERS, slices, 4096, &why), 0);
-    assert_int_equal(reducer.leaves.shared, on->size > 1 && on->nodes == 1);
+    assert_int_equal(reducer_init(&reducer, on, exchange, PARAMETERS, slices, 4096, &why), 0);
+    assert_int_equal(reducer.exchange, found);
+    assert_int_equal(reducer.leaves.shared, found == EXCHANGE_SHARED);
     for (int step = 0; step < 2; step++) {
         const float *sums = reduce(&reducer, gradient);
         for (int i = 0; i < LENGTH; i++) {
@@ -110,12 +112,22 @@ static void test_tree_is_the_same_on_any_ranks(void **state)
 {
     (void)state;
     for (int slices = 1; slices <= 16; slices *= 2) {
-        check_tree(&world, slices);
-        check_tree(&apart, slices);
+        check_tree(&world, EXCHANGE_TREE, EXCHANGE_TREE, slices);
+        check_tree(&world, EXCHANGE_SHARED, world.size > 1 ? EXCHANGE_SHARED : EXCHANGE_NONE, slices);
+        check_tree(&apart, EXCHANGE_SHARED, world.size > 1 ? EXCHANGE_TREE : EXCHANGE_NONE, slices);
     }
     if (world.size == 1)
         for (int slices = 1; slices <= 13; slices++)
-            check_tree(&world, slices);
+            check_tree(&world, EXCHANGE_NONE, EXCHANGE_NONE, slices);
+}
+
+static void test_the_fastest_exchange(void **state)
+{
+    (void)state;
+    assert_int_equal(exchange_fastest(&world, false), EXCHANGE_SHARED);
+    assert_int_equal(exchange_fastest(&world, true), EXCHANGE_SHARED);
+    assert_int_equal(exchange_fastest(&apart, false), EXCHANGE_BUCKETS);
+    assert_int_equal(exchange_fastest(&apart, true), EXCHANGE_TREE);
 }
 
 static void test_reducer_refuses(void **state)
@@ -123,9 +135,11 @@ static void test_reducer_refuses(void **state)
     (void)state;
     struct reducer reducer;
     struct error why;
-    assert_int_equal(reducer_init(&reducer, &world, REDUCE_FASTEST, PARAMETERS, 2, 4096, &why), -1);
+    assert_int_equal(reducer_init(&reducer, &world, EXCHANGE_BUCKETS, PARAMETERS, 2, 4096, &why), -1);
     reducer_free(&reducer);
-    assert_int_equal(reducer_init(&reducer, &world, REDUCE_TREE, PARAMETERS, 3, 4096, &why), world.size > 1 ? -1 : 0);
+    assert_int_equal(reducer_init(&reducer, &world, EXCHANGE_SHARED, PARAMETERS, 3, 4096, &why), world.size > 1 ? -1 : 0);
+    reducer_free(&reducer);
+    assert_int_equal(reducer_init(&reducer, &world, EXCHANGE_NONE, PARAMETERS, 1, 4096, &why), world.size > 1 ? -1 : 0);
     reducer_free(&reducer);
 }
 
@@ -227,8 +241,9 @@ int main(int argc, char **argv)
     apart = world;
     apart.nodes = 2;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_fastest_sums_exactly),
+        cmocka_unit_test(test_buckets_sum_exactly),
         cmocka_unit_test(test_tree_is_the_same_on_any_ranks),
+        cmocka_unit_test(test_the_fastest_exchange),
         cmocka_unit_test(test_reducer_refuses),
         cmocka_unit_test(test_agree_tells_all_the_first_sentence),
         cmocka_unit_test(test_sums_and_broadcasts),

@@ -17,7 +17,7 @@ struct run {
     struct outcome outcome;
 };
 
-static void begin_run(struct run *run, const struct experiment *e, enum reduce_kind kind, int slices)
+static void begin_run(struct run *run, const struct experiment *e, enum exchange exchange, int slices)
 {
     struct error why;
     must(e->backend->set_threads(1, &why), &why);
@@ -27,7 +27,7 @@ static void begin_run(struct run *run, const struct experiment *e, enum reduce_k
         .backend = e->backend, .net = &run->net, .batch = STEP_BATCH / world.size / slices, .training = true,
         .optimizer = &optimizer_sgd, .master = true};
     must(tower_init(&run->tower, &request, &why), &why);
-    must(reducer_init(&run->reducer, &world, kind, run->net.gradients, slices, 1 << 20, &why), &why);
+    must(reducer_init(&run->reducer, &world, exchange, run->net.gradients, slices, 1 << 20, &why), &why);
     outcome_init(&run->outcome, &run->net);
     step_parameters(run->h5, &run->net, run->outcome.before);
     must(tower_set_parameters(&run->tower, run->outcome.before, &why), &why);
@@ -82,12 +82,12 @@ static void make_step(struct run *run, int step)
 }
 
 /* Every rank sees the same bits, and all of them TensorFlow's numbers. */
-static void check_steps(const struct backend *backend, enum reduce_kind kind, int slices)
+static void check_steps(const struct backend *backend, enum exchange exchange, int slices)
 {
-    struct experiment e = {backend, kind == REDUCE_TREE ? "tree" : "fastest"};
+    struct experiment e = {backend, exchange == EXCHANGE_BUCKETS ? "buckets" : "tree"};
     struct run run;
     struct error why;
-    begin_run(&run, &e, kind, slices);
+    begin_run(&run, &e, exchange, slices);
     for (int step = 1; step <= STEPS; step++) {
         make_step(&run, step);
         uint64_t hash = parity_hash(run.outcome.updated, run.net.parameters);
@@ -97,21 +97,21 @@ static void check_steps(const struct backend *backend, enum reduce_kind kind, in
     end_run(&run);
 }
 
-static void test_fastest(void **state)
+static void test_buckets(void **state)
 {
-    check_steps(((const struct subject *)*state)->backend, REDUCE_FASTEST, 1);
+    check_steps(((const struct subject *)*state)->backend, EXCHANGE_BUCKETS, 1);
 }
 
 /* A slice an image: eight slices on any number of ranks. */
 static void test_tree(void **state)
 {
-    check_steps(((const struct subject *)*state)->backend, REDUCE_TREE, STEP_BATCH / world.size);
+    check_steps(((const struct subject *)*state)->backend, EXCHANGE_SHARED, STEP_BATCH / world.size);
 }
 
 int main(int argc, char **argv)
 {
     const struct backend_test tests[] = {
-        {"steps, one slice a rank", test_fastest, NULL, false},
+        {"steps, one slice a rank", test_buckets, NULL, false},
         {"steps, eight slices in a tree", test_tree, NULL, false},
     };
     struct error why;

@@ -72,6 +72,21 @@ alone() { # NAME EXIT-CODE PATTERN WORD...
 }
 alone "a flag that is not there" 2 "^cifar10_mpi: train has no flag --bad" --bad
 alone "data that are not there" 1 "^cifar10_mpi: nowhere.h5: there is no such data file" --data nowhere.h5
+
+# A file of options: all ranks have them, the start block shows them, and the checkpoint keeps them.
+if grep -q "^libconfig .*[0-9]$" <(make info); then
+    printf 'batch-size = 2; max-steps = 3; seed = 5; tower = "openblas"\neval: { num-examples = 4; }\n' > "$tmp/own.cfg"
+    config() { timeout 60 mpirun -np 2 ./cifar10_mpi train --data "$data" --train-dir "$tmp/config" --config "$tmp/own.cfg" --max-steps 1; }
+    config > "$tmp/said" 2>&1
+    check "a run with --config" grep -q "done at step 1" "$tmp/said"
+    check "its start block shows the values, the command line's before the file's" \
+        grep -q -- "--train-dir $tmp/config --batch-size 2 --max-steps 1 --tower openblas --seed 5" <(tr -s ' \\\n' ' ' < "$tmp/said")
+    check "and its checkpoint keeps them" grep -q "batch-size *2" <(./cifar10_mpi inspect "$tmp/config/checkpoint-00000001.h5")
+    printf 'seed = 5\nbatch-size = 0\n' > "$tmp/own.cfg"
+    wrong "own.cfg: line 2: --batch-size '0'" --config "$tmp/own.cfg"
+else
+    skip "--config" "this program was built without libconfig"
+fi
 mkdir "$tmp/stopped" && touch "$tmp/stopped/stop"
 alone "a run that is stopped" 76 "stopped at step 1: the file stop" --data "$data" --batch-size 2 --train-dir "$tmp/stopped"
 finish

@@ -21,6 +21,7 @@ check "cblas.h only in backends/openblas" nothing included_outside 'cblas.*\.h' 
 check "CUDA only in backends/cudnn" nothing included_outside 'cuda.*\.h|cudnn.*\.h|cublas.*\.h' backends/cudnn
 check "curl and archives only in pack" nothing included_outside 'curl/.*|archive.*\.h' pack
 check "JPEG and PNG only in image" nothing included_outside 'jpeglib\.h|png\.h' image
+check "libconfig only in options" nothing included_outside 'libconfig\.h' options
 check "Random123 only in base" nothing included_outside 'Random123/.*' base
 
 # A function is what stands between a brace in the first column and the one that closes it, and its first line.

@@ -39,7 +39,7 @@ check "auto with a device each" train 3 2 auto --batch-size 16 --max-steps 2
 short="--batch-size 4 --max-steps 2"
 instances() { train 3 2 mig $short > "$tmp/block" 2>&1 || { cat "$tmp/block"; return 1; }; }
 FAKECUDA_MIG=2 check "two instances of a GPU are two devices" instances
-check "but one to NCCL" grep -q 'gradients meet in host memory (ranks share a GPU' <(unwrapped "$tmp/block")
+check "but one to NCCL" grep -q 'allreduce tree, in shared memory (ranks share a GPU' <(unwrapped "$tmp/block")
 check "they do not take turns" test "$(grep -c 'take turns' "$tmp/block")" -eq 0
 FAKECUDA_DEVICES=1 FAKECUDA_NODE=-1 refused "where a GPU tells no UUID its PCI id counts" "both have GPU 0000:10:00\.0: start one rank a GPU" train 3 2 unknown $short
 FAKECUDA_DEVICES=1 refused "nccl where ranks share a GPU" "--allreduce nccl: NCCL wants a GPU for each rank" \

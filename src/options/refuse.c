@@ -1,11 +1,9 @@
-/* What the command line says of itself. */
+/* The sentence on a word that is no option and no command: what was meant, where that can be guessed. */
 #include <stdio.h>
 #include <string.h>
 
-#include "options_table.h"
+#include "flag.h"
 #include "suggest.h"
-
-enum { HELP_LEFT = 28, HELP_RIGHT = 52 }; /* columns */
 
 /* What the flags of other programs (the tutorial's, PyTorch's examples) are here. */
 static const struct translation {
@@ -34,64 +32,6 @@ static const struct translation {
 };
 enum { TRANSLATIONS = sizeof translations / sizeof *translations };
 
-bool word_listed(const char *words, const char *word)
-{
-    size_t length = strlen(word);
-    for (const char *next = words; next; next = strchr(next, '|'), next = next ? next + 1 : NULL)
-        if (strcspn(next, "|") == length && strncmp(next, word, length) == 0)
-            return true;
-    return false;
-}
-
-/* ---- help ---- */
-
-/* What does not fit beside the flag goes on in a second line: the choices, or what is behind a blank. */
-static void print_flag(const struct flag *flag)
-{
-    char left[64], right[256], initial[128] = "";
-    if (flag->kind != SWITCH && *flag->initial)
-        snprintf(initial, sizeof initial, " [%s]", flag->initial);
-    snprintf(left, sizeof left, "  --%s %s", flag->name, flag->argument ? flag->argument : "");
-    snprintf(right, sizeof right, "%s%s%s%s", flag->help, flag->words ? ": " : "", flag->words ? flag->words : "", initial);
-    size_t cut = strlen(right);
-    if (cut > HELP_RIGHT)
-        for (cut = flag->words ? strlen(flag->help) + 1 : HELP_RIGHT; cut && right[cut] != ' ';)
-            cut--;
-    printf("%-*s%.*s\n", HELP_LEFT, left, (int)cut, right);
-    if (right[cut])
-        printf("%*s%s\n", HELP_LEFT, "", right + cut + 1);
-}
-
-static void print_flags(enum command command, bool expert, const char *title)
-{
-    for (int i = 0; i < option_flag_count; i++) {
-        if (!flag_known(&option_flags[i], command) || !(option_flags[i].commands & EXPERT) == expert)
-            continue;
-        printf("%s", title);
-        title = "";
-        print_flag(&option_flags[i]);
-    }
-}
-
-void help_print(enum command command, bool all_commands)
-{
-    const char *files = option_commands[command].files;
-    printf("Usage: [mpirun -np N] ./cifar10_mpi %s [FLAG [VALUE]]...%s%s\n",
-           all_commands ? "[COMMAND]" : option_commands[command].name, files ? " " : "", files ? files : "");
-    if (all_commands)
-        for (int i = 0; i < option_command_count; i++)
-            printf("  %-8s %s\n", option_commands[i].name, option_commands[i].about);
-    else
-        printf("%s\n", option_commands[command].about);
-    print_flags(command, false,
-                all_commands ? "\nUsual flags of train, the command where none is named:\n" : "\nUsual flags:\n");
-    if (!all_commands)
-        print_flags(command, true, "\nFlags for experts:\n");
-    printf("\nMore: ./cifar10_mpi help%s, ./cifar10_mpi --version\n", all_commands ? " COMMAND (all its flags)" : "");
-    if (command == COMMAND_TRAIN)
-        printf("Exit codes: 0 done, 1 failed, 2 wrong usage, 75 stopped, 76 by the file `stop`\n");
-}
-
 /* ---- what is wrong with a word ---- */
 
 /* The flag of one of these commands (a mask) that is nearest to the word, within `farthest`. */
@@ -112,7 +52,7 @@ static const struct translation *translation_find(enum command command, const ch
 {
     for (int i = 0; i < TRANSLATIONS; i++) {
         const struct translation *t = &translations[i];
-        if (word_listed(t->words, plain) && (!t->flag || flag_nearest(1 << command, t->flag, SUGGEST_SAME)))
+        if (word_place(t->words, plain) >= 0 && (!t->flag || flag_nearest(1 << command, t->flag, SUGGEST_SAME)))
             return t;
     }
     return NULL;
@@ -151,7 +91,7 @@ int command_find(const char *word, enum command *command, struct error *why)
     suggest_plain(word, plain, sizeof plain);
     for (int i = 0; i < option_command_count; i++) {
         const struct command_about *about = &option_commands[i];
-        int distance = word_listed(about->elsewhere, plain) ? SUGGEST_SAME : suggest_distance(plain, about->name);
+        int distance = word_place(about->elsewhere, plain) >= 0 ? SUGGEST_SAME : suggest_distance(plain, about->name);
         if (strcmp(word, about->name) == 0) {
             *command = i;
             return 0;

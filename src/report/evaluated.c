@@ -1,0 +1,45 @@
+/* Evaluations: the tutorial's line, and eval.csv. */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <time.h>
+
+#include "row_file.h"
+
+static const char evaluated_header[] = "time,step,split,images,precision_at_1,cross_entropy,parameters,data_sha256\n";
+
+/* The file is opened for each row: hours may lie between two, and the directory may have been replaced meanwhile. */
+static int append_evaluated(const char *directory, const char *row, struct error *why)
+{
+    struct row_file file;
+    char line[512];
+    if (row_file_open(&file, directory, "eval.csv", why))
+        return -1;
+    snprintf(line, sizeof line, "%s%s", row_file_is_empty(&file) ? evaluated_header : "", row);
+    int status = row_file_append(&file, line) ? error_set(why, "%s: cannot be written: %s", file.name, strerror(errno)) : 0;
+    if (row_file_close(&file) && !status)
+        status = error_set(why, "%s: cannot be written: %s", file.name, strerror(errno));
+    return status;
+}
+
+void report_evaluation(struct report *report, const char *directory, const struct evaluated *e)
+{
+    char row[256], date[32] = "";
+    double precision = (double)e->right / (double)e->images;
+    time_t now = time(NULL);
+    struct tm utc;
+    struct error why;
+    report_line(report, "precision @ 1 = %.3f (step %" PRIu64 ": %" PRId64 " of %" PRId64 ")", precision, e->step, e->right,
+                e->images);
+    report_line(report, "cross-entropy %.4f (%s images, %s parameters)", e->cross_entropy, e->split, e->parameters);
+    if (!directory)
+        return;
+    if (gmtime_r(&now, &utc))
+        strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", &utc);
+    snprintf(row, sizeof row, "%s,%" PRIu64 ",%s,%" PRId64 ",%.9g,%.9g,%s,%.12s\n", date, e->step, e->split, e->images, precision,
+             e->cross_entropy, e->parameters, e->data_sha256);
+    if (!append_evaluated(directory, row, &why) || report->lost)
+        return;
+    line_print(stderr, "cifar10_mpi: no row in eval.csv: %s", why.text);
+    report->lost = true;
+}
