@@ -9,7 +9,7 @@
 #include "parallel.h"
 #include "tower.h"
 
-/* Rows of the table behind the stages. */
+/* Rows of the table after those of the stages. */
 enum bench_row { BENCH_LOSS, BENCH_UPDATE, BENCH_EMA, BENCH_STEP, BENCH_CPU, BENCH_ROWS };
 
 /* Seconds: forward, and of the gradients of the input and of the weights (with the biases'). */
@@ -24,7 +24,7 @@ struct bench_times {
     double reduce; /* seconds, of a parcel alone over all ranks */
     double loader; /* images a second, of one loader thread alone */
     double peak;   /* fp32 operations a second, of one core */
-    double bandwidth; /* bytes a second, of one core, behind its second-level cache */
+    double bandwidth; /* bytes a second, of one core, beyond its second-level cache */
     struct bench_convolution direct[NET_LAYERS_MAX], winograd[NET_LAYERS_MAX]; /* by layer, where both can be done */
     char host[64];
 };
@@ -55,7 +55,7 @@ int bench_start(struct bench *bench, struct error *why);
 /* Not collective. This rank's tower alone, --bench-steps steps; then its loader. */
 int bench_tower(struct bench *bench, struct error *why);
 int bench_loader(struct bench *bench, struct error *why);
-/* Not collective. Each convolution of which the backend knows two ways, alone. */
+/* Not collective. Each convolution for which the backend has two ways, alone. */
 int bench_convolutions(struct bench *bench, struct error *why);
 /* Collective. */
 int bench_reduce(struct bench *bench, struct error *why);

@@ -71,8 +71,8 @@ struct run {
 /* Collective. Everything before the first step: data, model, tower, checkpoint, loader, reports.
  * -1 with one sentence on all ranks; run_close is due in either case. */
 int run_open(struct run *run, const struct options *options, const struct world *world, struct error *why);
-/* Collective. Trains until --max-steps or until something stops it, which *stopped tells. -1: this rank alone may have failed;
- * ALL_FAILED. */
+/* Collective. Trains until --max-steps, or until something stops it: then *stopped is true. -1: perhaps only this rank failed;
+ * ALL_FAILED: all did. */
 int run_steps(struct run *run, bool *stopped, struct error *why);
 /* Collective. Rank 0 saves what was reached; all ranks learn whether it could. */
 int run_finish(struct run *run, bool stopped, struct error *why);
@@ -85,7 +85,7 @@ int run_resume(struct run *run, struct error *why);
 int run_share_state(struct run *run, struct error *why);
 /* Not collective. What run->state holds of them into the tower. */
 int run_load_tower(struct run *run, struct error *why);
-/* Rank 0 only. Makes the train-dir ready for the run: the first that changes something there. */
+/* Rank 0 only. Makes the train-dir ready for the run. Nothing is changed there before. */
 int run_begin(struct run *run, struct error *why);
 
 /* What of this run differs from the one that wrote a checkpoint, as far as its trajectory depends on it. */
@@ -100,18 +100,18 @@ struct differences {
 int differences_find(const struct run *run, const struct checkpoint *found, const char *file, struct differences *all,
                      struct error *why);
 
-/* Rank 0 only, save.c. Memory and the thread that writes; run_save_close is due in either case, waits for it, and is fine
- * on every rank. */
+/* Rank 0 only, save.c. Takes memory and starts the thread that writes. run_save_close is due in either case; it waits for the
+ * thread, and may be called on every rank. */
 int run_save_open(struct run *run, struct error *why);
 void run_save_close(struct run *run);
-/* After each step: tells what became of the last checkpoint, begins another one where it is due and the tower's parameters are
- * those of that step. -1 only where what is to be saved cannot be had, or was not finite. */
+/* After each step: reports the last checkpoint once it is written, and begins the next one if it is due and the tower's parameters
+ * are those of that step. -1 only where the state cannot be read, or was not finite. */
 int run_save(struct run *run, struct error *why);
 /* Whether it is time for one, and none is being written (--checkpoint-secs). */
 bool run_save_is_due(const struct run *run);
-/* The end: waits for the last one, and saves the present step if that was not it; -1 also where that fails. */
+/* At the end: waits for the last checkpoint, and saves the present step unless that was it. -1 also where saving fails. */
 int run_save_last(struct run *run, struct error *why);
-/* Waits for the one under way, and tells which was saved last. */
+/* Waits for the checkpoint under way. The result is the step that was saved last. */
 uint64_t run_saved_step(struct run *run);
 
 /* Collective, fault.c. In `step` the loss or a gradient was not finite on some rank, and no update was made. 0: training goes

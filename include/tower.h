@@ -72,7 +72,7 @@ struct tower {
     struct stage_time times[NET_LAYERS_MAX]; /* a stage each, since the owner last zeroed them */
     double loss_seconds, update_seconds, ema_seconds;
     struct training training;
-    bool waits; /* for each stage of a device, which else works on by itself: so a stage's time is its own */
+    bool waits; /* for the device after each stage, so that a stage's time is its own */
 };
 
 /* Not collective. All memory is taken here. */
@@ -86,15 +86,15 @@ int tower_get_parameters(struct tower *tower, float *parameters, struct error *w
 int tower_set_states(struct tower *tower, float *const *states, struct error *why);
 int tower_get_states(struct tower *tower, float *const *states, struct error *why);
 
-/* Forward, loss and backward of one batch (batch->count <= the tower's batch). Gradient sums go to
- * `parcel` (reducer_begin; host memory) and what of them is complete is handed to the reducer after each stage. */
+/* Forward, loss and backward of one batch (batch->count <= the tower's batch). Gradient sums go to `parcel` (reducer_begin; host
+ * memory); after each stage the reducer gets what is complete. */
 int tower_gradients(struct tower *tower, const struct batch *batch, struct reducer *reducer, float *parcel,
                     struct error *why);
 
 /* Forward and loss of one batch; adds to `sums`. */
 int tower_evaluate(struct tower *tower, const struct batch *batch, struct loss_sums *sums, struct error *why);
 
-/* Of equals the first: the class that an image's logits answer with. */
+/* The class that an image's logits name: the largest, the first of equals. */
 static inline int index_of_largest(const float *values, int count)
 {
     int largest = 0;
@@ -144,15 +144,15 @@ struct convolution_ways {
     int batch;                                               /* images that were measured */
 };
 
-/* Whether that layer is a convolution of which the backend knows both ways. */
+/* Whether that layer is a convolution, and the backend has both ways for it. */
 bool convolution_has_two_ways(const struct backend *backend, const struct net_layer *layer);
 
-/* Not collective. Times both ways of each convolution of which the request's backend knows two, on a tower of at most 32
- * images: a fraction of a second. The direct one is taken where it is faster by a tenth. */
+/* Not collective. Times both ways of each convolution for which the request's backend has two, on at most 32 images: a fraction of
+ * a second. The direct way is taken where it is faster by a tenth. */
 int convolutions_measure(struct convolution_ways *ways, const struct tower_request *request, struct error *why);
 
-/* The choices as a checkpoint keeps them, "conv2=winograd conv3=direct", "" where there was none to make; and back: names
- * of no layer are passed by. */
+/* The choices as a checkpoint keeps them: "conv2=winograd conv3=direct", "" where there was no choice. And back: names that are no
+ * layer's are ignored. */
 void convolutions_text(const struct convolution_ways *ways, const struct backend *backend, const struct net *net,
                        char *text, size_t size);
 void convolutions_read(struct convolution_ways *ways, const struct net *net, const char *text);

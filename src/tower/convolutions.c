@@ -25,8 +25,8 @@ static int step_alone(struct tower *tower, struct reducer *reducer, const struct
     return tower_update(tower, sums, 1, &unchanged, &penalty, why);
 }
 
-/* seconds: by layer, of the stage that begins with it, forward and backward; the best of some trials behind one that
- * does not count. */
+/* seconds: by layer, forward and backward of the stage that begins with it; the best of some trials, after one that does not
+ * count. */
 static int time_steps(struct tower *tower, const struct batch *batch, double *seconds, struct error *why)
 {
     struct world alone = {.size = 1, .nodes = 1, .node_size = 1};

@@ -102,8 +102,8 @@ static int forward(struct tower *tower, const struct batch *batch, float *gradie
     return status;
 }
 
-/* The gradient is complete from the stage's offset to `end`, where that of the stage behind it began; from a device it comes to
- * the parcel first. */
+/* The gradient is complete from the stage's offset to `end`, where that of the next stage begins. On a device it is copied to the
+ * parcel first. */
 static int bring(const struct tower *tower, const struct stage *stage, float *parcel, size_t end, struct error *why)
 {
     size_t from = stage->complete;

@@ -62,8 +62,8 @@ static struct tower_request tower_wanted(const struct run *run)
                                   .deterministic = run->options->deterministic || run->tree};
 }
 
-/* Rank 0: as asked for; else as the run has had it, whose bits it is to continue; else by measurement, but with --slices,
- * where runs on any number of ranks are to be alike, by shape. */
+/* Rank 0: the way that --conv names; else that of the checkpoint, so that the bits go on; else the faster one as measured, or with
+ * --slices the one for the shape, so that runs on any number of ranks are alike. */
 static int choose_ways(struct run *run, struct error *why)
 {
     struct checkpoint *state = &run->state;
@@ -149,7 +149,7 @@ static int check_images(const struct run *run, struct error *why)
                      run->model->height, run->model->width, run->model->name, good_image_size(run->model));
 }
 
-/* The tower's steps: a loader on the host prepares their batches, a device makes its own. */
+/* What the tower's steps need. A loader prepares batches for a tower on the host; a device makes its own. */
 static int start_training(struct run *run, struct error *why)
 {
     bool device = run->backend->device != NULL;
