@@ -165,7 +165,7 @@ $(BUILD)/parts: FORCE
 FORCE:
 
 # A module fits a program if these headers were the same when each was built.
-ABI_HEADERS := $(addprefix include/,augment.h backend.h device.h draws.h error.h model.h optimize.h parcel.h) src/backends/module.h
+ABI_HEADERS := $(addprefix include/,augment.h backend.h device.h draws.h error.h model.h optimize.h parcel.h step.h) src/backends/module.h
 abi_module  := -DMODULE_ABI=$(firstword $(shell { cat $(ABI_HEADERS) | cksum; } 2>/dev/null))u
 $(BUILD)/abi: FORCE
 	$(call keep,$(abi_module))

@@ -26,6 +26,12 @@ struct bench_times {
     double peak;   /* fp32 operations per second of one core */
     double bandwidth; /* bytes per second of one core, beyond its second-level cache */
     struct bench_convolution direct[NET_LAYERS_MAX], winograd[NET_LAYERS_MAX]; /* by layer, where both algorithms apply */
+    double rows[BENCH_ROWS];                                  /* seconds a step; BENCH_CPU: that it had its cores */
+    double reduce; /* seconds, of a parcel alone over all ranks */
+    double loader; /* images a second, of one loader thread alone */
+    double peak;   /* fp32 operations a second, of one core */
+    double bandwidth; /* bytes a second, of one core, beyond its second-level cache */
+    struct bench_convolution direct[NET_LAYERS_MAX], winograd[NET_LAYERS_MAX]; /* by layer, where both can be done */
     char host[64];
 };
 
@@ -40,6 +46,12 @@ struct bench {
     int slices, slice; /* slices of this rank in a step; images of a slice */
     float *images, *parameters;
     int32_t *labels;
+    struct batch batch;      /* of them: each slice on the host */
+    struct dataset dataset;  /* of pixels and pixel_labels: of the loader, and of a device */
+    uint8_t *pixels, *pixel_labels;
+    struct world alone;      /* one rank */
+    struct reducer reducer;  /* of that world */
+    uint64_t steps;          /* that the tower was given */
     struct bench_times times;
 };
 
@@ -51,6 +63,13 @@ int bench_run(const struct options *options, const struct world *world, struct e
 int bench_tower(struct bench *bench, struct error *why);
 int bench_loader(struct bench *bench, struct error *why);
 /* Not collective. Each convolution for which the backend has two algorithms, alone. */
+/* Not collective. Makes the data set, freed by its owner; readies the tower for steps of its own. */
+int bench_images(struct bench *bench, struct error *why);
+int bench_start(struct bench *bench, struct error *why);
+/* Not collective. This rank's tower alone, --bench-steps steps; then its loader. */
+int bench_tower(struct bench *bench, struct error *why);
+int bench_loader(struct bench *bench, struct error *why);
+/* Not collective. Each convolution for which the backend has two ways, alone. */
 int bench_convolutions(struct bench *bench, struct error *why);
 /* Collective. */
 int bench_reduce(struct bench *bench, struct error *why);

@@ -1,12 +1,11 @@
 /* Devices: what a backend adds whose tower lives on an accelerator that works on its own.
  *
- * The members of struct backend hold there too: stages only enqueue their work on the plan's stream, and what brings
- * something to the host (loss, memory_download) waits for it. Training goes faster by the members below: parameters,
- * gradients, shadows, activations and the training images stay on the device, steps are given to it ahead, captured once as
- * a graph of several and replayed, and their results come back later, while the device works on. src/tower/device.c puts them
- * together.
+ * The members of struct backend work there too: stages only enqueue their work on the plan's stream, and what brings
+ * something to the host (loss, memory_download) waits for it. The members below make training faster: parameters, gradients,
+ * the optimizer's states, activations and the training images stay on the device; steps are given in advance, captured once as a
+ * graph and replayed; their results come back later, while the device works on. src/tower/device_steps.c puts them together.
  *
- * Nothing here is collective; all of it is called by one thread. */
+ * Nothing here is collective. One thread calls all of it. */
 #ifndef DEVICE_H
 #define DEVICE_H
 
@@ -16,6 +15,7 @@
 
 #include "augment.h"
 #include "error.h"
+#include "step.h"
 
 struct plan;
 struct net;
@@ -23,7 +23,7 @@ struct net;
 /* What a process computes on. */
 struct device_place {
     char about[160]; /* library and version; of a device also its name, memory, PCI id */
-    char passed_by[512]; /* of `auto`: "no cudnn: why" for each backend that would have been better; "" */
+    char passed_by[512]; /* `auto`: "no cudnn: why" for each better backend that could not be used; "" */
     char uuid[40];   /* the same for two ranks that have one device; "": unknown, or a CPU */
     char pci[32];    /* its place on the node's bus: MIG instances of one GPU have the same; "": a CPU */
 };
@@ -37,45 +37,34 @@ struct device_data {
     struct augmentations augmentations;
 };
 
-/* What one pass over a slice is about. */
+/* A pass over a slice. */
 struct device_pass {
-    uint64_t position; /* of its first sample in the stream */
+    struct step step;        /* that it is of */
+    uint64_t position;       /* of the slice's first sample in the stream */
     const uint32_t *samples; /* which images they are (the plan's batch) */
-    uint64_t step;     /* steps done before this one */
-    float stop;        /* for the parcel: > 0, this rank was asked to stop */
-    float rate, ema_decay; /* of the update behind it */
 };
 
-/* What came of a step, the same on all ranks. */
-struct device_result {
-    uint64_t step; /* steps done, this one included */
-    float loss, correct, count; /* sums over the global batch */
-    float fault, stop; /* fault > 0: there was no update, as the loss, a gradient or a parameter was not finite */
-    double penalty;    /* the weight decay's part of the loss, before the update */
-};
+/* The most passes that `begin` takes; steps of one graph. */
+enum { DEVICE_AT_ONCE = 8 };
 
-/* Steps whose results are asked for together, at most; passes that `begin` takes, at most, and steps of one graph. */
-enum { DEVICE_AHEAD = 64, DEVICE_AT_ONCE = 8 };
-
-/* What is captured and replayed: the two parts of a step that meets the host between them; a whole step; DEVICE_AT_ONCE of them. */
+/* What is captured and replayed: the two parts of a step whose gradients meet on the host; a whole step; DEVICE_AT_ONCE steps. */
 enum device_part { DEVICE_GRADIENTS, DEVICE_UPDATE, DEVICE_STEP, DEVICE_STEPS, DEVICE_PARTS };
 
 struct device {
-    /* Takes this process's device, before the first plan: of those that it may see, the one of its number among the ranks of
-     * the node, round and round. */
+    /* Takes this process's device, before the first plan. The ranks of a node take the visible devices in turn. */
     int (*choose)(int node_rank, struct device_place *place, struct error *why);
 
-    /* Before the first pass. The plan's training images: all of them on the device, or where its memory is short only those of the
-     * next passes, which `begin` brings there. What was chosen, in words, in `about`. */
+    /* Before the first pass. Brings the training images to the device; where its memory is too small for all, `begin` brings those
+     * of the next passes. about: which of the two, in words. */
     int (*data)(struct plan *plan, const struct device_data *data, char *about, size_t size, struct error *why);
 
     /* ---- one pass; all enqueued ---- */
 
-    /* Brings to the device what the next passes (1 to DEVICE_AT_ONCE) are about, beside its work; not captured. It waits for
-     * earlier work only where the host is far ahead. */
+    /* Brings the next passes (1 to DEVICE_AT_ONCE) to the device, while it works; not captured. It waits for earlier work only
+     * where the host is far ahead. */
     int (*begin)(struct plan *plan, const struct device_pass *passes, int count, struct error *why);
-    /* The next pass begins: its images, distorted and standardised, into the plan's input; its labels. Loss and update are that
-     * pass's too. */
+    /* The next pass begins: writes its images, distorted and standardised, to the plan's input, and its labels. Loss and update
+     * then belong to that pass. */
     int (*distort)(struct plan *plan, struct error *why);
     /* Loss of the plan's output and those labels: output_gradient, and the parcel's tail (parallel.h) at `tail`. */
     int (*loss)(struct plan *plan, float *tail, struct error *why);
@@ -88,13 +77,13 @@ struct device {
 
     /* ---- to other ranks ---- */
 
-    /* Makes host memory one that the device can copy from and to beside its work; and undoes that. */
+    /* Pins host memory, so that the device can copy from and to it while it works; unpin undoes that. */
     int (*pin)(void *memory, size_t bytes, struct error *why);
     int (*unpin)(void *memory, struct error *why);
     /* Enqueues a copy of `count` floats to pinned memory as soon as the work so far is done, beside the work that follows;
      * `ticket` (0, 1, ... < NET_LAYERS_MAX) names it. */
     int (*send)(struct plan *plan, float *to, const float *from, size_t count, int ticket, struct error *why);
-    /* The work that follows waits for all that is being sent, or added up beside it. */
+    /* The work that follows waits until all is sent, and until all sums beside it are done. */
     int (*send_end)(struct plan *plan, struct error *why);
     /* Waits until that copy has arrived. */
     int (*sent)(struct plan *plan, int ticket, struct error *why);
@@ -105,27 +94,27 @@ struct device {
     int (*allreduce_probe)(struct error *why);
     int (*allreduce_identity)(void *identity, size_t bytes, struct error *why); /* bytes: DEVICE_IDENTITY */
     int (*allreduce_join)(struct plan *plan, const void *identity, int rank, int ranks, struct error *why);
-    /* beside: as soon as the work so far is done, beside the work that follows, until send_end; the same calls in the same order
-     * on all ranks. */
+    /* beside: starts when the work so far is done, and runs beside the work that follows, until send_end. All ranks make the same
+     * calls in the same order. */
     int (*allreduce)(struct plan *plan, float *values, size_t count, bool beside, struct error *why);
 
     /* ---- graphs ---- */
 
-    /* Between capture and captured, what is enqueued is recorded instead of done. Where enqueuing fails, captured follows all the
-     * same. replay: only where nothing failed. */
+    /* Between capture and captured, work is recorded instead of done. captured must follow even where enqueuing failed. replay:
+     * only where nothing failed. */
     int (*capture)(struct plan *plan, struct error *why);
     int (*captured)(struct plan *plan, enum device_part part, struct error *why);
-    /* After a capture that failed, or is not wanted: drops what was recorded, and the error. The next capture is a simpler one,
-     * without what only graphs can do. -1: the device does not work any more. */
+    /* After a capture that failed or is not wanted: drops the recording and the error. The next capture leaves out what only graphs
+     * can do. -1: the device no longer works. */
     int (*uncapture)(struct plan *plan, enum device_part part, struct error *why);
     int (*replay)(struct plan *plan, enum device_part part, struct error *why);
 
     /* ---- what comes back ---- */
 
-    /* Enqueues that the results of the `count` (1 to DEVICE_AHEAD) steps that end with step `last`, the present one, come to the
-     * host, beside the work that follows; and waits for those that were asked for first. At most two may be asked for ahead. */
+    /* results_begin enqueues a copy to the host of the results of `count` (1 to STEPS_AT_ONCE) steps that end with step `last`, the
+     * present one; it runs beside the work that follows. results_end waits for the oldest copy. At most two may be under way. */
     int (*results_begin)(struct plan *plan, uint64_t last, int count, struct error *why);
-    int (*results_end)(struct plan *plan, struct device_result *results, struct error *why);
+    int (*results_end)(struct plan *plan, struct step_result *results, struct error *why);
     /* Waits for all work that was enqueued. */
     int (*wait)(struct plan *plan, struct error *why);
 };

@@ -20,6 +20,13 @@ enum sharing {
     SHARING_DEVICE, /* they take turns on it */
 };
 
+/* Sums over the steps since the last log line. */
+struct tally {
+    int steps;
+    double total_loss, cross_entropy, precision;
+    double started; /* seconds, monotonic */
+};
+
 struct run {
     const struct options *options;
     const struct world *world;
@@ -33,7 +40,6 @@ struct run {
     struct reducer reducer;
     struct phases phases;
     struct loader loader;    /* of a CPU tower */
-    struct device_tower ahead; /* of a tower on a device */
     enum exchange exchange;
     const char *exchange_why; /* why that one was chosen */
     enum sharing sharing;
@@ -45,8 +51,10 @@ struct run {
     struct lock lock;        /* rank 0: on the train-dir */
     struct checkpoint state; /* step, position, seed, averages; parameters and states as it began, then for any use */
     uint64_t last_step, saved_step;
-    uint64_t given; /* to a device, which may be ahead of the state: steps in all */
-    uint64_t gone;  /* steps up to this one were given before the last rollback */
+    uint64_t given;    /* steps in all that the tower was given: it may be ahead of the state */
+    uint64_t gone;     /* steps up to this one were given before the last rollback */
+    uint64_t compared; /* the step after which the ranks' parameters were compared last */
+    struct tally tally; /* rank 0 */
     char resumed_from[4096]; /* the checkpoint, or "" */
     struct report report;    /* rank 0 */
     double started, saved_at;
@@ -63,8 +71,8 @@ struct run {
 /* Collective. Everything before the first step: data, model, tower, checkpoint, loader, reports.
  * -1 with one sentence on all ranks; run_close is due in either case. */
 int run_open(struct run *run, const struct options *options, const struct world *world, struct error *why);
-/* Collective. Trains until --max-steps or until something stops it, which *stopped tells. -1: this rank alone may have failed;
- * ALL_FAILED. */
+/* Collective. Trains until --max-steps, or until something stops it: then *stopped is true. -1: perhaps only this rank failed;
+ * ALL_FAILED: all did. */
 int run_steps(struct run *run, bool *stopped, struct error *why);
 /* Collective. Rank 0 saves what was reached; all ranks learn whether it could. */
 int run_finish(struct run *run, bool stopped, struct error *why);
@@ -77,7 +85,7 @@ int run_resume(struct run *run, struct error *why);
 int run_share_state(struct run *run, struct error *why);
 /* Not collective. What run->state holds of them into the tower. */
 int run_load_tower(struct run *run, struct error *why);
-/* Rank 0 only. Makes the train-dir ready for the run: the first that changes something there. */
+/* Rank 0 only. Makes the train-dir ready for the run. Nothing is changed there before. */
 int run_begin(struct run *run, struct error *why);
 
 /* What of this run differs from the one that wrote a checkpoint, as far as its trajectory depends on it. */
@@ -92,18 +100,18 @@ struct differences {
 int differences_find(const struct run *run, const struct checkpoint *found, const char *file, struct differences *all,
                      struct error *why);
 
-/* Rank 0 only, save.c. Memory and the thread that writes; run_save_close is due in either case, waits for it, and is fine
- * on every rank. */
+/* Rank 0 only, save.c. Takes memory and starts the thread that writes. run_save_close is due in either case; it waits for the
+ * thread, and may be called on every rank. */
 int run_save_open(struct run *run, struct error *why);
 void run_save_close(struct run *run);
-/* After each step: tells what became of the last checkpoint, begins another one where it is due and the tower's parameters are
- * those of that step. -1 only where what is to be saved cannot be had, or was not finite. */
+/* After each step: reports the last checkpoint once it is written, and begins the next one if it is due and the tower's parameters
+ * are those of that step. -1 only where the state cannot be read, or was not finite. */
 int run_save(struct run *run, struct error *why);
 /* Whether it is time for one, and none is being written (--checkpoint-secs). */
 bool run_save_is_due(const struct run *run);
-/* The end: waits for the last one, and saves the present step if that was not it; -1 also where that fails. */
+/* At the end: waits for the last checkpoint, and saves the present step unless that was it. -1 also where saving fails. */
 int run_save_last(struct run *run, struct error *why);
-/* Waits for the one under way, and tells which was saved last. */
+/* Waits for the checkpoint under way. The result is the step that was saved last. */
 uint64_t run_saved_step(struct run *run);
 
 /* Collective, fault.c. In `step` the loss or a gradient was not finite on some rank, and no update was made. 0: training goes
@@ -129,8 +137,8 @@ int run_choose_exchange(struct run *run, struct error *why);
 int run_build_reducer(struct run *run, struct error *why);
 /* An exchange in the words of --allreduce. */
 const char *exchange_text(enum exchange exchange);
-/* Collective. The tower's steps on its device. */
-int run_start_device(struct run *run, struct error *why);
+/* Collective, with EXCHANGE_NCCL: connects all ranks' devices. */
+int run_join_devices(struct run *run, struct error *why);
 
 /* Collective. Rank 0 prints what runs where, on what, and with which options. */
 int start_block_print(struct run *run, struct error *why);

@@ -16,7 +16,10 @@ static int choose_parts(struct bench *b, struct error *why)
     const struct options *o = b->options;
     int64_t ranks = b->world->size;
     b->model = model_find(o->model, why);
-    if (!b->model || !(b->backend = backend_open(o->tower, (int)o->threads, b->world->node_rank, &b->place, why)))
+    if (!b->model)
+        return -1;
+    b->backend = backend_open(o->tower, b->model, (int)o->threads, b->world->node_rank, &b->place, why);
+    if (!b->backend)
         return -1;
     b->slices = o->slices ? (int)(o->slices / ranks) : 1;
     if (b->slices < 1 || o->slices % ranks || o->batch_size % b->slices || (b->slices & (b->slices - 1)))
@@ -54,10 +57,11 @@ static int take_tower(struct bench *b, struct error *why)
     b->tower.waits = b->backend->device != NULL;
     if (!(b->images = memory_new(values, sizeof *b->images, "the batch", why)) ||
         !(b->labels = memory_new((size_t)b->slice, sizeof *b->labels, "the labels", why)) ||
-        !(b->parameters = memory_new(parameters, sizeof *b->parameters, "the parameters", why)))
+        !(b->parameters = memory_new(parameters, sizeof *b->parameters, "the parameters", why)) ||
+        bench_images(b, why))
         return -1;
     fill_inputs(b);
-    return tower_set_parameters(&b->tower, b->parameters, why);
+    return tower_set_parameters(&b->tower, b->parameters, why) || bench_start(b, why) ? -1 : 0;
 }
 
 /* The peak before and after the steps, since a core's clock moves. */
@@ -91,7 +95,10 @@ static int collect_times(const struct bench *b, struct error *why)
 static void bench_release(struct bench *b)
 {
     tower_free(&b->tower);
+    reducer_free(&b->reducer);
     net_free(&b->net);
+    free(b->pixels);
+    free(b->pixel_labels);
     free(b->images);
     free(b->labels);
     free(b->parameters);

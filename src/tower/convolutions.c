@@ -17,15 +17,16 @@ static int step_alone(struct tower *tower, struct reducer *reducer, const struct
 {
     const float *sums;
     double penalty;
+    const struct step unchanged = {.rate = 0};
     memset(tower->times, 0, sizeof tower->times);
     if (tower_gradients(tower, batch, reducer, reducer_begin(reducer, 0), why) || reducer_end(reducer, why) ||
         reducer_finish(reducer, &sums, why))
         return -1;
-    return tower_update(tower, sums, 1, 0, 0, &penalty, why);
+    return tower_update(tower, sums, 1, &unchanged, &penalty, why);
 }
 
-/* seconds: by layer, of the stage that begins with it, forward and backward; the best of some trials behind one that
- * does not count. */
+/* seconds: by layer, forward and backward of the stage that begins with it; the best of some trials, after one that does not
+ * count. */
 static int time_steps(struct tower *tower, const struct batch *batch, double *seconds, struct error *why)
 {
     struct world alone = {.size = 1, .nodes = 1, .node_size = 1};

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "steps.h"
 #include "walk.h"
 
 static int take_memory(struct tower *tower, const struct tower_request *request, struct error *why)
@@ -43,6 +44,8 @@ void tower_free(struct tower *tower)
 {
     if (!tower->backend)
         return;
+    if (tower->backend->device)
+        device_end(tower);
     tower->backend->plan_free(&tower->plan);
     float *const memory[] = {tower->parameters, tower->gradients};
     for (size_t i = 0; i < sizeof memory / sizeof *memory; i++)
@@ -93,8 +96,8 @@ static int forward(struct tower *tower, const struct batch *batch, float *gradie
     return status;
 }
 
-/* The gradient is complete from the stage's offset to `end`, where that of the stage behind it began; from a device it comes to
- * the parcel first. */
+/* The gradient is complete from the stage's offset to `end`, where that of the next stage begins. On a device it is copied to the
+ * parcel first. */
 static int bring(const struct tower *tower, const struct stage *stage, float *parcel, size_t end, struct error *why)
 {
     size_t from = stage->complete;
@@ -171,7 +174,7 @@ static int update_states(struct tower *tower, float ema_decay, struct error *why
     return 0;
 }
 
-int tower_update(struct tower *tower, const float *gradients, float samples, float rate, float ema_decay, double *penalty,
+int tower_update(struct tower *tower, const float *gradients, float samples, const struct step *step, double *penalty,
                  struct error *why)
 {
     double before = clock_seconds();
@@ -179,8 +182,8 @@ int tower_update(struct tower *tower, const float *gradients, float samples, flo
         return -1;
     if (tower->gradients)
         gradients = tower->gradients;
-    if (update_tensors(tower, gradients, 1.0f / samples, rate, penalty, why))
+    if (update_tensors(tower, gradients, 1.0f / samples, step->rate, penalty, why))
         return -1;
     tower->update_seconds += clock_seconds() - before;
-    return update_states(tower, ema_decay, why) || walk_prepare(tower, why) ? -1 : 0;
+    return update_states(tower, step->ema_decay, why) || walk_prepare(tower, why) ? -1 : 0;
 }

@@ -1,4 +1,4 @@
-/* A loss or gradient that is not finite: which rank had it, and how the run goes on (--on-nan). */
+/* A loss or gradient that is not finite: which rank had it, and whether the run goes on (--on-nan). */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +10,7 @@
 enum { FAULTS_IN_A_ROW = 3 }; /* tolerated */
 enum { FILE_NAME = sizeof ((struct run *)0)->resumed_from };
 
-/* ---- whose ---- */
+/* ---- which rank, which layer ---- */
 
 /* The first layer whose parameters hold a number that is not finite; NULL where all are. */
 static const char *spoilt_layer(struct run *run)
@@ -31,7 +31,8 @@ static int bad_loss(struct run *run, struct error *why)
     return layer ? error_add(why, ", nor are the parameters of layer %s", layer) : -1;
 }
 
-/* This rank's own part; -1 with a sentence where it is not finite. What went wrong in a layer went on to those before it. */
+/* This rank's own part; -1 with a sentence where it is not finite. It names the last such layer: the fault spread to those before
+ * it. */
 static int check_own(struct run *run, struct error *why)
 {
     const struct reducer *reducer = &run->reducer;
@@ -43,7 +44,8 @@ static int check_own(struct run *run, struct error *why)
     return 0;
 }
 
-/* Collective. The sentence of the first rank that had it, the same on all. A device has begun other steps since. */
+/* Collective. The sentence of the first rank that had the fault, the same on all. On a device other steps have begun since, so it
+ * names no layer. */
 static void find_source(struct run *run, uint64_t step, struct error *why)
 {
     struct error source;
@@ -54,9 +56,9 @@ static void find_source(struct run *run, uint64_t step, struct error *why)
     error_set(why, "step %" PRIu64 ": %s", step, source.text);
 }
 
-/* ---- what follows ---- */
+/* ---- how the run goes on ---- */
 
-/* Rank 0: the checkpoint saved last; "" where there is none. */
+/* Rank 0: the last checkpoint of this run, or the one that it was resumed from; "" where there is none. */
 static void last_good(struct run *run, char file[FILE_NAME])
 {
     checkpoint_name(run->options->train_dir, run_saved_step(run), file, FILE_NAME);
@@ -96,7 +98,7 @@ static int load_good(struct run *run, bool in_a_row, struct error *why)
     return 0;
 }
 
-/* Collective. Only the parameters go back: samples and steps go on, so that the run does not meet the same again. */
+/* Collective. Only parameters and states go back. Samples and steps go on, so that the run does not meet the same fault again. */
 static int roll_back(struct run *run, bool in_a_row, struct error *why)
 {
     const struct world *world = run->world;

@@ -1,4 +1,4 @@
-/* Initial or saved state. Rank 0 alone looks at files and decides; the others are told. */
+/* Initial or saved state. Only rank 0 reads files and decides; then it shares the state. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,7 +8,7 @@
 #include "file.h"
 #include "run.h"
 
-/* What a run's trajectory depends on must be the same, or --force takes this run's. */
+/* What the trajectory depends on must be the same as before, unless --force is given: then this run's settings hold. */
 static int check_differences(const struct run *run, const struct differences *all, const char *file, struct error *why)
 {
     if (!all->list.text[0] || run->options->force)
@@ -18,8 +18,8 @@ static int check_differences(const struct run *run, const struct differences *al
                      all->gone ? "" : "; ");
 }
 
-/* Loads one file into the state, of which seed and data set are this run's own. Other data may need another net: its refusal would
- * name no remedy, and so comes last. */
+/* Loads one file into the state; seed and data set stay this run's own. Differences are checked before the file is loaded: other
+ * data may need another net, and that error would name no remedy. */
 static int load_file(struct run *run, const char *file, struct error *why)
 {
     struct checkpoint *state = &run->state;
@@ -63,8 +63,8 @@ static int load_newest(struct run *run, struct error *why)
     return file[0] ? load_file(run, file, why) : 0;
 }
 
-/* What shows that --train-dir holds a run, "" where nothing does: its newest checkpoint, whole or not; a run that was killed
- * before its first one has left a log. */
+/* A file that shows that --train-dir holds a run: its newest checkpoint, whole or not, or the log of a run that was killed before
+ * its first checkpoint. "" where there is none. */
 static int find_run(const struct run *run, char *file, size_t size, struct error *why)
 {
     const char *directory = run->options->train_dir;
@@ -88,8 +88,8 @@ static bool same_file(const char *left, const char *right)
     return !stat(left, &l) && !stat(right, &r) && l.st_dev == r.st_dev && l.st_ino == r.st_ino;
 }
 
-/* --resume FILE: the checkpoints of a run that has gone on from there, or of another one, would be overwritten, and a plain restart
- * would continue the wrong run. Torn checkpoints are no run to lose. */
+/* --resume FILE. Refused where --train-dir holds newer checkpoints or another run: they would be overwritten, and a later restart
+ * would continue the wrong run. A directory with damaged checkpoints only is not refused. */
 static int load_given(struct run *run, struct error *why)
 {
     const char *given = run->options->resume, *directory = run->options->train_dir;
@@ -121,7 +121,7 @@ static int refuse_run(const struct run *run, struct error *why)
                                      found);
 }
 
-/* From before the directory is looked at, no other run may change it. Where it is not there yet, run_begin makes it. */
+/* Locks the directory before it is read, so that no other run changes it. If it is not there yet, run_begin makes it. */
 static int lock_directory(struct run *run, struct error *why)
 {
     const char *directory = run->options->train_dir;
@@ -133,7 +133,7 @@ static int lock_directory(struct run *run, struct error *why)
     return lock_take(&run->lock, directory, why);
 }
 
-/* The directory is made only now. Another run may have made it meanwhile, and be done. */
+/* Makes the directory. Another run may have made it meanwhile, and may have ended. */
 static int make_directory(struct run *run, struct error *why)
 {
     const char *directory = run->options->train_dir;

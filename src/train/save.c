@@ -1,4 +1,4 @@
-/* Rank 0: what a run saves, when, and what it says of it. */
+/* Rank 0: what a run saves, and when. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdarg.h>
@@ -92,7 +92,7 @@ static int collect(struct run *run, struct error *why)
            tower_get_states(&run->tower, snapshot->states, why) ? -1 : 0;
 }
 
-/* What no later checkpoint can mend; found by the saver, so that training does not wait for it. */
+/* A failure that a later checkpoint cannot mend. The saver finds it, so that training need not wait. */
 static bool is_final(const struct saved *saved)
 {
     return saved->status == SAVED_NOT_FINITE || saved->status == SAVED_NOT_OURS;
@@ -109,14 +109,14 @@ static int tell_final(const struct run *run, const struct saved *saved, struct e
 
 /* ---- saving ---- */
 
-/* One that --keep would have removed. */
+/* An old checkpoint that --keep should have removed. */
 static void tell_old(struct run *run, const struct saved *saved)
 {
     if (saved->why.text[0])
         report_line(&run->report, "an old checkpoint stays: %s", saved->why.text);
 }
 
-/* A write that failed does not stop a run: the next one is tried when it is due. */
+/* A failed write does not stop a run: the next checkpoint is tried when it is due. */
 static int tell(struct run *run, const struct saved *saved, struct error *why)
 {
     if (is_final(saved))
@@ -152,7 +152,7 @@ bool run_save_is_due(const struct run *run)
     return clock_seconds() - run->saved_at >= (double)run->options->checkpoint_secs && !saver_busy(&run->saver);
 }
 
-/* --checkpoint-steps means just those steps, and waits for the writer if it must; --checkpoint-secs does not. */
+/* --checkpoint-steps names exact steps, and may have to wait for the writer; --checkpoint-secs does not wait. */
 int run_save(struct run *run, struct error *why)
 {
     bool asked = is_multiple(run->state.step, run->options->checkpoint_steps);

@@ -33,7 +33,8 @@ static int choose(struct run *run, struct error *why)
     run->model = model_find(run->options->model, why);
     if (!run->model)
         return -1;
-    run->backend = backend_open(run->options->tower, (int)run->options->threads, run->world->node_rank, &run->place, why);
+    run->backend = backend_open(run->options->tower, run->model, (int)run->options->threads, run->world->node_rank,
+                                &run->place, why);
     return run->backend ? plan_slices(run, why) : -1;
 }
 
@@ -62,8 +63,8 @@ static struct tower_request tower_wanted(const struct run *run)
                                   .deterministic = run->options->deterministic || run->tree};
 }
 
-/* Rank 0: as asked for; else as the run has had it, whose bits it is to continue; else by measurement, but with --slices,
- * where runs on any number of ranks are to be alike, by shape. */
+/* Rank 0: the way that --conv names; else that of the checkpoint, so that the bits go on; else the faster one as measured, or with
+ * --slices the one for the shape, so that runs on any number of ranks are alike. */
 static int choose_ways(struct run *run, struct error *why)
 {
     struct checkpoint *state = &run->state;
@@ -150,27 +151,101 @@ static int check_images(const struct run *run, struct error *why)
                      run->model->height, run->model->width, run->model->name, good_image_size(run->model));
 }
 
+/* What the tower's steps need. A loader prepares batches for a tower on the host; a device makes its own. */
+static int start_training(struct run *run, struct error *why)
+{
+    bool device = run->backend->device != NULL;
+    struct training_request request = {
+        .reducer = &run->reducer,
+        .slices = run->slices,
+        .loader = device ? NULL : &run->loader,
+        .world = run->world,
+        .exchange = run->exchange,
+        .dataset = &run->dataset,
+        .augmentations = &recipe_find(run->model->name)->augmentations,
+        .seed = run->state.seed,
+        .graph = !run->options->no_graph,
+    };
+    if (!device && start_loader(run, why))
+        return -1;
+    return tower_start(&run->tower, &request, why);
+}
+
+/* ---- in order ---- */
+
+/* Collective. What surrounds the training: the watch, signals, each rank's backend, the data. */
+static int open_surroundings(struct run *run, struct error *why)
+{
+    const struct world *world = run->world;
+    int status = phases_open(&run->phases, world, (double)run->options->stall_seconds, why);
+    if (world_agree(world, status, why))
+        return -1;
+    status = stop_open(&run->stop, run->options, world->rank == 0, why);
+    if (world_agree(world, status, why))
+        return -1;
+    status = choose(run, why);
+    if (world_agree(world, status, why))
+        return -1;
+    if (run_check_devices(run, why))
+        return -1;
+    if (run_choose_exchange(run, why))
+        return -1;
+    if (dataset_open(&run->dataset, world, run->options->data, "train", why))
+        return -1;
+    status = check_images(run, why);
+    return world_agree(world, status, why);
+}
+
+/* Collective. The net, and the state that training begins with. */
+static int open_state(struct run *run, struct error *why)
+{
+    const struct world *world = run->world;
+    int status = lay_out(run, why);
+    if (world_agree(world, status, why))
+        return -1;
+    begin_state(run);
+    if (run_resume(run, why))
+        return -1;
+    status = world->rank == 0 ? choose_ways(run, why) : 0;
+    if (world_agree(world, status, why))
+        return -1;
+    if (world_broadcast(world, &run->ways, sizeof run->ways, why))
+        world_abort(world, why->text);
+    set_last_step(run);
+    return 0;
+}
+
+/* Collective. The tower, and what its steps need. */
+static int open_tower(struct run *run, struct error *why)
+{
+    const struct world *world = run->world;
+    int status = build(run, why);
+    if (world_agree(world, status, why))
+        return -1;
+    if (run_build_reducer(run, why))
+        return -1;
+    status = start_training(run, why);
+    if (world_agree(world, status, why))
+        return -1;
+    return run->exchange == EXCHANGE_NCCL ? run_join_devices(run, why) : 0;
+}
+
 int run_open(struct run *run, const struct options *options, const struct world *world, struct error *why)
 {
     memset(run, 0, sizeof *run);
     run->options = options;
     run->world = world;
     run->started = run->saved_at = clock_seconds();
-    if (world_agree(world, phases_open(&run->phases, world, (double)options->stall_seconds, why), why) ||
-        world_agree(world, stop_open(&run->stop, options, world->rank == 0, why), why) ||
-        world_agree(world, choose(run, why), why) || run_check_devices(run, why) || run_choose_exchange(run, why) ||
-        dataset_open(&run->dataset, world, options->data, "train", why) ||
-        world_agree(world, check_images(run, why), why) || world_agree(world, lay_out(run, why), why))
+    if (open_surroundings(run, why))
         return -1;
-    begin_state(run);
-    if (run_resume(run, why) || world_agree(world, world->rank == 0 ? choose_ways(run, why) : 0, why))
+    if (open_state(run, why))
         return -1;
-    if (world_broadcast(world, &run->ways, sizeof run->ways, why))
-        world_abort(world, why->text);
-    set_last_step(run);
-    if (world_agree(world, build(run, why), why) || run_build_reducer(run, why) ||
-        (run->backend->device ? run_start_device(run, why) : world_agree(world, start_loader(run, why), why)) ||
-        world_agree(world, world->rank == 0 ? run_begin(run, why) : 0, why) || start_block_print(run, why))
+    if (open_tower(run, why))
+        return -1;
+    int status = world->rank == 0 ? run_begin(run, why) : 0;
+    if (world_agree(world, status, why))
+        return -1;
+    if (start_block_print(run, why))
         return -1;
     run->ready = true;
     return 0;
@@ -181,9 +256,8 @@ void run_close(struct run *run)
     phases_close(&run->phases);
     run_save_close(run);
     loader_free(&run->loader);
-    device_tower_free(&run->ahead);
-    reducer_free(&run->reducer);
     tower_free(&run->tower);
+    reducer_free(&run->reducer);
     net_free(&run->net);
     report_close(&run->report);
     free(run->state.parameters);

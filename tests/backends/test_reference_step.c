@@ -79,8 +79,8 @@ static void make_step(struct run *run, int step)
         must(plan->stages[i].backward(&plan->stages[i], run->gradients, &why), &why);
     must(tower_get_parameters(&run->tower, outcome->before, &why), &why);
     must(backend->memory_download(outcome->sums, run->gradients, count, &why), &why);
-    float decay = ema_decay(0.9999f, (uint64_t)step);
-    must(tower_update(&run->tower, outcome->sums, STEP_BATCH, 0.1f, decay, &outcome->penalty, &why), &why);
+    struct step rule = {.rate = 0.1f, .ema_decay = ema_decay(0.9999f, (uint64_t)step)};
+    must(tower_update(&run->tower, outcome->sums, STEP_BATCH, &rule, &outcome->penalty, &why), &why);
     must(tower_get_parameters(&run->tower, outcome->updated, &why), &why);
     must(tower_get_states(&run->tower, &outcome->average, &why), &why);
 }

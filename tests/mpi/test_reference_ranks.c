@@ -74,9 +74,9 @@ static void make_step(struct run *run, int step)
     assert_true(tail[PARCEL_FAULT] == 0);
     outcome->loss = tail[PARCEL_LOSS];
     memcpy(outcome->sums, parcel, count * sizeof *parcel);
+    struct step rule = {.rate = 0.1f, .ema_decay = ema_decay(0.9999f, (uint64_t)step)};
     must(tower_get_parameters(&run->tower, outcome->before, &why), &why);
-    must(tower_update(&run->tower, parcel, tail[PARCEL_COUNT], 0.1f, ema_decay(0.9999f, (uint64_t)step),
-                      &outcome->penalty, &why), &why);
+    must(tower_update(&run->tower, parcel, tail[PARCEL_COUNT], &rule, &outcome->penalty, &why), &why);
     must(tower_get_parameters(&run->tower, outcome->updated, &why), &why);
     must(tower_get_states(&run->tower, &outcome->average, &why), &why);
 }

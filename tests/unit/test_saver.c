@@ -203,6 +203,31 @@ static void test_signals(void **state)
     saver_free(&saver);
 }
 
+/* Each state of an optimizer is a group of its own; one without a buffer is neither written nor read. */
+static void test_states_round_trip(void **state)
+{
+    const struct optimizer two = {"two", 2, {{"ema", true, true}, {"velocity", false, false}}};
+    struct fixture *f = *state;
+    struct error why;
+    size_t bytes = f->net.parameters * sizeof(float);
+    f->saved.optimizer = f->loaded.optimizer = &two;
+    f->saved.states[1] = malloc(bytes);
+    f->loaded.states[1] = calloc(1, bytes);
+    for (size_t i = 0; i < f->net.parameters; i++)
+        f->saved.states[1][i] = (float)i;
+    load_and_compare(f, save(f, 1));
+    assert_memory_equal(f->loaded.states[1], f->saved.states[1], bytes);
+
+    free(f->saved.states[1]);
+    f->saved.states[1] = NULL;
+    const char *file = save(f, 2);
+    assert_int_equal(checkpoint_load(&f->loaded, &f->net, file, &why), -1);
+    assert_non_null(strstr(why.text, "/velocity/"));
+    free(f->loaded.states[1]);
+    f->loaded.states[1] = NULL;
+    load_and_compare(f, file);
+}
+
 int main(void)
 {
     cmocka_set_message_output(CM_OUTPUT_TAP);
@@ -210,7 +235,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_one_after_another), TEST(test_leaving),    TEST(test_asking),
         TEST(test_failing),           TEST(test_not_finite), TEST(test_signals),
-        TEST(test_not_ours),
+        TEST(test_not_ours),          TEST(test_states_round_trip),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
