@@ -17,7 +17,10 @@ static int choose(struct bench *b, struct error *why)
     const struct options *o = b->options;
     int64_t ranks = b->world->size;
     b->model = model_find(o->model, why);
-    if (!b->model || !(b->backend = backend_open(o->tower, (int)o->threads, b->world->node_rank, &b->place, why)))
+    if (!b->model)
+        return -1;
+    b->backend = backend_open(o->tower, b->model, (int)o->threads, b->world->node_rank, &b->place, why);
+    if (!b->backend)
         return -1;
     b->slices = o->slices ? (int)(o->slices / ranks) : 1;
     if (b->slices < 1 || o->slices % ranks || o->batch_size % b->slices || (b->slices & (b->slices - 1)))

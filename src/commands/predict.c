@@ -67,7 +67,8 @@ static int lay_out(struct predictor *p, struct error *why)
 static int make_tower(struct predictor *p, struct error *why)
 {
     struct device_place place;
-    struct tower_request request = {.backend = backend_open(p->options->tower, (int)p->options->threads, 0, &place, why),
+    struct tower_request request = {.backend = backend_open(p->options->tower, p->net.model, (int)p->options->threads, 0,
+                                                            &place, why),
                                     .net = &p->net, .batch = 1, .convolution = convolution_choice_find(p->options->conv),
                                     .precision = precision_find(p->options->precision)};
     if (!request.backend || tower_init(&p->tower, &request, why))

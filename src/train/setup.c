@@ -32,7 +32,8 @@ static int choose(struct run *run, struct error *why)
     run->model = model_find(run->options->model, why);
     if (!run->model)
         return -1;
-    run->backend = backend_open(run->options->tower, (int)run->options->threads, run->world->node_rank, &run->place, why);
+    run->backend = backend_open(run->options->tower, run->model, (int)run->options->threads, run->world->node_rank,
+                                &run->place, why);
     return run->backend ? plan_slices(run, why) : -1;
 }
 

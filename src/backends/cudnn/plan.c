@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "parallel.h"
+#include "../module.h"
 #include "plan.h"
 
 /* NULL: this backend knows no such layer. */
@@ -274,36 +275,30 @@ static void *gradient_of(const struct plan *plan, int i)
     return i != NET_INPUT ? s->gradients[i] : s->image_gradients ? s->image_gradients : plan->input_gradient;
 }
 
-/* Where a reader of layer i's output leaves its gradient: the last reader, which comes first on the way back, where it belongs. */
-static void place_gradient(const struct plan *plan, int i, bool *written, void **dx, void **sum)
+/* Where a reader of layer i's output leaves its gradient. */
+static void place_gradient(const struct plan *plan, int i, bool adds, void **dx, void **sum)
 {
     const struct cudnn_plan_state *s = plan->state;
     void *gradient = gradient_of(plan, i);
-    bool adds = i != NET_INPUT && written[i] && gradient;
-    *dx = adds ? s->addend : gradient;
+    *dx = adds && gradient ? s->addend : gradient;
     *sum = adds ? gradient : NULL;
-    if (i != NET_INPUT)
-        written[i] = true;
 }
 
-/* Where the ends of the operations lie, from the last one to the first. */
-static void place_operations(struct plan *plan)
+/* Where its ends lie. */
+static void place_operation(struct plan *plan, int i)
 {
     struct cudnn_plan_state *s = plan->state;
-    bool written[NET_LAYERS_MAX] = {false};
-    for (int i = s->net->layer_count - 1; i >= 0; i--) {
-        struct cudnn_operation *o = &s->operations[i];
-        const struct net_layer *l = o->layer;
-        bool last = i == s->net->layer_count - 1;
-        o->y = !last ? s->activations[i] : s->logits ? s->logits : plan->output;
-        o->dy = !last ? s->gradients[i] : s->logit_gradients ? s->logit_gradients : plan->output_gradient;
-        o->x = activation_of(plan, l->from);
-        place_gradient(plan, l->from, written, &o->dx, &o->dx_sum);
-        if (l->layer.kind != LAYER_ADD)
-            continue;
-        o->added = activation_of(plan, l->add);
-        place_gradient(plan, l->add, written, &o->dadded, &o->dadded_sum);
-    }
+    struct cudnn_operation *o = &s->operations[i];
+    const struct net_layer *l = o->layer;
+    bool last = i == s->net->layer_count - 1;
+    o->y = !last ? s->activations[i] : s->logits ? s->logits : plan->output;
+    o->dy = !last ? s->gradients[i] : s->logit_gradients ? s->logit_gradients : plan->output_gradient;
+    o->x = activation_of(plan, l->from);
+    place_gradient(plan, l->from, plan_adds_gradient(s->net, i, l->from), &o->dx, &o->dx_sum);
+    if (l->layer.kind != LAYER_ADD)
+        return;
+    o->added = activation_of(plan, l->add);
+    place_gradient(plan, l->add, l->add == l->from || plan_adds_gradient(s->net, i, l->add), &o->dadded, &o->dadded_sum);
 }
 
 static void make_operations(struct plan *plan, const struct plan_request *request)
@@ -352,7 +347,8 @@ static int make_stages(struct plan *plan, const struct plan_request *request, st
     int count = request->net->layer_count;
     for (int i = 0; i < count;)
         i = stage_add(plan, request->training, i)->last + 1;
-    place_operations(plan);
+    for (int i = 0; i < count; i++)
+        place_operation(plan, i);
     for (struct cudnn_operation *o = s->operations; o < s->operations + count; o++)
         if (o->kind->init && o->kind->init(o, why))
             return -1;
@@ -400,12 +396,18 @@ static int fill_plan(struct plan *plan, const struct plan_request *request, stru
     return loss_init(plan, why) || finish_init(plan, why) || steps_init(plan, why) || exchange_init(plan, why);
 }
 
+int cudnn_supports(const struct layer *l, struct error *why)
+{
+    if (!kind_of(l->kind))
+        return error_set(why, "the cudnn backend knows no layers of kind %d", (int)l->kind);
+    if (l->kind == LAYER_MAX_POOL && l->kernel > POOL_KERNEL_MAX)
+        return error_set(why, "the cudnn backend pools at most %d x %d values", POOL_KERNEL_MAX, POOL_KERNEL_MAX);
+    return 0;
+}
+
 int cudnn_plan(struct plan *plan, const struct plan_request *request, struct error *why)
 {
-    *plan = (struct plan){.batch = request->batch, .classes = request->net->classes};
-    if (request->batch < 1)
-        return error_set(why, "a batch of %d images: there must be at least 1", request->batch);
-    if (!fill_plan(plan, request, why))
+    if (!plan_begin(plan, request, &cifar10_module.backend, why) && !fill_plan(plan, request, why))
         return 0;
     cudnn_plan_free(plan);
     return -1;
@@ -414,8 +416,10 @@ int cudnn_plan(struct plan *plan, const struct plan_request *request, struct err
 void cudnn_plan_free(struct plan *plan)
 {
     struct cudnn_plan_state *s = plan->state;
-    if (!s)
+    if (!s) {
+        plan_end(plan);
         return;
+    }
     cudaDeviceSynchronize(); /* what is under way still uses the memory */
     graphs_free(plan); /* those that hold NCCL's communicator first: its end waits for theirs */
     nccl_free(plan);
@@ -434,5 +438,5 @@ void cudnn_plan_free(struct plan *plan)
         device_free(others[i]);
     cudnn_library_close(&s->library);
     free(s);
-    memset(plan, 0, sizeof *plan);
+    plan_end(plan);
 }

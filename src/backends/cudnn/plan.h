@@ -64,6 +64,7 @@ static inline struct cudnn_plan_state *state_of(const struct plan *plan)
 }
 
 /* plan.c */
+int cudnn_supports(const struct layer *layer, struct error *why);
 int cudnn_plan(struct plan *plan, const struct plan_request *request, struct error *why);
 void cudnn_plan_free(struct plan *plan);
 
