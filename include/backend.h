@@ -154,8 +154,8 @@ enum convolution_choice convolution_choice_find(const char *name);
 
 /* ---- shared by all backends (src/backends/plan.c) ---- */
 
-/* Zeroes the plan, checks that the backend can compute the request, and takes memory for a stage a layer; plan_end gives it back and
- * zeroes the plan. */
+/* Zeroes the plan, checks that the backend can compute the request, and takes memory for a stage a layer; plan_end gives it back
+ * and zeroes the plan. */
 int plan_begin(struct plan *plan, const struct plan_request *request, const struct backend *backend, struct error *why);
 void plan_end(struct plan *plan);
 

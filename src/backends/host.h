@@ -1,5 +1,5 @@
-/* What the backends on a CPU share: activations (N,H,W,C) in host memory, a stage's operation and its way into a plan (host_plan.c),
- * memory, loss and update (host.c), and the layers that need no library (host_add.c, host_batch_norm.c).
+/* What the backends on a CPU share: activations (N,H,W,C) in host memory, a stage's operation and its place in a plan
+ * (host_plan.c), memory, loss and update (host.c), and the layers that need no library (host_add.c, host_batch_norm.c).
  *
  * A backend on a CPU is a table of kinds, a function that chooses one for a layer, and a folder with a file a kind. */
 #ifndef BACKENDS_HOST_H
@@ -17,7 +17,7 @@ struct host_operation {
     float *gradients;        /* flat, of the present pass; NULL in evaluation */
     const float *x, *added;  /* (batch, in): what it reads; added: of LAYER_ADD */
     float *y;                /* (batch, out) */
-    float *dx, *dadded, *dy; /* their gradients; NULL where they are not needed. backward overwrites dx and dadded, and may change dy */
+    float *dx, *dadded, *dy; /* their gradients, or NULL: not needed. backward overwrites dx and dadded, and may change dy */
     float *sum_x, *sum_added; /* then dx or dadded is added to this; NULL: it is the only one, or the first, of its activation */
     float *scratch;          /* as long as the longest of all operations needs it */
     const void *backend;     /* what the backend keeps for all operations of a plan */

@@ -95,7 +95,8 @@ const struct backend *backend_open(const char *name, const struct model *model, 
 {
     *place = (struct device_place){0};
     bool best = !strcmp(name, "auto");
-    const struct backend *backend = best ? find_best(model, place->passed_by, sizeof place->passed_by, why) : backend_find(name, why);
+    const struct backend *backend = best ? find_best(model, place->passed_by, sizeof place->passed_by, why)
+                                         : backend_find(name, why);
     if (!backend || backend->set_threads(threads, why))
         return NULL;
     int status = backend->device ? backend->device->choose(node_rank, place, why)

@@ -24,11 +24,19 @@ static void data_set_of(const struct tensor *t, const char *group, char name[H5_
     snprintf(name, H5_NAME, "/%s/%s", group, t->name);
 }
 
+/* Moving averages are kept of what is trained; the other tensors of a net with averages are those of /params. */
+static const char *group_of(const struct tensor *t, const char *group)
+{
+    return t->role == TENSOR_TRAINED ? group : "params";
+}
+
 static int tensors_write(struct h5 *h5, const struct net *net, const char *group, const float *values, struct error *why)
 {
     char name[H5_NAME];
     struct h5_shape shape;
     for (const struct tensor *t = net->tensors; t < net->tensors + net->tensor_count; t++) {
+        if (strcmp(group_of(t, group), group))
+            continue;
         data_set_of(t, group, name, &shape);
         if (h5_write(h5, name, &shape, t->axis, values + t->offset, why))
             return -1;
@@ -57,7 +65,7 @@ static int tensors_read(struct h5 *h5, const struct net *net, const char *group,
     char name[H5_NAME];
     struct h5_shape shape;
     for (const struct tensor *t = net->tensors; t < net->tensors + net->tensor_count; t++) {
-        data_set_of(t, group, name, &shape);
+        data_set_of(t, group_of(t, group), name, &shape);
         if (data_set_check(h5, name, &shape, why) || h5_read(h5, name, 0, shape.size[0], values + t->offset, why))
             return -1;
     }

@@ -84,8 +84,8 @@ static dnnl_status_t describe(struct primitive *p, dnnl_prop_kind_t pass, const 
                                                           s->strides, s->dilates, s->before, s->after, attributes);
 }
 
-/* Binds all but the weights. Where biases lie is told before a step; a layer without has zeros that are never changed, and a gradient
- * that nobody reads. */
+/* Binds all but the weights. Where biases lie is set before a step; a layer without biases has zeros here, and a gradient of them
+ * that is not used. */
 static int bind(struct primitive *p, const struct host_operation *o, dnnl_prop_kind_t pass, const struct shapes *s,
                 struct error *why)
 {

@@ -77,7 +77,7 @@ static bool onednn_knows(const struct net_layer *l, enum convolution_choice way)
 static int onednn_supports(const struct layer *layer, struct error *why)
 {
     if (layer->kind == LAYER_MAX_POOL && layer->kernel > ONEDNN_POOL_MAX)
-        return error_set(why, "the onednn backend pools windows of at most %dx%d", ONEDNN_POOL_MAX, ONEDNN_POOL_MAX);
+        return error_set(why, "pools of more than %dx%d are not supported", ONEDNN_POOL_MAX, ONEDNN_POOL_MAX);
     return host_supports(layer, why);
 }
 

@@ -136,4 +136,9 @@ static int convolution_backward(struct host_operation *o, struct error *why)
     return 0;
 }
 
-const struct host_kind openblas_convolution = {.layers = 1, .scratch = convolution_scratch, .forward = convolution_forward, .backward = convolution_backward};
+const struct host_kind openblas_convolution = {
+    .layers = 1,
+    .scratch = convolution_scratch,
+    .forward = convolution_forward,
+    .backward = convolution_backward,
+};

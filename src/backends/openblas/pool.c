@@ -94,4 +94,9 @@ static size_t pool_scratch(const struct net_layer *layer)
     return (size_t)layer->in.channels;
 }
 
-const struct host_kind openblas_max_pool = {.layers = 1, .scratch = pool_scratch, .forward = pool_forward, .backward = pool_backward};
+const struct host_kind openblas_max_pool = {
+    .layers = 1,
+    .scratch = pool_scratch,
+    .forward = pool_forward,
+    .backward = pool_backward,
+};
