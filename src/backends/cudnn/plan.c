@@ -399,9 +399,9 @@ static int fill_plan(struct plan *plan, const struct plan_request *request, stru
 int cudnn_supports(const struct layer *l, struct error *why)
 {
     if (!kind_of(l->kind))
-        return error_set(why, "the cudnn backend knows no layers of kind %d", (int)l->kind);
+        return error_set(why, "layers of kind %d are not supported", (int)l->kind);
     if (l->kind == LAYER_MAX_POOL && l->kernel > POOL_KERNEL_MAX)
-        return error_set(why, "the cudnn backend pools at most %d x %d values", POOL_KERNEL_MAX, POOL_KERNEL_MAX);
+        return error_set(why, "pools of more than %dx%d are not supported", POOL_KERNEL_MAX, POOL_KERNEL_MAX);
     return 0;
 }
 
