@@ -362,8 +362,8 @@ enum { SLICES_MAX = 64 };
  * changed, and the record's fault is 1, where the tail has a fault or a loss that is not finite, or one of `faults` (finish's) is
  * not 0: the whole update or none of it. With a control, ema_decay is the control's, and rate too unless keeps_rate. Without
  * gradients the parameters stay, and only shadows and copies follow them. The result goes into ring[step % ring_length], the
- * first record without a control; each block's part of the penalty, decay / 2 * sum of p^2, before. No ring: no result. At most PENALTIES_MAX blocks.
- * Slices are in order, and do not overlap. */
+ * first record without a control; each block's part of the penalty, decay / 2 * sum of p^2, before. No ring: no result. At most
+ * PENALTIES_MAX blocks. Slices are in order, and do not overlap. */
 struct update_arguments {
     float *parameters;
     const float *gradients; /* or NULL */

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "parallel.h"
-#include "../module.h"
 #include "plan.h"
 
 /* NULL: this backend knows no such layer. */
@@ -89,7 +88,7 @@ static int cudnn_stage_forward(struct stage *stage, float *gradients, struct err
 }
 
 /* What it left in the addend comes to the gradients that other readers have written. */
-static int sum_gradients(const struct cudnn_operation *o, struct error *why)
+static int add_gradients(const struct cudnn_operation *o, struct error *why)
 {
     void *const sums[] = {o->dx_sum, o->dadded_sum}, *const addends[] = {o->dx, o->dadded};
     size_t values = (size_t)o->batch * shape_size(o->layer->in);
@@ -101,7 +100,7 @@ static int sum_gradients(const struct cudnn_operation *o, struct error *why)
 
 static int operation_backward(struct cudnn_operation *o, float *gradients, struct error *why)
 {
-    return (o->kind->backward && o->kind->backward(o, gradients, why)) || sum_gradients(o, why) ? -1 : 0;
+    return (o->kind->backward && o->kind->backward(o, gradients, why)) || add_gradients(o, why) ? -1 : 0;
 }
 
 static int cudnn_stage_backward(struct stage *stage, float *gradients, struct error *why)
@@ -276,7 +275,7 @@ static void *gradient_of(const struct plan *plan, int i)
 }
 
 /* Where a reader of layer i's output leaves its gradient. */
-static void place_gradient(const struct plan *plan, int i, bool adds, void **dx, void **sum)
+static void wire_gradient(const struct plan *plan, int i, bool adds, void **dx, void **sum)
 {
     const struct cudnn_plan_state *s = plan->state;
     void *gradient = gradient_of(plan, i);
@@ -285,7 +284,7 @@ static void place_gradient(const struct plan *plan, int i, bool adds, void **dx,
 }
 
 /* Where its ends lie. */
-static void place_operation(struct plan *plan, int i)
+static void wire_operation(struct plan *plan, int i)
 {
     struct cudnn_plan_state *s = plan->state;
     struct cudnn_operation *o = &s->operations[i];
@@ -294,11 +293,11 @@ static void place_operation(struct plan *plan, int i)
     o->y = !last ? s->activations[i] : s->logits ? s->logits : plan->output;
     o->dy = !last ? s->gradients[i] : s->logit_gradients ? s->logit_gradients : plan->output_gradient;
     o->x = activation_of(plan, l->from);
-    place_gradient(plan, l->from, plan_adds_gradient(s->net, i, l->from), &o->dx, &o->dx_sum);
+    wire_gradient(plan, l->from, plan_adds_gradient(s->net, i, l->from), &o->dx, &o->dx_sum);
     if (l->layer.kind != LAYER_ADD)
         return;
     o->added = activation_of(plan, l->add);
-    place_gradient(plan, l->add, l->add == l->from || plan_adds_gradient(s->net, i, l->add), &o->dadded, &o->dadded_sum);
+    wire_gradient(plan, l->add, l->add == l->from || plan_adds_gradient(s->net, i, l->add), &o->dadded, &o->dadded_sum);
 }
 
 static void make_operations(struct plan *plan, const struct plan_request *request)
@@ -348,7 +347,7 @@ static int make_stages(struct plan *plan, const struct plan_request *request, st
     for (int i = 0; i < count;)
         i = stage_add(plan, request->training, i)->last + 1;
     for (int i = 0; i < count; i++)
-        place_operation(plan, i);
+        wire_operation(plan, i);
     for (struct cudnn_operation *o = s->operations; o < s->operations + count; o++)
         if (o->kind->init && o->kind->init(o, why))
             return -1;
@@ -407,7 +406,7 @@ int cudnn_supports(const struct layer *l, struct error *why)
 
 int cudnn_plan(struct plan *plan, const struct plan_request *request, struct error *why)
 {
-    if (!plan_begin(plan, request, &cifar10_module.backend, why) && !fill_plan(plan, request, why))
+    if (!plan_begin(plan, request, &(struct backend){.supports = cudnn_supports}, why) && !fill_plan(plan, request, why))
         return 0;
     cudnn_plan_free(plan);
     return -1;
