@@ -125,7 +125,7 @@ MODULE  := $(if $(filter cudnn,$(BACKENDS)),$(if $(filter build,$(BUILD)),cifar1
 MODULE_SOURCES := $(filter-out %/nccl$(if $(nccl_libs),_none).c,$(wildcard src/backends/cudnn/*.c)) src/base/error.c src/base/memory.c src/model/net.c src/backends/plan.c
 MODULE_OBJECTS := $(MODULE_SOURCES:src/%.c=$(BUILD)/module/%.o) $(BUILD)/module/kernels.o
 # Program and module belong together where these are the same in both.
-ABI_HEADERS := include/backend.h include/device.h include/draws.h include/error.h include/model.h include/parallel.h src/backends/module.h
+ABI_HEADERS := include/backend.h include/device.h include/draws.h include/error.h include/model.h include/parcel.h src/backends/module.h
 abi_module  := -DMODULE_ABI=$(firstword $(shell { cat $(ABI_HEADERS) | cksum; } 2>/dev/null))u
 UNIT_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c tests/backends/test_*.c tests/mpi/test_*.c))
 
@@ -151,7 +151,7 @@ $(BUILD)/module/%.o: src/%.c $(BUILD)/flags
 	$(call say,compile $@)$(CC) $(CFLAGS_ALL) $(cudnn_cflags) $(abi_$(*F)) -fPIC -fvisibility=hidden -Wno-strict-prototypes -MMD -MP -c -o $@ $<
 
 # The same bits as on a CPU: no contraction to fused multiply-adds. No C++ library is needed.
-$(BUILD)/module/kernels.o: $(wildcard src/backends/cudnn/kernels.*) include/draws.h include/parallel.h $(BUILD)/flags
+$(BUILD)/module/kernels.o: $(wildcard src/backends/cudnn/kernels.*) include/draws.h include/parcel.h include/step.h $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call say,compile $@)$(NVCC) -O3 --fmad=false $(GENCODE) $(NVCC_FLAGS) -Iinclude $(cudnn_flags) \
 	  -Xcompiler -fPIC,-fvisibility=hidden,-fno-exceptions,-fno-threadsafe-statics,-fno-rtti -c -o $@ src/backends/cudnn/kernels.cu

@@ -18,7 +18,7 @@ int command_train(const struct options *options, const struct world *world)
         status = run_steps(&run, &stopped, &why);
     report_clear(&run.report); /* what may come is a line of its own */
     if (status < 0 && run.ready) {
-        stall_close(&run.stall);      /* so that no other rank reports this one as dead */
+        phases_close(&run.phases);    /* so that no other rank reports this one as dead */
         world_abort(world, why.text); /* a lone exit would strand the peers in a collective */
     }
     if (!status)

@@ -5,6 +5,7 @@
 #include <mpi.h>
 
 #include "error.h"
+#include "world.h"
 
 /* 0, or -1 with MPI's own words about the call in `why`. */
 int mpi_check(int status, const char *call, struct error *why);
@@ -18,8 +19,12 @@ enum { ONE_EXIT_CODE = 0 };
 #endif
 
 struct world_state {
-    MPI_Comm node;  /* the ranks that share this node's memory */
+    MPI_Comm all;   /* the ranks of the job */
+    MPI_Comm node;  /* those that share this node's memory */
     int *processes; /* theirs, in the order of their ranks; NULL without ONE_EXIT_CODE */
 };
+
+/* Not collective; from any thread. Ends the whole job with exit code 1, without a word. */
+void world_end_job(const struct world *world) __attribute__((noreturn));
 
 #endif

@@ -69,14 +69,14 @@ static void name_ranks(struct error *why, const uint64_t *hashes, int size, uint
 int parity_check(const struct world *world, uint64_t hash, uint64_t step, struct error *why)
 {
     uint64_t mine[2] = {hash, ~hash}, least[2]; /* of hash, and of its complement: the largest */
-    if (mpi_check(MPI_Allreduce(mine, least, 2, MPI_UINT64_T, MPI_MIN, MPI_COMM_WORLD), "MPI_Allreduce", why))
+    if (mpi_check(MPI_Allreduce(mine, least, 2, MPI_UINT64_T, MPI_MIN, world->state->all), "MPI_Allreduce", why))
         return -1;
     if (least[0] == ~least[1])
         return 0;
     uint64_t *all = memory_new((size_t)world->size, sizeof *all, "the hashes of all ranks", why);
     int status = world_agree(world, all ? 0 : -1, why);
     if (!status)
-        status = mpi_check(MPI_Allgather(&hash, 1, MPI_UINT64_T, all, 1, MPI_UINT64_T, MPI_COMM_WORLD), "MPI_Allgather", why);
+        status = mpi_check(MPI_Allgather(&hash, 1, MPI_UINT64_T, all, 1, MPI_UINT64_T, world->state->all), "MPI_Allgather", why);
     if (!status)
         name_ranks(why, all, world->size, step);
     free(all);

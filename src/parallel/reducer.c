@@ -191,7 +191,7 @@ static int send_bucket(struct reducer *reducer, size_t offset, struct error *why
 {
     struct reducer_state *s = reducer->state;
     int status = mpi_check(MPI_Iallreduce(s->own + offset, s->sums + offset, (int)(s->sent - offset), MPI_FLOAT, MPI_SUM,
-                                          MPI_COMM_WORLD, &s->requests[s->request_count]),
+                                          reducer->world->state->all, &s->requests[s->request_count]),
                            "MPI_Iallreduce", why);
     s->request_count += !status;
     s->sent = offset;
@@ -285,11 +285,11 @@ static int finish_tree(struct reducer *reducer, struct error *why)
 {
     struct reducer_state *s = reducer->state;
     int segment = (int)s->segment;
-    if (mpi_check(MPI_Alltoall(s->own, segment, MPI_FLOAT, s->segments, segment, MPI_FLOAT, MPI_COMM_WORLD),
+    if (mpi_check(MPI_Alltoall(s->own, segment, MPI_FLOAT, s->segments, segment, MPI_FLOAT, reducer->world->state->all),
                   "MPI_Alltoall", why))
         return -1;
     sum_tree(s, s->segments, s->segments, reducer->world->size, s->segment, s->segment);
-    return mpi_check(MPI_Allgather(s->segments, segment, MPI_FLOAT, s->sums, segment, MPI_FLOAT, MPI_COMM_WORLD),
+    return mpi_check(MPI_Allgather(s->segments, segment, MPI_FLOAT, s->sums, segment, MPI_FLOAT, reducer->world->state->all),
                      "MPI_Allgather", why);
 }
 
@@ -317,9 +317,9 @@ static int finish(struct reducer *reducer, struct error *why)
 int reducer_finish(struct reducer *reducer, const float **parcel, struct error *why)
 {
     double before = clock_seconds();
-    enum stall_phase phase = stall_enter(reducer->stall, STALL_REDUCE);
+    struct phase interrupted = phase_enter(reducer->phases, PHASE_REDUCE, PHASE_WHOLE);
     int status = finish(reducer, why);
-    stall_enter(reducer->stall, phase);
+    phase_enter(reducer->phases, interrupted.kind, interrupted.part);
     reducer->wait_seconds += clock_seconds() - before;
     *parcel = reducer->state->sums;
     return status;
@@ -348,9 +348,10 @@ void *reducer_memory(const struct reducer *reducer, int block, size_t *bytes)
 
 int reducer_sum(const struct reducer *reducer, float *parcel, struct error *why)
 {
-    enum stall_phase phase = stall_enter(reducer->stall, STALL_REDUCE);
-    int status = mpi_check(MPI_Allreduce(MPI_IN_PLACE, parcel, (int)parcel_end(reducer), MPI_FLOAT, MPI_SUM, MPI_COMM_WORLD),
-                           "MPI_Allreduce in a device's memory", why);
-    stall_enter(reducer->stall, phase);
+    struct phase interrupted = phase_enter(reducer->phases, PHASE_REDUCE, PHASE_WHOLE);
+    int length = (int)parcel_end(reducer), status;
+    status = mpi_check(MPI_Allreduce(MPI_IN_PLACE, parcel, length, MPI_FLOAT, MPI_SUM, reducer->world->state->all),
+                       "MPI_Allreduce in a device's memory", why);
+    phase_enter(reducer->phases, interrupted.kind, interrupted.part);
     return status;
 }

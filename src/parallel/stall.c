@@ -14,7 +14,7 @@
 
 #include "clock.h"
 #include "mpi_check.h"
-#include "parallel.h"
+#include "phases.h"
 #include "thread.h"
 
 enum { SLOW = 10, LAST_WORDS = 2, LAST_RESORT = 10 }; /* times as long; seconds for other nodes' sentences; to end the job */
@@ -53,19 +53,18 @@ struct stall_state {
 
 /* ---- what a rank says ---- */
 
-enum stall_phase stall_enter(struct stall *stall, enum stall_phase phase)
+void stall_phase(struct stall *stall, enum phase_kind kind)
 {
-    if (!stall || !stall->slot)
-        return STALL_START;
+    if (!stall->slot)
+        return;
     uint64_t before = atomic_load_explicit(&stall->slot->phases, memory_order_relaxed);
     uint64_t begun = (before >> PHASE_BITS) + 1;
-    atomic_store_explicit(&stall->slot->phases, begun << PHASE_BITS | phase, memory_order_relaxed);
-    return before & ((1u << PHASE_BITS) - 1);
+    atomic_store_explicit(&stall->slot->phases, begun << PHASE_BITS | kind, memory_order_relaxed);
 }
 
 void stall_step(struct stall *stall, uint64_t step, bool slow)
 {
-    if (!stall || !stall->slot)
+    if (!stall->slot)
         return;
     atomic_store_explicit(&stall->slot->step, step, memory_order_relaxed);
     atomic_store_explicit(&stall->slot->slow, slow, memory_order_relaxed);
@@ -73,12 +72,13 @@ void stall_step(struct stall *stall, uint64_t step, bool slow)
 
 /* ---- the sentence ---- */
 
-static const char *const doing[STALL_PHASES] = {
-    [STALL_START] = "setting up",          [STALL_LOAD] = "waiting for images",
-    [STALL_COMPUTE] = "computing",         [STALL_REDUCE] = "in the allreduce",
-    [STALL_UPDATE] = "updating parameters", [STALL_REPORT] = "writing the log",
-    [STALL_SAVE] = "saving a checkpoint",  [STALL_PARITY] = "comparing parameters",
-    [STALL_END] = "waiting for the last checkpoint",
+static const char *const doing[PHASE_KINDS] = {
+    [PHASE_START] = "setting up",           [PHASE_LOAD] = "waiting for images",
+    [PHASE_FORWARD] = "computing",          [PHASE_BACKWARD] = "computing",
+    [PHASE_DEVICE] = "computing",           [PHASE_REDUCE] = "in the allreduce",
+    [PHASE_UPDATE] = "updating parameters", [PHASE_REPORT] = "writing the log",
+    [PHASE_SAVE] = "saving a checkpoint",   [PHASE_PARITY] = "comparing parameters",
+    [PHASE_END] = "waiting for the last checkpoint",
 };
 
 static const char *run_state_text(char run_state)
@@ -99,7 +99,7 @@ static bool is_dead(const struct stall_view *view)
 static bool is_waiting(const struct stall_view *view)
 {
     bool runs = !run_state_text(view->run_state)[0];
-    return runs && (view->phase == STALL_REDUCE || view->phase == STALL_PARITY || view->phase == STALL_END);
+    return runs && (view->phase == PHASE_REDUCE || view->phase == PHASE_PARITY || view->phase == PHASE_END);
 }
 
 /* Whether there are dead ranks, which alone are to blame. */
@@ -197,7 +197,6 @@ static void end_job(const struct stall *stall)
 {
     const struct world *world = stall->world;
     struct stall_state *state = stall->state;
-    int started = 0;
     if (!state->reports) {
         sleep(LAST_RESORT);
         _exit(1);
@@ -206,9 +205,7 @@ static void end_job(const struct stall *stall)
     if (world->nodes > 1)
         sleep(LAST_WORDS);
     wake_stopped(state->views, state->seats);
-    if (MPI_Initialized(&started) == MPI_SUCCESS && started)
-        MPI_Abort(MPI_COMM_WORLD, 1);
-    _exit(1);
+    world_end_job(world);
 }
 
 /* ---- the watch ---- */

@@ -85,7 +85,7 @@ static int find_nodes(struct world *world, struct error *why)
     int *all = memory_new((size_t)world->size, sizeof *all, "the table of nodes", why);
     if (!all)
         return -1;
-    int status = mpi_check(MPI_Allgather(&lowest, 1, MPI_INT, all, 1, MPI_INT, MPI_COMM_WORLD), "MPI_Allgather", why);
+    int status = mpi_check(MPI_Allgather(&lowest, 1, MPI_INT, all, 1, MPI_INT, world->state->all), "MPI_Allgather", why);
     for (int rank = 0; !status && rank < world->size; rank++) {
         bool first = all[rank] == rank;
         world->nodes += first;
@@ -114,33 +114,51 @@ static void name_library(struct world *world)
     snprintf(world->library, sizeof world->library, "%.*s", (int)sizeof world->library - 1, text);
 }
 
-int world_open(struct world *world, int *argc, char ***argv, struct error *why)
+static int name_host(struct world *world, struct error *why)
 {
-    memset(world, 0, sizeof *world);
-    world->size = 1;
-    snprintf(world->host, sizeof world->host, "?");
     char host[256] = "";
+    snprintf(world->host, sizeof world->host, "?");
     if (gethostname(host, sizeof host - 1))
         return error_set(why, "the host has no name: %m");
     snprintf(world->host, sizeof world->host, "%.*s", (int)sizeof world->host - 1, host);
-    hide_srun();
+    return 0;
+}
+
+static int start_library(struct world *world, int *argc, char ***argv, struct error *why)
+{
     int provided;
+    hide_srun();
     if (mpi_check(MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &provided), "MPI_Init_thread", why))
         return -1;
     if (provided < MPI_THREAD_FUNNELED)
         return error_set(why, "this MPI library allows no threads beside the one that calls it");
     name_library(world);
+    return 0;
+}
+
+/* The communicators, with errors as statuses. */
+static int find_ranks(struct world *world, struct error *why)
+{
+    struct world_state *s = world->state;
+    if (mpi_check(MPI_Comm_set_errhandler(s->all, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler", why) ||
+        mpi_check(MPI_Comm_rank(s->all, &world->rank), "MPI_Comm_rank", why) ||
+        mpi_check(MPI_Comm_size(s->all, &world->size), "MPI_Comm_size", why) ||
+        mpi_check(MPI_Comm_split_type(s->all, MPI_COMM_TYPE_SHARED, world->rank, MPI_INFO_NULL, &s->node), "MPI_Comm_split_type",
+                  why))
+        return -1;
+    return mpi_check(MPI_Comm_set_errhandler(s->node, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler", why);
+}
+
+int world_open(struct world *world, int *argc, char ***argv, struct error *why)
+{
+    *world = (struct world){.size = 1};
+    if (name_host(world, why))
+        return -1;
     world->state = memory_new(1, sizeof *world->state, "the communicators", why);
     if (!world->state)
         return -1;
-    world->state->node = MPI_COMM_NULL;
-    if (mpi_check(MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler", why) ||
-        mpi_check(MPI_Comm_rank(MPI_COMM_WORLD, &world->rank), "MPI_Comm_rank", why) ||
-        mpi_check(MPI_Comm_size(MPI_COMM_WORLD, &world->size), "MPI_Comm_size", why) ||
-        mpi_check(MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, world->rank, MPI_INFO_NULL,
-                                      &world->state->node),
-                  "MPI_Comm_split_type", why) ||
-        mpi_check(MPI_Comm_set_errhandler(world->state->node, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler", why))
+    *world->state = (struct world_state){.all = MPI_COMM_WORLD, .node = MPI_COMM_NULL};
+    if (start_library(world, argc, argv, why) || find_ranks(world, why))
         return -1;
     find_copies(world);
     return find_nodes(world, why) || (ONE_EXIT_CODE && find_processes(world, why)) ? -1 : 0;
@@ -173,15 +191,20 @@ int world_close(struct world *world, int code)
     return failed ? 1 : ONE_EXIT_CODE && world->rank ? 0 : code;
 }
 
-void world_abort(const struct world *world, const char *sentence)
+void world_end_job(const struct world *world)
 {
     int started = 0;
+    if (world->state && MPI_Initialized(&started) == MPI_SUCCESS && started)
+        MPI_Abort(world->state->all, 1);
+    _exit(1);
+}
+
+void world_abort(const struct world *world, const char *sentence)
+{
     if (sentence[0])
         fprintf(stderr, "cifar10_mpi: rank %d on %s: %s\n", world->rank, world->host, sentence);
     fflush(NULL);
-    if (MPI_Initialized(&started) == MPI_SUCCESS && started)
-        MPI_Abort(MPI_COMM_WORLD, 1);
-    _exit(1);
+    world_end_job(world);
 }
 
 int world_agree(const struct world *world, int status, struct error *why)
@@ -189,25 +212,24 @@ int world_agree(const struct world *world, int status, struct error *why)
     int mine[2] = {status ? world->rank : world->size, status ? 1 : 0};
     int lowest[2]; /* the first rank that failed, and whether all did */
     struct error call;
-    if (mpi_check(MPI_Allreduce(mine, lowest, 2, MPI_INT, MPI_MIN, MPI_COMM_WORLD), "MPI_Allreduce", &call))
+    if (mpi_check(MPI_Allreduce(mine, lowest, 2, MPI_INT, MPI_MIN, world->state->all), "MPI_Allreduce", &call))
         world_abort(world, call.text);
     int first = lowest[0];
     if (first == world->size)
         return 0;
     if (first == world->rank && !lowest[1])
         error_in(why, "rank %d on %s", world->rank, world->host);
-    if (mpi_check(MPI_Bcast(why->text, sizeof why->text, MPI_CHAR, first, MPI_COMM_WORLD), "MPI_Bcast", &call))
+    if (mpi_check(MPI_Bcast(why->text, sizeof why->text, MPI_CHAR, first, world->state->all), "MPI_Bcast", &call))
         world_abort(world, call.text);
     return -1;
 }
 
 int world_broadcast(const struct world *world, void *data, size_t bytes, struct error *why)
 {
-    (void)world;
     const size_t piece = 1 << 30; /* MPI counts are ints */
     for (size_t at = 0; at < bytes; at += piece) {
         int count = (int)(bytes - at < piece ? bytes - at : piece);
-        if (mpi_check(MPI_Bcast((char *)data + at, count, MPI_BYTE, 0, MPI_COMM_WORLD), "MPI_Bcast", why))
+        if (mpi_check(MPI_Bcast((char *)data + at, count, MPI_BYTE, 0, world->state->all), "MPI_Bcast", why))
             return -1;
     }
     return 0;
@@ -215,22 +237,20 @@ int world_broadcast(const struct world *world, void *data, size_t bytes, struct 
 
 int world_sum(const struct world *world, int64_t *values, int count, struct error *why)
 {
-    (void)world;
-    return mpi_check(MPI_Allreduce(MPI_IN_PLACE, values, count, MPI_INT64_T, MPI_SUM, MPI_COMM_WORLD), "MPI_Allreduce",
+    return mpi_check(MPI_Allreduce(MPI_IN_PLACE, values, count, MPI_INT64_T, MPI_SUM, world->state->all), "MPI_Allreduce",
                      why);
 }
 
 int world_gather(const struct world *world, const void *data, size_t bytes, void *all, struct error *why)
 {
-    (void)world;
-    return mpi_check(MPI_Gather(data, (int)bytes, MPI_BYTE, all, (int)bytes, MPI_BYTE, 0, MPI_COMM_WORLD),
+    return mpi_check(MPI_Gather(data, (int)bytes, MPI_BYTE, all, (int)bytes, MPI_BYTE, 0, world->state->all),
                      "MPI_Gather", why);
 }
 
 int world_barrier(const struct world *world, bool node_only, struct error *why)
 {
     __atomic_thread_fence(__ATOMIC_SEQ_CST); /* shared memory: what was written before is seen behind */
-    int status = mpi_check(MPI_Barrier(node_only ? world->state->node : MPI_COMM_WORLD), "MPI_Barrier", why);
+    int status = mpi_check(MPI_Barrier(node_only ? world->state->node : world->state->all), "MPI_Barrier", why);
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     return status;
 }

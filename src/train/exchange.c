@@ -150,7 +150,7 @@ int run_choose_exchange(struct run *run, struct error *why)
     return world_agree(run->world, run->backend->device ? choose_exchange(run, why) : check_host(run, why), why);
 }
 
-/* ---- the steps ---- */
+/* ---- the devices meet ---- */
 
 static int without_nccl(struct error *why)
 {
@@ -159,7 +159,7 @@ static int without_nccl(struct error *why)
 
 /* No rank comes back from the join before all have come. So what may fail on one rank was agreed on before; and one that fails
  * there, where others may wait for it, ends the job. */
-static int join(struct run *run, struct error *why)
+int run_join_devices(struct run *run, struct error *why)
 {
     unsigned char identity[DEVICE_IDENTITY] = {0};
     const struct device *device = run->backend->device;
@@ -170,21 +170,9 @@ static int join(struct run *run, struct error *why)
         return -1;
     if (world_broadcast(run->world, identity, sizeof identity, why))
         world_abort(run->world, why->text);
-    if (device_tower_join(&run->ahead, identity, why)) {
+    if (tower_join(&run->tower, identity, why)) {
         without_nccl(why);
         world_abort(run->world, why->text);
     }
     return 0;
-}
-
-int run_start_device(struct run *run, struct error *why)
-{
-    struct device_request request = {
-        .tower = &run->tower, .reducer = &run->reducer, .exchange = run->exchange, .dataset = &run->dataset,
-        .seed = run->state.seed, .world = run->world, .slices = run->slices,
-        .shadows = run->shadows, .graph = !run->options->no_graph,
-    };
-    if (world_agree(run->world, device_tower_init(&run->ahead, &request, why), why))
-        return -1;
-    return run->exchange == EXCHANGE_NCCL ? join(run, why) : 0;
 }

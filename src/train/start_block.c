@@ -161,7 +161,8 @@ static void print_device(const struct run *run)
 {
     const struct options *o = run->options;
     start_block_line("device", "%s, %s; images %s; gradients meet %s (%s)", o->precision, o->no_graph ?
-                     "kernels launched one by one" : "a step is one graph", run->ahead.data, exchange_name(run), run->exchange_why);
+                     "kernels launched one by one" : "a step is one graph", run->tower.training.data,
+                     exchange_name(run), run->exchange_why);
     if (run->sharing == SHARING_DEVICE)
         start_block_line("warning", "ranks share a GPU: without NVIDIA's MPS (nvidia-cuda-mps-control -d) they take turns");
 }

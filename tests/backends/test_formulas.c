@@ -200,7 +200,7 @@ static void test_state_update(void **state)
     parameters[net.layers[0].mean->offset] = 1, parameters[net.layers[0].variance->offset] = 1.5f;
     sums[net.layers[0].weights->offset] = 10, sums[net.layers[0].mean->offset] = 6, sums[net.layers[0].variance->offset] = 7;
     must(tower_set_parameters(&tower, parameters, &why), &why);
-    must(tower_update(&tower, sums, 2, 0.1f, &penalty, &why), &why);
+    must(tower_update(&tower, sums, 2, &(struct step){.rate = 0.1f}, &penalty, &why), &why);
     must(tower_get_parameters(&tower, parameters, &why), &why);
     assert_close("parameters", parameters, (double[]){2 - 0.1 * 5, 1, 1 + 0.25 * (3 - 1), 1.5 + 0.25 * (3.5 - 1.5)}, 4, 1e-6);
     assert_true(penalty == 0);

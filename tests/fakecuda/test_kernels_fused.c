@@ -4,7 +4,7 @@
 #include "kernels_pairs.h"
 
 #include "model.h"
-#include "parallel.h"
+#include "parcel.h"
 
 /* ---- a norm with a pool before or behind it ---- */
 

@@ -4,7 +4,7 @@
 #include "kernels_fixture.h"
 
 #include "optimize.h"
-#include "parallel.h"
+#include "parcel.h"
 
 /* ---- loss ---- */
 
@@ -306,7 +306,7 @@ static void test_results_of_steps(void **state)
     (void)state;
     enum { RING = 8, STEPS = 5, FIRST = 14, PARTS = 300 };
     struct step_record *ring = bytes_new(RING * sizeof *ring);
-    struct step_summary results[STEPS];
+    struct step_result results[STEPS];
     const struct results_arguments a = {.ring = ring, .results = results, .first = FIRST, .ring_length = RING, .count = STEPS};
     for (int i = 0; i < STEPS; i++) {
         struct step_record *r = &ring[(FIRST + i) % RING];
@@ -317,7 +317,7 @@ static void test_results_of_steps(void **state)
     }
     RUN(results, 3, a);
     for (int i = 0; i < STEPS; i++) {
-        const struct step_summary *r = &results[i];
+        const struct step_result *r = &results[i];
         assert_true(r->step == (uint64_t)(FIRST + i) && r->loss == (float)i && r->correct == 2 && r->count == 3);
         assert_true(r->fault == 4 && r->stop == 5 && r->penalty == (PARTS + i) * (PARTS + i - 1) / 2 + 0.25 * (PARTS + i));
     }

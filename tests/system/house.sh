@@ -42,6 +42,8 @@ check "no exit() outside the commands" nothing exits
 shells() { grep -rnE '^[^*]*\b(system|popen|exec[lv]p?e?|posix_spawnp?|fork|vfork)\(' src --include='*.c'; }
 check "no shell and no other program is started" nothing shells
 finalizes() { grep -rlE '^[^*]*MPI_Finalize\(' src; }
+worlds() { grep -rlwE 'MPI_COMM_(WORLD|SELF)' src --include='*.c'; }
+check "MPI_COMM_WORLD in one file: all others take the world's communicators" test "$(worlds)" = src/parallel/world.c
 check "MPI_Finalize in one file, for the way out that is no error" test "$(finalizes)" = src/parallel/world.c
 
 # Not the tests' own, and not what nvcc makes: its stubs keep handles.

@@ -48,7 +48,7 @@ static void test_round_trip(void **state)
     struct fixture *f = *state;
     struct error why;
     f->saved.parameters[3] = NAN; /* a checkpoint tells what was, be it broken */
-    f->saved.shadows[5] = -INFINITY;
+    f->saved.states[OPTIMIZER_EMA][5] = -INFINITY;
     const char *file = save(f, 1234);
     assert_non_null(strstr(file, "/checkpoint-00001234.h5"));
     load_and_compare(f, file);
@@ -146,8 +146,8 @@ static void test_state_tensors(void **state)
     size_t trained = f->net.trained * sizeof(float), states = (f->net.parameters - f->net.trained) * sizeof(float);
     assert_int_equal(states, 2 * 3 * sizeof(float));
     assert_memory_equal(f->loaded.parameters, f->saved.parameters, f->net.parameters * sizeof(float));
-    assert_memory_equal(f->loaded.shadows, f->saved.shadows, trained);
-    assert_memory_equal(f->loaded.shadows + f->net.trained, f->saved.parameters + f->net.trained, states);
+    assert_memory_equal(f->loaded.states[OPTIMIZER_EMA], f->saved.states[OPTIMIZER_EMA], trained);
+    assert_memory_equal(f->loaded.states[OPTIMIZER_EMA] + f->net.trained, f->saved.parameters + f->net.trained, states);
 }
 
 /* ---- what differs is refused ---- */

@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #include "clock.h"
-#include "parallel.h"
+#include "phases.h"
 
 static const struct world alone = {.rank = 5, .size = 6, .nodes = 1, .node_size = 1, .host = "here"};
 
@@ -25,60 +25,60 @@ static void rest(double seconds)
 }
 
 /* Goes on for 2.5 s, a phase each 0.25 s, and then ends the watch. */
-static void moves(struct stall *stall)
+static void moves(struct phases *phases)
 {
     for (int i = 0; i < 10; i++) {
-        stall_step(stall, (uint64_t)i, false);
-        stall_enter(stall, i % 2 ? STALL_LOAD : STALL_COMPUTE);
+        phases_step(phases, (uint64_t)i, false);
+        phase_enter(phases, i % 2 ? PHASE_LOAD : PHASE_BACKWARD, i);
         rest(0.25);
     }
 }
 
-static void stands_still(struct stall *stall)
+static void stands_still(struct phases *phases)
 {
-    stall_step(stall, 7, false);
-    stall_enter(stall, STALL_COMPUTE);
-    stall_enter(stall, STALL_LOAD);
+    phases_step(phases, 7, false);
+    phase_enter(phases, PHASE_FORWARD, PHASE_WHOLE);
+    phase_enter(phases, PHASE_LOAD, PHASE_WHOLE);
     rest(10);
 }
 
-static void is_slow(struct stall *stall)
+static void is_slow(struct phases *phases)
 {
-    stall_step(stall, 7, true);
-    stall_enter(stall, STALL_SAVE);
+    phases_step(phases, 7, true);
+    phase_enter(phases, PHASE_SAVE, PHASE_WHOLE);
     rest(2.5);
 }
 
 /* Stopped as a whole, by a child that wakes it after 2.5 s: the first look after that sees less than half a second. */
-static void is_suspended(struct stall *stall)
+static void is_suspended(struct phases *phases)
 {
     pid_t self = getpid(), waker = fork();
-    stall_step(stall, 7, false);
+    phases_step(phases, 7, false);
     if (waker == 0) {
         rest(2.5);
         kill(self, SIGCONT);
         _exit(0);
     }
-    stall_enter(stall, STALL_LOAD);
+    phase_enter(phases, PHASE_LOAD, PHASE_WHOLE);
     raise(SIGSTOP);
-    stall_enter(stall, STALL_COMPUTE);
+    phase_enter(phases, PHASE_FORWARD, PHASE_WHOLE);
     waitpid(waker, NULL, 0);
 }
 
 /* What a process comes to that is watched with a patience of a second; what it said in `said`. */
-static int exit_code(void (*body)(struct stall *), char *said, size_t size)
+static int exit_code(void (*body)(struct phases *), char *said, size_t size)
 {
     int ends[2], status;
-    struct stall stall;
+    struct phases phases;
     struct error why;
     assert_int_equal(pipe(ends), 0);
     pid_t child = fork();
     if (child == 0) {
         dup2(ends[1], STDERR_FILENO);
-        if (stall_open(&stall, &alone, 1, &why))
+        if (phases_open(&phases, &alone, 1, &why))
             _exit(99);
-        body(&stall);
-        stall_close(&stall);
+        body(&phases);
+        phases_close(&phases);
         _exit(0);
     }
     close(ends[1]);
@@ -103,7 +103,7 @@ static void test_a_phase_that_does_not_end(void **state)
 static void test_what_does_not_end_a_run(void **state)
 {
     (void)state;
-    void (*const bodies[])(struct stall *) = {moves, is_slow, is_suspended};
+    void (*const bodies[])(struct phases *) = {moves, is_slow, is_suspended};
     for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
         char said[2048];
         assert_int_equal(exit_code(bodies[i], said, sizeof said), 0);
@@ -114,26 +114,28 @@ static void test_what_does_not_end_a_run(void **state)
 static void test_nothing_is_watched(void **state)
 {
     (void)state;
-    struct stall stall;
+    struct phases phases;
     struct error why;
-    assert_int_equal(stall_open(&stall, &alone, 0, &why), 0);
-    stall_step(&stall, 1, false);
-    stall_enter(&stall, STALL_LOAD);
-    stall_enter(NULL, STALL_LOAD);
-    stall_close(&stall);
-    stall_close(&stall);
+    assert_int_equal(phases_open(&phases, &alone, 0, &why), 0);
+    phases_step(&phases, 1, false);
+    phase_enter(&phases, PHASE_LOAD, 0);
+    phase_enter(NULL, PHASE_LOAD, 0);
+    phases_close(&phases);
+    phases_close(&phases);
 }
 
 static void test_phases_come_back(void **state)
 {
     (void)state;
-    struct stall stall;
+    struct phases phases;
     struct error why;
-    assert_int_equal(stall_open(&stall, &alone, 100, &why), 0);
-    assert_int_equal(stall_enter(&stall, STALL_COMPUTE), STALL_START);
-    assert_int_equal(stall_enter(&stall, STALL_REDUCE), STALL_COMPUTE);
-    assert_int_equal(stall_enter(&stall, STALL_COMPUTE), STALL_REDUCE);
-    stall_close(&stall);
+    assert_int_equal(phases_open(&phases, &alone, 100, &why), 0);
+    assert_int_equal(phase_enter(&phases, PHASE_BACKWARD, 3).kind, PHASE_START);
+    struct phase before = phase_enter(&phases, PHASE_REDUCE, 1);
+    assert_int_equal(before.kind, PHASE_BACKWARD);
+    assert_int_equal(before.part, 3);
+    assert_int_equal(phase_enter(&phases, before.kind, before.part).kind, PHASE_REDUCE);
+    phases_close(&phases);
 }
 
 /* ---- the sentence ---- */
@@ -150,13 +152,13 @@ static void expect(const struct stall_view *views, int count, int nodes, const c
 static void test_names_those_that_others_wait_for(void **state)
 {
     (void)state;
-    const struct stall_view loading[] = {{0, 10, 'S', STALL_REDUCE, 4}, {1, 11, 'S', STALL_LOAD, 4}, {2, 12, 'R', STALL_REDUCE, 4}};
+    const struct stall_view loading[] = {{0, 10, 'S', PHASE_REDUCE, 4}, {1, 11, 'S', PHASE_LOAD, 4}, {2, 12, 'R', PHASE_REDUCE, 4}};
     expect(loading, 3, 1, "no step was finished for 300 s: rank 1 on here (process 11) is waiting for images, step 4; "
                           "2 others of this node wait for that");
-    const struct stall_view stopped[] = {{4, 10, 'T', STALL_REDUCE, 4}, {5, 11, 'R', STALL_REDUCE, 4}};
+    const struct stall_view stopped[] = {{4, 10, 'T', PHASE_REDUCE, 4}, {5, 11, 'R', PHASE_REDUCE, 4}};
     expect(stopped, 2, 1, "no step was finished for 300 s: rank 4 on here (process 10, stopped) is in the allreduce, step 4; "
                           "1 other of this node waits for that");
-    const struct stall_view two[] = {{0, 10, 'D', STALL_SAVE, 4}, {1, 11, '?', STALL_COMPUTE, 5}};
+    const struct stall_view two[] = {{0, 10, 'D', PHASE_SAVE, 4}, {1, 11, '?', PHASE_BACKWARD, 5}};
     expect(two, 2, 1, "no step was finished for 300 s: rank 0 on here (process 10, in a system call that does not return) is "
                       "saving a checkpoint, step 4; rank 1 on here (process 11) is computing, step 5");
 }
@@ -165,9 +167,9 @@ static void test_names_those_that_others_wait_for(void **state)
 static void test_names_the_dead_alone(void **state)
 {
     (void)state;
-    const struct stall_view one[] = {{0, 10, 'S', STALL_REDUCE, 4}, {1, 11, 0, STALL_COMPUTE, 4}, {2, 12, 'D', STALL_SAVE, 4}};
+    const struct stall_view one[] = {{0, 10, 'S', PHASE_REDUCE, 4}, {1, 11, 0, PHASE_BACKWARD, 4}, {2, 12, 'D', PHASE_SAVE, 4}};
     expect(one, 3, 1, "rank 1 on here (process 11) has died while computing, step 4");
-    const struct stall_view two[] = {{0, 10, 'Z', STALL_REDUCE, 4}, {1, 11, 0, STALL_LOAD, 5}};
+    const struct stall_view two[] = {{0, 10, 'Z', PHASE_REDUCE, 4}, {1, 11, 0, PHASE_LOAD, 5}};
     expect(two, 2, 1, "rank 0 on here (process 10) has died while in the allreduce, step 4; rank 1 on here (process 11) has died "
                       "while waiting for images, step 5");
 }
@@ -175,7 +177,7 @@ static void test_names_the_dead_alone(void **state)
 static void test_names_all_where_all_wait(void **state)
 {
     (void)state;
-    const struct stall_view views[] = {{0, 10, 'S', STALL_REDUCE, 4}, {1, 11, 'R', STALL_PARITY, 4}};
+    const struct stall_view views[] = {{0, 10, 'S', PHASE_REDUCE, 4}, {1, 11, 'R', PHASE_PARITY, 4}};
     static const char all[] = "no step was finished for 300 s: rank 0 on here (process 10) is in the allreduce, step 4; rank 1 on "
                               "here (process 11) is comparing parameters, step 4; waiting for ";
     char sentence[512];
@@ -192,7 +194,7 @@ static void test_many_ranks_fit(void **state)
     struct stall_view views[256];
     struct error why;
     for (int i = 0; i < 256; i++)
-        views[i] = (struct stall_view){i, 1000000 + i, 'D', STALL_SAVE, 123456789};
+        views[i] = (struct stall_view){i, 1000000 + i, 'D', PHASE_SAVE, 123456789};
     stall_sentence(&why, &alone, views, 256, 300);
     assert_int_equal(strlen(why.text), sizeof why.text - 1);
 }

@@ -14,6 +14,8 @@
 #ifndef BACKENDS_CUDNN_KERNELS_H
 #define BACKENDS_CUDNN_KERNELS_H
 
+#include "step.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -62,20 +64,13 @@ struct pass_ring {
     struct pass_control *present;
 };
 
-/* What the update leaves of a step. The penalty is the sum of its parts, one of each block. */
+/* What the update leaves of a step, for the results kernel. The penalty is the sum of its parts, one of each block. */
 enum { PENALTIES_MAX = 512 };
 struct step_record {
     uint64_t step;
     float loss, correct, count, fault, stop;
     uint32_t parts;
     double penalties[PENALTIES_MAX];
-};
-
-/* And what the host reads of it: struct device_result. */
-struct step_summary {
-    uint64_t step;
-    double penalty;
-    float loss, correct, count, fault, stop;
 };
 
 /* Image i of the batch is sample p = position + i of the stream, where the next pass's control has the position: record
@@ -335,7 +330,7 @@ struct few_backward_arguments {
 };
 
 /* Softmax cross-entropy as src/backends/host.c: gradient (batch, classes) = softmax - one-hot (0 beyond count); the tail of the
- * parcel: loss, correct, count, fault, stop (parallel.h). Exponentials are floats, sums double, in a fixed order. gradient,
+ * parcel: loss, correct, count, fault, stop (parcel.h). Exponentials are floats, sums double, in a fixed order. gradient,
  * control may be NULL (evaluation, no stop). With a control, *next becomes the pass behind it (struct pass_ring). A label that is
  * none makes the loss NaN. */
 struct loss_arguments {
@@ -358,7 +353,7 @@ struct slice {
 };
 enum { SLICES_MAX = 64 };
 
-/* The update of optimize.h, to the bit, and the copies after it. With a tail (parallel.h), scale is 1 / its count. Nothing is
+/* The update of optimize.h, to the bit, and the copies after it. With a tail (parcel.h), scale is 1 / its count. Nothing is
  * changed, and the record's fault is 1, where the tail has a fault or a loss that is not finite, or one of `faults` (finish's) is
  * not 0: the whole update or none of it. With a control, ema_decay is the control's, and rate too unless keeps_rate. Without
  * gradients the parameters stay, and only shadows and copies follow them. The result goes into ring[step % ring_length], the
@@ -381,7 +376,7 @@ struct update_arguments {
 /* Of the records of the steps first, first + 1, ..., each with its penalty, whose parts are added in a fixed order. */
 struct results_arguments {
     const struct step_record *ring;
-    struct step_summary *results; /* (count) */
+    struct step_result *results; /* (count) */
     uint64_t first;
     int ring_length, count;
 };

@@ -1,4 +1,4 @@
-#include "parallel.h"
+#include "parcel.h"
 #include "plan.h"
 
 static int launch_loss(struct plan *plan, float *tail, const struct pass_control *control, int count, struct error *why)

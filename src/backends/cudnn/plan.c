@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "parallel.h"
+#include "parcel.h"
 #include "plan.h"
 
 /* NULL: this backend knows no such layer. */

@@ -1,0 +1,88 @@
+/* Phases: what a rank is doing. One call marks where a phase begins; everything that wants to know listens behind it. */
+#ifndef PHASES_H
+#define PHASES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "error.h"
+#include "world.h"
+
+enum phase_kind {
+    PHASE_START,    /* sets up */
+    PHASE_LOAD,     /* takes a batch from the loader; part: the slice */
+    PHASE_FORWARD,  /* forward pass and loss */
+    PHASE_BACKWARD, /* backward pass; part: the stage */
+    PHASE_DEVICE,   /* gives steps to a device, or waits for their results */
+    PHASE_REDUCE,   /* waits for the gradients of all ranks (marked by the reducer); part: the bucket */
+    PHASE_UPDATE,
+    PHASE_REPORT,   /* log, metrics, progress */
+    PHASE_SAVE,     /* takes a snapshot, or waits until the last one is written */
+    PHASE_PARITY,   /* waits for the hashes of all ranks */
+    PHASE_END,      /* waits for rank 0's last checkpoint */
+    PHASE_KINDS
+};
+
+enum { PHASE_WHOLE = -1 }; /* the part of a phase that has no parts */
+
+struct phase {
+    enum phase_kind kind;
+    int part;
+};
+
+/* ---- the stall watch: a rank that makes no progress ends the job instead of hanging it ----
+ *
+ * Each rank writes its phase into memory that the ranks of its node share; that costs one store. A thread of each rank watches
+ * its own rank. The first that sees its rank in one phase for too long prints which ranks of its node the others wait for, and
+ * ends the job. So a rank whose process is stopped, threads and all, is named by the ranks that wait for it.
+ * Seconds in which the watch itself was stopped do not count: a suspended job goes on when it is woken. A dead rank is named
+ * after 0.5 s; the job ends after 3 s, unless its launcher has ended it by then. */
+
+struct stall {
+    const struct world *world;
+    struct shared_memory memory;
+    struct stall_slot *slot; /* this rank's; NULL: nothing is watched */
+    struct stall_state *state;
+};
+
+/* Collective over the node. seconds: the longest that a phase may take; 0: nothing is watched. After -1 the watch is off. */
+int stall_open(struct stall *stall, const struct world *world, double seconds, struct error *why);
+/* Not collective. Also closes a zeroed watch. */
+void stall_close(struct stall *stall);
+
+/* Not collective. A phase begins. No effect where nothing is watched. */
+void stall_phase(struct stall *stall, enum phase_kind kind);
+/* Not collective. A step begins. slow: its phases may take ten times as long, as those of the first step. */
+void stall_step(struct stall *stall, uint64_t step, bool slow);
+
+/* What the watch sees of a rank on its node. */
+struct stall_view {
+    int rank;
+    long process;
+    char run_state; /* the system's letter: 'T' stopped, 'D' in a system call that cannot be interrupted; 0: no such process; '?' */
+    enum phase_kind phase;
+    uint64_t step;
+};
+/* The sentence about the `count` ranks of this node: which have died or, where nothing has moved for `seconds`, which the others
+ * wait for. */
+void stall_sentence(struct error *why, const struct world *world, const struct stall_view *views, int count, double seconds);
+
+/* ---- the marks ---- */
+
+/* A zeroed one is closed: marks are kept, and nobody listens. */
+struct phases {
+    struct phase now;
+    struct stall stall; /* the first listener */
+};
+
+/* Collective over the node. stall_seconds: the longest that a phase may take before the watch ends the job; 0: no watch. */
+int phases_open(struct phases *phases, const struct world *world, double stall_seconds, struct error *why);
+/* Not collective. */
+void phases_close(struct phases *phases);
+
+/* Not collective. A phase begins; the result is the one that it ends. No effect where phases is NULL. */
+struct phase phase_enter(struct phases *phases, enum phase_kind kind, int part);
+/* Not collective. A step begins, the same on all ranks. slow: its phases may take ten times as long, as those of the first step. */
+void phases_step(struct phases *phases, uint64_t step, bool slow);
+
+#endif
