@@ -37,7 +37,8 @@ static void test_adds(void **state)
 
 static void check_centred(size_t rows, int channels, int parts, int half, int alone, uint64_t *random)
 {
-    size_t count = rows * (size_t)channels, run = (rows + (size_t)parts - 1) / (size_t)parts, sum_count = (size_t)(parts * channels);
+    size_t count = rows * (size_t)channels, run = (rows + (size_t)parts - 1) / (size_t)parts;
+    size_t sum_count = (size_t)(parts * channels);
     float *x = floats_new(count), *dy = floats_new(count), *totals = floats_new((size_t)channels), *sums = bytes_new(sum_count * 4);
     double *expected = calloc(sum_count, sizeof *expected);
     assert_non_null(expected);

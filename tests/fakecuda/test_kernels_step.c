@@ -254,6 +254,30 @@ static void test_updates_what_is_not_aligned(void **state)
     free(p), free(g), free(s), free(expected), free(shadows);
 }
 
+/* The update of a moving average: a step of size keep - 1 with a decay of -1, whatever rate the pass has. */
+static void test_a_moving_average(void **state)
+{
+    (void)state;
+    enum { COUNT = 1000, SAMPLES = 96 };
+    uint64_t random = 10;
+    const float keep = 0.9f, tail[PARCEL_SLOTS] = {[PARCEL_COUNT] = SAMPLES};
+    const struct pass_control control = {.rate = 7, .ema_decay = 0.5f};
+    float *p = drawn(&random), *sums = drawn(&random), *s = drawn(&random);
+    double *expected = calloc(COUNT, sizeof *expected), *shadows = calloc(COUNT, sizeof *shadows);
+    assert_true(expected && shadows);
+    for (int i = 0; i < COUNT; i++) {
+        expected[i] = p[i] + (1 - (double)keep) * (sums[i] / (double)SAMPLES - p[i]);
+        shadows[i] = 0.5 * s[i] + 0.5 * expected[i];
+    }
+    struct update_arguments a = {.parameters = p, .gradients = sums, .shadows = s, .tail = tail, .control = &control,
+                                 .rate = keep - 1, .keeps_rate = 1, .count = COUNT, .slice_count = 1,
+                                 .slices = {{.biases = COUNT, .end = COUNT, .decay = -1}}};
+    RUN(update, 2, a);
+    assert_close("averages", p, expected, COUNT, 1e-6);
+    assert_close("shadows", s, shadows, COUNT, 1e-6);
+    free(p), free(sums), free(s), free(expected), free(shadows);
+}
+
 static void test_the_record_of_a_step(void **state)
 {
     (void)state;
@@ -282,7 +306,7 @@ static void test_results_of_steps(void **state)
     (void)state;
     enum { RING = 8, STEPS = 5, FIRST = 14, PARTS = 300 };
     struct step_record *ring = bytes_new(RING * sizeof *ring);
-    struct step_summary results[STEPS];
+    struct step_result results[STEPS];
     const struct results_arguments a = {.ring = ring, .results = results, .first = FIRST, .ring_length = RING, .count = STEPS};
     for (int i = 0; i < STEPS; i++) {
         struct step_record *r = &ring[(FIRST + i) % RING];
@@ -293,7 +317,7 @@ static void test_results_of_steps(void **state)
     }
     RUN(results, 3, a);
     for (int i = 0; i < STEPS; i++) {
-        const struct step_summary *r = &results[i];
+        const struct step_result *r = &results[i];
         assert_true(r->step == (uint64_t)(FIRST + i) && r->loss == (float)i && r->correct == 2 && r->count == 3);
         assert_true(r->fault == 4 && r->stop == 5 && r->penalty == (PARTS + i) * (PARTS + i - 1) / 2 + 0.25 * (PARTS + i));
     }
@@ -418,6 +442,7 @@ int main(void)
         cmocka_unit_test(test_a_fault_changes_nothing),
         cmocka_unit_test(test_only_parameters_or_only_shadows),
         cmocka_unit_test(test_updates_what_is_not_aligned),
+        cmocka_unit_test(test_a_moving_average),
         cmocka_unit_test(test_the_record_of_a_step),
         cmocka_unit_test(test_results_of_steps),
         cmocka_unit_test(test_copies_follow_the_parameters),

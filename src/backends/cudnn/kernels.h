@@ -359,9 +359,9 @@ enum { SLICES_MAX = 64 };
 /* The update of optimize.h, to the bit, and the copies after it. With a tail (parcel.h), scale is 1 / its count. Nothing is
  * changed, and the record's fault is 1, where the tail has a fault or a loss that is not finite, or one of `faults` (finish's) is
  * not 0: the whole update or none of it. With a control, ema_decay is the control's, and rate too unless keeps_rate. Without
- * gradients the parameters stay, and only shadows and copies follow them. The result goes into ring[step % ring_length], the first record without a
- * control; each block's part of the penalty, decay / 2 * sum of p^2, before. No ring: no result. At most PENALTIES_MAX blocks.
- * Slices are in order, and do not overlap. */
+ * gradients the parameters stay, and only shadows and copies follow them. The result goes into ring[step % ring_length], the
+ * first record without a control; each block's part of the penalty, decay / 2 * sum of p^2, before. No ring: no result. At most
+ * PENALTIES_MAX blocks. Slices are in order, and do not overlap. */
 struct update_arguments {
     float *parameters;
     const float *gradients; /* or NULL */
@@ -379,7 +379,7 @@ struct update_arguments {
 /* Of the records of the steps first, first + 1, ..., each with its penalty, whose parts are added in a fixed order. */
 struct results_arguments {
     const struct step_record *ring;
-    struct step_summary *results; /* (count) */
+    struct step_result *results; /* (count) */
     uint64_t first;
     int ring_length, count;
 };

@@ -2,7 +2,7 @@
  * second around the mean that the first gave. In evaluation, and where the layer is frozen, they are the running averages. */
 #include "operations.h"
 
-static size_t pixels_of(const struct cudnn_operation *o)
+static size_t batch_pixels(const struct cudnn_operation *o)
 {
     return (size_t)o->batch * (size_t)o->layer->out.height * (size_t)o->layer->out.width;
 }
@@ -22,7 +22,7 @@ static float *sum_of(const struct cudnn_operation *o, enum channel_sum which)
 
 static int cudnn_batch_norm_init(struct cudnn_operation *o, struct error *why)
 {
-    size_t rows = CHANNEL_SUMS + (size_t)bias_parts(pixels_of(o));
+    size_t rows = CHANNEL_SUMS + (size_t)bias_parts(batch_pixels(o));
     o->own = device_new(rows * (size_t)o->layer->out.channels * sizeof(float), "the sums of a batch norm", why);
     return o->own ? 0 : -1;
 }
@@ -30,15 +30,15 @@ static int cudnn_batch_norm_init(struct cudnn_operation *o, struct error *why)
 /* The parts of a sum become the sum. */
 static int sum_end(const struct cudnn_operation *o, float *sum, struct error *why)
 {
-    return finish_biases(o->library, sum_of(o, CHANNEL_SUMS), bias_parts(pixels_of(o)), o->layer->out.channels, sum, why);
+    return finish_biases(o->library, sum_of(o, CHANNEL_SUMS), bias_parts(batch_pixels(o)), o->layer->out.channels, sum, why);
 }
 
 /* dy NULL: of the squares. */
 static int sum_centred(const struct cudnn_operation *o, const void *dy, enum channel_sum which, struct error *why)
 {
     struct centred_sums_arguments arguments = {
-        .x = o->x, .dy = dy, .totals = sum_of(o, SUM_X), .sums = sum_of(o, CHANNEL_SUMS), .rows = pixels_of(o),
-        .channels = o->layer->out.channels, .parts = bias_parts(pixels_of(o)), .half = o->x_half,
+        .x = o->x, .dy = dy, .totals = sum_of(o, SUM_X), .sums = sum_of(o, CHANNEL_SUMS), .rows = batch_pixels(o),
+        .channels = o->layer->out.channels, .parts = bias_parts(batch_pixels(o)), .half = o->x_half,
     };
     size_t blocks = bias_blocks(arguments.rows, arguments.channels);
     return kernel_launch(o->library, KERNEL_centred_sums, blocks, &arguments, why) || sum_end(o, sum_of(o, which), why) ? -1 : 0;
@@ -47,8 +47,8 @@ static int sum_centred(const struct cudnn_operation *o, const void *dy, enum cha
 static int take_moments(const struct cudnn_operation *o, struct error *why)
 {
     struct mask_bias_arguments arguments = {
-        .dy = o->x, .sums = sum_of(o, CHANNEL_SUMS), .rows = pixels_of(o), .channels = o->layer->out.channels,
-        .parts = bias_parts(pixels_of(o)), .dy_half = o->x_half,
+        .dy = o->x, .sums = sum_of(o, CHANNEL_SUMS), .rows = batch_pixels(o), .channels = o->layer->out.channels,
+        .parts = bias_parts(batch_pixels(o)), .dy_half = o->x_half,
     };
     size_t blocks = bias_blocks(arguments.rows, arguments.channels);
     return kernel_launch(o->library, KERNEL_mask_bias, blocks, &arguments, why) || sum_end(o, sum_of(o, SUM_X), why) ||
@@ -61,7 +61,7 @@ static struct batch_moments moments_of(const struct cudnn_operation *o)
     struct batch_moments moments = {.share = 1, .epsilon = l->layer.epsilon};
     if (takes_moments(o)) {
         moments.mean = sum_of(o, SUM_X), moments.variance = sum_of(o, SUM_SQUARES);
-        moments.share = 1 / (float)pixels_of(o);
+        moments.share = 1 / (float)batch_pixels(o);
     } else {
         moments.mean = o->parameters + l->mean->offset, moments.variance = o->parameters + l->variance->offset;
     }
@@ -71,7 +71,7 @@ static struct batch_moments moments_of(const struct cudnn_operation *o)
 /* One thread a value. */
 static size_t blocks_of(const struct cudnn_operation *o)
 {
-    return kernel_blocks(KERNEL_batch_norm_forward, pixels_of(o) * (size_t)o->layer->out.channels);
+    return kernel_blocks(KERNEL_batch_norm_forward, batch_pixels(o) * (size_t)o->layer->out.channels);
 }
 
 static int cudnn_batch_norm_forward(struct cudnn_operation *o, struct error *why)
@@ -79,7 +79,7 @@ static int cudnn_batch_norm_forward(struct cudnn_operation *o, struct error *why
     const struct net_layer *l = o->layer;
     struct batch_norm_forward_arguments arguments = {
         .x = o->x, .y = o->y, .moments = moments_of(o), .gamma = o->parameters + l->weights->offset,
-        .beta = o->parameters + l->biases->offset, .images = (float)o->batch, .rows = pixels_of(o),
+        .beta = o->parameters + l->biases->offset, .images = (float)o->batch, .rows = batch_pixels(o),
         .channels = l->out.channels, .relu = has_relu(l), .half = o->x_half,
     };
     if (takes_moments(o) && take_moments(o, why))
@@ -95,8 +95,8 @@ static int cudnn_batch_norm_forward(struct cudnn_operation *o, struct error *why
 static int take_products(const struct cudnn_operation *o, float *dbeta, struct error *why)
 {
     if (!takes_moments(o))
-        return has_relu(o->layer) ? bias_mask(o, pixels_of(o), o->dy, o->y_half, NULL, why) : 0;
-    return bias_mask(o, pixels_of(o), o->dy, o->y_half, sum_of(o, CHANNEL_SUMS), why) || sum_end(o, dbeta, why) ||
+        return has_relu(o->layer) ? bias_mask(o, batch_pixels(o), o->dy, o->y_half, NULL, why) : 0;
+    return bias_mask(o, batch_pixels(o), o->dy, o->y_half, sum_of(o, CHANNEL_SUMS), why) || sum_end(o, dbeta, why) ||
            sum_centred(o, o->dy, SUM_PRODUCTS, why) ? -1 : 0;
 }
 
@@ -108,7 +108,7 @@ static int cudnn_batch_norm_backward(struct cudnn_operation *o, float *gradients
     struct batch_norm_backward_arguments arguments = {
         .x = o->x, .dy = o->dy, .dx = o->dx, .moments = moments_of(o), .gamma = o->parameters + l->weights->offset,
         .dbeta = dbeta, .products = sum_of(o, SUM_PRODUCTS), .dgamma = trained ? gradients + l->weights->offset : NULL,
-        .rows = pixels_of(o), .channels = l->out.channels, .half = o->x_half,
+        .rows = batch_pixels(o), .channels = l->out.channels, .half = o->x_half,
     };
     return take_products(o, dbeta, why) || kernel_launch(o->library, KERNEL_batch_norm_backward, blocks_of(o), &arguments, why);
 }

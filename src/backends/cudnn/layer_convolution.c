@@ -3,7 +3,7 @@
 
 #include "operations.h"
 
-static size_t rows_of(const struct cudnn_operation *o)
+static size_t output_pixels(const struct cudnn_operation *o)
 {
     return (size_t)o->batch * (size_t)o->layer->out.height * (size_t)o->layer->out.width;
 }
@@ -31,7 +31,7 @@ static int convolution_memory_new(struct cudnn_operation *o, struct error *why)
         return -1;
     if (o->masked || !has_bias(l))
         return 0;
-    o->parts = bias_parts(rows_of(o));
+    o->parts = bias_parts(output_pixels(o));
     o->sums = device_new((size_t)o->parts * l->biases->count * sizeof(float), "the sums of a bias", why);
     return o->sums ? 0 : -1;
 }
@@ -79,7 +79,7 @@ static int cudnn_convolution_layer_backward(struct cudnn_operation *o, float *gr
     (void)gradients;
     struct convolution_memory memory = convolution_memory_of(o);
     bool masks = !o->masked && (has_relu(o->layer) || o->sums);
-    if ((masks && bias_mask(o, rows_of(o), o->dy, o->y_half, o->sums, why)) ||
+    if ((masks && bias_mask(o, output_pixels(o), o->dy, o->y_half, o->sums, why)) ||
         (o->dfilter && cudnn_convolution_run(o->own, PASS_WEIGHTS, &memory, why)))
         return -1;
     return o->dx ? cudnn_convolution_run(o->own, PASS_INPUT, &memory, why) : 0;

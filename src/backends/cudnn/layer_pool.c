@@ -11,8 +11,6 @@ struct pool_geometry pool_geometry_of(const struct net_layer *l)
 
 static int cudnn_pool_init(struct cudnn_operation *o, struct error *why)
 {
-    if (o->layer->layer.kernel > POOL_KERNEL_MAX)
-        return error_set(why, "layer %s: a window of more than %d x %d", o->layer->layer.name, POOL_KERNEL_MAX, POOL_KERNEL_MAX);
     o->own = device_new((size_t)o->batch * shape_size(o->layer->out), "the places of a pool's maxima", why);
     return o->own ? 0 : -1;
 }

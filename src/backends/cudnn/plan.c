@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "parcel.h"
-#include "../module.h"
 #include "plan.h"
 
 /* NULL: this backend knows no such layer. */
@@ -89,7 +88,7 @@ static int cudnn_stage_forward(struct stage *stage, float *gradients, struct err
 }
 
 /* What it left in the addend comes to the gradients that other readers have written. */
-static int sum_gradients(const struct cudnn_operation *o, struct error *why)
+static int add_gradients(const struct cudnn_operation *o, struct error *why)
 {
     void *const sums[] = {o->dx_sum, o->dadded_sum}, *const addends[] = {o->dx, o->dadded};
     size_t values = (size_t)o->batch * shape_size(o->layer->in);
@@ -101,7 +100,7 @@ static int sum_gradients(const struct cudnn_operation *o, struct error *why)
 
 static int operation_backward(struct cudnn_operation *o, float *gradients, struct error *why)
 {
-    return (o->kind->backward && o->kind->backward(o, gradients, why)) || sum_gradients(o, why) ? -1 : 0;
+    return (o->kind->backward && o->kind->backward(o, gradients, why)) || add_gradients(o, why) ? -1 : 0;
 }
 
 static int cudnn_stage_backward(struct stage *stage, float *gradients, struct error *why)
@@ -275,36 +274,30 @@ static void *gradient_of(const struct plan *plan, int i)
     return i != NET_INPUT ? s->gradients[i] : s->image_gradients ? s->image_gradients : plan->input_gradient;
 }
 
-/* Where a reader of layer i's output leaves its gradient: the last reader, which comes first on the way back, where it belongs. */
-static void place_gradient(const struct plan *plan, int i, bool *written, void **dx, void **sum)
+/* Where a reader of layer i's output leaves its gradient. */
+static void wire_gradient(const struct plan *plan, int i, bool adds, void **dx, void **sum)
 {
     const struct cudnn_plan_state *s = plan->state;
     void *gradient = gradient_of(plan, i);
-    bool adds = i != NET_INPUT && written[i] && gradient;
-    *dx = adds ? s->addend : gradient;
+    *dx = adds && gradient ? s->addend : gradient;
     *sum = adds ? gradient : NULL;
-    if (i != NET_INPUT)
-        written[i] = true;
 }
 
-/* Where the ends of the operations lie, from the last one to the first. */
-static void place_operations(struct plan *plan)
+/* Where its ends lie. */
+static void wire_operation(struct plan *plan, int i)
 {
     struct cudnn_plan_state *s = plan->state;
-    bool written[NET_LAYERS_MAX] = {false};
-    for (int i = s->net->layer_count - 1; i >= 0; i--) {
-        struct cudnn_operation *o = &s->operations[i];
-        const struct net_layer *l = o->layer;
-        bool last = i == s->net->layer_count - 1;
-        o->y = !last ? s->activations[i] : s->logits ? s->logits : plan->output;
-        o->dy = !last ? s->gradients[i] : s->logit_gradients ? s->logit_gradients : plan->output_gradient;
-        o->x = activation_of(plan, l->from);
-        place_gradient(plan, l->from, written, &o->dx, &o->dx_sum);
-        if (l->layer.kind != LAYER_ADD)
-            continue;
-        o->added = activation_of(plan, l->add);
-        place_gradient(plan, l->add, written, &o->dadded, &o->dadded_sum);
-    }
+    struct cudnn_operation *o = &s->operations[i];
+    const struct net_layer *l = o->layer;
+    bool last = i == s->net->layer_count - 1;
+    o->y = !last ? s->activations[i] : s->logits ? s->logits : plan->output;
+    o->dy = !last ? s->gradients[i] : s->logit_gradients ? s->logit_gradients : plan->output_gradient;
+    o->x = activation_of(plan, l->from);
+    wire_gradient(plan, l->from, plan_adds_gradient(s->net, i, l->from), &o->dx, &o->dx_sum);
+    if (l->layer.kind != LAYER_ADD)
+        return;
+    o->added = activation_of(plan, l->add);
+    wire_gradient(plan, l->add, l->add == l->from || plan_adds_gradient(s->net, i, l->add), &o->dadded, &o->dadded_sum);
 }
 
 static void make_operations(struct plan *plan, const struct plan_request *request)
@@ -353,7 +346,8 @@ static int make_stages(struct plan *plan, const struct plan_request *request, st
     int count = request->net->layer_count;
     for (int i = 0; i < count;)
         i = stage_add(plan, request->training, i)->last + 1;
-    place_operations(plan);
+    for (int i = 0; i < count; i++)
+        wire_operation(plan, i);
     for (struct cudnn_operation *o = s->operations; o < s->operations + count; o++)
         if (o->kind->init && o->kind->init(o, why))
             return -1;
@@ -403,16 +397,16 @@ static int fill_plan(struct plan *plan, const struct plan_request *request, stru
 
 int cudnn_supports(const struct layer *l, struct error *why)
 {
-    if (l->kind == LAYER_ADD || l->kind == LAYER_BATCH_NORM)
-        return error_set(why, "the cudnn backend knows neither sums of layers nor batch norm yet");
-    if (l->from || l->padding != PADDING_SAME || l->no_bias || l->frozen)
-        return error_set(why, "the cudnn backend knows neither branches nor VALID padding, layers without bias or frozen ones yet");
+    if (!kind_of(l->kind))
+        return error_set(why, "layers of kind %d are not supported", (int)l->kind);
+    if (l->kind == LAYER_MAX_POOL && l->kernel > POOL_KERNEL_MAX)
+        return error_set(why, "pools of more than %dx%d are not supported", POOL_KERNEL_MAX, POOL_KERNEL_MAX);
     return 0;
 }
 
 int cudnn_plan(struct plan *plan, const struct plan_request *request, struct error *why)
 {
-    if (!plan_begin(plan, request, &cifar10_module.backend, why) && !fill_plan(plan, request, why))
+    if (!plan_begin(plan, request, &(struct backend){.supports = cudnn_supports}, why) && !fill_plan(plan, request, why))
         return 0;
     cudnn_plan_free(plan);
     return -1;

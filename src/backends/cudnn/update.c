@@ -35,8 +35,7 @@ int update_states(const struct plan *plan, const struct update_arguments *traine
         if (t->role != TENSOR_STATE)
             continue;
         update.parameters += t->offset, update.gradients += t->offset;
-        update.shadows = update.shadows ? update.shadows + t->offset : NULL;
-        update.ring = NULL, update.count = t->count;
+        update.shadows = NULL, update.ring = NULL, update.count = t->count;
         update.rate = t->keep - 1, update.keeps_rate = 1;
         update.slice_count = 1, update.slices[0] = (struct slice){.biases = end, .end = end, .decay = -1};
         if (kernel_launch(&s->library, KERNEL_update, update_blocks(update.count), &update, why))

@@ -1,0 +1,126 @@
+/* A net with frozen layers, and neighbours that would be fused if nothing else read what lies between them: its gradients against
+ * finite differences, and those in bfloat16 against those in float. */
+#include "fixture.h"
+
+enum { BATCH = 6, CHANNELS_IN = 3, CLASSES = 4, SAMPLES = 6 };
+
+#define CONV(NAME, FROM, KERNEL, STRIDE, OUTPUTS)                                                                      \
+    .name = NAME, .from = FROM, .kind = LAYER_CONVOLUTION, .kernel = KERNEL, .stride = STRIDE, .outputs = OUTPUTS
+
+/* Three layers read stem's output, lrn among them; one sum is of an activation with itself. */
+static const struct layer branches[] = {
+    {CONV("stem", NULL, 3, 1, 8)},
+    {.name = "lrn", .kind = LAYER_LRN, .radius = 2, .k = 1, .alpha = 0.3f, .beta = 0.75f},
+    {CONV("left", "stem", 1, 1, 8), .frozen = true},
+    {CONV("right", "stem", 3, 1, 8), .no_bias = true},
+    {.name = "both", .kind = LAYER_ADD, .from = "left", .add = "right"},
+    {.name = "all", .kind = LAYER_ADD, .add = "lrn"},
+    {.name = "frozen", .kind = LAYER_BATCH_NORM, .epsilon = 0.01f, .frozen = true},
+    {.name = "double", .kind = LAYER_ADD, .add = "frozen"},
+    {.name = "logits", .kind = LAYER_DENSE},
+};
+static const struct model model = {"branches", "branches", 6, 6, branches, sizeof branches / sizeof *branches};
+
+static void open_net(struct rig *rig, const struct subject *subject, enum precision precision)
+{
+    uint64_t random = 21;
+    struct plan_request request = {.batch = BATCH, .training = true, .input_gradient = true, .deterministic = true,
+                                   .precision = precision};
+    skip_unsupported(subject->backend, &model);
+    rig_open_plan(rig, subject->backend, &model, CHANNELS_IN, CLASSES, request);
+    fill_random(rig->input, rig->input_count, &random);
+    fill_random(rig->output_gradient, rig->output_count, &random);
+    fill_random(rig->parameters, rig->net.parameters, &random);
+    for (int i = 0; i < rig->net.layer_count; i++) {
+        const struct tensor *t = rig->net.layers[i].variance;
+        for (size_t k = 0; t && k < t->count; k++)
+            rig->parameters[t->offset + k] = fabsf(rig->parameters[t->offset + k]) + 0.5f;
+    }
+}
+
+static double objective(struct rig *rig)
+{
+    double sum = 0;
+    rig_forward(rig);
+    for (size_t i = 0; i < rig->output_count; i++)
+        sum += (double)rig->output_gradient[i] * rig->output[i];
+    return sum;
+}
+
+/* Two central differences extrapolated to none. */
+static double slope(struct rig *rig, float *value, float step)
+{
+    const float factors[] = {step, -step, 2 * step, -2 * step};
+    double sums[4], at[4];
+    float middle = *value;
+    for (int i = 0; i < 4; i++) {
+        *value = middle + factors[i];
+        at[i] = *value;
+        sums[i] = objective(rig);
+    }
+    *value = middle;
+    return (4 * (sums[0] - sums[1]) / (at[0] - at[1]) - (sums[2] - sums[3]) / (at[2] - at[3])) / 3;
+}
+
+static void check_slopes(struct rig *rig, const char *what, float *values, const float *gradients, size_t count, uint64_t *random)
+{
+    size_t at[SAMPLES];
+    double expected[SAMPLES], largest = 0;
+    for (int s = 0; s < SAMPLES; s++) {
+        at[s] = random_below(random, count);
+        expected[s] = slope(rig, &values[at[s]], 0.01f);
+        largest = fmax(largest, fabs(expected[s]));
+    }
+    for (int s = 0; s < SAMPLES; s++)
+        if (!(fabs(gradients[at[s]] - expected[s]) <= 2e-3 * largest))
+            fail_msg("gradient of %s[%zu] is %.9g, the difference quotient %.9g; largest %.3g", what, at[s], gradients[at[s]],
+                     expected[s], largest);
+    assert_true(largest > 0);
+}
+
+static void test_frozen_layers(void **state)
+{
+    const struct subject *subject = *state;
+    struct rig rig;
+    uint64_t random = 22;
+    open_net(&rig, subject, PRECISION_FP32);
+    for (int pass = 0; pass < 2; pass++) { /* the second must not see the first */
+        rig_forward(&rig);
+        rig_backward(&rig);
+    }
+    for (const struct tensor *t = rig.net.tensors; t < rig.net.tensors + rig.net.tensor_count; t++)
+        if (t->role == TENSOR_TRAINED)
+            check_slopes(&rig, t->name, rig.parameters + t->offset, rig.gradients + t->offset, t->count, &random);
+    check_slopes(&rig, "the input", rig.input, rig.input_gradient, rig.input_count, &random);
+    rig_close(&rig);
+}
+
+/* bfloat16 has 8 bits: gradients agree with those in float about so far. */
+static void test_bfloat16(void **state)
+{
+    const struct subject *subject = *state;
+    struct rig half, whole;
+    if (!subject->backend->device) {
+        print_message("a CPU computes in float only\n");
+        skip();
+    }
+    open_net(&half, subject, PRECISION_BF16);
+    open_net(&whole, subject, PRECISION_FP32);
+    rig_forward(&half), rig_backward(&half);
+    rig_forward(&whole), rig_backward(&whole);
+    assert_close_floats("output", half.output, whole.output, whole.output_count, 0.03);
+    for (const struct tensor *t = whole.net.tensors; t < whole.net.tensors + whole.net.tensor_count; t++)
+        if (t->role != TENSOR_FROZEN)
+            assert_close_floats(t->name, half.gradients + t->offset, whole.gradients + t->offset, t->count, 0.05);
+    rig_close(&half), rig_close(&whole);
+}
+
+static const struct backend_test tests[] = {
+    {"gradients of branches and frozen layers", test_frozen_layers, NULL, false},
+    {"branches and frozen layers in bfloat16", test_bfloat16, NULL, false},
+};
+
+int main(int argc, char **argv)
+{
+    return run_on_backends(argc, argv, tests, sizeof tests / sizeof *tests);
+}
