@@ -78,6 +78,16 @@ struct loss_sums {
     int64_t count;   /* images */
 };
 
+/* Of equals the first: the class that an image's logits answer with. */
+static inline int index_of_largest(const float *values, int count)
+{
+    int largest = 0;
+    for (int i = 1; i < count; i++)
+        if (values[i] > values[largest])
+            largest = i;
+    return largest;
+}
+
 struct plan {
     struct stage *stages; /* in the order of their layers */
     int stage_count;

@@ -50,16 +50,6 @@ int tower_gradients(struct tower *tower, const struct batch *batch, struct reduc
 /* Forward and loss of one batch; adds to `sums`. */
 int tower_evaluate(struct tower *tower, const struct batch *batch, struct loss_sums *sums, struct error *why);
 
-/* Of equals the first: the class that an image's logits answer with. */
-static inline int index_of_largest(const float *values, int count)
-{
-    int largest = 0;
-    for (int i = 1; i < count; i++)
-        if (values[i] > values[largest])
-            largest = i;
-    return largest;
-}
-
 /* The update of all parameters from gradient sums (host memory) over `samples` images; makes the stages ready
  * for the next forward. *penalty: the weight decay's part of the loss before the update. */
 int tower_update(struct tower *tower, const float *gradients, float samples, float rate, double *penalty,

@@ -50,15 +50,6 @@ void host_activation_backward(const struct host_operation *o)
         o->dy[i] = o->y[i] > 0 ? o->dy[i] : 0;
 }
 
-static int index_of_largest(const float *values, int count)
-{
-    int largest = 0;
-    for (int i = 1; i < count; i++)
-        if (values[i] > values[largest])
-            largest = i;
-    return largest;
-}
-
 /* One image. With the largest logit subtracted no exponential overflows; a NaN or infinite logit
  * makes the loss NaN, and counts as wrong. */
 static void image_loss(const float *logits, int classes, int label, float *gradient, struct loss_sums *sums)

@@ -35,15 +35,15 @@ static void batch_norm_free(struct host_operation *o)
     free(b);
 }
 
-static size_t rows_of(const struct host_operation *o)
+static size_t batch_norm_rows(const struct host_operation *o)
 {
     return (size_t)o->batch * (size_t)o->layer->in.height * (size_t)o->layer->in.width;
 }
 
 /* Of the batch: mean first, then the mean square of the distance from it. */
-static void measure(const struct host_operation *o, struct batch_norm *b)
+static void batch_norm_measure(const struct host_operation *o, struct batch_norm *b)
 {
-    size_t rows = rows_of(o), channels = (size_t)o->layer->in.channels;
+    size_t rows = batch_norm_rows(o), channels = (size_t)o->layer->in.channels;
     memset(b->mean, 0, 2 * channels * sizeof *b->mean);
     for (size_t row = 0; row < rows; row++)
         for (size_t c = 0; c < channels; c++)
@@ -90,9 +90,9 @@ static int batch_norm_forward(struct host_operation *o, struct error *why)
     struct batch_norm *b = o->own;
     const float *gamma = host_parameters(o, l->weights), *beta = host_parameters(o, l->biases);
     bool relu = l->layer.activation == ACTIVATION_RELU;
-    size_t rows = rows_of(o), channels = (size_t)l->in.channels;
+    size_t rows = batch_norm_rows(o), channels = (size_t)l->in.channels;
     if (o->training) {
-        measure(o, b);
+        batch_norm_measure(o, b);
         write_state(o, b);
     } else
         read_state(o, b);
@@ -106,9 +106,9 @@ static int batch_norm_forward(struct host_operation *o, struct error *why)
     return 0;
 }
 
-static void sum_gradients(const struct host_operation *o, struct batch_norm *b)
+static void batch_norm_sums(const struct host_operation *o, struct batch_norm *b)
 {
-    size_t rows = rows_of(o), channels = (size_t)o->layer->in.channels;
+    size_t rows = batch_norm_rows(o), channels = (size_t)o->layer->in.channels;
     for (size_t c = 0; c < channels; c++) {
         float mean = (float)b->mean[c], scale = scale_of(o, b, c);
         b->dgamma[c] = b->dbeta[c] = 0;
@@ -125,9 +125,9 @@ static int batch_norm_backward(struct host_operation *o, struct error *why)
     const struct net_layer *l = o->layer;
     struct batch_norm *b = o->own;
     const float *gamma = host_parameters(o, l->weights);
-    size_t rows = rows_of(o), channels = (size_t)l->in.channels;
+    size_t rows = batch_norm_rows(o), channels = (size_t)l->in.channels;
     host_activation_backward(o);
-    sum_gradients(o, b);
+    batch_norm_sums(o, b);
     for (size_t c = 0; c < channels; c++) {
         float mean = (float)b->mean[c], scale = scale_of(o, b, c);
         float even = (float)(b->dbeta[c] / (double)rows), slope = (float)(b->dgamma[c] / (double)rows);

@@ -5,7 +5,7 @@
 
 #include "onednn.h"
 
-struct convolution {
+struct onednn_convolution {
     struct weighted forward, input_gradient, weight_gradient;
 };
 
@@ -60,7 +60,7 @@ static int init_copy(struct weighted *w, const struct host_operation *o, const s
     /* Where the flat buffer lies is told before every copy: until then any place will do. */
     const float *data = primitive_data(&w->primitive, argument);
     name_primitive(&w->copy, o, "copy of the weights");
-    if (primitive_init_reorder(&w->copy, onednn_library(o), from, to, why) ||
+    if (primitive_init_reorder(&w->copy, library_of(o), from, to, why) ||
         primitive_bind(&w->copy, DNNL_ARG_FROM, from, data, why))
         return -1;
     return primitive_bind(&w->copy, DNNL_ARG_TO, to, data, why);
@@ -105,7 +105,7 @@ static int init_with(struct weighted *w, const struct host_operation *o, dnnl_pr
 {
     struct primitive *p = &w->primitive;
     dnnl_primitive_attr_t attributes;
-    p->library = onednn_library(o);
+    p->library = library_of(o);
     if (primitive_attributes(&attributes, relu, p->about, why))
         return -1;
     dnnl_status_t status = describe(p, pass, s, forward, attributes);
@@ -148,9 +148,9 @@ void weighted_free(struct weighted *w)
     primitive_free(&w->copy);
 }
 
-static int convolution_init(struct host_operation *o, struct error *why)
+static int onednn_convolution_init(struct host_operation *o, struct error *why)
 {
-    struct convolution *c = o->own = memory_new(1, sizeof *c, o->layer->layer.name, why);
+    struct onednn_convolution *c = o->own = memory_new(1, sizeof *c, o->layer->layer.name, why);
     if (!c || weighted_init_forward(&c->forward, o, o->layer->layer.activation == ACTIVATION_RELU, why) ||
         (o->dx && weighted_init(&c->input_gradient, o, dnnl_backward_data, false, &c->forward.primitive, why)) ||
         (o->dy && weighted_init(&c->weight_gradient, o, dnnl_backward_weights, false, &c->forward.primitive, why)))
@@ -158,9 +158,9 @@ static int convolution_init(struct host_operation *o, struct error *why)
     return 0;
 }
 
-static int convolution_prepare(struct host_operation *o, struct error *why)
+static int onednn_convolution_prepare(struct host_operation *o, struct error *why)
 {
-    struct convolution *c = o->own;
+    struct onednn_convolution *c = o->own;
     const float *weights = host_parameters(o, o->layer->weights), *biases = host_parameters(o, o->layer->biases);
     if ((biases && primitive_point(&c->forward.primitive, DNNL_ARG_BIAS, biases, why)) ||
         weighted_take(&c->forward, weights, why))
@@ -168,15 +168,15 @@ static int convolution_prepare(struct host_operation *o, struct error *why)
     return o->dx ? weighted_take(&c->input_gradient, weights, why) : 0;
 }
 
-static int convolution_forward(struct host_operation *o, struct error *why)
+static int onednn_convolution_forward(struct host_operation *o, struct error *why)
 {
-    struct convolution *c = o->own;
+    struct onednn_convolution *c = o->own;
     return primitive_run(&c->forward.primitive, why);
 }
 
-static int convolution_backward(struct host_operation *o, struct error *why)
+static int onednn_convolution_backward(struct host_operation *o, struct error *why)
 {
-    struct convolution *c = o->own;
+    struct onednn_convolution *c = o->own;
     struct weighted *w = &c->weight_gradient;
     if (o->layer->layer.activation == ACTIVATION_RELU)
         relu_backward(o->dy, o->y, o->batch * shape_size(o->layer->out));
@@ -188,9 +188,9 @@ static int convolution_backward(struct host_operation *o, struct error *why)
     return o->dx ? primitive_run(&c->input_gradient.primitive, why) : 0;
 }
 
-static void convolution_free(struct host_operation *o)
+static void onednn_convolution_free(struct host_operation *o)
 {
-    struct convolution *c = o->own;
+    struct onednn_convolution *c = o->own;
     if (!c)
         return;
     weighted_free(&c->forward);
@@ -201,9 +201,9 @@ static void convolution_free(struct host_operation *o)
 
 const struct host_kind onednn_convolution = {
     .layers = 1,
-    .init = convolution_init,
-    .prepare = convolution_prepare,
-    .forward = convolution_forward,
-    .backward = convolution_backward,
-    .free = convolution_free,
+    .init = onednn_convolution_init,
+    .prepare = onednn_convolution_prepare,
+    .forward = onednn_convolution_forward,
+    .backward = onednn_convolution_backward,
+    .free = onednn_convolution_free,
 };

@@ -111,7 +111,7 @@ static int convolution_pool_forward(struct host_operation *o, struct error *why)
 #pragma omp parallel for
         for (int n = 0; n < own->chunk; n++) {
             float *y = o->y + (first + n) * out;
-            pool_image_forward(onednn_library(o)->vectors, pool, own->between + n * between, y, own->places + (first + n) * out);
+            pool_image_forward(library_of(o)->vectors, pool, own->between + n * between, y, own->places + (first + n) * out);
             if (l->layer.activation == ACTIVATION_RELU)
                 relu_forward(y, out);
         }
@@ -172,7 +172,7 @@ static inline __attribute__((always_inline)) void windows_backward(const struct 
 }
 
 __attribute__((target_clones("avx512f", "avx2", "default")))
-static void image_backward(const struct host_operation *o, int n, int from, int to)
+static void patches_backward(const struct host_operation *o, int n, int from, int to)
 {
     const struct convolution_pool *own = o->own;
     const struct shape out = (o->layer + 1)->out;
@@ -202,7 +202,7 @@ static int convolution_pool_backward(struct host_operation *o, struct error *why
 #pragma omp parallel for
     for (int first = 0; first < channels; first += LANES)
         for (int n = 0; n < o->batch; n++)
-            image_backward(o, n, first, first + LANES < channels ? first + LANES : channels);
+            patches_backward(o, n, first, first + LANES < channels ? first + LANES : channels);
     float *weights = host_gradients(o, l->weights);
     for (int c = 0; c < channels; c++)
         for (int row = 0; row < l->layer.kernel; row++)

@@ -23,7 +23,7 @@ static int multiply(const struct host_operation *o, const char *what, char trans
 static int init_transposition(struct primitive *p, const struct host_operation *o, const_layout plain,
                               const_layout transposed, struct error *why)
 {
-    if (primitive_init_reorder(p, onednn_library(o), plain, transposed, why) ||
+    if (primitive_init_reorder(p, library_of(o), plain, transposed, why) ||
         primitive_bind(p, DNNL_ARG_TO, transposed, NULL, why))
         return -1;
     /* Where W lies is told before every copy: until then any place will do. */
@@ -47,7 +47,7 @@ static int transpose_weights(const struct host_operation *o, struct primitive *p
     return status;
 }
 
-static int dense_init(struct host_operation *o, struct error *why)
+static int onednn_dense_init(struct host_operation *o, struct error *why)
 {
     if (!o->dx)
         return 0;
@@ -55,14 +55,14 @@ static int dense_init(struct host_operation *o, struct error *why)
     return o->own ? transpose_weights(o, o->own, why) : -1;
 }
 
-static void dense_free(struct host_operation *o)
+static void onednn_dense_free(struct host_operation *o)
 {
     if (o->own)
         primitive_free(o->own);
     free(o->own);
 }
 
-static int dense_prepare(struct host_operation *o, struct error *why)
+static int onednn_dense_prepare(struct host_operation *o, struct error *why)
 {
     if (!o->own)
         return 0;
@@ -71,7 +71,7 @@ static int dense_prepare(struct host_operation *o, struct error *why)
     return primitive_run(o->own, why);
 }
 
-static int dense_forward(struct host_operation *o, struct error *why)
+static int onednn_dense_forward(struct host_operation *o, struct error *why)
 {
     const struct net_layer *l = o->layer;
     size_t batch = o->batch, in = shape_size(l->in), out = l->out.channels;
@@ -81,7 +81,7 @@ static int dense_forward(struct host_operation *o, struct error *why)
     return 0;
 }
 
-static int dense_backward(struct host_operation *o, struct error *why)
+static int onednn_dense_backward(struct host_operation *o, struct error *why)
 {
     const struct net_layer *l = o->layer;
     size_t batch = o->batch, in = shape_size(l->in), out = l->out.channels;
@@ -99,9 +99,9 @@ static int dense_backward(struct host_operation *o, struct error *why)
 
 const struct host_kind onednn_dense = {
     .layers = 1,
-    .init = dense_init,
-    .prepare = dense_prepare,
-    .forward = dense_forward,
-    .backward = dense_backward,
-    .free = dense_free,
+    .init = onednn_dense_init,
+    .prepare = onednn_dense_prepare,
+    .forward = onednn_dense_forward,
+    .backward = onednn_dense_backward,
+    .free = onednn_dense_free,
 };

@@ -60,7 +60,7 @@ void primitive_free(struct primitive *primitive);
 
 /* ---- operations ---- */
 
-static inline const struct onednn_library *onednn_library(const struct host_operation *operation)
+static inline const struct onednn_library *library_of(const struct host_operation *operation)
 {
     return operation->backend;
 }

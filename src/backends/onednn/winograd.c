@@ -18,7 +18,7 @@ struct block_products {
 };
 
 /* A thread's images and its memory. */
-struct worker {
+struct winograd_worker {
     int first, last;
     float *v, *m;     /* transformed tiles: (points, block, in), (points, block, out) */
     float *du, *db;   /* its gradient sums: (points, in, out), (out) */
@@ -36,7 +36,7 @@ struct winograd {
     float *zeros;
     float *u, *u_transposed, *weights_transposed; /* (points, in, out), (points, out, in), (R, R, out, in) */
     struct block_products *products;              /* (block + 1), by number of tiles; those that occur */
-    struct worker *workers;
+    struct winograd_worker *workers;
     int worker_count;
 };
 
@@ -90,7 +90,7 @@ static int block_size(const struct winograd *w, const struct net_layer *l, int t
     return block < tiles ? block : tiles;
 }
 
-static int worker_init(struct winograd *w, struct worker *worker, const struct host_operation *o, struct error *why)
+static int worker_init(struct winograd *w, struct winograd_worker *worker, const struct host_operation *o, struct error *why)
 {
     const struct net_layer *l = o->layer;
     size_t points = (size_t)w->points;
@@ -152,7 +152,7 @@ static int winograd_init(struct host_operation *o, struct error *why)
     struct winograd *w = o->own = memory_new(1, sizeof *w, l->layer.name, why);
     if (!w)
         return -1;
-    w->kernels = onednn_library(o)->vectors->winograd[l->layer.kernel == 5];
+    w->kernels = library_of(o)->vectors->winograd[l->layer.kernel == 5];
     int m = w->kernels->outputs, n = m + w->kernels->weights_size - 1;
     w->points = n * n;
     w->tiles = ((l->out.height + m - 1) / m) * ((l->out.width + m - 1) / m);
@@ -182,7 +182,7 @@ static void winograd_free(struct host_operation *o)
     if (!w)
         return;
     for (int i = 0; w->workers && i < w->worker_count; i++) {
-        struct worker *worker = &w->workers[i];
+        struct winograd_worker *worker = &w->workers[i];
         free(worker->v), free(worker->m), free(worker->du), free(worker->db), free(worker->du_run);
         free(worker->sink);
     }
@@ -194,7 +194,7 @@ static void winograd_free(struct host_operation *o)
 /* ---- steps ---- */
 
 /* (R, R, in, out) to (R, R, out, in) */
-static void transpose_weights(const float *weights, float *transposed, size_t in, size_t out, size_t places)
+static void transpose_channels(const float *weights, float *transposed, size_t in, size_t out, size_t places)
 {
     for (size_t p = 0; p < places; p++)
         for (size_t i = 0; i < in; i++)
@@ -210,20 +210,20 @@ static int winograd_prepare(struct host_operation *o, struct error *why)
     const float *weights = host_parameters(o, o->layer->weights);
     w->kernels->weights(weights, in * out, in * out, w->u, w->u_stride);
     if (o->dx) {
-        transpose_weights(weights, w->weights_transposed, in, out, r * r);
+        transpose_channels(weights, w->weights_transposed, in, out, r * r);
         w->kernels->weights(w->weights_transposed, in * out, in * out, w->u_transposed, w->u_stride);
     }
     return 0;
 }
 
 /* A worker's tiles are numbered through its images. */
-static const float *image_of(const struct winograd *w, const struct worker *worker, int tile, const float *images,
+static const float *image_of(const struct winograd *w, const struct winograd_worker *worker, int tile, const float *images,
                              struct shape shape)
 {
     return images + (size_t)(worker->first + tile / w->tiles) * shape_size(shape);
 }
 
-static void transform_inputs(const struct host_operation *o, struct worker *worker, int first, int count)
+static void transform_inputs(const struct host_operation *o, struct winograd_worker *worker, int first, int count)
 {
     const struct winograd *w = o->own;
     struct shape in = o->layer->in;
@@ -235,7 +235,7 @@ static void transform_inputs(const struct host_operation *o, struct worker *work
     }
 }
 
-static void forward_block(const struct host_operation *o, struct worker *worker, int first, int count)
+static void forward_block(const struct host_operation *o, struct winograd_worker *worker, int first, int count)
 {
     const struct winograd *w = o->own;
     const struct net_layer *l = o->layer;
@@ -259,7 +259,7 @@ static int winograd_forward(struct host_operation *o, struct error *why)
     const struct winograd *w = o->own;
 #pragma omp parallel for schedule(static, 1)
     for (int i = 0; i < w->worker_count; i++) {
-        struct worker *worker = &w->workers[i];
+        struct winograd_worker *worker = &w->workers[i];
         int tiles = (worker->last - worker->first) * w->tiles;
         for (int first = 0; first < tiles; first += w->block)
             forward_block(o, worker, first, tiles - first < w->block ? tiles - first : w->block);
@@ -267,7 +267,7 @@ static int winograd_forward(struct host_operation *o, struct error *why)
     return 0;
 }
 
-static void transform_output_gradients(const struct host_operation *o, struct worker *worker, int first, int count)
+static void transform_output_gradients(const struct host_operation *o, struct winograd_worker *worker, int first, int count)
 {
     const struct winograd *w = o->own;
     const struct net_layer *l = o->layer;
@@ -283,7 +283,7 @@ static void transform_output_gradients(const struct host_operation *o, struct wo
 }
 
 /* Tiles overlap: an image is cleared before its first one is added. */
-static void add_input_gradients(const struct host_operation *o, struct worker *worker, int first, int count)
+static void add_input_gradients(const struct host_operation *o, struct winograd_worker *worker, int first, int count)
 {
     const struct winograd *w = o->own;
     struct shape in = o->layer->in;
@@ -298,7 +298,7 @@ static void add_input_gradients(const struct host_operation *o, struct worker *w
     }
 }
 
-static void backward_block(const struct host_operation *o, struct worker *worker, int first, int count)
+static void backward_block(const struct host_operation *o, struct winograd_worker *worker, int first, int count)
 {
     const struct winograd *w = o->own;
     float *du = first < w->run ? worker->du : worker->du_run;
@@ -324,7 +324,7 @@ static void add_run(float *restrict du, float *restrict run, size_t count)
     }
 }
 
-static void worker_backward(const struct host_operation *o, struct worker *worker)
+static void worker_backward(const struct host_operation *o, struct winograd_worker *worker)
 {
     const struct winograd *w = o->own;
     int tiles = (worker->last - worker->first) * w->tiles;
@@ -341,7 +341,7 @@ static void worker_backward(const struct host_operation *o, struct worker *worke
 /* The workers' sums together, always in the same order, in the first one's. */
 static void add_workers(const struct winograd *w, size_t count, size_t channels)
 {
-    struct worker *all = w->workers;
+    struct winograd_worker *all = w->workers;
 #pragma omp parallel for
     for (size_t i = 0; i < count; i++)
         for (int j = 1; j < w->worker_count; j++)

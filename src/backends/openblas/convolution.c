@@ -19,7 +19,7 @@ static int block_rows(const struct net_layer *l)
     return rows < 1 ? 1 : rows > (size_t)l->out.height ? l->out.height : (int)rows;
 }
 
-static size_t convolution_scratch(const struct net_layer *l)
+static size_t openblas_convolution_scratch(const struct net_layer *l)
 {
     return (size_t)block_rows(l) * l->out.width * window_size(l);
 }
@@ -30,7 +30,7 @@ struct window_row {
     size_t before, inside, offset;
 };
 
-static inline struct window_row window_row(const struct net_layer *l, int oy, int ox, int ky)
+static inline struct window_row window_row_at(const struct net_layer *l, int oy, int ox, int ky)
 {
     int y = oy * l->layer.stride - l->pad_top + ky, x = ox * l->layer.stride - l->pad_left;
     int left = x < 0 ? -x : 0;
@@ -48,7 +48,7 @@ static void gather_windows(const struct net_layer *l, const float *image, int fi
     for (int oy = first; oy < first + rows; oy++)
         for (int ox = 0; ox < l->out.width; ox++)
             for (int ky = 0; ky < l->layer.kernel; ky++, windows += length) {
-                struct window_row row = window_row(l, oy, ox, ky);
+                struct window_row row = window_row_at(l, oy, ox, ky);
                 if (row.inside < length)
                     memset(windows, 0, length * sizeof *windows);
                 memcpy(windows + row.before, image + row.offset, row.inside * sizeof *windows);
@@ -64,13 +64,13 @@ static void scatter_windows(const struct net_layer *l, const float *restrict win
     for (int oy = first; oy < first + rows; oy++)
         for (int ox = 0; ox < l->out.width; ox++)
             for (int ky = 0; ky < l->layer.kernel; ky++, windows += length) {
-                struct window_row row = window_row(l, oy, ox, ky);
+                struct window_row row = window_row_at(l, oy, ox, ky);
                 for (size_t i = 0; i < row.inside; i++)
                     image[row.offset + i] += windows[row.before + i];
             }
 }
 
-static int convolution_forward(struct host_operation *o, struct error *why)
+static int openblas_convolution_forward(struct host_operation *o, struct error *why)
 {
     (void)why;
     const struct net_layer *l = o->layer;
@@ -111,7 +111,7 @@ static void block_backward(struct host_operation *o, int n, int first, int rows,
     scatter_windows(l, o->scratch, first, rows, o->dx + n * in);
 }
 
-static int convolution_backward(struct host_operation *o, struct error *why)
+static int openblas_convolution_backward(struct host_operation *o, struct error *why)
 {
     (void)why;
     const struct net_layer *l = o->layer;
@@ -138,7 +138,7 @@ static int convolution_backward(struct host_operation *o, struct error *why)
 
 const struct host_kind openblas_convolution = {
     .layers = 1,
-    .scratch = convolution_scratch,
-    .forward = convolution_forward,
-    .backward = convolution_backward,
+    .scratch = openblas_convolution_scratch,
+    .forward = openblas_convolution_forward,
+    .backward = openblas_convolution_backward,
 };

@@ -4,7 +4,7 @@
 
 #include "openblas.h"
 
-static int dense_forward(struct host_operation *o, struct error *why)
+static int openblas_dense_forward(struct host_operation *o, struct error *why)
 {
     (void)why;
     const struct net_layer *l = o->layer;
@@ -18,7 +18,7 @@ static int dense_forward(struct host_operation *o, struct error *why)
     return 0;
 }
 
-static int dense_backward(struct host_operation *o, struct error *why)
+static int openblas_dense_backward(struct host_operation *o, struct error *why)
 {
     (void)why;
     const struct net_layer *l = o->layer;
@@ -39,4 +39,4 @@ static int dense_backward(struct host_operation *o, struct error *why)
     return 0;
 }
 
-const struct host_kind openblas_dense = {.layers = 1, .forward = dense_forward, .backward = dense_backward};
+const struct host_kind openblas_dense = {.layers = 1, .forward = openblas_dense_forward, .backward = openblas_dense_backward};

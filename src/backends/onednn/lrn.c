@@ -15,7 +15,7 @@ enum { STRIP = 8 };
 
 #define SUM_MAX 0x1.fp127f /* a little less than the largest float */
 
-struct norm {
+struct onednn_lrn {
     float *scratch; /* (batch, scratch_size): of an image's thread */
 };
 
@@ -45,10 +45,10 @@ static struct strip strip_in(float *scratch, const struct net_layer *l)
     return (struct strip){scratch, terms, terms + STRIP * pitch, (size_t)l->in.channels, pitch, square_max};
 }
 
-static int norm_init(struct host_operation *o, struct error *why)
+static int onednn_lrn_init(struct host_operation *o, struct error *why)
 {
     const struct net_layer *l = o->layer;
-    struct norm *n = o->own = memory_new(1, sizeof *n, l->layer.name, why);
+    struct onednn_lrn *n = o->own = memory_new(1, sizeof *n, l->layer.name, why);
     return n && (n->scratch = memory_new((size_t)o->batch, scratch_size(l) * sizeof(float), l->layer.name, why)) ? 0 : -1;
 }
 
@@ -142,7 +142,7 @@ static inline __attribute__((always_inline)) void strip_backward(const struct la
 
 /* The tutorial's radius and exponent are known to the compiler. */
 __attribute__((target_clones("avx512f", "avx2", "default")))
-static void image_forward(const struct layer *l, struct strip s, size_t pixels, const float *x, float *y)
+static void lrn_image_forward(const struct layer *l, struct strip s, size_t pixels, const float *x, float *y)
 {
     for (size_t p = 0; p < pixels; p += STRIP, x += STRIP * s.channels, y += STRIP * s.channels) {
         size_t strip = pixels - p < STRIP ? pixels - p : STRIP;
@@ -154,7 +154,7 @@ static void image_forward(const struct layer *l, struct strip s, size_t pixels, 
 }
 
 __attribute__((target_clones("avx512f", "avx2", "default")))
-static void image_backward(const struct layer *l, struct strip s, size_t pixels, const float *x, const float *dy,
+static void lrn_image_backward(const struct layer *l, struct strip s, size_t pixels, const float *x, const float *dy,
                            float *dx)
 {
     for (size_t p = 0, at = 0; p < pixels; p += STRIP, at += STRIP * s.channels) {
@@ -166,36 +166,36 @@ static void image_backward(const struct layer *l, struct strip s, size_t pixels,
     }
 }
 
-static int norm_forward(struct host_operation *o, struct error *why)
+static int onednn_lrn_forward(struct host_operation *o, struct error *why)
 {
     (void)why;
     const struct net_layer *l = o->layer;
-    struct norm *own = o->own;
+    struct onednn_lrn *own = o->own;
     size_t in = shape_size(l->in), pixels = (size_t)l->in.height * l->in.width;
 #pragma omp parallel for
     for (int n = 0; n < o->batch; n++)
-        image_forward(&l->layer, strip_in(own->scratch + n * scratch_size(l), l), pixels, o->x + n * in, o->y + n * in);
+        lrn_image_forward(&l->layer, strip_in(own->scratch + n * scratch_size(l), l), pixels, o->x + n * in, o->y + n * in);
     return 0;
 }
 
-static int norm_backward(struct host_operation *o, struct error *why)
+static int onednn_lrn_backward(struct host_operation *o, struct error *why)
 {
     (void)why;
     const struct net_layer *l = o->layer;
-    struct norm *own = o->own;
+    struct onednn_lrn *own = o->own;
     size_t in = shape_size(l->in), pixels = (size_t)l->in.height * l->in.width;
     if (!o->dx)
         return 0;
 #pragma omp parallel for
     for (int n = 0; n < o->batch; n++)
-        image_backward(&l->layer, strip_in(own->scratch + n * scratch_size(l), l), pixels, o->x + n * in,
+        lrn_image_backward(&l->layer, strip_in(own->scratch + n * scratch_size(l), l), pixels, o->x + n * in,
                        o->dy + n * in, o->dx + n * in);
     return 0;
 }
 
-static void norm_free(struct host_operation *o)
+static void onednn_lrn_free(struct host_operation *o)
 {
-    struct norm *n = o->own;
+    struct onednn_lrn *n = o->own;
     if (n)
         free(n->scratch);
     free(n);
@@ -203,8 +203,8 @@ static void norm_free(struct host_operation *o)
 
 const struct host_kind onednn_lrn = {
     .layers = 1,
-    .init = norm_init,
-    .forward = norm_forward,
-    .backward = norm_backward,
-    .free = norm_free,
+    .init = onednn_lrn_init,
+    .forward = onednn_lrn_forward,
+    .backward = onednn_lrn_backward,
+    .free = onednn_lrn_free,
 };
