@@ -372,7 +372,7 @@ static void test_refused_models(void **state)
     assert_int_equal(net_init(&net, &model, 3, 10, &why), 0);
     net_free(&net);
     model.layer_count = NET_LAYERS_MAX + 1;
-    refused(&model, 3, 10, "model odd: 65 layers are not between 1 and 64");
+    refused(&model, 3, 10, "model odd: 513 layers are not between 1 and 512");
     model.layer_count = 0;
     refused(&model, 3, 10, "model odd: 0 layers");
     model.layer_count = 1;
@@ -387,7 +387,7 @@ static void test_refused_models(void **state)
     refused(&model, 3, 0, "layer logits: 0 outputs");
 }
 
-/* Also where their number itself overflows: 64 layers of 2^58 weights. */
+/* Also where their number itself overflows: 512 layers of 2^58 weights. */
 static void test_too_many_parameters(void **state)
 {
     (void)state;
