@@ -9,7 +9,7 @@
 
 #include "host.h"
 
-/* A channel each, in the order that sums over rows are made in: of double, for many rows. */
+/* A value a channel. Sums over many rows are double. */
 struct batch_norm {
     double *mean, *variance; /* of the present pass */
     double *dgamma, *dbeta;
@@ -40,7 +40,7 @@ static size_t batch_norm_rows(const struct host_operation *o)
     return (size_t)o->batch * (size_t)o->layer->in.height * (size_t)o->layer->in.width;
 }
 
-/* Of the batch: mean first, then the mean square of the distance from it. */
+/* The batch's mean, and then the mean square of the distance from it. */
 static void batch_norm_measure(const struct host_operation *o, struct batch_norm *b)
 {
     size_t rows = batch_norm_rows(o), channels = (size_t)o->layer->in.channels;
@@ -59,7 +59,7 @@ static void batch_norm_measure(const struct host_operation *o, struct batch_norm
         b->variance[c] /= (double)rows;
 }
 
-/* The update divides by the images of all batches: so a batch counts as often as it has images. */
+/* Times the images of the batch: the update divides by the images of all batches. */
 static void write_state(const struct host_operation *o, const struct batch_norm *b)
 {
     float *mean = host_gradients(o, o->layer->mean), *variance = host_gradients(o, o->layer->variance);

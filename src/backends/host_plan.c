@@ -57,8 +57,8 @@ static const float *output_of(const struct plan *plan, int layer)
     return layer == NET_INPUT ? plan->input : host->activations[layer];
 }
 
-/* Where the gradient of an input of layer `reader` goes: to the input's own, or where that is there already to the spare buffer, to
- * be added to *sum. */
+/* Where layer `reader` writes the gradient of its input: to the input's gradient, or if that has a value already, to the spare
+ * buffer, which is then added to *sum. */
 static float *host_place_gradient(const struct plan *plan, const struct net *net, int reader, int input, float **sum)
 {
     const struct host_plan *host = plan->state;
@@ -125,7 +125,7 @@ static float *batch_new(const struct plan *plan, const struct net_layer *l, stru
     return memory_new((size_t)plan->batch, shape_size(l->out) * sizeof(float), l->layer.name, why);
 }
 
-/* Scratch, and a spare gradient as large as the largest that is added to another. */
+/* Scratch, and a spare buffer as large as the largest gradient that has several parts. */
 static int allocate_shared(struct plan *plan, const struct plan_request *request, host_choose *choose, struct error *why)
 {
     struct host_plan *host = plan->state;
@@ -138,7 +138,7 @@ static int allocate_shared(struct plan *plan, const struct plan_request *request
         spare = request->training && l->readers > 1 && output > spare ? output : spare;
     }
     host->scratch = host_allocate(scratch, "the workspace of one layer", why);
-    host->spare = memory_new((size_t)plan->batch, spare * sizeof(float), "a gradient to be added to another", why);
+    host->spare = memory_new((size_t)plan->batch, spare * sizeof(float), "a part of a gradient", why);
     return host->scratch && host->spare ? 0 : -1;
 }
 

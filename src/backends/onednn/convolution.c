@@ -1,5 +1,5 @@
-/* Convolutions: NHWC activations, weights in whatever layout the library likes best, brought there from the flat
- * buffer once after every update, and the weights' gradient back once a step. */
+/* Convolutions: activations are NHWC; weights have the layout that the library chooses. They are copied from the flat buffer after
+ * every update, and their gradient is copied back once a step. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -9,7 +9,8 @@ struct onednn_convolution {
     struct weighted forward, input_gradient, weight_gradient;
 };
 
-/* Plain layouts, of weights also the one that the library is to choose; and how the window walks. */
+/* The layouts of a convolution's arrays, its strides and its padding. weights: chosen by the library; flat: as in the flat
+ * buffer. */
 struct shapes {
     layout x, y, bias, weights, flat;
     dnnl_dims_t strides, dilates, before, after;
@@ -48,7 +49,7 @@ static void name_primitive(struct primitive *p, const struct host_operation *o, 
              l->in.height, l->in.width, l->in.channels, l->layer.kernel, l->layer.kernel, l->out.channels);
 }
 
-/* The copy of the weights between the flat buffer and `w`'s argument of that kind, there or back. */
+/* The copy of the weights from the flat buffer, or with `back` of their gradient to it. */
 static int init_copy(struct weighted *w, const struct host_operation *o, const struct shapes *s, bool back,
                      struct error *why)
 {
@@ -57,7 +58,7 @@ static int init_copy(struct weighted *w, const struct host_operation *o, const s
     const_layout from = back ? wanted : s->flat, to = back ? s->flat : wanted;
     if (primitive_bind(&w->primitive, argument, wanted, NULL, why))
         return -1;
-    /* Where the flat buffer lies is told before every copy: until then any place will do. */
+    /* The flat buffer's address is set before every copy; any address serves until then. */
     const float *data = primitive_data(&w->primitive, argument);
     name_primitive(&w->copy, o, "copy of the weights");
     if (primitive_init_reorder(&w->copy, library_of(o), from, to, why) ||
@@ -66,7 +67,7 @@ static int init_copy(struct weighted *w, const struct host_operation *o, const s
     return primitive_bind(&w->copy, DNNL_ARG_TO, to, data, why);
 }
 
-/* Its descriptor for one pass; forward: the primitive of the forward pass, for the others. */
+/* Makes the primitive's descriptor for one pass. forward: the primitive of the forward pass, which the other passes need. */
 static dnnl_status_t describe(struct primitive *p, dnnl_prop_kind_t pass, const struct shapes *s,
                               const struct primitive *forward, const_dnnl_primitive_attr_t attributes)
 {
@@ -84,8 +85,8 @@ static dnnl_status_t describe(struct primitive *p, dnnl_prop_kind_t pass, const 
                                                           s->strides, s->dilates, s->before, s->after, attributes);
 }
 
-/* Binds all but the weights. Where biases lie is set before a step; a layer without biases has zeros here, and a gradient of them
- * that is not used. */
+/* Binds all arguments but the weights. The biases' address is set before a step; a layer without biases has zeros here, and a
+ * gradient of them that is not used. */
 static int bind(struct primitive *p, const struct host_operation *o, dnnl_prop_kind_t pass, const struct shapes *s,
                 struct error *why)
 {

@@ -1,6 +1,6 @@
-/* Dense layers: y = x W + b. The library's sgemm on the flat buffers is as fast as its inner product primitives with
- * weights in their own layout. Only for the gradient of x it would transpose W at every call: that is done here, once
- * after every update. Row-major, as all of dnnl_sgemm. */
+/* Dense layers: y = x W + b. The library's sgemm on the flat buffers is as fast as its inner product primitives with weights in
+ * their own layout, except for the gradient of x, for which it would transpose W in every call. This file transposes W once after
+ * every update instead. All matrices are row-major, as dnnl_sgemm has them. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -26,7 +26,7 @@ static int init_transposition(struct primitive *p, const struct host_operation *
     if (primitive_init_reorder(p, library_of(o), plain, transposed, why) ||
         primitive_bind(p, DNNL_ARG_TO, transposed, NULL, why))
         return -1;
-    /* Where W lies is told before every copy: until then any place will do. */
+    /* W's address is set before every copy; any address serves until then. */
     return primitive_bind(p, DNNL_ARG_FROM, plain, primitive_data(p, DNNL_ARG_TO), why);
 }
 

@@ -1,13 +1,12 @@
-/* Max pooling; the windows reach over the edge (SAME), and only what is inside counts. Beside each maximum its place
- * in the window is kept, the first in row order where several are equal: the library's own pool agrees on that, but
- * passes over NaN. */
+/* Max pooling over the part of each window that lies inside the image. The place of each maximum in its window is kept, of equal
+ * ones the first in row order. The library's own pool does the same, but ignores NaN. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "onednn.h"
 
 struct onednn_pool {
-    uint8_t *places; /* (batch, out): which of the window's kernel x kernel inputs */
+    uint8_t *places; /* (batch, out): the maximum's place among the window's kernel x kernel inputs */
 };
 
 int pool_places_new(uint8_t **places, const struct net_layer *l, int batch, struct error *why)

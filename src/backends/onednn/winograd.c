@@ -1,5 +1,5 @@
-/* Convolutions by minimal filtering: winograd.h has the algorithm. Images are shared out to the threads, and each walks its
- * tiles in blocks that fit the second-level cache: transform, one product a point, transform. */
+/* Convolutions by minimal filtering; winograd.h has the algorithm. Each thread has its share of the images, and computes their
+ * tiles in blocks that fit the second-level cache: transform, one matrix product a point, transform back. */
 #include "winograd.h"
 
 #include <omp.h>
@@ -10,7 +10,7 @@
 #include "onednn.h"
 #include "products.h"
 
-/* The products of a block of some number of tiles. */
+/* The matrix products of a block of a certain number of tiles. */
 struct block_products {
     struct product forward; /* m (tiles, out) = v (tiles, in) u (in, out) */
     struct product weights; /* du (in, out) += v^T dm */
@@ -22,7 +22,7 @@ struct winograd_worker {
     int first, last;
     float *v, *m;     /* transformed tiles: (points, block, in), (points, block, out) */
     float *du, *db;   /* its gradient sums: (points, in, out), (out) */
-    float *du_run;    /* du of a run of tiles but the first, or NULL where there is no other */
+    float *du_run;    /* du of the present run of tiles if it is not the first; NULL if there is only one */
     float *sink;      /* (in or out, the larger) */
 };
 
@@ -30,12 +30,12 @@ struct winograd {
     const struct winograd_kernels *kernels;
     int points, tiles;     /* N x N; tiles of an image */
     int block;             /* tiles at a time */
-    int run;               /* tiles whose gradients are summed by themselves: two levels round less than one */
-    size_t v_stride, m_stride, u_stride; /* floats between points; not a power of two, lest their lines meet in one cache set */
+    int run;               /* tiles whose gradients are summed before the runs' sums are: two levels round less than one */
+    size_t v_stride, m_stride, u_stride; /* floats between points; no power of two, or all points would share one cache set */
     int *inputs, *outputs; /* (tiles, points), (tiles, M x M): places in an image in floats, or -1 outside */
     float *zeros;
     float *u, *u_transposed, *weights_transposed; /* (points, in, out), (points, out, in), (R, R, out, in) */
-    struct block_products *products;              /* (block + 1), by number of tiles; those that occur */
+    struct block_products *products;              /* (block + 1), indexed by the number of tiles; only those that occur are set */
     struct winograd_worker *workers;
     int worker_count;
 };
@@ -79,7 +79,7 @@ static void point_at(float **pixels, const float *image, const int *places, int 
 
 /* ---- memory ---- */
 
-/* Tiles in a block: so many that both transformed blocks about fill the second-level cache. */
+/* Tiles in a block: both transformed blocks together about fill the second-level cache. */
 static int block_size(const struct winograd *w, const struct net_layer *l, int tiles)
 {
     enum { LEAST = 12, MOST = 48 };
@@ -125,7 +125,7 @@ static int init_shared(struct winograd *w, const struct host_operation *o, struc
     return 0;
 }
 
-/* Full blocks and what remains of each worker's tiles. */
+/* For full blocks, and for the remainder of each worker's tiles. */
 static int init_products(struct winograd *w, const struct host_operation *o, struct error *why)
 {
     int in = o->layer->in.channels, out = o->layer->out.channels;
@@ -216,7 +216,7 @@ static int winograd_prepare(struct host_operation *o, struct error *why)
     return 0;
 }
 
-/* A worker's tiles are numbered through its images. */
+/* Tiles are numbered across all images of a worker. */
 static const float *image_of(const struct winograd *w, const struct winograd_worker *worker, int tile, const float *images,
                              struct shape shape)
 {
@@ -282,7 +282,7 @@ static void transform_output_gradients(const struct host_operation *o, struct wi
     }
 }
 
-/* Tiles overlap: an image is cleared before its first one is added. */
+/* Tiles overlap, so each image is cleared before its first tile is added. */
 static void add_input_gradients(const struct host_operation *o, struct winograd_worker *worker, int first, int count)
 {
     const struct winograd *w = o->own;
@@ -314,7 +314,7 @@ static void backward_block(const struct host_operation *o, struct winograd_worke
         add_input_gradients(o, worker, first, count);
 }
 
-/* And clears it for the next one. */
+/* Adds a run's sums, and clears them for the next run. */
 __attribute__((target_clones("avx512f", "avx2", "default")))
 static void add_run(float *restrict du, float *restrict run, size_t count)
 {
@@ -338,7 +338,7 @@ static void worker_backward(const struct host_operation *o, struct winograd_work
     }
 }
 
-/* The workers' sums together, always in the same order, in the first one's. */
+/* Adds all workers' sums to the first one's, always in the same order. */
 static void add_workers(const struct winograd *w, size_t count, size_t channels)
 {
     struct winograd_worker *all = w->workers;

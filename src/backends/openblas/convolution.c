@@ -1,5 +1,5 @@
-/* Convolutions: the windows of some output rows are gathered into a matrix (im2col), one row a
- * window, and multiplied by the weights, which are such a matrix as they lie (HWIO). */
+/* Convolutions: the windows of some output rows are gathered into a matrix (im2col), a row each, and multiplied by the weights,
+ * which are a matrix already (HWIO). */
 #include <cblas.h>
 #include <string.h>
 
@@ -24,8 +24,8 @@ static size_t openblas_convolution_scratch(const struct net_layer *l)
     return (size_t)block_rows(l) * l->out.width * window_size(l);
 }
 
-/* One row of a window, kernel * channels floats: those from `before` on, `inside` long, lie in the
- * image at `offset` in one piece; the others are padding. */
+/* One row of a window: kernel * channels floats. `inside` of them, after the first `before`, lie in the image at `offset`; the rest
+ * is padding. */
 struct window_row {
     size_t before, inside, offset;
 };

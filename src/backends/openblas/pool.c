@@ -1,9 +1,9 @@
-/* Max pooling; the windows reach over the edge (SAME), and only what is inside counts. */
+/* Max pooling over the part of each window that lies inside the image. */
 #include <string.h>
 
 #include "openblas.h"
 
-/* What of a window lies inside the image: rows [top, bottom), columns [left, right). */
+/* The part of a window inside the image: rows [top, bottom), columns [left, right). */
 struct openblas_window {
     int top, bottom, left, right;
 };
@@ -33,7 +33,7 @@ static inline void openblas_window_forward(const struct net_layer *l, struct ope
         }
 }
 
-/* The gradient goes to the first maximum in row order: `rest` is what has not been given away. */
+/* The gradient goes to the first maximum in row order: `rest` is what no place has received yet. */
 static inline void openblas_window_backward(const struct net_layer *l, struct openblas_window w, const float *restrict image,
                                    const float *restrict y, float *restrict rest, float *restrict gradient)
 {
