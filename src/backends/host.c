@@ -38,11 +38,6 @@ int host_ema(float *shadows, const float *parameters, size_t count, float decay,
     return 0;
 }
 
-int host_supports(const struct layer *layer, struct error *why)
-{
-    return layer->frozen ? error_set(why, "frozen weights are not supported yet") : 0;
-}
-
 void host_activation_backward(const struct host_operation *o)
 {
     size_t count = (size_t)o->batch * shape_size(o->layer->out);

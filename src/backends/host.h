@@ -36,7 +36,7 @@ struct host_kind {
     void (*free)(struct host_operation *operation);
 };
 
-/* Where a tensor lies in flat parameters or gradients; NULL for a NULL tensor. */
+/* Where a tensor lies in flat parameters or gradients. NULL for a NULL tensor; a FROZEN one has no gradient either. */
 static inline const float *host_parameters(const struct host_operation *o, const struct tensor *tensor)
 {
     return tensor ? o->parameters + tensor->offset : NULL;
@@ -44,7 +44,7 @@ static inline const float *host_parameters(const struct host_operation *o, const
 
 static inline float *host_gradients(const struct host_operation *o, const struct tensor *tensor)
 {
-    return tensor ? o->gradients + tensor->offset : NULL;
+    return tensor && tensor->role != TENSOR_FROZEN ? o->gradients + tensor->offset : NULL;
 }
 
 extern const struct host_kind host_add, host_batch_norm;
@@ -71,7 +71,6 @@ int host_plan_make(struct plan *plan, const struct plan_request *request, host_c
 void host_plan_free(struct plan *plan); /* also of a zeroed or half-made plan */
 
 /* Members of struct backend that do not depend on the library. */
-int host_supports(const struct layer *layer, struct error *why);
 int host_loss(struct plan *plan, const int32_t *labels, int count, struct loss_sums *sums, struct error *why);
 float *host_allocate(size_t count, const char *what, struct error *why);
 void host_free(float *memory);

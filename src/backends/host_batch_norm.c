@@ -2,7 +2,7 @@
  *     n = (x - mean) / sqrt(variance + epsilon),    y = activation(gamma n + beta)
  *     dbeta = sum of dy,    dgamma = sum of dy n,    dx = gamma / sqrt(variance + epsilon) (dy - dbeta / rows - n dgamma / rows).
  * In training mean and variance are the batch's, and their sums over its images go to the gradients of the STATE tensors. In
- * evaluation they are those tensors. */
+ * evaluation they are those tensors; so they are in a frozen layer, whose dx is gamma / sqrt(variance + epsilon) dy. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -91,7 +91,7 @@ static int batch_norm_forward(struct host_operation *o, struct error *why)
     const float *gamma = host_parameters(o, l->weights), *beta = host_parameters(o, l->biases);
     bool relu = l->layer.activation == ACTIVATION_RELU;
     size_t rows = batch_norm_rows(o), channels = (size_t)l->in.channels;
-    if (o->training) {
+    if (o->training && l->mean->role == TENSOR_STATE) {
         batch_norm_measure(o, b);
         write_state(o, b);
     } else
@@ -125,14 +125,16 @@ static int batch_norm_backward(struct host_operation *o, struct error *why)
     const struct net_layer *l = o->layer;
     struct batch_norm *b = o->own;
     const float *gamma = host_parameters(o, l->weights);
+    float *dgamma = host_gradients(o, l->weights), *dbeta = host_gradients(o, l->biases);
     size_t rows = batch_norm_rows(o), channels = (size_t)l->in.channels;
     host_activation_backward(o);
     batch_norm_sums(o, b);
     for (size_t c = 0; c < channels; c++) {
-        float mean = (float)b->mean[c], scale = scale_of(o, b, c);
-        float even = (float)(b->dbeta[c] / (double)rows), slope = (float)(b->dgamma[c] / (double)rows);
-        host_gradients(o, l->weights)[c] = (float)b->dgamma[c];
-        host_gradients(o, l->biases)[c] = (float)b->dbeta[c];
+        float mean = (float)b->mean[c], scale = scale_of(o, b, c), even = 0, slope = 0;
+        if (dgamma) {
+            dgamma[c] = (float)b->dgamma[c], dbeta[c] = (float)b->dbeta[c];
+            even = (float)(b->dbeta[c] / (double)rows), slope = (float)(b->dgamma[c] / (double)rows);
+        }
         for (size_t at = c; o->dx && at < rows * channels; at += channels)
             o->dx[at] = gamma[c] * scale * (o->dy[at] - even - (o->x[at] - mean) * scale * slope);
     }

@@ -179,12 +179,13 @@ static int onednn_convolution_backward(struct host_operation *o, struct error *w
 {
     struct onednn_convolution *c = o->own;
     struct weighted *w = &c->weight_gradient;
+    float *weights = host_gradients(o, o->layer->weights), *biases = host_gradients(o, o->layer->biases);
     if (o->layer->layer.activation == ACTIVATION_RELU)
         relu_backward(o->dy, o->y, o->batch * shape_size(o->layer->out));
-    float *biases = host_gradients(o, o->layer->biases);
-    if ((biases && primitive_point(&w->primitive, DNNL_ARG_DIFF_BIAS, biases, why)) ||
-        primitive_point(&w->copy, DNNL_ARG_TO, host_gradients(o, o->layer->weights), why) ||
-        primitive_run(&w->primitive, why) || primitive_run(&w->copy, why))
+    if (biases && primitive_point(&w->primitive, DNNL_ARG_DIFF_BIAS, biases, why))
+        return -1;
+    if (weights && (primitive_point(&w->copy, DNNL_ARG_TO, weights, why) || primitive_run(&w->primitive, why) ||
+                    primitive_run(&w->copy, why)))
         return -1;
     return o->dx ? primitive_run(&c->input_gradient.primitive, why) : 0;
 }

@@ -191,10 +191,13 @@ static int convolution_pool_backward(struct host_operation *o, struct error *why
     struct convolution_pool *own = o->own;
     size_t out = shape_size(pool->out), patch = (size_t)l->layer.kernel * own->row_size;
     int channels = l->out.channels;
+    float *weights = host_gradients(o, l->weights), *biases = host_gradients(o, l->biases);
     if (l->layer.activation == ACTIVATION_RELU)
         relu_backward(o->dy, o->y, o->batch * out);
-    if (l->biases)
-        bias_gradient(host_gradients(o, l->biases), o->dy, o->batch * out / channels, channels);
+    if (!weights)
+        return 0;
+    if (biases)
+        bias_gradient(biases, o->dy, o->batch * out / channels, channels);
 #pragma omp parallel for
     for (int n = 0; n < o->batch; n++)
         pad_image(o, n);
@@ -203,7 +206,6 @@ static int convolution_pool_backward(struct host_operation *o, struct error *why
     for (int first = 0; first < channels; first += LANES)
         for (int n = 0; n < o->batch; n++)
             patches_backward(o, n, first, first + LANES < channels ? first + LANES : channels);
-    float *weights = host_gradients(o, l->weights);
     for (int c = 0; c < channels; c++)
         for (int row = 0; row < l->layer.kernel; row++)
             for (int i = 0; i < own->row; i++)

@@ -87,9 +87,10 @@ static int onednn_dense_backward(struct host_operation *o, struct error *why)
     size_t batch = o->batch, in = shape_size(l->in), out = l->out.channels;
     if (l->layer.activation == ACTIVATION_RELU)
         relu_backward(o->dy, o->y, batch * out);
-    if (l->biases)
-        bias_gradient(host_gradients(o, l->biases), o->dy, batch, out);
-    if (multiply(o, "weight gradient", 'T', 'N', in, out, batch, o->x, o->dy, host_gradients(o, l->weights), why))
+    float *dw = host_gradients(o, l->weights), *db = host_gradients(o, l->biases);
+    if (db)
+        bias_gradient(db, o->dy, batch, out);
+    if (dw && multiply(o, "weight gradient", 'T', 'N', in, out, batch, o->x, o->dy, dw, why))
         return -1;
     if (!o->dx)
         return 0;

@@ -361,9 +361,11 @@ static int winograd_backward(struct host_operation *o, struct error *why)
     for (int i = 0; i < w->worker_count; i++)
         worker_backward(o, &w->workers[i]);
     add_workers(w, (size_t)w->points * w->u_stride, (size_t)l->out.channels);
-    w->kernels->weights_gradient(w->workers[0].du, w->u_stride, pairs, host_gradients(o, l->weights), pairs);
-    if (l->biases)
-        memcpy(host_gradients(o, l->biases), w->workers[0].db, (size_t)l->out.channels * sizeof(float));
+    float *dw = host_gradients(o, l->weights), *db = host_gradients(o, l->biases);
+    if (dw)
+        w->kernels->weights_gradient(w->workers[0].du, w->u_stride, pairs, dw, pairs);
+    if (db)
+        memcpy(db, w->workers[0].db, (size_t)l->out.channels * sizeof(float));
     return 0;
 }
 

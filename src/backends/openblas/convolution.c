@@ -93,7 +93,7 @@ static int openblas_convolution_forward(struct host_operation *o, struct error *
     return 0;
 }
 
-/* One block of one image: adds to the weights' gradient and to the image's. */
+/* One block of one image: adds to the weights' gradient (dw or NULL) and to the image's. */
 static void block_backward(struct host_operation *o, int n, int first, int rows, float *dw)
 {
     const struct net_layer *l = o->layer;
@@ -101,9 +101,11 @@ static void block_backward(struct host_operation *o, int n, int first, int rows,
     int window = window_size(l), channels = l->out.channels, count = rows * l->out.width;
     const float *dy = o->dy + n * shape_size(l->out) + first * line;
 
-    gather_windows(l, o->x + n * in, first, rows, o->scratch);
-    cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, window, channels, count, 1, o->scratch, window, dy, channels,
-                1, dw, channels);
+    if (dw) {
+        gather_windows(l, o->x + n * in, first, rows, o->scratch);
+        cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, window, channels, count, 1, o->scratch, window, dy, channels,
+                    1, dw, channels);
+    }
     if (!o->dx)
         return;
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, count, window, channels, 1, dy, channels,
@@ -119,7 +121,8 @@ static int openblas_convolution_backward(struct host_operation *o, struct error 
     int channels = l->out.channels, block = block_rows(l);
     float *dw = host_gradients(o, l->weights), *db = host_gradients(o, l->biases);
 
-    memset(dw, 0, l->weights->count * sizeof *dw);
+    if (dw)
+        memset(dw, 0, l->weights->count * sizeof *dw);
     if (db)
         memset(db, 0, l->biases->count * sizeof *db);
     if (o->dx)

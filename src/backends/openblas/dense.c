@@ -32,7 +32,8 @@ static int openblas_dense_backward(struct host_operation *o, struct error *why)
         memset(db, 0, out * sizeof *db);
         openblas_bias_gradient(db, o->dy, o->batch, out);
     }
-    cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, in, out, o->batch, 1, o->x, in, o->dy, out, 0, dw, out);
+    if (dw)
+        cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, in, out, o->batch, 1, o->x, in, o->dy, out, 0, dw, out);
     if (o->dx)
         cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, o->batch, in, out, 1, o->dy, out, weights, out, 0, o->dx,
                     in);
