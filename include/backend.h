@@ -23,36 +23,35 @@
  * allocates nothing. */
 struct stage {
     char name[48];   /* "conv1", or "conv1+pool1" where fused */
-    char about[256]; /* how its library computes it, in words, where it chose among ways; else "" */
+    char about[256]; /* how its library computes it, in words, if it chose among several ways; else "" */
     int first, last; /* layers of the net that it computes */
-    size_t complete; /* the flat gradient is complete from here to its end once backward is done; a CPU's from layer `first` on */
+    size_t complete; /* after backward the flat gradient is complete from here to its end */
 
-    /* The parameters (flat, net->parameters long, unchanged until the next prepare) are new: once
-     * after every update. May be NULL. */
+    /* Called after every update with the new parameters (flat, net->parameters long, unchanged until the next call). May be NULL.
+     * */
     int (*prepare)(struct stage *stage, const float *parameters, struct error *why);
     /* From the stage's input to its output, both known to the plan. In training it writes the sums of its STATE tensors (model.h)
      * to `gradients` (flat); NULL in a plan for evaluation. */
     int (*forward)(struct stage *stage, float *gradients, struct error *why);
-    /* From the gradient of its output to that of its input (except the first stage, unless the
-     * request asks for it), and to `gradients` (flat), which it overwrites up to `complete` with the
-     * sums over the batch: its own layers' slices at once, or that of a layer behind it in a later stage's.
-     * NULL in a plan for evaluation. */
+    /* From the gradient of its output to that of its input (in the first stage only if the request asks for it), and to `gradients`
+     * (flat): from `complete` to the `complete` of the stage that ran before, it holds the sums over the batch. Nothing there
+     * is read before it is written. NULL in a plan for evaluation. */
     int (*backward)(struct stage *stage, float *gradients, struct error *why);
     void (*free)(struct stage *stage); /* also of a stage that was only half made */
-    /* Arithmetic operations that a pass executes in convolutions and matrix products (a multiply-add is two), where they
-     * are fewer than sums over the windows need; else 0. */
+    /* Arithmetic operations of a pass in convolutions and matrix products (a multiply-add is two), if they are fewer than those of
+     * sums over the windows; else 0. */
     double forward_operations, backward_operations;
     void *state;
 };
 
 /* How a backend that knows several ways computes a convolution. */
 enum convolution_choice {
-    CONVOLUTION_AUTO,     /* what the backend takes for best, from the layer's shape alone: the same on all ranks */
+    CONVOLUTION_AUTO,     /* chosen by the backend from the layer's shape alone: the same on all ranks */
     CONVOLUTION_DIRECT,   /* sums over the window */
-    CONVOLUTION_WINOGRAD, /* minimal filtering wherever it applies: fewer multiplications, larger rounding errors */
+    CONVOLUTION_WINOGRAD, /* minimal filtering where possible: fewer multiplications, larger rounding errors */
 };
 
-/* In which numbers a device computes. A CPU knows fp32 only. */
+/* The number format that a device computes in. A CPU has fp32 only. */
 enum precision {
     PRECISION_FP32, /* true single precision */
     PRECISION_TF32, /* tensor cores, factors rounded to 10 bits of mantissa */
@@ -67,16 +66,26 @@ struct plan_request {
     enum convolution_choice convolution;         /* of every layer, */
     const enum convolution_choice *convolutions; /* or by layer, where not NULL */
     enum precision precision;
-    size_t workspace;   /* bytes that a device's library may take for one operation; 0: by the batch */
-    bool deterministic; /* only ways that give the same bits every time */
+    size_t workspace;   /* bytes that a device's library may use for one operation; 0: chosen by the batch */
+    bool deterministic; /* use only algorithms that give the same bits every time */
 };
 
-/* What the loss tells about a batch. */
+/* The loss of a batch. */
 struct loss_sums {
     double loss;     /* cross-entropy, summed over the images */
     int64_t correct; /* images whose largest logit is the label's (the first of equals) */
     int64_t count;   /* images */
 };
+
+/* The first of the largest values: the class that an image's logits predict. */
+static inline int index_of_largest(const float *values, int count)
+{
+    int largest = 0;
+    for (int i = 1; i < count; i++)
+        if (values[i] > values[largest])
+            largest = i;
+    return largest;
+}
 
 struct plan {
     struct stage *stages; /* in the order of their layers */
@@ -92,18 +101,17 @@ struct plan {
 
 struct backend {
     const char *name;
-    int priority; /* `auto` takes the highest whose probe succeeds */
+    int priority; /* `auto` takes the highest that can run here and compute the model */
 
-    /* 0 where its library and device are usable here, with the library's name and version in
-     * `about`; else -1 and why not. */
+    /* 0 if its library and device can be used here, with the library's name and version in `about`; else -1 with why not. */
     int (*probe)(char *about, size_t size, struct error *why);
-    /* Threads of one tower; before the first plan. */
+    /* Sets the threads of one tower, before the first plan. */
     int (*set_threads)(int threads, struct error *why);
 
-    /* 0 where it can compute such a layer, else -1 with what it cannot: "batch norm". NULL: it computes all kinds. */
+    /* 0 if it can compute such a layer, else -1 with what it cannot compute. NULL: it computes all layers. */
     int (*supports)(const struct layer *layer, struct error *why);
 
-    /* Whether it can compute that convolution in that way (it can directly). NULL: it knows one way only. */
+    /* Whether it can compute that convolution in that way; DIRECT always works. NULL: it has only that way. */
     bool (*knows)(const struct net_layer *layer, enum convolution_choice way);
 
     int (*plan)(struct plan *plan, const struct plan_request *request, struct error *why);
@@ -130,37 +138,38 @@ struct backend {
     const struct device *device; /* what training on a device of its own needs; NULL: a CPU backend */
 };
 
-/* All backends of this program, by falling priority: `index` 0, 1, ... NULL behind the last. One
- * that was not built in is there too; its probe says why. */
+/* All backends of this program, highest priority first: `index` 0, 1, ...; NULL after the last one. A backend that was not built in
+ * is listed too; its probe says why. */
 const struct backend *backend_at(int index);
 
-/* The backend of that name, or with "auto" the one of highest priority that can run here. NULL
- * with why not (which of them there are, or what is missing). */
+/* The backend of that name, or with "auto" the one of highest priority that can run here. NULL with why not: the names there are,
+ * or what is missing. */
 const struct backend *backend_find(const char *name, struct error *why);
 
-/* 0 where the backend can compute all layers of the model, else -1 with the layer and what the backend cannot. */
+/* 0 if the backend can compute all layers of the model, else -1 with the layer and what the backend cannot compute. */
 int backend_supports(const struct backend *backend, const struct model *model, struct error *why);
 
-/* The same, made ready for this process: `threads` threads, and its device (the node's devices in turn, by the rank among those of
- * the node). "auto" passes over a backend that cannot compute the model (NULL: not known yet). */
+/* backend_find, and then makes the backend ready for this process: sets `threads` threads, and takes a device, round-robin by the
+ * rank on the node. "auto" skips a backend that cannot compute the model (NULL: not known yet). */
 const struct backend *backend_open(const char *name, const struct model *model, int threads, int node_rank,
                                    struct device_place *place, struct error *why);
 
 /* ---- shared by all backends (src/backends/plan.c) ---- */
-/* Zeroes the plan, checks that the backend can compute the request, and takes memory for a stage a layer; plan_end gives it back
- * and zeroes the plan. */
+
+/* Zeroes the plan, checks that the backend can compute the request, and allocates a stage for each layer. plan_end frees them and
+ * zeroes the plan. */
 int plan_begin(struct plan *plan, const struct plan_request *request, const struct backend *backend, struct error *why);
 void plan_end(struct plan *plan);
 
-/* The plan's four buffers, as the request wants them, by the backend's memory_allocate. */
+/* Allocates those of the plan's four buffers that the request needs, by the backend's memory_allocate. */
 typedef float *plan_allocator(size_t count, const char *what, struct error *why);
 int plan_allocate_ends(struct plan *plan, const struct plan_request *request, plan_allocator *allocate, struct error *why);
 
-/* Whether the gradient of layer `input` is there already when layer `reader`, which reads its output, goes backward: a later layer
- * reads it too. The reader then adds to it. */
+/* Whether `reader`, a layer that reads the output of layer `input`, must add to the gradient of that output in its backward pass: a
+ * later layer reads it too, and has written it. */
 bool plan_adds_gradient(const struct net *net, int reader, int input);
 
-/* 0 where `count` labels fit the plan. */
+/* 0 if `count` labels fit the plan, and each is one of its classes. */
 int plan_check_labels(const struct plan *plan, const int32_t *labels, int count, struct error *why);
 
 #endif

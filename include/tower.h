@@ -99,16 +99,6 @@ int tower_evaluate(struct tower *tower, const struct batch *batch, struct loss_s
  * NULL, to leave them in the plan's output. */
 int tower_forward(struct tower *tower, const float *images, int count, float *logits, struct error *why);
 
-/* The class that an image's logits name: the largest, the first of equals. */
-static inline int index_of_largest(const float *values, int count)
-{
-    int largest = 0;
-    for (int i = 1; i < count; i++)
-        if (values[i] > values[largest])
-            largest = i;
-    return largest;
-}
-
 /* The update of all parameters from gradient sums (host memory) over `samples` images, then of the states that this rank keeps;
  * makes the stages ready for the next forward. step: its rate and ema_decay. *penalty: the weight decay's part of the loss before
  * the update. */

@@ -38,25 +38,11 @@ int host_ema(float *shadows, const float *parameters, size_t count, float decay,
     return 0;
 }
 
-int host_supports(const struct layer *layer, struct error *why)
-{
-    return layer->frozen ? error_set(why, "frozen weights are not supported yet") : 0;
-}
-
 void host_activation_backward(const struct host_operation *o)
 {
     size_t count = (size_t)o->batch * shape_size(o->layer->out);
     for (size_t i = 0; o->layer->layer.activation == ACTIVATION_RELU && i < count; i++)
         o->dy[i] = o->y[i] > 0 ? o->dy[i] : 0;
-}
-
-static int index_of_largest(const float *values, int count)
-{
-    int largest = 0;
-    for (int i = 1; i < count; i++)
-        if (values[i] > values[largest])
-            largest = i;
-    return largest;
 }
 
 /* One image. With the largest logit subtracted no exponential overflows; a NaN or infinite logit

@@ -18,16 +18,16 @@ struct host_operation {
     const float *x, *added;  /* (batch, in): what it reads; added: of LAYER_ADD */
     float *y;                /* (batch, out) */
     float *dx, *dadded, *dy; /* their gradients, or NULL: not needed. backward overwrites dx and dadded, and may change dy */
-    float *sum_x, *sum_added; /* then dx or dadded is added to this; NULL: it is the only one, or the first, of its activation */
+    float *sum_x, *sum_added; /* the gradients that the plan adds dx and dadded to; NULL: dx is the input's gradient itself */
     float *scratch;          /* as long as the longest of all operations needs it */
     const void *backend;     /* what the backend keeps for all operations of a plan */
     double forward_operations, backward_operations; /* as in struct stage; from init */
     void *own;               /* of the kind of layer */
 };
 
-/* Of one kind of layer; steps as in struct stage, those that a kind does not need are NULL. */
+/* What one kind of layer does; steps as in struct stage. scratch, init, prepare and free may be NULL. */
 struct host_kind {
-    int layers; /* neighbours that it computes in one stage */
+    int layers; /* neighbouring layers that it computes in one stage */
     size_t (*scratch)(const struct net_layer *layer); /* floats; NULL: none */
     int (*init)(struct host_operation *operation, struct error *why);
     int (*prepare)(struct host_operation *operation, struct error *why);
@@ -36,7 +36,7 @@ struct host_kind {
     void (*free)(struct host_operation *operation);
 };
 
-/* Where a tensor lies in flat parameters or gradients; NULL for a NULL tensor. */
+/* Where a tensor lies in flat parameters or gradients. NULL for a NULL tensor; a FROZEN one has no gradient either. */
 static inline const float *host_parameters(const struct host_operation *o, const struct tensor *tensor)
 {
     return tensor ? o->parameters + tensor->offset : NULL;
@@ -44,7 +44,7 @@ static inline const float *host_parameters(const struct host_operation *o, const
 
 static inline float *host_gradients(const struct host_operation *o, const struct tensor *tensor)
 {
-    return tensor ? o->gradients + tensor->offset : NULL;
+    return tensor && tensor->role != TENSOR_FROZEN ? o->gradients + tensor->offset : NULL;
 }
 
 extern const struct host_kind host_add, host_batch_norm;
@@ -61,7 +61,7 @@ struct host_plan {
     void *backend; /* the backend's own; it frees it after host_plan_free */
 };
 
-/* The kind that computes layer `index` of the request's net, and those after it that it takes along. */
+/* The kind that computes layer `index` of the request's net, and the layers after it if it computes several. */
 typedef const struct host_kind *host_choose(const struct plan_request *request, int index);
 
 /* plan_begin, and an empty host_plan in plan->state. */
@@ -71,7 +71,6 @@ int host_plan_make(struct plan *plan, const struct plan_request *request, host_c
 void host_plan_free(struct plan *plan); /* also of a zeroed or half-made plan */
 
 /* Members of struct backend that do not depend on the library. */
-int host_supports(const struct layer *layer, struct error *why);
 int host_loss(struct plan *plan, const int32_t *labels, int count, struct loss_sums *sums, struct error *why);
 float *host_allocate(size_t count, const char *what, struct error *why);
 void host_free(float *memory);

@@ -2,14 +2,14 @@
  *     n = (x - mean) / sqrt(variance + epsilon),    y = activation(gamma n + beta)
  *     dbeta = sum of dy,    dgamma = sum of dy n,    dx = gamma / sqrt(variance + epsilon) (dy - dbeta / rows - n dgamma / rows).
  * In training mean and variance are the batch's, and their sums over its images go to the gradients of the STATE tensors. In
- * evaluation they are those tensors. */
+ * evaluation they are those tensors; so they are in a frozen layer, whose dx is gamma / sqrt(variance + epsilon) dy. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "host.h"
 
-/* A channel each, in the order that sums over rows are made in: of double, for many rows. */
+/* A value a channel. Sums over many rows are double. */
 struct batch_norm {
     double *mean, *variance; /* of the present pass */
     double *dgamma, *dbeta;
@@ -35,15 +35,15 @@ static void batch_norm_free(struct host_operation *o)
     free(b);
 }
 
-static size_t rows_of(const struct host_operation *o)
+static size_t batch_norm_rows(const struct host_operation *o)
 {
     return (size_t)o->batch * (size_t)o->layer->in.height * (size_t)o->layer->in.width;
 }
 
-/* Of the batch: mean first, then the mean square of the distance from it. */
-static void measure(const struct host_operation *o, struct batch_norm *b)
+/* The batch's mean, and then the mean square of the distance from it. */
+static void batch_norm_measure(const struct host_operation *o, struct batch_norm *b)
 {
-    size_t rows = rows_of(o), channels = (size_t)o->layer->in.channels;
+    size_t rows = batch_norm_rows(o), channels = (size_t)o->layer->in.channels;
     memset(b->mean, 0, 2 * channels * sizeof *b->mean);
     for (size_t row = 0; row < rows; row++)
         for (size_t c = 0; c < channels; c++)
@@ -59,7 +59,7 @@ static void measure(const struct host_operation *o, struct batch_norm *b)
         b->variance[c] /= (double)rows;
 }
 
-/* The update divides by the images of all batches: so a batch counts as often as it has images. */
+/* Times the images of the batch: the update divides by the images of all batches. */
 static void write_state(const struct host_operation *o, const struct batch_norm *b)
 {
     float *mean = host_gradients(o, o->layer->mean), *variance = host_gradients(o, o->layer->variance);
@@ -90,9 +90,9 @@ static int batch_norm_forward(struct host_operation *o, struct error *why)
     struct batch_norm *b = o->own;
     const float *gamma = host_parameters(o, l->weights), *beta = host_parameters(o, l->biases);
     bool relu = l->layer.activation == ACTIVATION_RELU;
-    size_t rows = rows_of(o), channels = (size_t)l->in.channels;
-    if (o->training) {
-        measure(o, b);
+    size_t rows = batch_norm_rows(o), channels = (size_t)l->in.channels;
+    if (o->training && l->mean->role == TENSOR_STATE) {
+        batch_norm_measure(o, b);
         write_state(o, b);
     } else
         read_state(o, b);
@@ -106,9 +106,9 @@ static int batch_norm_forward(struct host_operation *o, struct error *why)
     return 0;
 }
 
-static void sum_gradients(const struct host_operation *o, struct batch_norm *b)
+static void batch_norm_sums(const struct host_operation *o, struct batch_norm *b)
 {
-    size_t rows = rows_of(o), channels = (size_t)o->layer->in.channels;
+    size_t rows = batch_norm_rows(o), channels = (size_t)o->layer->in.channels;
     for (size_t c = 0; c < channels; c++) {
         float mean = (float)b->mean[c], scale = scale_of(o, b, c);
         b->dgamma[c] = b->dbeta[c] = 0;
@@ -125,14 +125,16 @@ static int batch_norm_backward(struct host_operation *o, struct error *why)
     const struct net_layer *l = o->layer;
     struct batch_norm *b = o->own;
     const float *gamma = host_parameters(o, l->weights);
-    size_t rows = rows_of(o), channels = (size_t)l->in.channels;
+    float *dgamma = host_gradients(o, l->weights), *dbeta = host_gradients(o, l->biases);
+    size_t rows = batch_norm_rows(o), channels = (size_t)l->in.channels;
     host_activation_backward(o);
-    sum_gradients(o, b);
+    batch_norm_sums(o, b);
     for (size_t c = 0; c < channels; c++) {
-        float mean = (float)b->mean[c], scale = scale_of(o, b, c);
-        float even = (float)(b->dbeta[c] / (double)rows), slope = (float)(b->dgamma[c] / (double)rows);
-        host_gradients(o, l->weights)[c] = (float)b->dgamma[c];
-        host_gradients(o, l->biases)[c] = (float)b->dbeta[c];
+        float mean = (float)b->mean[c], scale = scale_of(o, b, c), even = 0, slope = 0;
+        if (dgamma) {
+            dgamma[c] = (float)b->dgamma[c], dbeta[c] = (float)b->dbeta[c];
+            even = (float)(b->dbeta[c] / (double)rows), slope = (float)(b->dgamma[c] / (double)rows);
+        }
         for (size_t at = c; o->dx && at < rows * channels; at += channels)
             o->dx[at] = gamma[c] * scale * (o->dy[at] - even - (o->x[at] - mean) * scale * slope);
     }

@@ -57,9 +57,9 @@ static const float *output_of(const struct plan *plan, int layer)
     return layer == NET_INPUT ? plan->input : host->activations[layer];
 }
 
-/* Where the gradient of an input of layer `reader` goes: to the input's own, or where that is there already to the spare buffer, to
- * be added to *sum. */
-static float *place_gradient(const struct plan *plan, const struct net *net, int reader, int input, float **sum)
+/* Where layer `reader` writes the gradient of its input: to the input's gradient, or if that has a value already, to the spare
+ * buffer, which is then added to *sum. */
+static float *host_place_gradient(const struct plan *plan, const struct net *net, int reader, int input, float **sum)
 {
     const struct host_plan *host = plan->state;
     *sum = NULL;
@@ -71,7 +71,7 @@ static float *place_gradient(const struct plan *plan, const struct net *net, int
     return host->spare;
 }
 
-static void place_operation(struct plan *plan, const struct plan_request *request, int first, int last)
+static void host_place_operation(struct plan *plan, const struct plan_request *request, int first, int last)
 {
     const struct net *net = request->net;
     const struct net_layer *l = &net->layers[first];
@@ -84,10 +84,10 @@ static void place_operation(struct plan *plan, const struct plan_request *reques
     if (!request->training)
         return;
     o->dy = ends ? plan->output_gradient : host->gradients[last];
-    o->dx = place_gradient(plan, net, first, l->from, &o->sum_x);
+    o->dx = host_place_gradient(plan, net, first, l->from, &o->sum_x);
     if (!adds)
         return;
-    o->dadded = place_gradient(plan, net, first, l->add, &o->sum_added);
+    o->dadded = host_place_gradient(plan, net, first, l->add, &o->sum_added);
     if (l->add == l->from) { /* the first has written it */
         o->sum_added = host->gradients[l->add];
         o->dadded = host->spare;
@@ -104,7 +104,7 @@ static int make_stage(struct plan *plan, const struct plan_request *request, con
     int last = first + kind->layers - 1;
     *o = (struct host_operation){.kind = kind, .layer = l, .batch = plan->batch, .training = request->training,
                                  .scratch = host->scratch, .backend = host->backend};
-    place_operation(plan, request, first, last);
+    host_place_operation(plan, request, first, last);
     *stage = (struct stage){
         .first = first, .last = last, .complete = net_trained_from(request->net, first), .prepare = stage_prepare,
         .forward = stage_forward, .backward = request->training ? stage_backward : NULL, .free = stage_free, .state = o,
@@ -125,7 +125,7 @@ static float *batch_new(const struct plan *plan, const struct net_layer *l, stru
     return memory_new((size_t)plan->batch, shape_size(l->out) * sizeof(float), l->layer.name, why);
 }
 
-/* Scratch, and a spare gradient as large as the largest that is added to another. */
+/* Scratch, and a spare buffer as large as the largest gradient that has several parts. */
 static int allocate_shared(struct plan *plan, const struct plan_request *request, host_choose *choose, struct error *why)
 {
     struct host_plan *host = plan->state;
@@ -138,7 +138,7 @@ static int allocate_shared(struct plan *plan, const struct plan_request *request
         spare = request->training && l->readers > 1 && output > spare ? output : spare;
     }
     host->scratch = host_allocate(scratch, "the workspace of one layer", why);
-    host->spare = memory_new((size_t)plan->batch, spare * sizeof(float), "a gradient to be added to another", why);
+    host->spare = memory_new((size_t)plan->batch, spare * sizeof(float), "a part of a gradient", why);
     return host->scratch && host->spare ? 0 : -1;
 }
 

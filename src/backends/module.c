@@ -19,7 +19,7 @@ static int program_folder(char *folder, size_t size, struct error *why)
     return 0;
 }
 
-static bool is_there(char *file, size_t size, const char *folder, const char *below, const char *name)
+static bool module_is_there(char *file, size_t size, const char *folder, const char *below, const char *name)
 {
     int length = snprintf(file, size, "%s%s/cifar10_%s.so", folder, below, name);
     return length > 0 && (size_t)length < size && !access(file, R_OK);
@@ -31,8 +31,8 @@ static int find_module(const char *name, char *file, size_t size, struct error *
     const char *asked = getenv("CIFAR10_MODULES");
     if (program_folder(folder, sizeof folder, why))
         return -1;
-    if ((asked && is_there(file, size, asked, "", name)) || is_there(file, size, folder, "", name) ||
-        is_there(file, size, folder, "/../libexec/cifar10_mpi", name))
+    if ((asked && module_is_there(file, size, asked, "", name)) || module_is_there(file, size, folder, "", name) ||
+        module_is_there(file, size, folder, "/../libexec/cifar10_mpi", name))
         return 0;
     return error_set(why, "there is no module cifar10_%s.so beside the program (`make info` tells why)", name);
 }

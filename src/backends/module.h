@@ -1,4 +1,4 @@
-/* A backend in a shared module of its own, opened at run time: the program starts where the module's libraries are not.
+/* A backend in a shared module of its own, opened at run time, so that the program starts without the module's libraries.
  * The file is cifar10_<name>.so, in the folder that the environment's CIFAR10_MODULES names, beside the program, or in
  * ../libexec/cifar10_mpi. */
 #ifndef BACKENDS_MODULE_H
@@ -6,16 +6,16 @@
 
 #include "backend.h"
 
-/* The module exports it as `cifar10_module`. abi: MODULE_ABI, which the Makefile makes of the headers that both must have alike
- * (ABI_HEADERS): a module that was built with others is refused. */
+/* The module exports it as `cifar10_module`. abi: MODULE_ABI, a checksum of the headers that program and module share
+ * (ABI_HEADERS in the Makefile); a module that was built with other headers is refused. */
 struct backend_module {
     unsigned abi;
     struct backend backend;
 };
 extern const struct backend_module cifar10_module;
 
-/* The backend of that module, which can run here, with its `about` (struct backend, probe). NULL with what is missing: the module,
- * a library that it needs, a device; then it is closed again, since its libraries take much memory. Else it stays open. */
+/* The backend of that module if it can run here, with its `about` (struct backend, probe); the module stays open. NULL with what is
+ * missing: the module, a library that it needs, a device; the module is closed again, since its libraries take much memory. */
 const struct backend *module_backend(const char *name, char *about, size_t size, struct error *why);
 
 #endif

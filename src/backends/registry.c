@@ -4,7 +4,7 @@
 #include "backends.h"
 #include "module.h"
 
-/* A backend that this build lacks is listed all the same, so that whoever asks for it reads why. */
+/* A backend that this build lacks is listed too, so that its probe can say why. */
 #define ABSENT(NAME, PRIORITY)                                                                                        \
     static int NAME##_absent(char *about, size_t size, struct error *why)                                             \
     {                                                                                                                 \
@@ -13,7 +13,7 @@
     }                                                                                                                 \
     const struct backend backend_##NAME = {.name = #NAME, .priority = PRIORITY, .probe = NAME##_absent};
 
-/* It stands for a module; backend_at gives the module's own where it can be opened. */
+/* Stands for a module; backend_at returns the module's own backend if it can be opened. */
 static int cudnn_probe(char *about, size_t size, struct error *why)
 {
     snprintf(about, size, "not built in");
@@ -36,7 +36,7 @@ static const struct backend *const backends[] = {
 
 enum { BACKENDS = sizeof backends / sizeof *backends };
 
-/* The backend of that place, where it can run here: a module is opened once for it. Else NULL with why not. */
+/* The backend at that place if it can run here (a module is opened once), else NULL with why not. */
 static const struct backend *usable(int index, struct error *why)
 {
     char about[256];
@@ -47,14 +47,14 @@ static const struct backend *usable(int index, struct error *why)
 
 const struct backend *backend_at(int index)
 {
-    struct error why; /* the stand-in's probe tells it */
+    struct error why; /* the probe of what stands for it says it again */
     if (index < 0 || index >= BACKENDS)
         return NULL;
     const struct backend *loaded = backends[index] == &backend_cudnn ? usable(index, &why) : NULL;
     return loaded ? loaded : backends[index];
 }
 
-/* The best that can run here and compute the model (or NULL). reasons: why not those before it. */
+/* The best backend that can run here and compute the model (NULL: any). reasons: why not a better one. */
 static const struct backend *find_best(const struct model *model, char *reasons, size_t size, struct error *why)
 {
     *reasons = '\0';

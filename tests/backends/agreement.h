@@ -1,4 +1,4 @@
-/* How closely a backend must agree with TensorFlow, and how far it is from that. */
+/* How closely a backend must agree with TensorFlow, and how closely it does. */
 #ifndef TESTS_BACKENDS_AGREEMENT_H
 #define TESTS_BACKENDS_AGREEMENT_H
 
@@ -11,7 +11,7 @@ struct experiment {
     const char *name;
 };
 
-/* The readable backend is held closer. */
+/* The readable backend must agree more closely. */
 static inline double tolerance_of(const struct backend *backend)
 {
     return !strcmp(backend->name, "openblas") ? 1e-5 : 1e-4;
@@ -28,7 +28,7 @@ static inline void check_near(const struct experiment *e, const char *what, cons
                  apart.most, tolerance);
 }
 
-/* The difference counts relative to `scale`. */
+/* The difference is relative to `scale`. */
 static inline void check_number(const struct experiment *e, const char *what, double found, double expected,
                                 double scale)
 {

@@ -1,10 +1,10 @@
-/* What a convolution and its gradients are by their definitions, summed in double, value by value. */
+/* A convolution and its gradients by definition, summed in double, value by value. */
 #ifndef TESTS_BACKENDS_CONVOLUTION_H
 #define TESTS_BACKENDS_CONVOLUTION_H
 
 #include "fixture.h"
 
-/* What it read and, of y, what it wrote: where ReLU passes a gradient on is its own word. */
+/* What it read, and its output y: y alone decides where ReLU passes a gradient on. */
 struct convolution_values {
     const struct net_layer *layer;
     int batch;
@@ -19,7 +19,7 @@ static inline double value_at(const float *images, struct shape shape, int n, in
     return images[(((size_t)n * shape.height + y) * shape.width + x) * shape.channels + channel];
 }
 
-/* Of the sum before the ReLU. */
+/* The gradient of the sum before the ReLU. */
 static inline double sum_gradient_at(const struct convolution_values *v, int n, int y, int x, int channel)
 {
     const struct net_layer *l = v->layer;
@@ -74,7 +74,7 @@ static inline double expected_input_gradient(const struct convolution_values *v,
     return sum;
 }
 
-/* Of the weights, and of the biases behind them. */
+/* The gradient of a weight, or of a bias: they follow the weights. */
 static inline double expected_gradient(const struct convolution_values *v, size_t index)
 {
     const struct net_layer *l = v->layer;
@@ -92,8 +92,8 @@ static inline double expected_gradient(const struct convolution_values *v, size_
     return sum;
 }
 
-/* Compares values [first, first + count), or where there are more than `samples` so many of them, chosen at random,
- * with the first and the last; relative to the largest expected. */
+/* Compares values [first, first + count), relative to the largest expected. Of more than `samples` it compares the first, the
+ * last and others chosen at random. */
 static inline void compare(const char *what, const struct convolution_values *v, const float *got, size_t first,
                            size_t count, double (*expected)(const struct convolution_values *, size_t), size_t samples,
                            double tolerance)
@@ -115,7 +115,7 @@ static inline void compare(const char *what, const struct convolution_values *v,
                  worst / largest, tolerance);
 }
 
-/* The output and the three gradients (dw: of the weights, with the biases' behind); `samples` of each, or SIZE_MAX. */
+/* Compares the output and the three gradients (dw: of the weights, then of the biases); `samples` of each, or all with SIZE_MAX. */
 static inline void compare_all(const struct convolution_values *v, const float *dx, const float *dw, size_t samples,
                                double tolerance)
 {

@@ -1,6 +1,5 @@
-/* What the tests of backends share: a net made on the fly on one backend, with host copies of all
- * it reads and writes, and a runner that gives every test to every backend that can run here.
- * A failure of the backend fails the test with its sentence. */
+/* What the tests of backends share: a net on one backend, with host copies of all that it reads and writes, and a runner that runs
+ * every test on every backend that can run here. A backend's failure fails the test with its sentence. */
 #ifndef TESTS_BACKENDS_FIXTURE_H
 #define TESTS_BACKENDS_FIXTURE_H
 
@@ -40,7 +39,7 @@ static inline void fill_random(float *values, size_t count, uint64_t *state)
 
 /* ---- rig: a net on a backend ---- */
 
-/* What a test runs on, and with. */
+/* What a test runs on, and its data. */
 struct subject {
     const struct backend *backend;
     enum convolution_choice convolution;
@@ -90,7 +89,7 @@ static inline void rig_allocate(struct rig *rig)
     rig->output_gradient = floats_new(rig->output_count);
 }
 
-/* Ends the test where the backend cannot compute the model. */
+/* Skips the test if the backend cannot compute the model. */
 static inline void skip_unsupported(const struct backend *backend, const struct model *model)
 {
     struct error why;
@@ -100,7 +99,7 @@ static inline void skip_unsupported(const struct backend *backend, const struct 
     skip();
 }
 
-/* Of a model, as the request says (its net is made here). */
+/* Opens a rig of a model, as the request says; request.net is set here. */
 static inline void rig_open_plan(struct rig *rig, const struct backend *backend, const struct model *model,
                                  int channels, int classes, struct plan_request request)
 {
@@ -114,7 +113,7 @@ static inline void rig_open_plan(struct rig *rig, const struct backend *backend,
     rig_allocate(rig);
 }
 
-/* Of a model; input gradients where it trains. */
+/* Opens a rig of a model, with input gradients if it trains. */
 static inline void rig_open_model(struct rig *rig, const struct subject *subject, const struct model *model,
                                   int channels, int classes, int batch, bool training)
 {
@@ -123,7 +122,7 @@ static inline void rig_open_model(struct rig *rig, const struct subject *subject
     rig_open_plan(rig, subject->backend, model, channels, classes, request);
 }
 
-/* Of one layer, training. */
+/* Opens a rig of one layer, for training. */
 static inline void rig_open(struct rig *rig, const struct subject *subject, const struct layer *layer,
                             struct shape input, int batch)
 {
@@ -158,7 +157,7 @@ static inline void rig_forward(struct rig *rig)
     must(b->memory_download(rig->output, rig->plan.output, rig->output_count, &why), &why);
 }
 
-/* The stages backward, from the output's gradient as it lies in the plan -> gradients, input_gradient */
+/* All stages backward, from the output gradient in the plan -> gradients, input_gradient */
 static inline void rig_backward_stages(struct rig *rig)
 {
     struct error why;
@@ -254,7 +253,7 @@ static inline void add_backend(struct units *units, const struct backend *backen
 {
     char about[256], name[100];
     struct error why;
-    if (backend->probe(about, sizeof about, &why)) /* test_registry tells */
+    if (backend->probe(about, sizeof about, &why)) /* test_registry says why */
         return;
     if (backend->set_threads(1, &why))
         abort();

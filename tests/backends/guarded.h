@@ -1,5 +1,5 @@
-/* Memory between two pages that may not be touched: who reads or writes behind its end, or before its beginning, is
- * stopped by the processor, also code that no sanitizer sees (that which libraries compile while they run). */
+/* Memory between two protected pages: the processor stops any access after its end or before its beginning, also by code that no
+ * sanitizer sees, such as what libraries compile at run time. */
 #ifndef TESTS_BACKENDS_GUARDED_H
 #define TESTS_BACKENDS_GUARDED_H
 
@@ -9,12 +9,12 @@
 #include <unistd.h>
 
 struct guarded {
-    void *data; /* zeroed; NULL where there was no memory */
+    void *data; /* zeroed; NULL if there was no memory */
     void *pages;
     size_t bytes; /* of the pages */
 };
 
-/* at_end: the last byte lies before the guard behind, else the first one behind the guard before. */
+/* at_end: the last byte touches the page after it; else the first byte touches the page before it. */
 static inline struct guarded guarded_new(size_t bytes, bool at_end)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE), inside = (bytes + page - 1) / page * page;

@@ -7,12 +7,12 @@
 
 enum { STEP_BATCH = 8, STEP_CLASSES = 10, STEPS = 2 };
 
-/* What a step came to, on the host; vectors are net->parameters long. */
+/* The result of a step, on the host; vectors are net->parameters long. */
 struct outcome {
     double loss, penalty;     /* sum of the cross-entropies; the weight decay's part of the loss */
     float *before;            /* parameters before the update */
     float *sums;              /* of the gradients over the batch, without weight decay */
-    float *updated, *average; /* parameters and moving averages behind the update */
+    float *updated, *average; /* parameters and moving averages after the update */
 };
 
 static inline void outcome_init(struct outcome *outcome, const struct net *net)

@@ -1,14 +1,14 @@
-/* A step allocates nothing, on any backend: batch, forward, loss, backward, reduction, update and moving averages. This
- * program's malloc and its kin are glibc's with a count before them, also for the libraries and for all threads.
- * (Not under a sanitizer, which has its own.)
+/* A step allocates nothing, on any backend: batch, forward, loss, backward, reduction, update and moving averages. This program
+ * replaces malloc and its kin by functions that count and call glibc's, for the libraries and all threads too (not under a
+ * sanitizer, which has its own).
  *
- * Some libraries cannot help it, and are held to a number of times: oneDNN makes the list of arguments and the
- * context of every execution anew (through libstdc++'s operator new), and takes the workspace of each dnnl_sgemm
- * (3.7 without AVX-512 that of every few rows of its result); libgomp (GCC 12) takes a team's memory for every parallel
- * region on one thread, and clang's libomp some for every region; OpenBLAS its list of jobs for every product on several.
+ * Some libraries do allocate, and may do so a limited number of times. oneDNN allocates the argument list and the context of every
+ * execution (through libstdc++'s operator new), and a workspace for each dnnl_sgemm (3.7 without AVX-512: for every few rows of the
+ * result). libgomp (GCC 12) allocates for every parallel region on one thread, clang's libomp for every region, and OpenBLAS a list
+ * of jobs for every product on several threads.
  *
- * What a device's libraries and driver take on the host is their own business: there only this program and its module count, and
- * on the referee memory of the device, too. */
+ * A device's libraries and driver may allocate on the host: there only this program and its module count, and on the referee also
+ * device memory. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <malloc.h>
@@ -181,7 +181,7 @@ static long device_before;
 /* From here to watch_end. */
 static void watch_begin(const struct subject *subject)
 {
-    assert_true(allocations > 10); /* it counts */
+    assert_true(allocations > 10); /* counts from now on */
     on_device = subject->backend->device != NULL;
     device_before = device_allocations();
     allocations = excused = 0;
@@ -216,7 +216,7 @@ static void check_run(const struct subject *subject, int slices, int threads)
     struct error why;
     must(subject->backend->set_threads(threads, &why), &why);
     run_init(&run, subject, slices);
-    for (int i = 0; i < 2; i++) /* the libraries' own first time */
+    for (int i = 0; i < 2; i++) /* the libraries' first time */
         run_step(&run);
     watch_begin(subject);
     for (int i = 0; i < 5; i++)

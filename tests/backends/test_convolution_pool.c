@@ -1,7 +1,7 @@
-/* A convolution and the max pool behind it, as a net's first layers: training wants no gradient of the images, and a
- * backend may compute both in one stage then. It has to compute what separate stages do (made by asking for that
- * gradient), and what openblas does. All values are multiples of 1/8 and so small that no sum is rounded: results are
- * equal in every order of additions, and ties in the pool really are ties. */
+/* A convolution and a max pool as a net's first layers. Training needs no gradient of the images, so a backend may compute both in
+ * one stage. The result must equal that of separate stages (which a request for that gradient forces), and that of openblas. All
+ * values are multiples of 1/8, small enough that no sum is rounded: every order of additions gives the same result, and ties in the
+ * pool are exact. */
 #include "fixture.h"
 
 struct pair_case {
@@ -71,7 +71,7 @@ static void test_pair(void **state)
         struct rig rig;
         must(backend->set_threads(threads, &why), &why);
         open_pair(&rig, backend, c, false);
-        if (!strcmp(backend->name, "onednn") && c->kernel >= c->stride) /* else this would test nothing */
+        if (!strcmp(backend->name, "onednn") && c->kernel >= c->stride) /* or else this tests nothing */
             assert_int_equal(rig.plan.stage_count, 1);
         run_pair(&rig);
         compare_with("separate stages", backend, c, &rig);
@@ -82,7 +82,7 @@ static void test_pair(void **state)
     must(backend->set_threads(1, &why), &why);
 }
 
-/* Numbers of pooling windows that four does not divide; padding before the image, of convolution and pool. */
+/* Numbers of pooling windows that 4 does not divide, and padding before the image for both layers. */
 static const struct pair_case pairs[] = {
     {5, 1, 3, 64, 3, 2, 24, 24, 3, true}, {3, 1, 1, 10, 2, 2, 7, 9, 7, true},  {3, 2, 4, 16, 3, 1, 11, 13, 1, false},
     {5, 2, 3, 20, 3, 2, 13, 15, 7, true}, {3, 1, 3, 64, 3, 1, 5, 5, 3, false}, {5, 1, 1, 20, 2, 2, 9, 7, 3, false},

@@ -1,4 +1,4 @@
-/* Which way each convolution is computed: measured, kept as text, and followed by a plan. */
+/* The way each convolution is computed: it is measured, kept as text, and obeyed by a plan. */
 #include "fixture.h"
 #include "tower.h"
 
@@ -33,7 +33,7 @@ static void test_measure(void **state)
         bool two = subject->backend->knows && (i == CONV2 || i == CONV3);
         assert_int_equal(ways.choices[i] != CONVOLUTION_AUTO, two);
         assert_int_equal(ways.direct[i] > 0 && ways.winograd[i] > 0, two);
-        if (two) /* noise does not choose */
+        if (two) /* noise must not decide */
             assert_int_equal(ways.choices[i] == CONVOLUTION_DIRECT, ways.direct[i] * 1.1 < ways.winograd[i]);
     }
     assert_int_equal(ways.batch, 4);
@@ -58,7 +58,7 @@ static void test_text(void **state)
     net_free(&net);
 }
 
-/* Minimal filtering executes fewer operations, and says so. */
+/* Minimal filtering needs fewer operations, which the stage states. */
 static void test_followed(void **state)
 {
     const struct subject *subject = *state;

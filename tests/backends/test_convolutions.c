@@ -1,5 +1,5 @@
 /* Convolutions of many shapes against their definition, summed in double: output, and the gradients of input, weights
- * and biases; on every backend, in every way that it knows. */
+ * and biases; on every backend, in every way that it has. */
 #include "convolution.h"
 
 struct shape_case {

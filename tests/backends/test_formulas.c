@@ -1,4 +1,4 @@
-/* Layers as they are defined, against plain double arithmetic or by hand. */
+/* Layers against their definition in double, or against values computed by hand. */
 #include "fixture.h"
 
 #include "tower.h"
@@ -51,7 +51,7 @@ static void test_norm(void **state)
     rig_close(&rig);
 }
 
-/* Every value of a pixel is x: as defined while the squares' sum is a float, and finite beyond. */
+/* All values of a pixel are x. The result follows the formula while the sum of squares fits a float, and stays finite beyond. */
 static void check_large_norm(struct rig *rig, float x)
 {
     const struct layer *layer = &rig->net.layers[0].layer;
@@ -164,7 +164,7 @@ static void open_batch_norm(struct rig *rig, const struct subject *subject, bool
     rig->parameters[l->mean->offset] = 1, rig->parameters[l->variance->offset] = 3.5f;
 }
 
-/* In training by the batch's mean and variance, whose sums over its images it writes; in evaluation by the state. */
+/* Training uses the batch's mean and variance, and writes their sums over its images; evaluation uses the state. */
 static void test_batch_norm(void **state)
 {
     const struct subject *subject = *state;
@@ -183,7 +183,7 @@ static void test_batch_norm(void **state)
     rig_close(&rig);
 }
 
-/* A state moves a quarter of the way to the batch's value. */
+/* keep = 0.75: the state moves a quarter of the way to the batch's value. */
 static void test_state_update(void **state)
 {
     const struct subject *subject = *state;

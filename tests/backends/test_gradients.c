@@ -9,7 +9,7 @@ struct gradient_case {
     struct layer layer;
     struct shape input;
     int batch;
-    float step;       /* of the difference, to either side: large, where the layer is linear, to drown rounding */
+    float step;       /* to either side; large if the layer is linear, so that rounding matters little */
     double tolerance; /* of the largest difference quotient */
 };
 
@@ -69,7 +69,7 @@ static void check_trained(struct rig *rig, const struct gradient_case *test, uin
     check_tensor(rig, test, "input", rig->input, rig->input_gradient, rig->input_count, random);
 }
 
-/* Outputs that a step might take across ReLU's kink get no weight. With inputs and weights in
+/* Outputs that a step might move across ReLU's kink get weight 0. With inputs and weights in
  * [-1, 1] a step in one of them moves a sum by at most the step; the sums come from the same layer
  * without ReLU. */
 static void silence_kinks(struct rig *rig, const struct subject *subject)
@@ -125,8 +125,8 @@ static void test_gradients(void **state)
     rig_close(&rig);
 }
 
-/* A convolution that two others read, two batch norms, a sum of both branches, one of an activation with itself, and one that
- * reads across. */
+/* One activation that two convolutions read, two batch norms, the sum of both branches, the sum of an activation with itself, and a
+ * sum with an activation that another layer has read. */
 #define NET(ACTIVATION)                                                                                                \
     {                                                                                                                  \
         {.name = "stem", .kind = LAYER_CONVOLUTION, .kernel = 3, .stride = 1, .outputs = 16, .no_bias = true},         \
@@ -144,7 +144,7 @@ static void test_gradients(void **state)
 static const struct layer smooth_net[] = NET(ACTIVATION_NONE), kinked_net[] = NET(ACTIVATION_RELU);
 enum { NET_LAYERS = sizeof smooth_net / sizeof *smooth_net };
 
-/* A step takes few values across ReLU's kink, which costs some accuracy: without the gradient's mask it would be off by half. */
+/* With ReLU a step moves a few values across the kink, hence the tolerance; without ReLU's mask the error would be about a half. */
 static void test_branches(void **state)
 {
     const struct subject *subject = *state;
@@ -209,6 +209,14 @@ static const struct {
     {"gradients of convolution 5x5, VALID, no bias + ReLU, 12x9x16 to 32, batch 3",
      {{.name = "conv", .kind = LAYER_CONVOLUTION, .kernel = 5, .stride = 1, .padding = PADDING_VALID, .outputs = 32,
        .no_bias = true, .activation = ACTIVATION_RELU}, {12, 9, 16}, 3, 0.5f, 1e-4}},
+    {"gradients of frozen convolution 3x3 + ReLU, 9x8x16 to 16, batch 3",
+     {{.name = "conv", .kind = LAYER_CONVOLUTION, .kernel = 3, .stride = 1, .outputs = 16, .frozen = true,
+       .activation = ACTIVATION_RELU}, {9, 8, 16}, 3, 0.5f, 1e-4}},
+    {"gradients of frozen dense + ReLU, 5x4x3 to 20, batch 3",
+     {{.name = "dense", .kind = LAYER_DENSE, .outputs = 20, .frozen = true, .activation = ACTIVATION_RELU},
+      {5, 4, 3}, 3, 0.1f, 1e-4}},
+    {"gradients of frozen batch norm, 5x4x7, batch 3",
+     {{.name = "norm", .kind = LAYER_BATCH_NORM, .epsilon = 2, .frozen = true}, {5, 4, 7}, 3, 0.05f, 2e-4}},
     {"gradients of max pool 3x3 stride 2, VALID, 10x7x5, batch 3",
      {{.name = "pool", .kind = LAYER_MAX_POOL, .kernel = 3, .stride = 2, .padding = PADDING_VALID}, {10, 7, 5}, 3, 0.2f, 1e-4}},
     {"gradients of batch norm, 5x4x7, batch 3",

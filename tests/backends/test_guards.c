@@ -1,6 +1,6 @@
-/* Nothing is read or written outside of the memory that was taken for it: in this program every memory_new lies between
- * pages that may not be touched, once at the one and once at the other; activations, gradients and workspaces of all
- * plans are taken there. (Under a sanitizer its own guards do that, and memory_new is as it is.) */
+/* Nothing is read or written outside of its memory. This program replaces memory_new: each block lies between protected pages, in
+ * one run at the end of its pages, in another at their beginning. All activations, gradients and workspaces come from memory_new.
+ * (Under a sanitizer memory_new stays as it is, since the sanitizer checks the same.) */
 #include "fixture.h"
 #include "guarded.h"
 
@@ -8,7 +8,7 @@
 enum { GUARDS_MAX = 1024 };
 
 static struct guarded guards[GUARDS_MAX];
-static int guard_count; /* from the first on; those given back have no data */
+static int guard_count; /* in order; freed ones have no data */
 static bool at_end;
 
 extern void __libc_free(void *memory);
@@ -59,7 +59,7 @@ struct guard_case {
     struct layer layers[2];
     struct shape input;
     int batch;
-    bool alone; /* nobody wants the images' gradient */
+    bool alone; /* without the images' gradient */
 };
 
 static void open_case(struct rig *rig, const struct subject *subject)
@@ -80,7 +80,7 @@ static void test_case(void **state)
 {
     const struct subject *subject = *state;
     struct error why;
-    int held = guards_held(); /* by tests that failed */
+    int held = guards_held(); /* left by tests that failed */
     for (int turn = 0; turn < 4; turn++) {
         struct rig rig;
         guard(turn % 2);

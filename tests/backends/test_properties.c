@@ -1,4 +1,4 @@
-/* Losses and steps against plain double arithmetic, and what must hold of every backend. */
+/* Losses and steps against plain double arithmetic, and properties that every backend must have. */
 #include "fixture.h"
 #include "optimize.h"
 
@@ -16,11 +16,11 @@ static void test_loss(void **state)
     rig_open_model(&rig, subject, &model, 1, 3, 6, true);
     const float logits[18] = {logf(1), logf(2), logf(5), 1000, 0, -1000, 2, 2, 2, 2, 2, 2, 9, 8, 7, NAN, NAN, NAN};
     must(b->memory_upload(rig.plan.output, logits, 18, &why), &why);
-    must(b->memory_upload(rig.plan.output_gradient, logits, 18, &why), &why); /* what an earlier step left there */
+    must(b->memory_upload(rig.plan.output_gradient, logits, 18, &why), &why); /* left by an earlier step */
     must(b->loss(&rig.plan, (int32_t[]){2, 1, 0, 1}, 4, &sums, &why), &why);
     assert_float_equal(sums.loss, log(8 / 5.0) + 1000 + 2 * log(3), 1e-4);
     assert_int_equal(sums.count, 4);
-    assert_int_equal(sums.correct, 2); /* of equals the first */
+    assert_int_equal(sums.correct, 2); /* the first of equal ones */
     must(b->memory_download(rig.output_gradient, rig.plan.output_gradient, 18, &why), &why);
     const double t = 1 / 3.0;
     assert_close("gradient", rig.output_gradient,
@@ -109,7 +109,7 @@ static void run_dense(struct rig *rig, const struct backend *backend)
     }
 }
 
-/* Dense layers of odd sizes one behind another. All values are multiples of 1/4, few enough that no sum is rounded. */
+/* A row of dense layers of odd sizes. All values are multiples of 1/4, and few enough that no sum is rounded. */
 static void test_dense_layers(void **state)
 {
     const struct subject *subject = *state;
@@ -158,7 +158,7 @@ static void test_threads(void **state)
     rig_close(&two);
 }
 
-/* A batch of 8 of which 3 count has the sums of a batch of 3. */
+/* A batch of 8 images, of which 3 count, has the same sums as a batch of 3. */
 static void test_padding_images(void **state)
 {
     const struct subject *subject = *state;
@@ -215,7 +215,7 @@ static void test_stages(void **state)
     rig_close(&rig);
 }
 
-/* What a stage says is complete behind it does not change any more, and nothing of the gradient is left out. */
+/* What a stage declares complete does not change any more, and in the end all of the gradient is complete. */
 static void test_what_is_complete(void **state)
 {
     const struct subject *subject = *state;
@@ -281,7 +281,7 @@ static void test_update(void **state)
     rig_close(&rig);
 }
 
-/* A device may still be at it. */
+/* A device may still be working. */
 static void test_giving_back(void **state)
 {
     struct rig rig;
@@ -293,7 +293,7 @@ static void test_giving_back(void **state)
     rig_close(&rig);
 }
 
-/* Also where other values lay before. */
+/* Also if other values were there before. */
 static void test_memory(void **state)
 {
     const struct backend *b = ((const struct subject *)*state)->backend;

@@ -1,7 +1,7 @@
-/* Every operation on every backend, against what TensorFlow's own operations give. */
+/* Every operation on every backend, against the results of TensorFlow's own operations. */
 #include "agreement.h"
 
-/* The operations of operations.h5: shapes stand there. */
+/* The operations of operations.h5, which has their shapes. */
 static const struct layer operations[] = {
     {.name = "conv5x5_relu", .kind = LAYER_CONVOLUTION, .kernel = 5, .stride = 1, .activation = ACTIVATION_RELU},
     {.name = "conv5x5_relu_wide", .kind = LAYER_CONVOLUTION, .kernel = 5, .stride = 1, .activation = ACTIVATION_RELU},
@@ -29,7 +29,7 @@ enum { OPERATIONS = sizeof operations / sizeof *operations };
 
 /* ---- an operation ---- */
 
-/* A net of that one layer, laid out as the file says. */
+/* Opens a net of that layer alone, of the shapes that the file has. */
 static void open_operation(struct rig *rig, struct h5 *h5, const struct subject *subject, struct layer *layer,
                            bool training)
 {
@@ -52,7 +52,7 @@ static void draw_tensor(struct h5 *h5, const char *name, const char *tensor, flo
     free(drawn);
 }
 
-/* Two inputs are made of what is drawn: no padding may win, and many ties. */
+/* Two cases change the drawn input: one so that padding must not win, one so that there are many ties. */
 static void change_input(const char *name, float *input, size_t count)
 {
     for (size_t i = 0; i < count; i++)
@@ -108,7 +108,7 @@ static void check_training(const struct experiment *e, struct rig *rig, struct h
 }
 
 /* Forward and backward, twice: the second pass must not see the first. Then forward in a plan for evaluation, which
- * may be another one. */
+ * may differ. */
 static void test_operation(void **state)
 {
     const struct subject *subject = *state;

@@ -114,7 +114,7 @@ static void test_steps(void **state)
     end_run(&run);
 }
 
-/* A plan for evaluation may be another one. */
+/* A plan for evaluation may differ. */
 static void test_evaluation(void **state)
 {
     struct run run;

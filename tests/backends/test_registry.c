@@ -13,7 +13,7 @@ static void test_order(void **state)
     assert_null(backend_at(count + 1));
 }
 
-/* Each backend either works and is found by its name, or says in one sentence why not. */
+/* Each backend works and is found by its name, or says in one sentence why not. */
 static void test_find(void **state)
 {
     (void)state;
@@ -47,7 +47,7 @@ static void test_unknown(void **state)
         assert_non_null(strstr(why.text, backend_at(i)->name));
 }
 
-/* `auto` passes over a backend that cannot compute the model, and says which layer; a plan of it is refused with the same words. */
+/* `auto` skips a backend that cannot compute the model, and names the layer; a plan is refused with the same words. */
 static void test_unsupported(void **state)
 {
     (void)state;
@@ -71,7 +71,7 @@ static void test_unsupported(void **state)
     net_free(&net);
 }
 
-/* Stands for all tests of a backend that cannot run here: a skip, and why. */
+/* Stands for all tests of a backend that cannot run here: skipped, with the reason. */
 static void test_runs_here(void **state)
 {
     const struct subject *subject = *state;

@@ -1,5 +1,5 @@
 /* Convolutions by minimal filtering against sums in double, on every set of vector loops that this CPU can run. All
- * that a convolution may touch lies between pages that may not be touched. */
+ * memory of a convolution lies between protected pages. */
 #include "convolution.h"
 #include "guarded.h"
 
@@ -135,7 +135,7 @@ static void assert_same(const struct floats *a, const struct floats *b)
     assert_memory_equal(a->at, b->at, a->count * sizeof(float));
 }
 
-/* Threads share out images: an image's numbers do not depend on them, sums are in the order of threads. */
+/* Each thread has its own images: an image's values do not depend on the threads, and sums are added in the order of threads. */
 static void test_threads(void **state)
 {
     (void)state;

@@ -1,4 +1,4 @@
-/* Models: the tutorial's layout and its initial parameters, SAME padding, and what is refused. */
+/* Models: the tutorial's layout, tensors and initial parameters, branches, SAME padding, and what is refused. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -65,7 +65,7 @@ static void test_layout(void **state)
     net_free(&net);
 }
 
-/* One after the other, weights before biases; as in TensorFlow's checkpoint of the tutorial. */
+/* Tensors lie in layer order, weights before biases, with the shapes of TensorFlow's checkpoint of the tutorial. */
 static void test_tensors(void **state)
 {
     (void)state;
@@ -238,8 +238,8 @@ static double distribution_distance(const float *values, size_t count, double st
     return worst;
 }
 
-/* Five times what chance explains: of the mean, of the deviation, of the distribution (Kolmogorov's 1.95 / sqrt(n) is
- * passed once in a thousand times). */
+/* Mean and deviation may differ by five times their standard error; chance exceeds Kolmogorov's 1.95 / sqrt(n) once in a thousand
+ * times. */
 static void check_weights(const struct tensor *t, const float *weights)
 {
     double n = (double)t->count, stddev = t->stddev, sum = 0, squares = 0, largest = 0;
@@ -275,7 +275,7 @@ static void test_weights(void **state)
     net_free(&net);
 }
 
-/* A pure function of (seed, index): the seed changes nearly all, the layers behind change nothing. */
+/* A pure function of (seed, index): another seed changes nearly all parameters, later layers change none. */
 static void test_seed(void **state)
 {
     (void)state;
@@ -372,7 +372,7 @@ static void test_refused_models(void **state)
     assert_int_equal(net_init(&net, &model, 3, 10, &why), 0);
     net_free(&net);
     model.layer_count = NET_LAYERS_MAX + 1;
-    refused(&model, 3, 10, "model odd: 65 layers are not between 1 and 64");
+    refused(&model, 3, 10, "model odd: 513 layers are not between 1 and 512");
     model.layer_count = 0;
     refused(&model, 3, 10, "model odd: 0 layers");
     model.layer_count = 1;
@@ -387,7 +387,7 @@ static void test_refused_models(void **state)
     refused(&model, 3, 0, "layer logits: 0 outputs");
 }
 
-/* Also where their number itself overflows: 64 layers of 2^58 weights. */
+/* Also if their number overflows: 512 layers of 2^58 weights. */
 static void test_too_many_parameters(void **state)
 {
     (void)state;

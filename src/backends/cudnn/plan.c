@@ -381,6 +381,8 @@ static int choose_engines(struct plan *plan, struct error *why)
 
 static int fill_plan(struct plan *plan, const struct plan_request *request, struct error *why)
 {
+    if (request->net->layer_count > SLICES_MAX)
+        return error_set(why, "a net of %d layers: the cudnn backend computes at most %d", request->net->layer_count, SLICES_MAX);
     struct cudnn_plan_state *s = plan->state = memory_new(1, sizeof *s, "the plan", why);
     if (!s)
         return -1;

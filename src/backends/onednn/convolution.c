@@ -1,15 +1,16 @@
-/* Convolutions: NHWC activations, weights in whatever layout the library likes best, brought there from the flat
- * buffer once after every update, and the weights' gradient back once a step. */
+/* Convolutions: activations are NHWC; weights have the layout that the library chooses. They are copied from the flat buffer after
+ * every update, and their gradient is copied back once a step. */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "onednn.h"
 
-struct convolution {
+struct onednn_convolution {
     struct weighted forward, input_gradient, weight_gradient;
 };
 
-/* Plain layouts, of weights also the one that the library is to choose; and how the window walks. */
+/* The layouts of a convolution's arrays, its strides and its padding. weights: chosen by the library; flat: as in the flat
+ * buffer. */
 struct shapes {
     layout x, y, bias, weights, flat;
     dnnl_dims_t strides, dilates, before, after;
@@ -48,7 +49,7 @@ static void name_primitive(struct primitive *p, const struct host_operation *o, 
              l->in.height, l->in.width, l->in.channels, l->layer.kernel, l->layer.kernel, l->out.channels);
 }
 
-/* The copy of the weights between the flat buffer and `w`'s argument of that kind, there or back. */
+/* The copy of the weights from the flat buffer, or with `back` of their gradient to it. */
 static int init_copy(struct weighted *w, const struct host_operation *o, const struct shapes *s, bool back,
                      struct error *why)
 {
@@ -57,16 +58,16 @@ static int init_copy(struct weighted *w, const struct host_operation *o, const s
     const_layout from = back ? wanted : s->flat, to = back ? s->flat : wanted;
     if (primitive_bind(&w->primitive, argument, wanted, NULL, why))
         return -1;
-    /* Where the flat buffer lies is told before every copy: until then any place will do. */
+    /* The flat buffer's address is set before every copy; any address serves until then. */
     const float *data = primitive_data(&w->primitive, argument);
     name_primitive(&w->copy, o, "copy of the weights");
-    if (primitive_init_reorder(&w->copy, onednn_library(o), from, to, why) ||
+    if (primitive_init_reorder(&w->copy, library_of(o), from, to, why) ||
         primitive_bind(&w->copy, DNNL_ARG_FROM, from, data, why))
         return -1;
     return primitive_bind(&w->copy, DNNL_ARG_TO, to, data, why);
 }
 
-/* Its descriptor for one pass; forward: the primitive of the forward pass, for the others. */
+/* Makes the primitive's descriptor for one pass. forward: the primitive of the forward pass, which the other passes need. */
 static dnnl_status_t describe(struct primitive *p, dnnl_prop_kind_t pass, const struct shapes *s,
                               const struct primitive *forward, const_dnnl_primitive_attr_t attributes)
 {
@@ -84,8 +85,8 @@ static dnnl_status_t describe(struct primitive *p, dnnl_prop_kind_t pass, const 
                                                           s->strides, s->dilates, s->before, s->after, attributes);
 }
 
-/* Binds all but the weights. Where biases lie is set before a step; a layer without biases has zeros here, and a gradient of them
- * that is not used. */
+/* Binds all arguments but the weights. The biases' address is set before a step; a layer without biases has zeros here, and a
+ * gradient of them that is not used. */
 static int bind(struct primitive *p, const struct host_operation *o, dnnl_prop_kind_t pass, const struct shapes *s,
                 struct error *why)
 {
@@ -105,7 +106,7 @@ static int init_with(struct weighted *w, const struct host_operation *o, dnnl_pr
 {
     struct primitive *p = &w->primitive;
     dnnl_primitive_attr_t attributes;
-    p->library = onednn_library(o);
+    p->library = library_of(o);
     if (primitive_attributes(&attributes, relu, p->about, why))
         return -1;
     dnnl_status_t status = describe(p, pass, s, forward, attributes);
@@ -148,9 +149,9 @@ void weighted_free(struct weighted *w)
     primitive_free(&w->copy);
 }
 
-static int convolution_init(struct host_operation *o, struct error *why)
+static int onednn_convolution_init(struct host_operation *o, struct error *why)
 {
-    struct convolution *c = o->own = memory_new(1, sizeof *c, o->layer->layer.name, why);
+    struct onednn_convolution *c = o->own = memory_new(1, sizeof *c, o->layer->layer.name, why);
     if (!c || weighted_init_forward(&c->forward, o, o->layer->layer.activation == ACTIVATION_RELU, why) ||
         (o->dx && weighted_init(&c->input_gradient, o, dnnl_backward_data, false, &c->forward.primitive, why)) ||
         (o->dy && weighted_init(&c->weight_gradient, o, dnnl_backward_weights, false, &c->forward.primitive, why)))
@@ -158,9 +159,9 @@ static int convolution_init(struct host_operation *o, struct error *why)
     return 0;
 }
 
-static int convolution_prepare(struct host_operation *o, struct error *why)
+static int onednn_convolution_prepare(struct host_operation *o, struct error *why)
 {
-    struct convolution *c = o->own;
+    struct onednn_convolution *c = o->own;
     const float *weights = host_parameters(o, o->layer->weights), *biases = host_parameters(o, o->layer->biases);
     if ((biases && primitive_point(&c->forward.primitive, DNNL_ARG_BIAS, biases, why)) ||
         weighted_take(&c->forward, weights, why))
@@ -168,29 +169,30 @@ static int convolution_prepare(struct host_operation *o, struct error *why)
     return o->dx ? weighted_take(&c->input_gradient, weights, why) : 0;
 }
 
-static int convolution_forward(struct host_operation *o, struct error *why)
+static int onednn_convolution_forward(struct host_operation *o, struct error *why)
 {
-    struct convolution *c = o->own;
+    struct onednn_convolution *c = o->own;
     return primitive_run(&c->forward.primitive, why);
 }
 
-static int convolution_backward(struct host_operation *o, struct error *why)
+static int onednn_convolution_backward(struct host_operation *o, struct error *why)
 {
-    struct convolution *c = o->own;
+    struct onednn_convolution *c = o->own;
     struct weighted *w = &c->weight_gradient;
+    float *weights = host_gradients(o, o->layer->weights), *biases = host_gradients(o, o->layer->biases);
     if (o->layer->layer.activation == ACTIVATION_RELU)
         relu_backward(o->dy, o->y, o->batch * shape_size(o->layer->out));
-    float *biases = host_gradients(o, o->layer->biases);
-    if ((biases && primitive_point(&w->primitive, DNNL_ARG_DIFF_BIAS, biases, why)) ||
-        primitive_point(&w->copy, DNNL_ARG_TO, host_gradients(o, o->layer->weights), why) ||
-        primitive_run(&w->primitive, why) || primitive_run(&w->copy, why))
+    if (biases && primitive_point(&w->primitive, DNNL_ARG_DIFF_BIAS, biases, why))
+        return -1;
+    if (weights && (primitive_point(&w->copy, DNNL_ARG_TO, weights, why) || primitive_run(&w->primitive, why) ||
+                    primitive_run(&w->copy, why)))
         return -1;
     return o->dx ? primitive_run(&c->input_gradient.primitive, why) : 0;
 }
 
-static void convolution_free(struct host_operation *o)
+static void onednn_convolution_free(struct host_operation *o)
 {
-    struct convolution *c = o->own;
+    struct onednn_convolution *c = o->own;
     if (!c)
         return;
     weighted_free(&c->forward);
@@ -201,9 +203,9 @@ static void convolution_free(struct host_operation *o)
 
 const struct host_kind onednn_convolution = {
     .layers = 1,
-    .init = convolution_init,
-    .prepare = convolution_prepare,
-    .forward = convolution_forward,
-    .backward = convolution_backward,
-    .free = convolution_free,
+    .init = onednn_convolution_init,
+    .prepare = onednn_convolution_prepare,
+    .forward = onednn_convolution_forward,
+    .backward = onednn_convolution_backward,
+    .free = onednn_convolution_free,
 };

@@ -1,11 +1,11 @@
-/* A convolution and the max pool behind it, of a net's first layers.
+/* A convolution and the max pool that follows it, as a net's first two layers.
  *
- * Forward some images at a time, so that the convolution's output is pooled while it is in the cache; nobody else
- * needs it. ReLU commutes with the maximum, and is done on the smaller side.
+ * The forward pass takes a few images at a time, so that the convolution's output is pooled while it is in the cache; no other
+ * layer reads it. ReLU commutes with the maximum, and is applied to the pool's output, which is smaller.
  *
- * Backward knows that of each window only one place has a gradient: the weights' gradient is a sum, over windows and
- * channels, of dy times the patch of the image under that place. That is a quarter (3x3, stride 2) of the work of the
- * dense product, and the gradient of the convolution's output is never written down. */
+ * In the backward pass only one place of each window has a gradient. So the weights' gradient is a sum over windows and channels of
+ * dy times the patch of the image under that place. With windows of 3x3 and stride 2 this is a quarter of the dense product's work,
+ * and the gradient of the convolution's output is never stored. */
 #include <omp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,16 +19,16 @@ struct convolution_pool {
     int chunk;         /* images at a time, forward; divides the batch */
     float *between;    /* (chunk, convolution's out) */
     uint8_t *places;   /* (batch, pool's out) */
-    int padded_width;  /* of an image with the zeros around it that the convolution's windows reach */
+    int padded_width;  /* of an image with its padding of zeros */
     size_t image_size; /* of such an image, floats */
-    float *images;     /* (batch, image_size), and a little behind */
+    float *images;     /* (batch, image_size), and some floats more: patches are read in whole LANES */
     int row, row_size; /* of a patch: kernel * channels in; rounded up to LANES */
     float *sums;       /* (channels out, kernel, row_size): the weights' gradient */
     int32_t *windows;  /* (pool's out height, width): where in an image the window's first patch begins */
     int32_t *steps;    /* (pool's kernel, kernel): from there to the patch of that place */
 };
 
-/* The largest divisor of the batch that leaves the convolution's output of a chunk in a core's cache. */
+/* The largest divisor of the batch for which a chunk's convolution output stays in the cores' caches. */
 static int choose_chunk(int batch)
 {
     int chunk = 2 * omp_get_max_threads();
@@ -111,7 +111,7 @@ static int convolution_pool_forward(struct host_operation *o, struct error *why)
 #pragma omp parallel for
         for (int n = 0; n < own->chunk; n++) {
             float *y = o->y + (first + n) * out;
-            pool_image_forward(onednn_library(o)->vectors, pool, own->between + n * between, y, own->places + (first + n) * out);
+            pool_image_forward(library_of(o)->vectors, pool, own->between + n * between, y, own->places + (first + n) * out);
             if (l->layer.activation == ACTIVATION_RELU)
                 relu_forward(y, out);
         }
@@ -119,7 +119,7 @@ static int convolution_pool_forward(struct host_operation *o, struct error *why)
     return 0;
 }
 
-/* Only the inside is written: the zeros around it stay. */
+/* Writes the inside only; the zeros around it stay. */
 static void pad_image(const struct host_operation *o, int n)
 {
     const struct net_layer *l = o->layer;
@@ -132,7 +132,7 @@ static void pad_image(const struct host_operation *o, int n)
                o->x + ((size_t)n * l->in.height + y) * line, line * sizeof(float));
 }
 
-/* sums (rows, size) += the sum of d[i] times the patch at p[i]; four patches share the way of the sums to memory. */
+/* sums (rows, size) += the sum over i of d[i] times the patch at p[i]. Four at a time, so that sums are loaded and stored once. */
 static inline __attribute__((always_inline)) void add_patches(const float *const p[4], const float d[4], size_t pitch,
                                                               int rows, int size, float *restrict sums)
 {
@@ -142,7 +142,7 @@ static inline __attribute__((always_inline)) void add_patches(const float *const
                                     (d[2] * p[2][row * pitch + i] + d[3] * p[3][row * pitch + i]);
 }
 
-/* Windows [first, first + 4) of one image (those behind the last one count nothing), channels [from, to). */
+/* Windows [first, first + 4) of one image, channels [from, to). A window after the last one counts 0. */
 static inline __attribute__((always_inline)) void windows_backward(const struct host_operation *o, int n, int first,
                                                                    int from, int to, int row_size)
 {
@@ -172,7 +172,7 @@ static inline __attribute__((always_inline)) void windows_backward(const struct 
 }
 
 __attribute__((target_clones("avx512f", "avx2", "default")))
-static void image_backward(const struct host_operation *o, int n, int from, int to)
+static void patches_backward(const struct host_operation *o, int n, int from, int to)
 {
     const struct convolution_pool *own = o->own;
     const struct shape out = (o->layer + 1)->out;
@@ -191,10 +191,13 @@ static int convolution_pool_backward(struct host_operation *o, struct error *why
     struct convolution_pool *own = o->own;
     size_t out = shape_size(pool->out), patch = (size_t)l->layer.kernel * own->row_size;
     int channels = l->out.channels;
+    float *weights = host_gradients(o, l->weights), *biases = host_gradients(o, l->biases);
     if (l->layer.activation == ACTIVATION_RELU)
         relu_backward(o->dy, o->y, o->batch * out);
-    if (l->biases)
-        bias_gradient(host_gradients(o, l->biases), o->dy, o->batch * out / channels, channels);
+    if (!weights)
+        return 0;
+    if (biases)
+        bias_gradient(biases, o->dy, o->batch * out / channels, channels);
 #pragma omp parallel for
     for (int n = 0; n < o->batch; n++)
         pad_image(o, n);
@@ -202,8 +205,7 @@ static int convolution_pool_backward(struct host_operation *o, struct error *why
 #pragma omp parallel for
     for (int first = 0; first < channels; first += LANES)
         for (int n = 0; n < o->batch; n++)
-            image_backward(o, n, first, first + LANES < channels ? first + LANES : channels);
-    float *weights = host_gradients(o, l->weights);
+            patches_backward(o, n, first, first + LANES < channels ? first + LANES : channels);
     for (int c = 0; c < channels; c++)
         for (int row = 0; row < l->layer.kernel; row++)
             for (int i = 0; i < own->row; i++)

@@ -1,6 +1,6 @@
-/* Dense layers: y = x W + b. The library's sgemm on the flat buffers is as fast as its inner product primitives with
- * weights in their own layout. Only for the gradient of x it would transpose W at every call: that is done here, once
- * after every update. Row-major, as all of dnnl_sgemm. */
+/* Dense layers: y = x W + b. The library's sgemm on the flat buffers is as fast as its inner product primitives with weights in
+ * their own layout, except for the gradient of x, for which it would transpose W in every call. This file transposes W once after
+ * every update instead. All matrices are row-major, as dnnl_sgemm has them. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -23,10 +23,10 @@ static int multiply(const struct host_operation *o, const char *what, char trans
 static int init_transposition(struct primitive *p, const struct host_operation *o, const_layout plain,
                               const_layout transposed, struct error *why)
 {
-    if (primitive_init_reorder(p, onednn_library(o), plain, transposed, why) ||
+    if (primitive_init_reorder(p, library_of(o), plain, transposed, why) ||
         primitive_bind(p, DNNL_ARG_TO, transposed, NULL, why))
         return -1;
-    /* Where W lies is told before every copy: until then any place will do. */
+    /* W's address is set before every copy; any address serves until then. */
     return primitive_bind(p, DNNL_ARG_FROM, plain, primitive_data(p, DNNL_ARG_TO), why);
 }
 
@@ -47,7 +47,7 @@ static int transpose_weights(const struct host_operation *o, struct primitive *p
     return status;
 }
 
-static int dense_init(struct host_operation *o, struct error *why)
+static int onednn_dense_init(struct host_operation *o, struct error *why)
 {
     if (!o->dx)
         return 0;
@@ -55,14 +55,14 @@ static int dense_init(struct host_operation *o, struct error *why)
     return o->own ? transpose_weights(o, o->own, why) : -1;
 }
 
-static void dense_free(struct host_operation *o)
+static void onednn_dense_free(struct host_operation *o)
 {
     if (o->own)
         primitive_free(o->own);
     free(o->own);
 }
 
-static int dense_prepare(struct host_operation *o, struct error *why)
+static int onednn_dense_prepare(struct host_operation *o, struct error *why)
 {
     if (!o->own)
         return 0;
@@ -71,7 +71,7 @@ static int dense_prepare(struct host_operation *o, struct error *why)
     return primitive_run(o->own, why);
 }
 
-static int dense_forward(struct host_operation *o, struct error *why)
+static int onednn_dense_forward(struct host_operation *o, struct error *why)
 {
     const struct net_layer *l = o->layer;
     size_t batch = o->batch, in = shape_size(l->in), out = l->out.channels;
@@ -81,15 +81,16 @@ static int dense_forward(struct host_operation *o, struct error *why)
     return 0;
 }
 
-static int dense_backward(struct host_operation *o, struct error *why)
+static int onednn_dense_backward(struct host_operation *o, struct error *why)
 {
     const struct net_layer *l = o->layer;
     size_t batch = o->batch, in = shape_size(l->in), out = l->out.channels;
     if (l->layer.activation == ACTIVATION_RELU)
         relu_backward(o->dy, o->y, batch * out);
-    if (l->biases)
-        bias_gradient(host_gradients(o, l->biases), o->dy, batch, out);
-    if (multiply(o, "weight gradient", 'T', 'N', in, out, batch, o->x, o->dy, host_gradients(o, l->weights), why))
+    float *dw = host_gradients(o, l->weights), *db = host_gradients(o, l->biases);
+    if (db)
+        bias_gradient(db, o->dy, batch, out);
+    if (dw && multiply(o, "weight gradient", 'T', 'N', in, out, batch, o->x, o->dy, dw, why))
         return -1;
     if (!o->dx)
         return 0;
@@ -99,9 +100,9 @@ static int dense_backward(struct host_operation *o, struct error *why)
 
 const struct host_kind onednn_dense = {
     .layers = 1,
-    .init = dense_init,
-    .prepare = dense_prepare,
-    .forward = dense_forward,
-    .backward = dense_backward,
-    .free = dense_free,
+    .init = onednn_dense_init,
+    .prepare = onednn_dense_prepare,
+    .forward = onednn_dense_forward,
+    .backward = onednn_dense_backward,
+    .free = onednn_dense_free,
 };

@@ -1,5 +1,5 @@
 /* The onednn backend: activations NHWC, convolutions by the library with weights in its own layout, dense layers by
- * its sgemm on the flat buffers, pools and norms by loops of our own. A file an operation. */
+ * its sgemm on the flat buffers, pools and norms by our own loops. A file a kind of layer. */
 #ifndef BACKENDS_ONEDNN_H
 #define BACKENDS_ONEDNN_H
 
@@ -18,14 +18,14 @@ struct onednn_library {
 
 enum { ARGUMENTS_MAX = 8 };
 
-/* A primitive with its arguments. Zeroed, it is none. */
+/* A primitive with its arguments. A zeroed one is empty. */
 struct primitive {
-    char about[96]; /* what it computes and of which shape: begins the sentence of a failure */
+    char about[96]; /* what it computes and its shape; a failure's sentence begins with it */
     const struct onednn_library *library;
     dnnl_primitive_desc_t desc;
     dnnl_primitive_t handle;
     dnnl_exec_arg_t arguments[ARGUMENTS_MAX];
-    void *owned[ARGUMENTS_MAX]; /* memory that was taken for an argument, or NULL */
+    void *owned[ARGUMENTS_MAX]; /* memory allocated for an argument, or NULL */
     int count;
 };
 
@@ -34,48 +34,48 @@ int onednn_check(dnnl_status_t status, const char *about, const char *what, stru
 int onednn_open(struct onednn_library *library, struct error *why);
 void onednn_close(struct onednn_library *library);
 
-/* A layout of floats in that order; its owner frees it, NULL included. */
+/* A layout of floats in that order. The caller frees it; layout_free takes NULL too. */
 int layout_new(layout *made, int rank, const dnnl_dims_t shape, dnnl_format_tag_t order, const char *about,
                struct error *why);
 void layout_free(layout made);
 
-/* The attributes of every primitive: a scratchpad of the caller's; with relu, max(0, .) of the result. The caller
- * destroys them. */
+/* The attributes of every primitive: the caller provides the scratchpad; with relu, the result is max(0, .). The caller destroys
+ * them. */
 int primitive_attributes(dnnl_primitive_attr_t *attributes, bool relu, const char *about, struct error *why);
-/* Makes the primitive of its descriptor (about, library, desc: set before) and takes its scratchpad. */
+/* Makes the primitive from its descriptor and allocates its scratchpad; about, library and desc are set before. */
 int primitive_init(struct primitive *primitive, struct error *why);
-/* Makes a copy from one layout to another (about: set before). */
+/* Makes a primitive that copies from one layout to another; about is set before. */
 int primitive_init_reorder(struct primitive *primitive, const struct onednn_library *library, const_layout from,
                            const_layout to, struct error *why);
-/* The layout that the primitive wants for an argument (query: dnnl_query_src_md, ...); the primitive's own. */
+/* The layout that the primitive wants for an argument (query: dnnl_query_src_md, ...). The primitive owns it. */
 const_layout primitive_wants(const struct primitive *primitive, dnnl_query_t query);
-/* Binds an argument to memory at `data`, or takes zeroed memory for it where data is NULL. */
+/* Binds an argument to memory at `data`, or with NULL to zeroed memory that it allocates. */
 int primitive_bind(struct primitive *primitive, int argument, const_layout shape, const void *data, struct error *why);
-/* Points an argument that is bound at other data of the same layout. */
+/* Binds an argument that was bound before to other data of the same layout. */
 int primitive_point(struct primitive *primitive, int argument, const void *data, struct error *why);
-/* The data of an argument that is bound. */
+/* The data of a bound argument. */
 float *primitive_data(const struct primitive *primitive, int argument);
 int primitive_run(const struct primitive *primitive, struct error *why);
 void primitive_free(struct primitive *primitive);
 
 /* ---- operations ---- */
 
-static inline const struct onednn_library *onednn_library(const struct host_operation *operation)
+static inline const struct onednn_library *library_of(const struct host_operation *operation)
 {
     return operation->backend;
 }
 
 extern const struct host_kind onednn_convolution, onednn_dense, onednn_max_pool, onednn_lrn;
 
-/* A convolution and the max pool behind it, where nobody wants the gradient of its input. */
+/* A convolution and the max pool that follows it, where the gradient of its input is not needed. */
 extern const struct host_kind onednn_convolution_pool;
 
-/* convolution.c: a primitive whose weights (or their gradient) are in the library's layout, and the copy of them
- * from (to) the flat buffer. */
+/* convolution.c: a primitive whose weights are in the library's layout, and their copy from the flat buffer; or the same of their
+ * gradient, and its copy to the flat buffer. */
 struct weighted {
     struct primitive primitive, copy;
 };
-/* The convolution of o->batch images from o->x to o->y, with its bias at any place yet. */
+/* The convolution of o->batch images from o->x to o->y; the address of its biases is set later. */
 int weighted_init_forward(struct weighted *weighted, const struct host_operation *o, bool relu, struct error *why);
 int weighted_take(struct weighted *weighted, const float *weights, struct error *why); /* HWIO */
 void weighted_free(struct weighted *weighted);
@@ -88,7 +88,7 @@ void pool_image_forward(const struct vector_set *vectors, const struct net_layer
                         uint8_t *places);
 int pool_places_new(uint8_t **places, const struct net_layer *l, int batch, struct error *why);
 
-/* Convolutions by minimal filtering (winograd.c), for those it applies to. */
+/* Convolutions by minimal filtering (winograd.c), and whether it can compute that layer. */
 extern const struct host_kind onednn_winograd;
 bool winograd_applies(const struct net_layer *layer);
 

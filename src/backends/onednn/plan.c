@@ -5,8 +5,8 @@
 #include "../backends.h"
 #include "onednn.h"
 
-/* The best one that is known here. The bits of a dnnl_cpu_isa_t are steps: each one has those of its predecessors, so a later
- * library's new one has its predecessor's name. */
+/* The best instruction set that is known here. A dnnl_cpu_isa_t has all bits of its predecessors, so a set that a later library
+ * adds gets its predecessor's name. */
 static const char *isa_name(int isa)
 {
     static const struct {
@@ -45,7 +45,7 @@ static int onednn_set_threads(int threads, struct error *why)
     return 0;
 }
 
-/* The first two layers in one stage: it takes for granted that the convolution's windows leave no pixel out. */
+/* Whether the first two layers are one stage, which requires that the convolution's windows leave no pixel out. */
 static bool pools_at_once(const struct plan_request *request)
 {
     const struct net_layer *l = request->net->layers;
@@ -78,7 +78,7 @@ static int onednn_supports(const struct layer *layer, struct error *why)
 {
     if (layer->kind == LAYER_MAX_POOL && layer->kernel > ONEDNN_POOL_MAX)
         return error_set(why, "pools of more than %dx%d are not supported", ONEDNN_POOL_MAX, ONEDNN_POOL_MAX);
-    return host_supports(layer, why);
+    return 0;
 }
 
 static void onednn_plan_free(struct plan *plan)

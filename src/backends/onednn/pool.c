@@ -1,13 +1,12 @@
-/* Max pooling; the windows reach over the edge (SAME), and only what is inside counts. Beside each maximum its place
- * in the window is kept, the first in row order where several are equal: the library's own pool agrees on that, but
- * passes over NaN. */
+/* Max pooling over the part of each window that lies inside the image. The place of each maximum in its window is kept, of equal
+ * ones the first in row order. The library's own pool does the same, but ignores NaN. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "onednn.h"
 
-struct pool {
-    uint8_t *places; /* (batch, out): which of the window's kernel x kernel inputs */
+struct onednn_pool {
+    uint8_t *places; /* (batch, out): the maximum's place among the window's kernel x kernel inputs */
 };
 
 int pool_places_new(uint8_t **places, const struct net_layer *l, int batch, struct error *why)
@@ -16,21 +15,21 @@ int pool_places_new(uint8_t **places, const struct net_layer *l, int batch, stru
     return *places ? 0 : -1;
 }
 
-static int pool_init(struct host_operation *o, struct error *why)
+static int onednn_pool_init(struct host_operation *o, struct error *why)
 {
     const struct net_layer *l = o->layer;
-    struct pool *p = o->own = memory_new(1, sizeof *p, l->layer.name, why);
+    struct onednn_pool *p = o->own = memory_new(1, sizeof *p, l->layer.name, why);
     return p ? pool_places_new(&p->places, l, o->batch, why) : -1;
 }
 
 /* The pixels of one window that lie inside the image, in row order: the first `count` of each. */
-struct window {
+struct onednn_window {
     int count;
     const float *pixels[ONEDNN_POOL_MAX * ONEDNN_POOL_MAX];
     uint8_t places[ONEDNN_POOL_MAX * ONEDNN_POOL_MAX];
 };
 
-static void window_lay(struct window *w, const struct net_layer *l, int oy, int ox, const float *image)
+static void window_lay(struct onednn_window *w, const struct net_layer *l, int oy, int ox, const float *image)
 {
     int kernel = l->layer.kernel, top = oy * l->layer.stride - l->pad_top, left = ox * l->layer.stride - l->pad_left;
     w->count = 0;
@@ -45,7 +44,7 @@ void pool_image_forward(const struct vector_set *vectors, const struct net_layer
                         uint8_t *places)
 {
     int channels = l->in.channels;
-    struct window window;
+    struct onednn_window window;
     for (int oy = 0; oy < l->out.height; oy++)
         for (int ox = 0; ox < l->out.width; ox++, y += channels, places += channels) {
             window_lay(&window, l, oy, ox, image);
@@ -83,23 +82,23 @@ static void pixel_backward(const struct net_layer *l, int iy, int ix, const floa
         }
 }
 
-static int pool_forward(struct host_operation *o, struct error *why)
+static int onednn_pool_forward(struct host_operation *o, struct error *why)
 {
     (void)why;
     const struct net_layer *l = o->layer;
-    struct pool *p = o->own;
+    struct onednn_pool *p = o->own;
     size_t in = shape_size(l->in), out = shape_size(l->out);
 #pragma omp parallel for
     for (int n = 0; n < o->batch; n++)
-        pool_image_forward(onednn_library(o)->vectors, l, o->x + n * in, o->y + n * out, p->places + n * out);
+        pool_image_forward(library_of(o)->vectors, l, o->x + n * in, o->y + n * out, p->places + n * out);
     return 0;
 }
 
-static int pool_backward(struct host_operation *o, struct error *why)
+static int onednn_pool_backward(struct host_operation *o, struct error *why)
 {
     (void)why;
     const struct net_layer *l = o->layer;
-    const struct pool *p = o->own;
+    const struct onednn_pool *p = o->own;
     size_t in = shape_size(l->in), out = shape_size(l->out);
     if (!o->dx)
         return 0;
@@ -111,9 +110,9 @@ static int pool_backward(struct host_operation *o, struct error *why)
     return 0;
 }
 
-static void pool_free(struct host_operation *o)
+static void onednn_pool_free(struct host_operation *o)
 {
-    struct pool *p = o->own;
+    struct onednn_pool *p = o->own;
     if (p)
         free(p->places);
     free(p);
@@ -121,8 +120,8 @@ static void pool_free(struct host_operation *o)
 
 const struct host_kind onednn_max_pool = {
     .layers = 1,
-    .init = pool_init,
-    .forward = pool_forward,
-    .backward = pool_backward,
-    .free = pool_free,
+    .init = onednn_pool_init,
+    .forward = onednn_pool_forward,
+    .backward = onednn_pool_backward,
+    .free = onednn_pool_free,
 };

@@ -1,6 +1,6 @@
-/* The vector loop of max pooling: vectors.h tells what it does. */
+/* The vector loop of max pooling; vectors.h says what it does. */
 
-/* The channels behind the last whole register. */
+/* The channels after the last whole register. */
 static void pool_window_rest(const float *const *pixels, const uint8_t *places, int count, int first, int channels,
                              float *y, uint8_t *y_places)
 {

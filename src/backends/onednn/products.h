@@ -1,5 +1,5 @@
-/* Products of small matrices of a shape that is known beforehand, row-major without gaps: by libxsmm, which compiles a
- * function for each shape, or by oneDNN's sgemm where this build has no libxsmm or the CPU is none of its. */
+/* Products of small row-major matrices without gaps, whose shape is known in advance: by libxsmm, which compiles a function for
+ * each shape, or by oneDNN's sgemm if this build has no libxsmm or libxsmm does not support the CPU. */
 #ifndef BACKENDS_PRODUCTS_H
 #define BACKENDS_PRODUCTS_H
 

@@ -1,6 +1,6 @@
-/* The loops that a step's time is spent in, written once in GCC's vector types and compiled for several instruction sets, a
- * file each (vectors_*.c), of which one is chosen at run time. Unlike the compiler's own vectors of plain loops they are
- * as wide as the registers, and fuse multiply-adds. */
+/* The loops that take most of a step's time. They are written once in GCC's vector types, compiled for several instruction sets (a
+ * file each, vectors_*.c), and chosen at run time. Unlike loops that the compiler vectorises, they use whole registers and fused
+ * multiply-adds. */
 #ifndef BACKENDS_VECTORS_H
 #define BACKENDS_VECTORS_H
 
@@ -20,8 +20,8 @@ struct vector_set {
 
 extern const struct vector_set vectors_generic, vectors_avx2, vectors_avx512;
 
-/* Those that this CPU can run, the best first; NULL behind the last. As oneDNN sees the CPU, its environment variable
- * ONEDNN_MAX_CPU_ISA included. */
+/* The sets that this CPU can run, best first; NULL after the last one. oneDNN detects the CPU, so its environment variable
+ * ONEDNN_MAX_CPU_ISA counts. */
 const struct vector_set *vector_set_at(int index);
 
 #endif

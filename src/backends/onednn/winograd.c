@@ -1,5 +1,5 @@
-/* Convolutions by minimal filtering: winograd.h has the algorithm. Images are shared out to the threads, and each walks its
- * tiles in blocks that fit the second-level cache: transform, one product a point, transform. */
+/* Convolutions by minimal filtering; winograd.h has the algorithm. Each thread has its share of the images, and computes their
+ * tiles in blocks that fit the second-level cache: transform, one matrix product a point, transform back. */
 #include "winograd.h"
 
 #include <omp.h>
@@ -10,7 +10,7 @@
 #include "onednn.h"
 #include "products.h"
 
-/* The products of a block of some number of tiles. */
+/* The matrix products of a block of a certain number of tiles. */
 struct block_products {
     struct product forward; /* m (tiles, out) = v (tiles, in) u (in, out) */
     struct product weights; /* du (in, out) += v^T dm */
@@ -18,11 +18,11 @@ struct block_products {
 };
 
 /* A thread's images and its memory. */
-struct worker {
+struct winograd_worker {
     int first, last;
     float *v, *m;     /* transformed tiles: (points, block, in), (points, block, out) */
     float *du, *db;   /* its gradient sums: (points, in, out), (out) */
-    float *du_run;    /* du of a run of tiles but the first, or NULL where there is no other */
+    float *du_run;    /* du of the present run of tiles if it is not the first; NULL if there is only one */
     float *sink;      /* (in or out, the larger) */
 };
 
@@ -30,13 +30,13 @@ struct winograd {
     const struct winograd_kernels *kernels;
     int points, tiles;     /* N x N; tiles of an image */
     int block;             /* tiles at a time */
-    int run;               /* tiles whose gradients are summed by themselves: two levels round less than one */
-    size_t v_stride, m_stride, u_stride; /* floats between points; not a power of two, lest their lines meet in one cache set */
+    int run;               /* tiles whose gradients are summed before the runs' sums are: two levels round less than one */
+    size_t v_stride, m_stride, u_stride; /* floats between points; no power of two, or all points would share one cache set */
     int *inputs, *outputs; /* (tiles, points), (tiles, M x M): places in an image in floats, or -1 outside */
     float *zeros;
     float *u, *u_transposed, *weights_transposed; /* (points, in, out), (points, out, in), (R, R, out, in) */
-    struct block_products *products;              /* (block + 1), by number of tiles; those that occur */
-    struct worker *workers;
+    struct block_products *products;              /* (block + 1), indexed by the number of tiles; only those that occur are set */
+    struct winograd_worker *workers;
     int worker_count;
 };
 
@@ -79,7 +79,7 @@ static void point_at(float **pixels, const float *image, const int *places, int 
 
 /* ---- memory ---- */
 
-/* Tiles in a block: so many that both transformed blocks about fill the second-level cache. */
+/* Tiles in a block: both transformed blocks together about fill the second-level cache. */
 static int block_size(const struct winograd *w, const struct net_layer *l, int tiles)
 {
     enum { LEAST = 12, MOST = 48 };
@@ -90,7 +90,7 @@ static int block_size(const struct winograd *w, const struct net_layer *l, int t
     return block < tiles ? block : tiles;
 }
 
-static int worker_init(struct winograd *w, struct worker *worker, const struct host_operation *o, struct error *why)
+static int worker_init(struct winograd *w, struct winograd_worker *worker, const struct host_operation *o, struct error *why)
 {
     const struct net_layer *l = o->layer;
     size_t points = (size_t)w->points;
@@ -125,7 +125,7 @@ static int init_shared(struct winograd *w, const struct host_operation *o, struc
     return 0;
 }
 
-/* Full blocks and what remains of each worker's tiles. */
+/* For full blocks, and for the remainder of each worker's tiles. */
 static int init_products(struct winograd *w, const struct host_operation *o, struct error *why)
 {
     int in = o->layer->in.channels, out = o->layer->out.channels;
@@ -152,7 +152,7 @@ static int winograd_init(struct host_operation *o, struct error *why)
     struct winograd *w = o->own = memory_new(1, sizeof *w, l->layer.name, why);
     if (!w)
         return -1;
-    w->kernels = onednn_library(o)->vectors->winograd[l->layer.kernel == 5];
+    w->kernels = library_of(o)->vectors->winograd[l->layer.kernel == 5];
     int m = w->kernels->outputs, n = m + w->kernels->weights_size - 1;
     w->points = n * n;
     w->tiles = ((l->out.height + m - 1) / m) * ((l->out.width + m - 1) / m);
@@ -182,7 +182,7 @@ static void winograd_free(struct host_operation *o)
     if (!w)
         return;
     for (int i = 0; w->workers && i < w->worker_count; i++) {
-        struct worker *worker = &w->workers[i];
+        struct winograd_worker *worker = &w->workers[i];
         free(worker->v), free(worker->m), free(worker->du), free(worker->db), free(worker->du_run);
         free(worker->sink);
     }
@@ -194,7 +194,7 @@ static void winograd_free(struct host_operation *o)
 /* ---- steps ---- */
 
 /* (R, R, in, out) to (R, R, out, in) */
-static void transpose_weights(const float *weights, float *transposed, size_t in, size_t out, size_t places)
+static void transpose_channels(const float *weights, float *transposed, size_t in, size_t out, size_t places)
 {
     for (size_t p = 0; p < places; p++)
         for (size_t i = 0; i < in; i++)
@@ -210,20 +210,20 @@ static int winograd_prepare(struct host_operation *o, struct error *why)
     const float *weights = host_parameters(o, o->layer->weights);
     w->kernels->weights(weights, in * out, in * out, w->u, w->u_stride);
     if (o->dx) {
-        transpose_weights(weights, w->weights_transposed, in, out, r * r);
+        transpose_channels(weights, w->weights_transposed, in, out, r * r);
         w->kernels->weights(w->weights_transposed, in * out, in * out, w->u_transposed, w->u_stride);
     }
     return 0;
 }
 
-/* A worker's tiles are numbered through its images. */
-static const float *image_of(const struct winograd *w, const struct worker *worker, int tile, const float *images,
+/* Tiles are numbered across all images of a worker. */
+static const float *image_of(const struct winograd *w, const struct winograd_worker *worker, int tile, const float *images,
                              struct shape shape)
 {
     return images + (size_t)(worker->first + tile / w->tiles) * shape_size(shape);
 }
 
-static void transform_inputs(const struct host_operation *o, struct worker *worker, int first, int count)
+static void transform_inputs(const struct host_operation *o, struct winograd_worker *worker, int first, int count)
 {
     const struct winograd *w = o->own;
     struct shape in = o->layer->in;
@@ -235,7 +235,7 @@ static void transform_inputs(const struct host_operation *o, struct worker *work
     }
 }
 
-static void forward_block(const struct host_operation *o, struct worker *worker, int first, int count)
+static void forward_block(const struct host_operation *o, struct winograd_worker *worker, int first, int count)
 {
     const struct winograd *w = o->own;
     const struct net_layer *l = o->layer;
@@ -259,7 +259,7 @@ static int winograd_forward(struct host_operation *o, struct error *why)
     const struct winograd *w = o->own;
 #pragma omp parallel for schedule(static, 1)
     for (int i = 0; i < w->worker_count; i++) {
-        struct worker *worker = &w->workers[i];
+        struct winograd_worker *worker = &w->workers[i];
         int tiles = (worker->last - worker->first) * w->tiles;
         for (int first = 0; first < tiles; first += w->block)
             forward_block(o, worker, first, tiles - first < w->block ? tiles - first : w->block);
@@ -267,7 +267,7 @@ static int winograd_forward(struct host_operation *o, struct error *why)
     return 0;
 }
 
-static void transform_output_gradients(const struct host_operation *o, struct worker *worker, int first, int count)
+static void transform_output_gradients(const struct host_operation *o, struct winograd_worker *worker, int first, int count)
 {
     const struct winograd *w = o->own;
     const struct net_layer *l = o->layer;
@@ -282,8 +282,8 @@ static void transform_output_gradients(const struct host_operation *o, struct wo
     }
 }
 
-/* Tiles overlap: an image is cleared before its first one is added. */
-static void add_input_gradients(const struct host_operation *o, struct worker *worker, int first, int count)
+/* Tiles overlap, so each image is cleared before its first tile is added. */
+static void add_input_gradients(const struct host_operation *o, struct winograd_worker *worker, int first, int count)
 {
     const struct winograd *w = o->own;
     struct shape in = o->layer->in;
@@ -298,7 +298,7 @@ static void add_input_gradients(const struct host_operation *o, struct worker *w
     }
 }
 
-static void backward_block(const struct host_operation *o, struct worker *worker, int first, int count)
+static void backward_block(const struct host_operation *o, struct winograd_worker *worker, int first, int count)
 {
     const struct winograd *w = o->own;
     float *du = first < w->run ? worker->du : worker->du_run;
@@ -314,7 +314,7 @@ static void backward_block(const struct host_operation *o, struct worker *worker
         add_input_gradients(o, worker, first, count);
 }
 
-/* And clears it for the next one. */
+/* Adds a run's sums, and clears them for the next run. */
 __attribute__((target_clones("avx512f", "avx2", "default")))
 static void add_run(float *restrict du, float *restrict run, size_t count)
 {
@@ -324,7 +324,7 @@ static void add_run(float *restrict du, float *restrict run, size_t count)
     }
 }
 
-static void worker_backward(const struct host_operation *o, struct worker *worker)
+static void worker_backward(const struct host_operation *o, struct winograd_worker *worker)
 {
     const struct winograd *w = o->own;
     int tiles = (worker->last - worker->first) * w->tiles;
@@ -338,10 +338,10 @@ static void worker_backward(const struct host_operation *o, struct worker *worke
     }
 }
 
-/* The workers' sums together, always in the same order, in the first one's. */
+/* Adds all workers' sums to the first one's, always in the same order. */
 static void add_workers(const struct winograd *w, size_t count, size_t channels)
 {
-    struct worker *all = w->workers;
+    struct winograd_worker *all = w->workers;
 #pragma omp parallel for
     for (size_t i = 0; i < count; i++)
         for (int j = 1; j < w->worker_count; j++)
@@ -361,9 +361,11 @@ static int winograd_backward(struct host_operation *o, struct error *why)
     for (int i = 0; i < w->worker_count; i++)
         worker_backward(o, &w->workers[i]);
     add_workers(w, (size_t)w->points * w->u_stride, (size_t)l->out.channels);
-    w->kernels->weights_gradient(w->workers[0].du, w->u_stride, pairs, host_gradients(o, l->weights), pairs);
-    if (l->biases)
-        memcpy(host_gradients(o, l->biases), w->workers[0].db, (size_t)l->out.channels * sizeof(float));
+    float *dw = host_gradients(o, l->weights), *db = host_gradients(o, l->biases);
+    if (dw)
+        w->kernels->weights_gradient(w->workers[0].du, w->u_stride, pairs, dw, pairs);
+    if (db)
+        memcpy(db, w->workers[0].db, (size_t)l->out.channels * sizeof(float));
     return 0;
 }
 

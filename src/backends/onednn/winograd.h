@@ -4,10 +4,10 @@
  * so that each of the N x N points is a matrix product (tiles x channels in) (channels in x channels out). Backward is
  * the exact adjoint:  dm = A dy A^T;  dg = G^T [v^T dm] G;  dd = B [dm u^T] B^T, added where tiles overlap.
  *
- * Limit: what lies between the transforms is larger than the result, so that sums overflow at values some hundred times
- * (the weights' gradient: a thousand times) smaller than direct ones do, from about 1e34 on.
+ * Limit: intermediate values are larger than the result. So sums overflow at values a hundred times smaller than in a direct
+ * convolution, the weights' gradient at values a thousand times smaller: from about 1e34 on.
  *
- * This header is what winograd.c and the vector loops (winograd_kernels.h; vectors.h) share. */
+ * winograd.c and the vector loops (winograd_kernels.h, vectors.h) share this header. */
 #ifndef BACKENDS_WINOGRAD_H
 #define BACKENDS_WINOGRAD_H
 
@@ -15,9 +15,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The pixels of a tile come as a table of pointers to their channels, row by row; those that lie outside the image point
- * to zeros where they are read, to a sink where they are written. A transformed tile has its points `stride` floats
- * apart, each with all channels (multiples of 16). */
+/* A tile's pixels are passed as a table of pointers to their channels, row by row. A pixel outside the image points to zeros if
+ * it is read, to a sink if it is written. The points of a transformed tile lie `stride` floats apart; each has all channels, a
+ * multiple of 16. */
 struct winograd_kernels {
     int outputs, weights_size; /* M, R */
     /* v = B^T d B */

@@ -1,5 +1,5 @@
-/* Convolutions: the windows of some output rows are gathered into a matrix (im2col), one row a
- * window, and multiplied by the weights, which are such a matrix as they lie (HWIO). */
+/* Convolutions: the windows of some output rows are gathered into a matrix (im2col), a row each, and multiplied by the weights,
+ * which are a matrix already (HWIO). */
 #include <cblas.h>
 #include <string.h>
 
@@ -19,18 +19,18 @@ static int block_rows(const struct net_layer *l)
     return rows < 1 ? 1 : rows > (size_t)l->out.height ? l->out.height : (int)rows;
 }
 
-static size_t convolution_scratch(const struct net_layer *l)
+static size_t openblas_convolution_scratch(const struct net_layer *l)
 {
     return (size_t)block_rows(l) * l->out.width * window_size(l);
 }
 
-/* One row of a window, kernel * channels floats: those from `before` on, `inside` long, lie in the
- * image at `offset` in one piece; the others are padding. */
+/* One row of a window: kernel * channels floats. `inside` of them, after the first `before`, lie in the image at `offset`; the rest
+ * is padding. */
 struct window_row {
     size_t before, inside, offset;
 };
 
-static inline struct window_row window_row(const struct net_layer *l, int oy, int ox, int ky)
+static inline struct window_row window_row_at(const struct net_layer *l, int oy, int ox, int ky)
 {
     int y = oy * l->layer.stride - l->pad_top + ky, x = ox * l->layer.stride - l->pad_left;
     int left = x < 0 ? -x : 0;
@@ -48,7 +48,7 @@ static void gather_windows(const struct net_layer *l, const float *image, int fi
     for (int oy = first; oy < first + rows; oy++)
         for (int ox = 0; ox < l->out.width; ox++)
             for (int ky = 0; ky < l->layer.kernel; ky++, windows += length) {
-                struct window_row row = window_row(l, oy, ox, ky);
+                struct window_row row = window_row_at(l, oy, ox, ky);
                 if (row.inside < length)
                     memset(windows, 0, length * sizeof *windows);
                 memcpy(windows + row.before, image + row.offset, row.inside * sizeof *windows);
@@ -64,13 +64,13 @@ static void scatter_windows(const struct net_layer *l, const float *restrict win
     for (int oy = first; oy < first + rows; oy++)
         for (int ox = 0; ox < l->out.width; ox++)
             for (int ky = 0; ky < l->layer.kernel; ky++, windows += length) {
-                struct window_row row = window_row(l, oy, ox, ky);
+                struct window_row row = window_row_at(l, oy, ox, ky);
                 for (size_t i = 0; i < row.inside; i++)
                     image[row.offset + i] += windows[row.before + i];
             }
 }
 
-static int convolution_forward(struct host_operation *o, struct error *why)
+static int openblas_convolution_forward(struct host_operation *o, struct error *why)
 {
     (void)why;
     const struct net_layer *l = o->layer;
@@ -93,7 +93,7 @@ static int convolution_forward(struct host_operation *o, struct error *why)
     return 0;
 }
 
-/* One block of one image: adds to the weights' gradient and to the image's. */
+/* One block of one image: adds to the weights' gradient (dw or NULL) and to the image's. */
 static void block_backward(struct host_operation *o, int n, int first, int rows, float *dw)
 {
     const struct net_layer *l = o->layer;
@@ -101,9 +101,11 @@ static void block_backward(struct host_operation *o, int n, int first, int rows,
     int window = window_size(l), channels = l->out.channels, count = rows * l->out.width;
     const float *dy = o->dy + n * shape_size(l->out) + first * line;
 
-    gather_windows(l, o->x + n * in, first, rows, o->scratch);
-    cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, window, channels, count, 1, o->scratch, window, dy, channels,
-                1, dw, channels);
+    if (dw) {
+        gather_windows(l, o->x + n * in, first, rows, o->scratch);
+        cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, window, channels, count, 1, o->scratch, window, dy, channels,
+                    1, dw, channels);
+    }
     if (!o->dx)
         return;
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, count, window, channels, 1, dy, channels,
@@ -111,7 +113,7 @@ static void block_backward(struct host_operation *o, int n, int first, int rows,
     scatter_windows(l, o->scratch, first, rows, o->dx + n * in);
 }
 
-static int convolution_backward(struct host_operation *o, struct error *why)
+static int openblas_convolution_backward(struct host_operation *o, struct error *why)
 {
     (void)why;
     const struct net_layer *l = o->layer;
@@ -119,7 +121,8 @@ static int convolution_backward(struct host_operation *o, struct error *why)
     int channels = l->out.channels, block = block_rows(l);
     float *dw = host_gradients(o, l->weights), *db = host_gradients(o, l->biases);
 
-    memset(dw, 0, l->weights->count * sizeof *dw);
+    if (dw)
+        memset(dw, 0, l->weights->count * sizeof *dw);
     if (db)
         memset(db, 0, l->biases->count * sizeof *db);
     if (o->dx)
@@ -138,7 +141,7 @@ static int convolution_backward(struct host_operation *o, struct error *why)
 
 const struct host_kind openblas_convolution = {
     .layers = 1,
-    .scratch = convolution_scratch,
-    .forward = convolution_forward,
-    .backward = convolution_backward,
+    .scratch = openblas_convolution_scratch,
+    .forward = openblas_convolution_forward,
+    .backward = openblas_convolution_backward,
 };

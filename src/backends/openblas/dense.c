@@ -4,7 +4,7 @@
 
 #include "openblas.h"
 
-static int dense_forward(struct host_operation *o, struct error *why)
+static int openblas_dense_forward(struct host_operation *o, struct error *why)
 {
     (void)why;
     const struct net_layer *l = o->layer;
@@ -18,7 +18,7 @@ static int dense_forward(struct host_operation *o, struct error *why)
     return 0;
 }
 
-static int dense_backward(struct host_operation *o, struct error *why)
+static int openblas_dense_backward(struct host_operation *o, struct error *why)
 {
     (void)why;
     const struct net_layer *l = o->layer;
@@ -32,11 +32,12 @@ static int dense_backward(struct host_operation *o, struct error *why)
         memset(db, 0, out * sizeof *db);
         openblas_bias_gradient(db, o->dy, o->batch, out);
     }
-    cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, in, out, o->batch, 1, o->x, in, o->dy, out, 0, dw, out);
+    if (dw)
+        cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, in, out, o->batch, 1, o->x, in, o->dy, out, 0, dw, out);
     if (o->dx)
         cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, o->batch, in, out, 1, o->dy, out, weights, out, 0, o->dx,
                     in);
     return 0;
 }
 
-const struct host_kind openblas_dense = {.layers = 1, .forward = dense_forward, .backward = dense_backward};
+const struct host_kind openblas_dense = {.layers = 1, .forward = openblas_dense_forward, .backward = openblas_dense_backward};

@@ -44,7 +44,6 @@ const struct backend backend_openblas = {
     .priority = 10,
     .probe = openblas_probe,
     .set_threads = openblas_set_threads,
-    .supports = host_supports,
     .plan = openblas_plan,
     .plan_free = host_plan_free,
     .loss = host_loss,

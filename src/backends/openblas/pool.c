@@ -1,17 +1,17 @@
-/* Max pooling; the windows reach over the edge (SAME), and only what is inside counts. */
+/* Max pooling over the part of each window that lies inside the image. */
 #include <string.h>
 
 #include "openblas.h"
 
-/* What of a window lies inside the image: rows [top, bottom), columns [left, right). */
-struct window {
+/* The part of a window inside the image: rows [top, bottom), columns [left, right). */
+struct openblas_window {
     int top, bottom, left, right;
 };
 
-static inline struct window window_at(const struct net_layer *l, int oy, int ox)
+static inline struct openblas_window openblas_window_at(const struct net_layer *l, int oy, int ox)
 {
     int kernel = l->layer.kernel, top = oy * l->layer.stride - l->pad_top, left = ox * l->layer.stride - l->pad_left;
-    return (struct window){
+    return (struct openblas_window){
         .top = top < 0 ? 0 : top,
         .bottom = top + kernel > l->in.height ? l->in.height : top + kernel,
         .left = left < 0 ? 0 : left,
@@ -20,7 +20,7 @@ static inline struct window window_at(const struct net_layer *l, int oy, int ox)
 }
 
 /* One window, all channels. A NaN wins, so that it reaches the loss and is seen. */
-static inline void window_forward(const struct net_layer *l, struct window w, const float *restrict image,
+static inline void openblas_window_forward(const struct net_layer *l, struct openblas_window w, const float *restrict image,
                                   float *restrict y)
 {
     size_t channels = (size_t)l->in.channels;
@@ -33,8 +33,8 @@ static inline void window_forward(const struct net_layer *l, struct window w, co
         }
 }
 
-/* The gradient goes to the first maximum in row order: `rest` is what has not been given away. */
-static inline void window_backward(const struct net_layer *l, struct window w, const float *restrict image,
+/* The gradient goes to the first maximum in row order: `rest` is what no place has received yet. */
+static inline void openblas_window_backward(const struct net_layer *l, struct openblas_window w, const float *restrict image,
                                    const float *restrict y, float *restrict rest, float *restrict gradient)
 {
     size_t channels = (size_t)l->in.channels;
@@ -50,53 +50,53 @@ static inline void window_backward(const struct net_layer *l, struct window w, c
 }
 
 __attribute__((target_clones("avx512f", "avx2", "default")))
-static void image_forward(const struct net_layer *l, const float *image, float *y)
+static void openblas_image_forward(const struct net_layer *l, const float *image, float *y)
 {
     for (int oy = 0; oy < l->out.height; oy++)
         for (int ox = 0; ox < l->out.width; ox++, y += l->out.channels)
-            window_forward(l, window_at(l, oy, ox), image, y);
+            openblas_window_forward(l, openblas_window_at(l, oy, ox), image, y);
 }
 
 __attribute__((target_clones("avx512f", "avx2", "default")))
-static void image_backward(const struct net_layer *l, const float *image, const float *y, const float *dy, float *rest,
+static void openblas_image_backward(const struct net_layer *l, const float *image, const float *y, const float *dy, float *rest,
                            float *gradient)
 {
     memset(gradient, 0, shape_size(l->in) * sizeof *gradient);
     for (int oy = 0; oy < l->out.height; oy++)
         for (int ox = 0; ox < l->out.width; ox++, y += l->out.channels, dy += l->out.channels) {
             memcpy(rest, dy, l->out.channels * sizeof *rest);
-            window_backward(l, window_at(l, oy, ox), image, y, rest, gradient);
+            openblas_window_backward(l, openblas_window_at(l, oy, ox), image, y, rest, gradient);
         }
 }
 
-static int pool_forward(struct host_operation *o, struct error *why)
+static int openblas_pool_forward(struct host_operation *o, struct error *why)
 {
     (void)why;
     const struct net_layer *l = o->layer;
     size_t in = shape_size(l->in), out = shape_size(l->out);
     for (int n = 0; n < o->batch; n++)
-        image_forward(l, o->x + n * in, o->y + n * out);
+        openblas_image_forward(l, o->x + n * in, o->y + n * out);
     return 0;
 }
 
-static int pool_backward(struct host_operation *o, struct error *why)
+static int openblas_pool_backward(struct host_operation *o, struct error *why)
 {
     (void)why;
     const struct net_layer *l = o->layer;
     size_t in = shape_size(l->in), out = shape_size(l->out);
     for (int n = 0; o->dx && n < o->batch; n++)
-        image_backward(l, o->x + n * in, o->y + n * out, o->dy + n * out, o->scratch, o->dx + n * in);
+        openblas_image_backward(l, o->x + n * in, o->y + n * out, o->dy + n * out, o->scratch, o->dx + n * in);
     return 0;
 }
 
-static size_t pool_scratch(const struct net_layer *layer)
+static size_t openblas_pool_scratch(const struct net_layer *layer)
 {
     return (size_t)layer->in.channels;
 }
 
 const struct host_kind openblas_max_pool = {
     .layers = 1,
-    .scratch = pool_scratch,
-    .forward = pool_forward,
-    .backward = pool_backward,
+    .scratch = openblas_pool_scratch,
+    .forward = openblas_pool_forward,
+    .backward = openblas_pool_backward,
 };

@@ -15,7 +15,7 @@ struct rows {
     float *scale, *power, *sums;
 };
 
-static size_t norm_scratch(const struct net_layer *l)
+static size_t openblas_lrn_scratch(const struct net_layer *l)
 {
     return 4 * (size_t)l->in.channels + 2 * (size_t)l->layer.radius;
 }
@@ -83,7 +83,7 @@ static void pixels_backward(const struct layer *layer, size_t pixels, size_t cha
     }
 }
 
-static int norm_forward(struct host_operation *o, struct error *why)
+static int openblas_lrn_forward(struct host_operation *o, struct error *why)
 {
     (void)why;
     const struct net_layer *l = o->layer;
@@ -92,7 +92,7 @@ static int norm_forward(struct host_operation *o, struct error *why)
     return 0;
 }
 
-static int norm_backward(struct host_operation *o, struct error *why)
+static int openblas_lrn_backward(struct host_operation *o, struct error *why)
 {
     (void)why;
     const struct net_layer *l = o->layer;
@@ -102,4 +102,9 @@ static int norm_backward(struct host_operation *o, struct error *why)
     return 0;
 }
 
-const struct host_kind openblas_lrn = {.layers = 1, .scratch = norm_scratch, .forward = norm_forward, .backward = norm_backward};
+const struct host_kind openblas_lrn = {
+    .layers = 1,
+    .scratch = openblas_lrn_scratch,
+    .forward = openblas_lrn_forward,
+    .backward = openblas_lrn_backward,
+};

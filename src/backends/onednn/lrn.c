@@ -2,7 +2,7 @@
  *     s[c] = k + alpha * sum of x[j]^2 over |j - c| <= radius,    y = x s^-beta
  * and, the window being symmetric,
  *     dx = dy s^-beta - 2 alpha beta x[c] * sum of dy[j] x[j] s[j]^(-beta - 1) over |j - c| <= radius.
- * Backward computes s and its powers anew: that is cheaper than bringing them through memory.
+ * Backward computes s and its powers again, which is cheaper than to store and load them.
  * Limit: from |x| of about 1e12 on s^(-beta - 1) is too small for a float, and dx loses its second term. */
 #include <math.h>
 #include <stdlib.h>
@@ -10,21 +10,21 @@
 
 #include "onednn.h"
 
-/* Pixels at a time: what one loop writes to scratch has reached the cache when the next one reads it elsewhere. */
+/* Pixels that each loop processes before the next loop begins: enough that stores to scratch reach the cache before loads. */
 enum { STRIP = 8 };
 
 #define SUM_MAX 0x1.fp127f /* a little less than the largest float */
 
-struct norm {
+struct onednn_lrn {
     float *scratch; /* (batch, scratch_size): of an image's thread */
 };
 
-/* Scratch for a strip: what windows are summed over lies between zeros, so that those at the edge need no test. */
+/* Scratch for a strip. Values that windows sum lie between zeros, so that windows at the edge need no test. */
 struct strip {
     float *squares, *terms; /* (STRIP, pitch), from radius on: x^2; dy x s^(-beta - 1) */
     float *powers;          /* (STRIP, channels): s^-beta */
     size_t channels, pitch;
-    float square_max; /* a window of such squares has a finite sum, also times alpha */
+    float square_max; /* a window of squares of at most this has a finite sum, also times alpha */
 };
 
 static size_t pitch_of(const struct net_layer *l)
@@ -45,15 +45,15 @@ static struct strip strip_in(float *scratch, const struct net_layer *l)
     return (struct strip){scratch, terms, terms + STRIP * pitch, (size_t)l->in.channels, pitch, square_max};
 }
 
-static int norm_init(struct host_operation *o, struct error *why)
+static int onednn_lrn_init(struct host_operation *o, struct error *why)
 {
     const struct net_layer *l = o->layer;
-    struct norm *n = o->own = memory_new(1, sizeof *n, l->layer.name, why);
+    struct onednn_lrn *n = o->own = memory_new(1, sizeof *n, l->layer.name, why);
     return n && (n->scratch = memory_new((size_t)o->batch, scratch_size(l) * sizeof(float), l->layer.name, why)) ? 0 : -1;
 }
 
-/* s^(-1/4): a quarter of the exponent from the bits, right to 3 %, then Newton's y (5 - s y^4) / 4, which squares the
- * error each time. Multiplications only, so it vectorises; a root and a division cost three times as much. */
+/* s^(-1/4): a first guess, right to 3 %, divides the exponent's bits by 4; then Newton's iteration y (5 - s y^4) / 4 squares the
+ * error three times. It multiplies only, so it vectorises; roots and a division cost three times as much. */
 static inline __attribute__((always_inline)) float inverse_fourth_root(float s)
 {
     union {
@@ -90,7 +90,7 @@ static inline __attribute__((always_inline)) float window_sum(const float *padde
     return sum;
 }
 
-/* Held so small that their sum is finite; an infinite one would make NaN of s^(-1/4). NaN stays NaN. */
+/* Squares are clamped so that their sum is finite; an infinite sum would make s^(-1/4) NaN. NaN stays NaN. */
 static inline __attribute__((always_inline)) void put_squares(struct strip s, size_t pixels, int radius,
                                                               const float *restrict x)
 {
@@ -142,7 +142,7 @@ static inline __attribute__((always_inline)) void strip_backward(const struct la
 
 /* The tutorial's radius and exponent are known to the compiler. */
 __attribute__((target_clones("avx512f", "avx2", "default")))
-static void image_forward(const struct layer *l, struct strip s, size_t pixels, const float *x, float *y)
+static void lrn_image_forward(const struct layer *l, struct strip s, size_t pixels, const float *x, float *y)
 {
     for (size_t p = 0; p < pixels; p += STRIP, x += STRIP * s.channels, y += STRIP * s.channels) {
         size_t strip = pixels - p < STRIP ? pixels - p : STRIP;
@@ -154,7 +154,7 @@ static void image_forward(const struct layer *l, struct strip s, size_t pixels, 
 }
 
 __attribute__((target_clones("avx512f", "avx2", "default")))
-static void image_backward(const struct layer *l, struct strip s, size_t pixels, const float *x, const float *dy,
+static void lrn_image_backward(const struct layer *l, struct strip s, size_t pixels, const float *x, const float *dy,
                            float *dx)
 {
     for (size_t p = 0, at = 0; p < pixels; p += STRIP, at += STRIP * s.channels) {
@@ -166,36 +166,36 @@ static void image_backward(const struct layer *l, struct strip s, size_t pixels,
     }
 }
 
-static int norm_forward(struct host_operation *o, struct error *why)
+static int onednn_lrn_forward(struct host_operation *o, struct error *why)
 {
     (void)why;
     const struct net_layer *l = o->layer;
-    struct norm *own = o->own;
+    struct onednn_lrn *own = o->own;
     size_t in = shape_size(l->in), pixels = (size_t)l->in.height * l->in.width;
 #pragma omp parallel for
     for (int n = 0; n < o->batch; n++)
-        image_forward(&l->layer, strip_in(own->scratch + n * scratch_size(l), l), pixels, o->x + n * in, o->y + n * in);
+        lrn_image_forward(&l->layer, strip_in(own->scratch + n * scratch_size(l), l), pixels, o->x + n * in, o->y + n * in);
     return 0;
 }
 
-static int norm_backward(struct host_operation *o, struct error *why)
+static int onednn_lrn_backward(struct host_operation *o, struct error *why)
 {
     (void)why;
     const struct net_layer *l = o->layer;
-    struct norm *own = o->own;
+    struct onednn_lrn *own = o->own;
     size_t in = shape_size(l->in), pixels = (size_t)l->in.height * l->in.width;
     if (!o->dx)
         return 0;
 #pragma omp parallel for
     for (int n = 0; n < o->batch; n++)
-        image_backward(&l->layer, strip_in(own->scratch + n * scratch_size(l), l), pixels, o->x + n * in,
+        lrn_image_backward(&l->layer, strip_in(own->scratch + n * scratch_size(l), l), pixels, o->x + n * in,
                        o->dy + n * in, o->dx + n * in);
     return 0;
 }
 
-static void norm_free(struct host_operation *o)
+static void onednn_lrn_free(struct host_operation *o)
 {
-    struct norm *n = o->own;
+    struct onednn_lrn *n = o->own;
     if (n)
         free(n->scratch);
     free(n);
@@ -203,8 +203,8 @@ static void norm_free(struct host_operation *o)
 
 const struct host_kind onednn_lrn = {
     .layers = 1,
-    .init = norm_init,
-    .forward = norm_forward,
-    .backward = norm_backward,
-    .free = norm_free,
+    .init = onednn_lrn_init,
+    .forward = onednn_lrn_forward,
+    .backward = onednn_lrn_backward,
+    .free = onednn_lrn_free,
 };
