@@ -38,11 +38,20 @@ struct bench {
     struct net net;
     struct tower tower;
     int slices, slice; /* of this rank, a step; images a slice */
-    float *images, *shadows, *parameters;
+    float *images, *parameters;
     int32_t *labels;
+    struct batch batch;      /* of them: each slice on the host */
+    struct dataset dataset;  /* of pixels and pixel_labels: of the loader, and of a device */
+    uint8_t *pixels, *pixel_labels;
+    struct world alone;      /* one rank */
+    struct reducer reducer;  /* of that world */
+    uint64_t steps;          /* that the tower was given */
     struct bench_times times;
 };
 
+/* Not collective. Makes the data set, freed by its owner; readies the tower for steps of its own. */
+int bench_images(struct bench *bench, struct error *why);
+int bench_start(struct bench *bench, struct error *why);
 /* Not collective. This rank's tower alone, --bench-steps steps; then its loader. */
 int bench_tower(struct bench *bench, struct error *why);
 int bench_loader(struct bench *bench, struct error *why);

@@ -67,7 +67,8 @@ static int lay_out(struct predictor *p, struct error *why)
 static int make_tower(struct predictor *p, struct error *why)
 {
     struct device_place place;
-    struct tower_request request = {.backend = backend_open(p->options->tower, (int)p->options->threads, 0, &place, why),
+    struct tower_request request = {.backend = backend_open(p->options->tower, p->net.model, (int)p->options->threads, 0,
+                                                            &place, why),
                                     .net = &p->net, .batch = 1, .convolution = p->options->conv,
                                     .precision = p->options->precision};
     if (!request.backend || tower_init(&p->tower, &request, why))
@@ -83,13 +84,13 @@ static int load(struct predictor *p, struct error *why)
     free(c->class_names); /* the peek's */
     c->class_names = NULL;
     c->parameters = memory_new(p->net.parameters, sizeof(float), "the parameters", why);
-    c->shadows = memory_new(p->net.parameters, sizeof(float), "the shadows", why);
-    if (!c->parameters || !c->shadows)
+    c->optimizer = &optimizer_sgd;
+    if (!c->parameters || optimizer_allocate(c->optimizer, true, p->net.parameters, c->states, why))
         return -1;
     while (checkpoint_load(c, &p->net, p->file, why))
         if (find_again(p, why))
             return -1;
-    return tower_set_parameters(&p->tower, p->options->no_ema ? c->parameters : c->shadows, why);
+    return tower_set_parameters(&p->tower, p->options->no_ema ? c->parameters : c->states[OPTIMIZER_EMA], why);
 }
 
 /* As the images that the checkpoint was trained on, unless an option says otherwise. Older checkpoints do not say how that
@@ -215,7 +216,7 @@ static void release(struct predictor *p)
     tower_free(&p->tower);
     net_free(&p->net);
     free(p->checkpoint.parameters);
-    free(p->checkpoint.shadows);
+    optimizer_free(p->checkpoint.states);
     free(p->checkpoint.class_names);
     free(p->input);
     free(p->logits);

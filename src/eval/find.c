@@ -104,7 +104,7 @@ int eval_find(struct evaluation *e, struct found *found, struct error *why)
 
 int eval_load_file(struct evaluation *e, const char *file, struct error *why)
 {
-    struct checkpoint checkpoint = {.parameters = e->parameters, .shadows = e->shadows};
+    struct checkpoint checkpoint = {.parameters = e->parameters, .optimizer = &optimizer_sgd, .states = {e->shadows}};
     if (checkpoint_load(&checkpoint, &e->net, file, why))
         return -1;
     free(checkpoint.class_names);

@@ -182,7 +182,7 @@ const char *exchange_text(enum exchange exchange)
     return texts[exchange];
 }
 
-/* ---- the steps ---- */
+/* ---- the devices meet ---- */
 
 static int without_nccl(struct error *why)
 {
@@ -191,7 +191,7 @@ static int without_nccl(struct error *why)
 
 /* The join returns on no rank before all ranks have called it. So all agree first on what can fail on one rank, and a rank whose
  * join fails ends the job, as others may wait for it. */
-static int join_nccl(struct run *run, struct error *why)
+int run_join_devices(struct run *run, struct error *why)
 {
     unsigned char identity[DEVICE_IDENTITY] = {0};
     const struct device *device = run->backend->device;
@@ -202,21 +202,9 @@ static int join_nccl(struct run *run, struct error *why)
         return -1;
     if (world_broadcast(run->world, identity, sizeof identity, why))
         world_abort(run->world, why->text);
-    if (device_tower_join(&run->ahead, identity, why)) {
+    if (tower_join(&run->tower, identity, why)) {
         without_nccl(why);
         world_abort(run->world, why->text);
     }
     return 0;
-}
-
-int run_start_device(struct run *run, struct error *why)
-{
-    struct device_request request = {
-        .tower = &run->tower, .reducer = &run->reducer, .exchange = run->exchange, .dataset = &run->dataset,
-        .seed = run->state.seed, .world = run->world, .slices = run->slices,
-        .shadows = run->shadows, .graph = !run->options->no_graph,
-    };
-    if (world_agree(run->world, device_tower_init(&run->ahead, &request, why), why))
-        return -1;
-    return run->exchange == EXCHANGE_NCCL ? join_nccl(run, why) : 0;
 }
