@@ -154,7 +154,7 @@ $(BUILD)/module/%.o: src/%.c $(BUILD)/flags
 	$(call say,compile $@)$(CC) $(CFLAGS_ALL) $(cudnn_cflags) $(abi_$(*F)) -fPIC -fvisibility=hidden -Wno-strict-prototypes -MMD -MP -c -o $@ $<
 
 # The same bits as on a CPU: no contraction to fused multiply-adds. No C++ library is needed.
-$(BUILD)/module/kernels.o: $(wildcard src/backends/cudnn/kernels.*) src/data/augment.inc include/augment.h include/draws.h include/parcel.h $(BUILD)/flags
+$(BUILD)/module/kernels.o: $(wildcard src/backends/cudnn/kernels.*) src/data/augment.inc include/augment.h include/draws.h include/parcel.h include/step.h $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call say,compile $@)$(NVCC) -O3 --fmad=false $(GENCODE) $(NVCC_FLAGS) -Iinclude $(cudnn_flags) \
 	  -Xcompiler -fPIC,-fvisibility=hidden,-fno-exceptions,-fno-threadsafe-statics,-fno-rtti -c -o $@ src/backends/cudnn/kernels.cu

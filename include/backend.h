@@ -79,7 +79,7 @@ struct loss_sums {
 };
 
 struct plan {
-    struct stage stages[NET_LAYERS_MAX];
+    struct stage *stages; /* in the order of their layers */
     int stage_count;
     int batch, classes;
     /* In the backend's own memory (struct backend, memory_*). */
@@ -99,6 +99,9 @@ struct backend {
     int (*probe)(char *about, size_t size, struct error *why);
     /* Threads of one tower; before the first plan. */
     int (*set_threads)(int threads, struct error *why);
+
+    /* 0 where it can compute such a layer, else -1 with what it cannot: "batch norm". NULL: it computes all kinds. */
+    int (*supports)(const struct layer *layer, struct error *why);
 
     /* Whether it can compute that convolution in that way (it can directly). NULL: it knows one way only. */
     bool (*knows)(const struct net_layer *layer, enum convolution_choice way);
@@ -135,28 +138,29 @@ const struct backend *backend_at(int index);
  * with why not (which of them there are, or what is missing). */
 const struct backend *backend_find(const char *name, struct error *why);
 
-/* The same, made ready for this process: `threads` threads, and its device (round and round, by the rank among those of the
- * node). about: library, version, device. */
-const struct backend *backend_open(const char *name, int threads, int node_rank, struct device_place *place,
-                                   struct error *why);
+/* 0 where the backend can compute all layers of the model, else -1 with the layer and what the backend cannot. */
+int backend_supports(const struct backend *backend, const struct model *model, struct error *why);
 
-/* Shared by all backends (src/backends/plan.c): the plan's four buffers, as the request wants them, by the backend's
- * memory_allocate; and whether `count` labels fit the plan. */
+/* The same, made ready for this process: `threads` threads, and its device (the node's devices in turn, by the rank among those of
+ * the node). "auto" passes over a backend that cannot compute the model (NULL: not known yet). */
+const struct backend *backend_open(const char *name, const struct model *model, int threads, int node_rank,
+                                   struct device_place *place, struct error *why);
+
+/* ---- shared by all backends (src/backends/plan.c) ---- */
+/* Zeroes the plan, checks that the backend can compute the request, and takes memory for a stage a layer; plan_end gives it back
+ * and zeroes the plan. */
+int plan_begin(struct plan *plan, const struct plan_request *request, const struct backend *backend, struct error *why);
+void plan_end(struct plan *plan);
+
+/* The plan's four buffers, as the request wants them, by the backend's memory_allocate. */
 typedef float *plan_allocator(size_t count, const char *what, struct error *why);
 int plan_allocate_ends(struct plan *plan, const struct plan_request *request, plan_allocator *allocate, struct error *why);
+
+/* Whether the gradient of layer `input` is there already when layer `reader`, which reads its output, goes backward: a later layer
+ * reads it too. The reader then adds to it. */
+bool plan_adds_gradient(const struct net *net, int reader, int input);
+
+/* 0 where `count` labels fit the plan. */
 int plan_check_labels(const struct plan *plan, const int32_t *labels, int count, struct error *why);
-
-/* Shared by the CPU backends (src/backends/host.c): the members of struct backend that do not
- * depend on the library. */
-int host_loss(struct plan *plan, const int32_t *labels, int count, struct loss_sums *sums, struct error *why);
-float *host_allocate(size_t count, const char *what, struct error *why);
-void host_free(float *memory);
-int host_copy(float *to, const float *from, size_t count, struct error *why);
-int host_sgd(struct plan *plan, float *parameters, const float *gradients, size_t count, float rate, float scale, float decay,
-             double *penalty, struct error *why);
-int host_ema(float *shadows, const float *parameters, size_t count, float decay, struct error *why);
-
-/* Frees a host plan's stages (each by its own free) and its four buffers, and zeroes it. */
-void host_plan_free(struct plan *plan);
 
 #endif

@@ -38,8 +38,14 @@ struct bench {
     struct net net;
     struct tower tower;
     int slices, slice; /* of this rank, a step; images a slice */
-    float *images, *shadows, *parameters;
+    float *images, *parameters;
     int32_t *labels;
+    struct batch batch;      /* of them: each slice on the host */
+    struct dataset dataset;  /* of pixels and pixel_labels: of the loader, and of a device */
+    uint8_t *pixels, *pixel_labels;
+    struct world alone;      /* one rank */
+    struct reducer reducer;  /* of that world */
+    uint64_t steps;          /* that the tower was given */
     struct bench_times times;
 };
 
@@ -47,6 +53,9 @@ struct bench {
  * anything is measured, if the options do not fit or memory is short. A later failure aborts all ranks (world_abort). */
 int bench_run(const struct options *options, const struct world *world, struct error *why);
 
+/* Not collective. Makes the data set, freed by its owner; readies the tower for steps of its own. */
+int bench_images(struct bench *bench, struct error *why);
+int bench_start(struct bench *bench, struct error *why);
 /* Not collective. This rank's tower alone, --bench-steps steps; then its loader. */
 int bench_tower(struct bench *bench, struct error *why);
 int bench_loader(struct bench *bench, struct error *why);

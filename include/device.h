@@ -3,7 +3,7 @@
  * The members of struct backend hold there too: stages only enqueue their work on the plan's stream, and what brings
  * something to the host (loss, memory_download) waits for it. Training goes faster by the members below: parameters,
  * gradients, shadows, activations and the training images stay on the device, steps are given to it ahead, captured once as
- * a graph of several and replayed, and their results come back later, while the device works on. src/tower/device.c puts them
+ * a graph of several and replayed, and their results come back later, while the device works on. src/tower/device_steps.c puts them
  * together.
  *
  * Nothing here is collective; all of it is called by one thread. */
@@ -16,6 +16,7 @@
 
 #include "augment.h"
 #include "error.h"
+#include "step.h"
 
 struct plan;
 struct net;
@@ -37,25 +38,15 @@ struct device_data {
     struct augmentations augmentations;
 };
 
-/* What one pass over a slice is about. */
+/* A pass over a slice. */
 struct device_pass {
-    uint64_t position; /* of its first sample in the stream */
+    struct step step;        /* that it is of */
+    uint64_t position;       /* of the slice's first sample in the stream */
     const uint32_t *samples; /* which images they are (the plan's batch) */
-    uint64_t step;     /* steps done before this one */
-    float stop;        /* for the parcel: > 0, this rank was asked to stop */
-    float rate, ema_decay; /* of the update behind it */
 };
 
-/* What came of a step, the same on all ranks. */
-struct device_result {
-    uint64_t step; /* steps done, this one included */
-    float loss, correct, count; /* sums over the global batch */
-    float fault, stop; /* fault > 0: there was no update, as the loss, a gradient or a parameter was not finite */
-    double penalty;    /* the weight decay's part of the loss, before the update */
-};
-
-/* Steps whose results are asked for together, at most; passes that `begin` takes, at most, and steps of one graph. */
-enum { DEVICE_AHEAD = 64, DEVICE_AT_ONCE = 8 };
+/* The most passes that `begin` takes; steps of one graph. */
+enum { DEVICE_AT_ONCE = 8 };
 
 /* What is captured and replayed: the two parts of a step that meets the host between them; a whole step; DEVICE_AT_ONCE of them. */
 enum device_part { DEVICE_GRADIENTS, DEVICE_UPDATE, DEVICE_STEP, DEVICE_STEPS, DEVICE_PARTS };
@@ -79,10 +70,12 @@ struct device {
     int (*distort)(struct plan *plan, struct error *why);
     /* Loss of the plan's output and those labels: output_gradient, and the parcel's tail (parallel.h) at `tail`. */
     int (*loss)(struct plan *plan, float *tail, struct error *why);
-    /* p -= rate * (parcel / samples + decay * p), shadows (or NULL) after it, the result into the ring. Nothing but the result,
-     * whose fault is then 1, where the parcel tells of a fault, or its loss, a gradient or a parameter is not finite. gradients:
-     * a parcel, parameters long and its tail. exchanged: its gradients were changed since the backward pass. */
-    int (*update)(struct plan *plan, float *parameters, const float *gradients, float *shadows, bool exchanged, struct error *why);
+    /* p -= rate * (parcel / samples + decay * p), then the optimizer's states (optimize.h), where they are not NULL, and the result
+     * into the ring. Where the parcel has a fault, or its loss, a gradient or a parameter is not finite, only the result is
+     * written, with fault 1. gradients: a parcel: as many floats as parameters, and the tail. exchanged: its gradients were
+     * changed since the backward pass. */
+    int (*update)(struct plan *plan, float *parameters, const float *gradients, float *const *states, bool exchanged,
+                  struct error *why);
 
     /* ---- to other ranks ---- */
 
@@ -120,10 +113,10 @@ struct device {
 
     /* ---- what comes back ---- */
 
-    /* Enqueues that the results of the `count` (1 to DEVICE_AHEAD) steps that end with step `last`, the present one, come to the
+    /* Enqueues that the results of the `count` (1 to STEPS_AT_ONCE) steps that end with step `last`, the present one, come to the
      * host, beside the work that follows; and waits for those that were asked for first. At most two may be asked for ahead. */
     int (*results_begin)(struct plan *plan, uint64_t last, int count, struct error *why);
-    int (*results_end)(struct plan *plan, struct device_result *results, struct error *why);
+    int (*results_end)(struct plan *plan, struct step_result *results, struct error *why);
     /* Waits for all work that was enqueued. */
     int (*wait)(struct plan *plan, struct error *why);
 };

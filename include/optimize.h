@@ -3,8 +3,45 @@
 #ifndef OPTIMIZE_H
 #define OPTIMIZE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "error.h"
+
+/* ---- what an update keeps ---- */
+
+/* OPTIMIZER_EMA is the state that every optimizer has: the parameters' moving averages (shadows). */
+enum { OPTIMIZER_EMA, OPTIMIZER_STATES_MAX = 4 };
+
+/* A flat buffer that the update keeps from step to step, laid out as the parameters are. The tower owns it, in its own memory;
+ * checkpoints save and restore it. */
+struct optimizer_state {
+    const char *name;     /* the group in a checkpoint: "ema" for /ema/conv1/weights */
+    bool from_parameters; /* starts as a copy of the parameters; else all 0 */
+    bool master_only;     /* only rank 0 keeps it, since no update reads it; else it is the same on all ranks */
+};
+
+struct optimizer {
+    const char *name;
+    int state_count;
+    struct optimizer_state states[OPTIMIZER_STATES_MAX];
+};
+
+/* Gradient descent with weight decay and moving averages: sgd_apply, then ema_update. */
+extern const struct optimizer optimizer_sgd;
+
+/* Whether a rank keeps that state. master: it is rank 0. */
+bool optimizer_keeps(const struct optimizer *optimizer, int state, bool master);
+
+/* Memory for the states that a rank keeps, on the host, `count` floats each; NULL for the others. free: also after a failure. */
+int optimizer_allocate(const struct optimizer *optimizer, bool master, size_t count, float **states, struct error *why);
+void optimizer_free(float **states);
+
+/* The states as a run begins with them. */
+void optimizer_begin(const struct optimizer *optimizer, const float *parameters, size_t count, float **states);
+
+/* ---- the arithmetic ---- */
 
 /* A staircase: rate * factor^floor(samples / (epochs * epoch_samples)). */
 struct schedule {

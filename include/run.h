@@ -20,6 +20,13 @@ enum sharing {
     SHARING_DEVICE, /* they take turns on it */
 };
 
+/* Sums over the steps since the last log line. */
+struct tally {
+    int steps;
+    double total_loss, cross_entropy, precision;
+    double started; /* seconds, monotonic */
+};
+
 struct run {
     const struct options *options;
     const struct world *world;
@@ -33,7 +40,6 @@ struct run {
     struct reducer reducer;
     struct phases phases;
     struct loader loader;    /* of a CPU tower */
-    struct device_tower ahead; /* of a tower on a device */
     enum exchange exchange;
     const char *exchange_why; /* why that one was chosen */
     enum sharing sharing;
@@ -43,11 +49,12 @@ struct run {
     bool tree;
 
     struct lock lock;        /* rank 0: on the train-dir */
-    struct checkpoint state; /* step, position, seed, averages; parameters and shadows as it began, then for any use */
+    struct checkpoint state; /* step, position, seed, averages; parameters and states as it began, then for any use */
     uint64_t last_step, saved_step;
-    uint64_t given; /* to a device, which may be ahead of the state: steps in all */
-    uint64_t gone;  /* steps up to this one were given before the last rollback */
-    float *shadows;          /* rank 0: EMA, in the backend's memory */
+    uint64_t given;    /* steps in all that the tower was given: it may be ahead of the state */
+    uint64_t gone;     /* steps up to this one were given before the last rollback */
+    uint64_t compared; /* the step after which the ranks' parameters were compared last */
+    struct tally tally; /* rank 0 */
     char resumed_from[4096]; /* the checkpoint, or "" */
     struct report report;    /* rank 0 */
     double started, saved_at;
@@ -72,8 +79,12 @@ int run_finish(struct run *run, bool stopped, struct error *why);
 /* Not collective. */
 void run_close(struct run *run);
 
-/* Collective. Initial or saved state, the same on all ranks, into run->state (parameters and, on rank 0, shadows). */
+/* Collective. Initial or saved state into run->state: parameters, and the optimizer's states that each rank keeps. */
 int run_resume(struct run *run, struct error *why);
+/* Collective. Rank 0's parameters in run->state, and those of its states that all ranks keep, to all. */
+int run_share_state(struct run *run, struct error *why);
+/* Not collective. What run->state holds of them into the tower. */
+int run_load_tower(struct run *run, struct error *why);
 /* Rank 0 only. Makes the train-dir ready for the run: the first that changes something there. */
 int run_begin(struct run *run, struct error *why);
 
@@ -126,8 +137,8 @@ int run_choose_exchange(struct run *run, struct error *why);
 int run_build_reducer(struct run *run, struct error *why);
 /* An exchange in the words of --allreduce. */
 const char *exchange_text(enum exchange exchange);
-/* Collective. The tower's steps on its device. */
-int run_start_device(struct run *run, struct error *why);
+/* Collective, with EXCHANGE_NCCL: connects all ranks' devices. */
+int run_join_devices(struct run *run, struct error *why);
 
 /* Collective. Rank 0 prints what runs where, on what, and with which options. */
 int start_block_print(struct run *run, struct error *why);

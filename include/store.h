@@ -10,6 +10,7 @@
 #include "error.h"
 #include "lock.h"
 #include "model.h"
+#include "optimize.h"
 
 /* ---- h5: files, data sets, attributes ---- */
 
@@ -96,7 +97,9 @@ struct checkpoint {
     uint64_t step;     /* updates done */
     uint64_t position; /* next place in the sample stream */
     uint64_t seed;
-    float *parameters, *shadows;
+    float *parameters;
+    const struct optimizer *optimizer; /* whose states these are; NULL: without states */
+    float *states[OPTIMIZER_STATES_MAX]; /* those that are NULL are neither saved nor read */
     double loss_average, total_loss_average; /* moving averages, decay 0.9 */
     double wall_seconds; /* trained so far */
     int classes, channels; /* what the net was laid out for */
@@ -116,7 +119,7 @@ struct provenance {
  *   /                               attributes: format "cifar10_mpi checkpoint", format_version 1, about, created
  *                                   (UTC), model, parameters, step, position, seed, ...; digest; last of all: complete = 1
  *   /params/<layer>/weights, biases fp32, TensorFlow's shapes (HWIO; in x out), dimension labels
- *   /ema/<layer>/weights, biases    the shadows
+ *   /<state>/<layer>/weights, ...   each state of the optimizer; /ema: the moving averages
  *   /provenance                     attributes: the provenance
  * digest: SHA-256 over lines of text, "NAME=VALUE" for the attributes of / and /provenance (but digest and complete),
  * "NAME=SHAPE SHA256" for the data sets, each in the order of names.
@@ -159,6 +162,7 @@ int checkpoint_newest(const char *directory, char *file, size_t size, struct err
  * request points to stays as it is. */
 struct saver_request {
     const struct net *net;
+    const struct optimizer *optimizer;
     const char *directory;
     const struct lock *lock; /* the directory's, checked before each snapshot is written; NULL: none */
     int keep; /* checkpoint_prune's */
@@ -167,7 +171,7 @@ struct saver_request {
 };
 
 struct saver {
-    struct checkpoint snapshot; /* its two buffers are the saver's own */
+    struct checkpoint snapshot; /* its buffers are the saver's own */
     struct saver_state *state;
 };
 

@@ -5,18 +5,57 @@
 #include "backend.h"
 #include "data.h"
 #include "model.h"
+#include "optimize.h"
 #include "parallel.h"
+#include "step.h"
 
 struct tower_request {
     const struct backend *backend;
     const struct net *net; /* outlives the tower */
     int batch;             /* images a pass */
     bool training;
+    const struct optimizer *optimizer; /* of a training tower that is updated; NULL: it keeps no states */
+    bool master;           /* this rank also keeps the states that only rank 0 has */
     enum convolution_choice convolution;             /* of every layer, */
     const enum convolution_choice *convolutions;     /* or by layer, where not NULL */
     enum precision precision;                        /* as in struct plan_request */
     size_t workspace;
     bool deterministic;
+};
+
+/* What training steps need beside the tower; all of it outlives the tower. */
+struct training_request {
+    struct reducer *reducer;
+    int slices;                    /* of this rank, a step */
+    /* On the host: */
+    struct loader *loader;         /* of the slices' batches; NULL: each slice is `batch` */
+    const struct batch *batch;
+    /* On a device: */
+    const struct world *world;
+    enum exchange exchange;
+    const struct dataset *dataset; /* whose samples the tower finds by their positions */
+    const struct augmentations *augmentations;
+    uint64_t seed;
+    bool graph;                    /* capture the step, and replay it; false from when that has failed */
+};
+
+enum { STEPS_UNDER_WAY = 2 * STEPS_AT_ONCE };
+
+/* The tower's own part of it. */
+struct training {
+    struct training_request request;
+    float rates[STEPS_UNDER_WAY];   /* of step n at n % STEPS_UNDER_WAY */
+    struct step_result result;      /* on the host: of the last step */
+    /* On a device: */
+    struct shuffle shuffle;
+    uint32_t *samples;              /* of DEVICE_AT_ONCE passes */
+    int pinned;                     /* blocks of the reducer's memory */
+    size_t offsets[NET_LAYERS_MAX]; /* of the parcel's parts, as they are sent; a ticket each */
+    int tickets;
+    bool captured[DEVICE_PARTS];
+    uint64_t done;                  /* steps of this process */
+    struct error notice;            /* why the steps are slower than they could be; "": nothing to report; the owner clears it */
+    char data[128];                 /* where the images are, in words */
 };
 
 struct stage_time {
@@ -29,8 +68,11 @@ struct tower {
     struct plan plan;
     float *parameters; /* flat, in the backend's memory */
     float *gradients;  /* a parcel in the backend's memory, where that is a device's; else NULL */
+    const struct optimizer *optimizer;
+    float *states[OPTIMIZER_STATES_MAX]; /* flat, in the backend's memory; NULL where this rank keeps none */
     struct stage_time times[NET_LAYERS_MAX]; /* a stage each, since the owner last zeroed them */
-    double loss_seconds, update_seconds;
+    double loss_seconds, update_seconds, ema_seconds;
+    struct training training;
     bool waits; /* for each stage of a device, which else works on by itself: so a stage's time is its own */
 };
 
@@ -41,6 +83,9 @@ void tower_free(struct tower *tower);
 /* Host parameters (net->parameters floats) into the tower, and back. */
 int tower_set_parameters(struct tower *tower, const float *parameters, struct error *why);
 int tower_get_parameters(struct tower *tower, float *parameters, struct error *why);
+/* The same for the optimizer's states that this rank keeps: states[i] has net->parameters floats. Any other may be NULL. */
+int tower_set_states(struct tower *tower, float *const *states, struct error *why);
+int tower_get_states(struct tower *tower, float *const *states, struct error *why);
 
 /* Forward, loss and backward of one batch (batch->count <= the tower's batch). Gradient sums go to
  * `parcel` (reducer_begin; host memory) and what of them is complete is handed to the reducer after each stage. */
@@ -64,56 +109,37 @@ static inline int index_of_largest(const float *values, int count)
     return largest;
 }
 
-/* The update of all parameters from gradient sums (host memory) over `samples` images; makes the stages ready
- * for the next forward. *penalty: the weight decay's part of the loss before the update. */
-int tower_update(struct tower *tower, const float *gradients, float samples, float rate, double *penalty,
+/* The update of all parameters from gradient sums (host memory) over `samples` images, then of the states that this rank keeps;
+ * makes the stages ready for the next forward. step: its rate and ema_decay. *penalty: the weight decay's part of the loss before
+ * the update. */
+int tower_update(struct tower *tower, const float *gradients, float samples, const struct step *step, double *penalty,
                  struct error *why);
 
-/* ---- whole steps on a device of its own (device.c) ----
+/* ---- training steps ----
  *
- * The same step as tower_gradients, the reducer and tower_update make, but enqueued: parameters, gradients and shadows stay on
- * the device, and nobody waits for a loss. */
+ *   tower_start(tower, &request)            once
+ *   tower_give(tower, steps, count)         load or distort, forward, loss, backward, exchange, update
+ *   tower_results(tower, results, count)    of the steps that were given first
+ *
+ * A tower on the host has done a step when tower_give returns. One on a device has only enqueued it: parameters, gradients and
+ * states stay there, and the next steps can be given before the results of the last ones are read. */
 
-struct device_request {
-    struct tower *tower;     /* training, on a device; outlives it */
-    struct reducer *reducer; /* of every exchange but NONE and NCCL */
-    enum exchange exchange;
-    const struct dataset *dataset;
-    const struct augmentations *augmentations;
-    uint64_t seed;
-    const struct world *world; /* outlives it */
-    int slices;              /* of this rank, a step */
-    float *shadows;          /* in the device's memory; NULL: another rank has them */
-    bool graph;              /* capture the step, and replay it; false from when that has failed */
-};
+/* Not collective. Once, before the first step. */
+int tower_start(struct tower *tower, const struct training_request *request, struct error *why);
+/* Collective, with EXCHANGE_NCCL only, after tower_start. No rank returns before all have called, so all must have agreed to call.
+ * identity: rank 0's, the same on all. */
+int tower_join(struct tower *tower, const void *identity, struct error *why);
 
-struct device_tower {
-    struct device_request request;
-    const struct device *device;
-    struct shuffle shuffle;
-    uint32_t *samples;             /* of DEVICE_AT_ONCE passes */
-    int pinned;                    /* blocks of the reducer's memory */
-    size_t offsets[NET_LAYERS_MAX]; /* of the parcel's parts, as they are sent */
-    int tickets;
-    bool captured[DEVICE_PARTS];
-    struct error notice;           /* why the steps are slower than they could be; "": nothing to tell */
-    uint64_t given;                /* steps */
-    char data[128];                /* where the images are, in words */
-};
+/* Whether steps can be given before the results of earlier ones are read: those that meet no host. For others all but the last
+ * update is done when tower_give returns. */
+bool tower_runs_ahead(const struct tower *tower);
+/* The most steps that one tower_give takes. */
+int tower_steps_at_once(const struct tower *tower);
 
-/* Not collective. */
-int device_tower_init(struct device_tower *d, const struct device_request *request, struct error *why);
-/* Collective, with EXCHANGE_NCCL only, before the first step: no rank comes back before all have come, so all must have agreed that
- * they will. identity: of rank 0, the same on all. */
-int device_tower_join(struct device_tower *d, const void *identity, struct error *why);
-void device_tower_free(struct device_tower *d);
-
-/* Whether its steps meet no host, so that it is given them without waiting for any. Else all but the last update is done when
- * device_tower_steps returns. */
-bool device_tower_runs_ahead(const struct device_tower *d);
-
-/* Collective. Gives the device `count` steps, a pass each: position is that of the global batch; samples are found here. */
-int device_tower_steps(struct device_tower *d, const struct device_pass *steps, int count, struct error *why);
+/* Collective. `count` steps, in order. At most two calls' results may be outstanding. */
+int tower_give(struct tower *tower, const struct step *steps, int count, struct error *why);
+/* Not collective. The results of the oldest call of tower_give that were not read yet; count: its steps. */
+int tower_results(struct tower *tower, struct step_result *results, int count, struct error *why);
 
 /* ---- which way to compute each convolution (convolutions.c) ---- */
 

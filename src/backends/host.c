@@ -1,9 +1,9 @@
-/* What the CPU backends share: the loss, memory, the update. */
+/* What the backends on a CPU share: the loss, memory, the update. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "backend.h"
+#include "host.h"
 #include "optimize.h"
 
 float *host_allocate(size_t count, const char *what, struct error *why)
@@ -38,16 +38,16 @@ int host_ema(float *shadows, const float *parameters, size_t count, float decay,
     return 0;
 }
 
-void host_plan_free(struct plan *plan)
+int host_supports(const struct layer *layer, struct error *why)
 {
-    for (int i = 0; i < plan->stage_count; i++)
-        if (plan->stages[i].free)
-            plan->stages[i].free(&plan->stages[i]);
-    free(plan->input);
-    free(plan->output);
-    free(plan->output_gradient);
-    free(plan->input_gradient);
-    memset(plan, 0, sizeof *plan);
+    return layer->frozen ? error_set(why, "frozen weights are not supported yet") : 0;
+}
+
+void host_activation_backward(const struct host_operation *o)
+{
+    size_t count = (size_t)o->batch * shape_size(o->layer->out);
+    for (size_t i = 0; o->layer->layer.activation == ACTIVATION_RELU && i < count; i++)
+        o->dy[i] = o->y[i] > 0 ? o->dy[i] : 0;
 }
 
 static int index_of_largest(const float *values, int count)

@@ -54,14 +54,14 @@ const struct backend *backend_at(int index)
     return loaded ? loaded : backends[index];
 }
 
-/* reasons: why not those before it. */
-static const struct backend *find_best(char *reasons, size_t size, struct error *why)
+/* The best that can run here and compute the model (or NULL). reasons: why not those before it. */
+static const struct backend *find_best(const struct model *model, char *reasons, size_t size, struct error *why)
 {
     *reasons = '\0';
     for (int i = 0; i < BACKENDS; i++) {
         struct error reason;
         const struct backend *backend = usable(i, &reason);
-        if (backend)
+        if (backend && (!model || !backend_supports(backend, model, &reason)))
             return backend;
         size_t length = strlen(reasons);
         snprintf(reasons + length, size - length, "%sno %s: %.240s", i ? "; " : "", backends[i]->name, reason.text);
@@ -74,7 +74,7 @@ const struct backend *backend_find(const char *name, struct error *why)
 {
     char reasons[768];
     if (!strcmp(name, "auto"))
-        return find_best(reasons, sizeof reasons, why);
+        return find_best(NULL, reasons, sizeof reasons, why);
     char known[256] = "auto";
     for (int i = 0; i < BACKENDS; i++) {
         if (!strcmp(name, backends[i]->name)) {
@@ -90,12 +90,13 @@ const struct backend *backend_find(const char *name, struct error *why)
     return NULL;
 }
 
-const struct backend *backend_open(const char *name, int threads, int node_rank, struct device_place *place,
-                                   struct error *why)
+const struct backend *backend_open(const char *name, const struct model *model, int threads, int node_rank,
+                                   struct device_place *place, struct error *why)
 {
     *place = (struct device_place){0};
     bool best = !strcmp(name, "auto");
-    const struct backend *backend = best ? find_best(place->passed_by, sizeof place->passed_by, why) : backend_find(name, why);
+    const struct backend *backend = best ? find_best(model, place->passed_by, sizeof place->passed_by, why)
+                                         : backend_find(name, why);
     if (!backend || backend->set_threads(threads, why))
         return NULL;
     int status = backend->device ? backend->device->choose(node_rank, place, why)

@@ -16,7 +16,10 @@ static int choose_parts(struct bench *b, struct error *why)
     const struct options *o = b->options;
     int64_t ranks = b->world->size;
     b->model = model_find(o->model, why);
-    if (!b->model || !(b->backend = backend_open(o->tower, (int)o->threads, b->world->node_rank, &b->place, why)))
+    if (!b->model)
+        return -1;
+    b->backend = backend_open(o->tower, b->model, (int)o->threads, b->world->node_rank, &b->place, why);
+    if (!b->backend)
         return -1;
     b->slices = o->slices ? (int)(o->slices / ranks) : 1;
     if (b->slices < 1 || o->slices % ranks || o->batch_size % b->slices || (b->slices & (b->slices - 1)))
@@ -44,6 +47,7 @@ static int take_tower(struct bench *b, struct error *why)
 {
     size_t values = (size_t)b->slice * shape_size(b->net.input), parameters = b->net.parameters;
     struct tower_request request = {.backend = b->backend, .net = &b->net, .batch = b->slice, .training = true,
+                                    .optimizer = &optimizer_sgd, .master = true,
                                     .convolution = b->options->conv,
                                     .precision = b->options->precision,
                                     .workspace = (size_t)b->options->workspace_mib << 20,
@@ -54,10 +58,10 @@ static int take_tower(struct bench *b, struct error *why)
     if (!(b->images = memory_new(values, sizeof *b->images, "the batch", why)) ||
         !(b->labels = memory_new((size_t)b->slice, sizeof *b->labels, "the labels", why)) ||
         !(b->parameters = memory_new(parameters, sizeof *b->parameters, "the parameters", why)) ||
-        !(b->shadows = b->backend->memory_allocate(parameters, "the shadows", why)))
+        bench_images(b, why))
         return -1;
     fill_inputs(b);
-    return tower_set_parameters(&b->tower, b->parameters, why);
+    return tower_set_parameters(&b->tower, b->parameters, why) || bench_start(b, why) ? -1 : 0;
 }
 
 /* The peak before and after the steps, since a core's clock moves. */
@@ -91,9 +95,10 @@ static int collect_times(const struct bench *b, struct error *why)
 static void bench_release(struct bench *b)
 {
     tower_free(&b->tower);
+    reducer_free(&b->reducer);
     net_free(&b->net);
-    if (b->shadows)
-        b->backend->memory_free(b->shadows);
+    free(b->pixels);
+    free(b->pixel_labels);
     free(b->images);
     free(b->labels);
     free(b->parameters);

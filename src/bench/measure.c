@@ -30,38 +30,31 @@ static double cpu_seconds(void)
 }
 
 /* A step of this tower alone: a world of one rank needs no messages. */
-static int step_alone(struct bench *b, struct reducer *reducer, double rows[BENCH_ROWS], struct error *why)
+static int step_alone(struct bench *b, double rows[BENCH_ROWS], struct error *why)
 {
-    struct batch batch = {.count = b->slice, .images = b->images, .labels = b->labels};
-    const float *sums;
-    double before = clock_seconds(), cpu = cpu_seconds(), penalty;
+    uint64_t number = ++b->steps, images = (uint64_t)b->slices * (uint64_t)b->slice;
+    struct step step = {.number = number, .position = number * images, .rate = 1e-3f, .ema_decay = 0.999f};
+    struct step_result result;
+    double before = clock_seconds(), cpu = cpu_seconds();
     memset(b->tower.times, 0, sizeof b->tower.times);
-    b->tower.loss_seconds = b->tower.update_seconds = 0;
-    for (int slice = 0; slice < b->slices; slice++)
-        if (tower_gradients(&b->tower, &batch, reducer, reducer_begin(reducer, slice), why) ||
-            reducer_end(reducer, why))
-            return -1;
-    if (reducer_finish(reducer, &sums, why) ||
-        tower_update(&b->tower, sums, sums[b->net.gradients + PARCEL_COUNT], 1e-3f, &penalty, why))
+    b->tower.loss_seconds = b->tower.update_seconds = b->tower.ema_seconds = 0;
+    if (tower_give(&b->tower, &step, 1, why) || tower_results(&b->tower, &result, 1, why))
         return -1;
-    double ema = clock_seconds();
-    if (b->backend->ema(b->shadows, b->tower.parameters, b->net.parameters, 0.999f, why))
-        return -1;
-    rows[BENCH_EMA] = clock_seconds() - ema;
     rows[BENCH_STEP] = clock_seconds() - before;
     rows[BENCH_CPU] = cpu_seconds() - cpu;
     rows[BENCH_LOSS] = b->tower.loss_seconds;
     rows[BENCH_UPDATE] = b->tower.update_seconds;
+    rows[BENCH_EMA] = b->tower.ema_seconds;
     return 0;
 }
 
 /* samples: (columns, steps); columns are the stages' forward and backward passes, then the rows. */
-static int sample_steps(struct bench *b, struct reducer *reducer, double *samples, struct error *why)
+static int sample_steps(struct bench *b, double *samples, struct error *why)
 {
     int steps = (int)b->options->bench_steps, stages = b->tower.plan.stage_count;
     for (int step = -WARM_UP; step < steps; step++) {
         double rows[BENCH_ROWS];
-        if (step_alone(b, reducer, rows, why))
+        if (step_alone(b, rows, why))
             return -1;
         if (step < 0)
             continue;
@@ -81,16 +74,41 @@ static int sample_steps(struct bench *b, struct reducer *reducer, double *sample
     return 0;
 }
 
+/* Synthetic images for the loader, or for a device, which distorts its own. */
+int bench_images(struct bench *b, struct error *why)
+{
+    enum { IMAGES = 10000, MARGIN = 8 }; /* CIFAR-10's images are 8 pixels larger than the crop */
+    struct dataset *d = &b->dataset;
+    *d = (struct dataset){.file = "synthetic images", .split = "train", .count = IMAGES, .height = b->model->height + MARGIN,
+                          .width = b->model->width + MARGIN, .channels = b->net.input.channels, .classes = b->net.classes};
+    size_t bytes = (size_t)IMAGES * (size_t)d->height * (size_t)d->width * (size_t)d->channels;
+    if (!(b->pixels = memory_new(bytes, 1, d->file, why)) || !(b->pixel_labels = memory_new(IMAGES, 1, "synthetic labels", why)))
+        return -1;
+    for (size_t i = 0; i < bytes; i++)
+        b->pixels[i] = (uint8_t)(i * 2654435761u >> 24);
+    d->images = b->pixels;
+    d->labels = b->pixel_labels;
+    return 0;
+}
+
+int bench_start(struct bench *b, struct error *why)
+{
+    enum exchange exchange = b->slices > 1 ? EXCHANGE_SHARED : EXCHANGE_NONE;
+    b->alone = (struct world){.size = 1, .nodes = 1, .node_size = 1};
+    b->batch = (struct batch){.count = b->slice, .images = b->images, .labels = b->labels};
+    struct training_request request = {.reducer = &b->reducer, .slices = b->slices, .batch = &b->batch, .world = &b->alone,
+                                       .exchange = exchange, .dataset = &b->dataset, .seed = 1,
+                                       .augmentations = &recipe_find(b->model->name)->augmentations};
+    if (reducer_init(&b->reducer, &b->alone, exchange, b->net.gradients, b->slices, 1 << 20, why))
+        return -1;
+    return tower_start(&b->tower, &request, why);
+}
+
 int bench_tower(struct bench *b, struct error *why)
 {
-    struct world alone = {.size = 1, .nodes = 1, .node_size = 1};
-    struct reducer reducer = {0};
     size_t columns = 2 * (size_t)b->tower.plan.stage_count + BENCH_ROWS;
     double *samples = memory_new(columns * (size_t)b->options->bench_steps, sizeof *samples, "the times", why);
-    int status = -1;
-    if (samples && !reducer_init(&reducer, &alone, EXCHANGE_NONE, b->net.gradients, b->slices, 1 << 20, why))
-        status = sample_steps(b, &reducer, samples, why);
-    reducer_free(&reducer);
+    int status = samples ? sample_steps(b, samples, why) : -1;
     free(samples);
     return status;
 }
@@ -151,27 +169,13 @@ static int drain_loader(struct loader *loader, double *rate, struct error *why)
 
 int bench_loader(struct bench *b, struct error *why)
 {
-    enum { IMAGES = 10000, MARGIN = 8 }; /* CIFAR-10's images are 8 pixels larger than the crop */
-    struct dataset dataset = {.file = "synthetic images", .split = "train", .count = IMAGES,
-                              .height = b->model->height + MARGIN, .width = b->model->width + MARGIN,
-                              .channels = b->net.input.channels, .classes = b->net.classes};
-    struct loader_request request = {.dataset = &dataset, .augmentations = &recipe_find(b->model->name)->augmentations, .seed = 1,
-                                     .crop_height = b->model->height, .crop_width = b->model->width,
+    struct loader_request request = {.dataset = &b->dataset, .augmentations = &recipe_find(b->model->name)->augmentations,
+                                     .seed = 1, .crop_height = b->model->height, .crop_width = b->model->width,
                                      .global_batch = b->slice, .batch = b->slice, .slices = 1, .threads = 1, .depth = 3};
     struct loader loader = {0};
-    size_t bytes = (size_t)IMAGES * dataset.height * dataset.width * dataset.channels;
-    uint8_t *images = memory_new(bytes, 1, "synthetic images", why), *labels = NULL;
-    for (size_t i = 0; images && i < bytes; i++)
-        images[i] = (uint8_t)(i * 2654435761u >> 24);
-    int status = images && (labels = memory_new(IMAGES, 1, "synthetic labels", why)) ? 0 : -1;
-    dataset.images = images;
-    dataset.labels = labels;
-    if (!status)
-        status = loader_init(&loader, &request, why);
+    int status = loader_init(&loader, &request, why);
     if (!status)
         status = drain_loader(&loader, &b->times.loader, why);
     loader_free(&loader);
-    free(images);
-    free(labels);
     return status;
 }

@@ -53,7 +53,8 @@ static void print_tower(const struct bench *b, const struct bench_times *t)
         rest -= t->rows[row];
     print_row("loss", t->rows[BENCH_LOSS], step);
     print_row("update", t->rows[BENCH_UPDATE], step);
-    print_row("EMA (rank 0's)", t->rows[BENCH_EMA], step);
+    if (!b->backend->device) /* there it is part of the update */
+        print_row("EMA (rank 0's)", t->rows[BENCH_EMA], step);
     print_row("rest (copies, slices)", rest > 0 ? rest : 0, step);
     print_row("whole step", step, step);
 }

@@ -61,7 +61,10 @@ static int make_tower(struct predictor *p, struct error *why)
 {
     struct device_place place;
     const struct options *o = p->options;
-    const struct backend *backend = backend_open(o->tower, (int)o->threads, 0, &place, why);
+    const struct model *model = model_find(p->checkpoint.model, why);
+    if (!model)
+        return error_in(why, "%s", p->file);
+    const struct backend *backend = backend_open(o->tower, model, (int)o->threads, 0, &place, why);
     if (!backend)
         return -1;
     if (tower_from_checkpoint(&p->tower, &p->net, &p->checkpoint, backend, 1, o, why))

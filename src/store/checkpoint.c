@@ -24,11 +24,19 @@ static void data_set_of(const struct tensor *t, const char *group, char name[H5_
     snprintf(name, H5_NAME, "/%s/%s", group, t->name);
 }
 
+/* Moving averages are kept of what is trained; the other tensors of a net with averages are those of /params. */
+static const char *group_of(const struct tensor *t, const char *group)
+{
+    return t->role == TENSOR_TRAINED ? group : "params";
+}
+
 static int tensors_write(struct h5 *h5, const struct net *net, const char *group, const float *values, struct error *why)
 {
     char name[H5_NAME];
     struct h5_shape shape;
     for (const struct tensor *t = net->tensors; t < net->tensors + net->tensor_count; t++) {
+        if (strcmp(group_of(t, group), group))
+            continue;
         data_set_of(t, group, name, &shape);
         if (h5_write(h5, name, &shape, t->axis, values + t->offset, why))
             return -1;
@@ -57,10 +65,28 @@ static int tensors_read(struct h5 *h5, const struct net *net, const char *group,
     char name[H5_NAME];
     struct h5_shape shape;
     for (const struct tensor *t = net->tensors; t < net->tensors + net->tensor_count; t++) {
-        data_set_of(t, group, name, &shape);
+        data_set_of(t, group_of(t, group), name, &shape);
         if (data_set_check(h5, name, &shape, why) || h5_read(h5, name, 0, shape.size[0], values + t->offset, why))
             return -1;
     }
+    return 0;
+}
+
+/* ---- the optimizer's states: each a group of its own ---- */
+
+static int states_write(struct h5 *h5, const struct checkpoint *c, const struct net *net, struct error *why)
+{
+    for (int i = 0; c->optimizer && i < c->optimizer->state_count; i++)
+        if (c->states[i] && tensors_write(h5, net, c->optimizer->states[i].name, c->states[i], why))
+            return -1;
+    return 0;
+}
+
+static int states_read(struct h5 *h5, const struct checkpoint *c, const struct net *net, struct error *why)
+{
+    for (int i = 0; c->optimizer && i < c->optimizer->state_count; i++)
+        if (c->states[i] && tensors_read(h5, net, c->optimizer->states[i].name, c->states[i], why))
+            return -1;
     return 0;
 }
 
@@ -190,7 +216,7 @@ static int content_write(struct h5 *h5, const struct checkpoint *c, const struct
     char digest[DIGEST_TEXT];
     return label_write(h5, c, why) || state_write(h5, c, net, why) ||
                    tensors_write(h5, net, "params", c->parameters, why) ||
-                   tensors_write(h5, net, "ema", c->shadows, why) ||
+                   states_write(h5, c, net, why) ||
                    provenance_write(h5, provenance, provenance_count, why) || content_digest(h5, digest, why) ||
                    h5_set_text(h5, "/", "digest", digest, why) || h5_set_integer(h5, "/", "complete", 1, why) ? -1 : 0;
 }
@@ -348,7 +374,7 @@ static int checkpoint_read(struct checkpoint *checkpoint, const struct net *net,
     if (!failed && net)
         failed = net_match(h5, &found, net, why) ||
                  tensors_read(h5, net, "params", found.parameters, why) ||
-                 tensors_read(h5, net, "ema", found.shadows, why) || digest_check(h5, why);
+                 states_read(h5, &found, net, why) || digest_check(h5, why);
     if (h5_close(h5, failed ? &ignored : why) || failed) {
         free(found.class_names);
         return -1;

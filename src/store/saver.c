@@ -21,6 +21,14 @@ struct saver_state {
     struct saved saved; /* the thread's while WRITING, the owner's once DONE */
 };
 
+static bool is_finite(const struct checkpoint *snapshot, size_t count)
+{
+    bool finite = floats_finite(snapshot->parameters, count);
+    for (int i = 0; i < OPTIMIZER_STATES_MAX; i++)
+        finite = finite && (!snapshot->states[i] || floats_finite(snapshot->states[i], count));
+    return finite;
+}
+
 void saver_write(struct saver *saver, struct saved *saved)
 {
     const struct saver_request *r = &saver->state->request;
@@ -29,7 +37,7 @@ void saver_write(struct saver *saver, struct saved *saved)
     *saved = (struct saved){.step = snapshot->step, .status = SAVED_NOT_FINITE};
     if (r->lock && lock_check(r->lock, r->directory, &saved->why))
         saved->status = SAVED_NOT_OURS;
-    else if (floats_finite(snapshot->parameters, r->net->parameters) && floats_finite(snapshot->shadows, r->net->parameters))
+    else if (is_finite(snapshot, r->net->parameters))
         saved->status = checkpoint_save(snapshot, r->net, r->directory, r->provenance, r->provenance_count,
                                         &saved->why);
     if (!saved->status && !checkpoint_prune(r->directory, saved->step, r->keep, &saved->why))
@@ -85,7 +93,7 @@ int saver_init(struct saver *saver, const struct saver_request *request, struct 
     *saver->state = (struct saver_state){
         .request = *request, .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
     if (!(saver->snapshot.parameters = memory_new(parameters, sizeof(float), "the snapshot", why)) ||
-        !(saver->snapshot.shadows = memory_new(parameters, sizeof(float), "the snapshot", why)) ||
+        optimizer_allocate(request->optimizer, true, parameters, saver->snapshot.states, why) ||
         start_thread(saver, why)) {
         saver_free(saver);
         return -1;
@@ -108,7 +116,7 @@ void saver_free(struct saver *saver)
     pthread_cond_destroy(&state->changed);
     pthread_mutex_destroy(&state->lock);
     free(saver->snapshot.parameters);
-    free(saver->snapshot.shadows);
+    optimizer_free(saver->snapshot.states);
     free(state);
     memset(saver, 0, sizeof *saver);
 }

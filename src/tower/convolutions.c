@@ -17,11 +17,12 @@ static int step_alone(struct tower *tower, struct reducer *reducer, const struct
 {
     const float *sums;
     double penalty;
+    const struct step unchanged = {.rate = 0};
     memset(tower->times, 0, sizeof tower->times);
     if (tower_gradients(tower, batch, reducer, reducer_begin(reducer, 0), why) || reducer_end(reducer, why) ||
         reducer_finish(reducer, &sums, why))
         return -1;
-    return tower_update(tower, sums, 1, 0, &penalty, why);
+    return tower_update(tower, sums, 1, &unchanged, &penalty, why);
 }
 
 /* seconds: by layer, of the stage that begins with it, forward and backward; the best of some trials behind one that
@@ -86,6 +87,7 @@ int convolutions_measure(struct convolution_ways *ways, const struct tower_reque
     for (int i = 0; i < net->layer_count; i++)
         any |= convolution_has_two_ways(request->backend, &net->layers[i]);
     trial.convolutions = NULL;
+    trial.optimizer = NULL;
     trial.batch = ways->batch = request->batch < BATCH_MOST ? request->batch : BATCH_MOST;
     if (any && time_ways(&trial, direct, winograd, why))
         return -1;

@@ -1,4 +1,5 @@
 #include <stdlib.h>
+#include <string.h>
 
 #include "tower_checkpoint.h"
 
@@ -19,11 +20,16 @@ int tower_from_checkpoint(struct tower *tower, struct net *net, const struct che
 int parameters_from_checkpoint(float *parameters, const struct net *net, const char *file, const struct options *options,
                                struct error *why)
 {
-    float *others = memory_new(net->parameters, sizeof *others, "the parameters that are not asked for", why);
-    struct checkpoint checkpoint = {.parameters = options->no_ema ? parameters : others,
-                                    .shadows = options->no_ema ? others : parameters};
-    int status = others ? checkpoint_load(&checkpoint, net, file, why) : -1;
-    free(others);
+    struct checkpoint checkpoint = {.optimizer = &optimizer_sgd};
+    checkpoint.parameters = memory_new(net->parameters, sizeof *parameters, "a checkpoint's parameters", why);
+    int status = -1;
+    if (checkpoint.parameters && !optimizer_allocate(checkpoint.optimizer, true, net->parameters, checkpoint.states, why))
+        status = checkpoint_load(&checkpoint, net, file, why);
+    if (!status)
+        memcpy(parameters, options->no_ema ? checkpoint.parameters : checkpoint.states[OPTIMIZER_EMA],
+               net->parameters * sizeof *parameters);
+    free(checkpoint.parameters);
+    optimizer_free(checkpoint.states);
     free(checkpoint.class_names);
     return status;
 }

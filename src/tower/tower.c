@@ -1,11 +1,28 @@
 #include "tower.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "clock.h"
+#include "steps.h"
 #include "walk.h"
+
+static int take_memory(struct tower *tower, const struct tower_request *request, struct error *why)
+{
+    const struct backend *backend = tower->backend;
+    const struct optimizer *optimizer = tower->optimizer = request->optimizer;
+    size_t parameters = tower->net->parameters;
+    if (!(tower->parameters = backend->memory_allocate(parameters, "the parameters", why)))
+        return -1;
+    for (int i = 0; optimizer && i < optimizer->state_count; i++)
+        if (optimizer_keeps(optimizer, i, request->master) &&
+            !(tower->states[i] = backend->memory_allocate(parameters, "the optimizer's state", why)))
+            return -1;
+    if (!request->training || !backend->device)
+        return 0;
+    tower->gradients = backend->memory_allocate(tower->net->gradients + PARCEL_SLOTS, "the gradients", why);
+    return tower->gradients ? 0 : -1;
+}
 
 int tower_init(struct tower *tower, const struct tower_request *request, struct error *why)
 {
@@ -20,23 +37,23 @@ int tower_init(struct tower *tower, const struct tower_request *request, struct 
         return error_set(why, "the %s tower computes in fp32 only", request->backend->name);
     if (request->backend->plan(&tower->plan, &plan, why))
         return error_in(why, "the %s tower for a batch of %d", request->backend->name, request->batch);
-    size_t parameters = request->net->parameters;
-    tower->parameters = request->backend->memory_allocate(parameters, "the parameters", why);
-    if (!tower->parameters || !request->training || !request->backend->device)
-        return tower->parameters ? 0 : -1;
-    tower->gradients = request->backend->memory_allocate(request->net->gradients + PARCEL_SLOTS, "the gradients", why);
-    return tower->gradients ? 0 : -1;
+    return take_memory(tower, request, why);
 }
 
 void tower_free(struct tower *tower)
 {
     if (!tower->backend)
         return;
+    if (tower->backend->device)
+        device_end(tower);
     tower->backend->plan_free(&tower->plan);
-    if (tower->parameters)
-        tower->backend->memory_free(tower->parameters);
-    if (tower->gradients)
-        tower->backend->memory_free(tower->gradients);
+    float *const memory[] = {tower->parameters, tower->gradients};
+    for (size_t i = 0; i < sizeof memory / sizeof *memory; i++)
+        if (memory[i])
+            tower->backend->memory_free(memory[i]);
+    for (int i = 0; i < OPTIMIZER_STATES_MAX; i++)
+        if (tower->states[i])
+            tower->backend->memory_free(tower->states[i]);
     memset(tower, 0, sizeof *tower);
 }
 
@@ -50,6 +67,22 @@ int tower_set_parameters(struct tower *tower, const float *parameters, struct er
 int tower_get_parameters(struct tower *tower, float *parameters, struct error *why)
 {
     return tower->backend->memory_download(parameters, tower->parameters, tower->net->parameters, why);
+}
+
+int tower_set_states(struct tower *tower, float *const *states, struct error *why)
+{
+    for (int i = 0; i < OPTIMIZER_STATES_MAX; i++)
+        if (tower->states[i] && tower->backend->memory_upload(tower->states[i], states[i], tower->net->parameters, why))
+            return -1;
+    return 0;
+}
+
+int tower_get_states(struct tower *tower, float *const *states, struct error *why)
+{
+    for (int i = 0; i < OPTIMIZER_STATES_MAX; i++)
+        if (tower->states[i] && tower->backend->memory_download(states[i], tower->states[i], tower->net->parameters, why))
+            return -1;
+    return 0;
 }
 
 /* input (batch->count, H, W, C) → logits → loss; in training the sums of STATE tensors to `gradients`. */
@@ -83,11 +116,7 @@ int tower_gradients(struct tower *tower, const struct batch *batch, struct reduc
     float *gradients = tower->gradients ? tower->gradients : parcel;
     if (forward(tower, batch, gradients, &sums, why))
         return -1;
-    float *tail = parcel + tower->net->gradients;
-    tail[PARCEL_LOSS] = (float)sums.loss;
-    tail[PARCEL_CORRECT] = (float)sums.correct;
-    tail[PARCEL_COUNT] = (float)sums.count;
-    tail[PARCEL_FAULT] = !isfinite(sums.loss);
+    parcel_write(parcel + tower->net->gradients, sums.loss, (double)sums.correct, (int)sums.count);
     size_t end = tower->net->gradients;
     for (int i = plan->stage_count - 1; i >= 0; end = plan->stages[i--].complete) {
         const struct stage *stage = &plan->stages[i];
@@ -135,7 +164,17 @@ static int update_tensors(struct tower *tower, const float *gradients, float sca
     return 0;
 }
 
-int tower_update(struct tower *tower, const float *gradients, float samples, float rate, double *penalty,
+static int update_states(struct tower *tower, float ema_decay, struct error *why)
+{
+    float *shadows = tower->states[OPTIMIZER_EMA];
+    double before = clock_seconds();
+    if (shadows && tower->backend->ema(shadows, tower->parameters, tower->net->parameters, ema_decay, why))
+        return -1;
+    tower->ema_seconds += clock_seconds() - before;
+    return 0;
+}
+
+int tower_update(struct tower *tower, const float *gradients, float samples, const struct step *step, double *penalty,
                  struct error *why)
 {
     double before = clock_seconds();
@@ -143,8 +182,8 @@ int tower_update(struct tower *tower, const float *gradients, float samples, flo
         return -1;
     if (tower->gradients)
         gradients = tower->gradients;
-    if (update_tensors(tower, gradients, 1.0f / samples, rate, penalty, why))
+    if (update_tensors(tower, gradients, 1.0f / samples, step->rate, penalty, why))
         return -1;
     tower->update_seconds += clock_seconds() - before;
-    return walk_prepare(tower, why);
+    return update_states(tower, step->ema_decay, why) || walk_prepare(tower, why) ? -1 : 0;
 }

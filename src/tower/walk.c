@@ -2,8 +2,7 @@
 
 #include "clock.h"
 
-/* Adds the seconds since `before`. */
-static int take_time(struct tower *tower, double before, double *seconds, struct error *why)
+int walk_time(struct tower *tower, double before, double *seconds, struct error *why)
 {
     if (tower->waits && tower->backend->device->wait(&tower->plan, why))
         return -1;
@@ -17,7 +16,7 @@ int walk_prepare(struct tower *tower, struct error *why)
         struct stage *stage = &tower->plan.stages[i];
         double before = clock_seconds();
         if ((stage->prepare && stage->prepare(stage, tower->parameters, why)) ||
-            take_time(tower, before, &tower->times[i].forward, why))
+            walk_time(tower, before, &tower->times[i].forward, why))
             return error_in(why, "stage %s", stage->name);
     }
     return 0;
@@ -28,7 +27,7 @@ int walk_forward(struct tower *tower, float *gradients, struct error *why)
     for (int i = 0; i < tower->plan.stage_count; i++) {
         struct stage *stage = &tower->plan.stages[i];
         double before = clock_seconds();
-        if (stage->forward(stage, gradients, why) || take_time(tower, before, &tower->times[i].forward, why))
+        if (stage->forward(stage, gradients, why) || walk_time(tower, before, &tower->times[i].forward, why))
             return error_in(why, "stage %s, forward", stage->name);
     }
     return 0;
@@ -48,7 +47,7 @@ int walk_backward(struct tower *tower, int index, float *gradients, struct error
 {
     struct stage *stage = &tower->plan.stages[index];
     double before = clock_seconds();
-    if (stage->backward(stage, gradients, why) || take_time(tower, before, &tower->times[index].backward, why))
+    if (stage->backward(stage, gradients, why) || walk_time(tower, before, &tower->times[index].backward, why))
         return error_in(why, "stage %s, backward", stage->name);
     return 0;
 }

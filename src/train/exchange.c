@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "recipe.h"
 #include "run.h"
 
 /* ---- which device ---- */
@@ -101,11 +100,11 @@ static int check_on_device(const struct run *run, enum allreduce how, struct err
 {
     const struct device *device = run->backend->device;
     bool nccl = how == ALLREDUCE_NCCL;
-    const char *word = nccl ? "nccl" : "mpi-cuda";
+    const char *name = nccl ? "nccl" : "mpi-cuda";
     if (!device)
-        return error_set(why, "--allreduce %s is for GPUs: this run's tower is %s", word, run->backend->name);
+        return error_set(why, "--allreduce %s is for GPUs: this run's tower is %s", name, run->backend->name);
     if (run->options->slices > 0)
-        return error_set(why, "--allreduce %s adds in an order of its own: leave out --slices", word);
+        return error_set(why, "--allreduce %s adds in an order of its own: leave out --slices", name);
     if (nccl && device->allreduce_probe(why))
         return error_in(why, "--allreduce nccl");
     if (nccl && run->sharing > SHARING_NONE)
@@ -183,7 +182,7 @@ const char *exchange_text(enum exchange exchange)
     return texts[exchange];
 }
 
-/* ---- the steps ---- */
+/* ---- the devices meet ---- */
 
 static int without_nccl(struct error *why)
 {
@@ -192,7 +191,7 @@ static int without_nccl(struct error *why)
 
 /* No rank comes back from the join before all have come. So what may fail on one rank was agreed on before; and one that fails
  * there, where others may wait for it, ends the job. */
-static int join(struct run *run, struct error *why)
+int run_join_devices(struct run *run, struct error *why)
 {
     unsigned char identity[DEVICE_IDENTITY] = {0};
     const struct device *device = run->backend->device;
@@ -203,22 +202,9 @@ static int join(struct run *run, struct error *why)
         return -1;
     if (world_broadcast(run->world, identity, sizeof identity, why))
         world_abort(run->world, why->text);
-    if (device_tower_join(&run->ahead, identity, why)) {
+    if (tower_join(&run->tower, identity, why)) {
         without_nccl(why);
         world_abort(run->world, why->text);
     }
     return 0;
-}
-
-int run_start_device(struct run *run, struct error *why)
-{
-    struct device_request request = {
-        .tower = &run->tower, .reducer = &run->reducer, .exchange = run->exchange, .dataset = &run->dataset,
-        .augmentations = &recipe_find(run->model->name)->augmentations, .seed = run->state.seed,
-        .world = run->world, .slices = run->slices,
-        .shadows = run->shadows, .graph = !run->options->no_graph,
-    };
-    if (world_agree(run->world, device_tower_init(&run->ahead, &request, why), why))
-        return -1;
-    return run->exchange == EXCHANGE_NCCL ? join(run, why) : 0;
 }

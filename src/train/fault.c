@@ -75,12 +75,13 @@ static int stop(struct run *run, struct error *why)
     return ALL_FAILED;
 }
 
-/* Rank 0: the last good checkpoint's parameters and shadows into the state. Refused when a few rollbacks in a row had neither
- * a good step nor a newer checkpoint between them. */
+/* Rank 0: parameters and states of the last good checkpoint into run->state. Refused after a few rollbacks in a row that had
+ * neither a good step nor a newer checkpoint between them. */
 static int load_good(struct run *run, bool in_a_row, struct error *why)
 {
-    struct checkpoint found = {.parameters = run->state.parameters, .shadows = run->state.shadows};
+    struct checkpoint found = {.parameters = run->state.parameters, .optimizer = run->state.optimizer};
     char file[FILE_NAME];
+    memcpy(found.states, run->state.states, sizeof found.states);
     last_good(run, file);
     if (!file[0])
         return error_set(why, "there is no checkpoint to go back to");
@@ -99,7 +100,6 @@ static int load_good(struct run *run, bool in_a_row, struct error *why)
 static int roll_back(struct run *run, bool in_a_row, struct error *why)
 {
     const struct world *world = run->world;
-    size_t parameters = run->net.parameters;
     struct error reason = {""};
     if (world->rank == 0 && !load_good(run, in_a_row, &reason))
         reason.text[0] = '\0';
@@ -109,9 +109,7 @@ static int roll_back(struct run *run, bool in_a_row, struct error *why)
         error_add(why, ", and %s", reason.text);
         return stop(run, why);
     }
-    if (world_broadcast(world, run->state.parameters, parameters * sizeof(float), &reason) ||
-        tower_set_parameters(&run->tower, run->state.parameters, &reason) ||
-        (world->rank == 0 && run->backend->memory_upload(run->shadows, run->state.shadows, parameters, &reason))) {
+    if (run_share_state(run, &reason) || run_load_tower(run, &reason)) {
         *why = reason;
         return -1;
     }

@@ -40,8 +40,9 @@ static int check_differences(const struct run *run, const struct differences *al
 static int load_file(struct run *run, const char *file, struct error *why)
 {
     struct checkpoint *state = &run->state;
-    struct checkpoint found = {.parameters = state->parameters, .shadows = state->shadows};
+    struct checkpoint found = {.parameters = state->parameters, .optimizer = state->optimizer};
     struct differences all;
+    memcpy(found.states, state->states, sizeof found.states);
     if (checkpoint_peek(&found, file, why))
         return -1;
     free(found.class_names);
@@ -171,7 +172,7 @@ static int find_state(struct run *run, struct error *why)
                                           : load_given(run, why);
     if (!status && !run->resumed_from[0]) {
         net_parameters(&run->net, run->state.seed, run->state.parameters);
-        memcpy(run->state.shadows, run->state.parameters, run->net.parameters * sizeof(float));
+        optimizer_begin(run->state.optimizer, run->state.parameters, run->net.parameters, run->state.states);
     }
     return status;
 }
@@ -183,17 +184,35 @@ int run_begin(struct run *run, struct error *why)
     return report_open(&run->report, run->options->train_dir, run->state.step, why);
 }
 
+int run_share_state(struct run *run, struct error *why)
+{
+    const struct checkpoint *state = &run->state;
+    size_t bytes = run->net.parameters * sizeof(float);
+    if (world_broadcast(run->world, state->parameters, bytes, why))
+        return -1;
+    for (int i = 0; i < state->optimizer->state_count; i++)
+        if (!state->optimizer->states[i].master_only && world_broadcast(run->world, state->states[i], bytes, why))
+            return -1;
+    return 0;
+}
+
+int run_load_tower(struct run *run, struct error *why)
+{
+    return tower_set_parameters(&run->tower, run->state.parameters, why) ||
+           tower_set_states(&run->tower, run->state.states, why) ? -1 : 0;
+}
+
 int run_resume(struct run *run, struct error *why)
 {
     const struct world *world = run->world;
-    size_t parameters = run->net.parameters;
     struct checkpoint *state = &run->state;
     int status = world->rank == 0 ? find_state(run, why) : 0;
     if (world_agree(world, status, why))
         return -1;
     uint64_t places[3] = {state->step, state->position, run->saved_step};
-    if (world_broadcast(world, places, sizeof places, why) ||
-        world_broadcast(world, state->parameters, parameters * sizeof(float), why))
+    if (world_broadcast(world, places, sizeof places, why))
+        world_abort(world, why->text);
+    if (run_share_state(run, why))
         world_abort(world, why->text);
     state->step = places[0];
     state->position = places[1];

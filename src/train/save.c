@@ -61,8 +61,9 @@ int run_save_open(struct run *run, struct error *why)
     if (!run->provenance)
         return -1;
     provenance_collect(run->provenance, run);
-    run->save_seconds = (double)(2 * run->net.parameters * sizeof(float)) / SLOW_DISK;
-    struct saver_request request = {.net = &run->net, .directory = run->options->train_dir,
+    size_t buffers = 1 + (size_t)run->state.optimizer->state_count; /* each as long as the parameters */
+    run->save_seconds = (double)(buffers * run->net.parameters * sizeof(float)) / SLOW_DISK;
+    struct saver_request request = {.net = &run->net, .optimizer = run->state.optimizer, .directory = run->options->train_dir,
                                     .lock = &run->lock, .keep = (int)run->options->keep, .provenance = run->provenance->list,
                                     .provenance_count = run->provenance->count};
     return saver_init(&run->saver, &request, why);
@@ -76,19 +77,19 @@ void run_save_close(struct run *run)
 
 /* ---- collecting ---- */
 
-/* The present parameters and shadows, for the saver. */
+/* The present parameters and states, for the saver. */
 static int collect(struct run *run, struct error *why)
 {
     struct checkpoint *state = &run->state, *snapshot = &run->saver.snapshot;
-    float *parameters = snapshot->parameters, *shadows = snapshot->shadows;
+    struct checkpoint own = *snapshot;
     double now = clock_seconds();
     state->wall_seconds += now - run->started;
     run->started = now;
     *snapshot = *state;
-    snapshot->parameters = parameters;
-    snapshot->shadows = shadows;
-    return tower_get_parameters(&run->tower, parameters, why) ||
-                   run->backend->memory_download(shadows, run->shadows, run->net.parameters, why) ? -1 : 0;
+    snapshot->parameters = own.parameters;
+    memcpy(snapshot->states, own.states, sizeof own.states);
+    return tower_get_parameters(&run->tower, snapshot->parameters, why) ||
+           tower_get_states(&run->tower, snapshot->states, why) ? -1 : 0;
 }
 
 /* What no later checkpoint can mend; found by the saver, so that training does not wait for it. */

@@ -33,7 +33,8 @@ static int choose(struct run *run, struct error *why)
     run->model = model_find(run->options->model, why);
     if (!run->model)
         return -1;
-    run->backend = backend_open(run->options->tower, (int)run->options->threads, run->world->node_rank, &run->place, why);
+    run->backend = backend_open(run->options->tower, run->model, (int)run->options->threads, run->world->node_rank,
+                                &run->place, why);
     return run->backend ? plan_slices(run, why) : -1;
 }
 
@@ -41,13 +42,11 @@ static int choose(struct run *run, struct error *why)
 static int lay_out(struct run *run, struct error *why)
 {
     struct checkpoint *state = &run->state;
+    state->optimizer = &optimizer_sgd;
     if (net_init(&run->net, run->model, run->dataset.channels, run->dataset.classes, why) ||
         !(state->parameters = memory_new(run->net.parameters, sizeof(float), "the parameters", why)))
         return -1;
-    if (run->world->rank > 0)
-        return 0;
-    state->shadows = memory_new(run->net.parameters, sizeof(float), "the shadows", why);
-    return state->shadows ? 0 : -1;
+    return optimizer_allocate(state->optimizer, run->world->rank == 0, run->net.parameters, state->states, why);
 }
 
 static struct tower_request tower_wanted(const struct run *run)
@@ -56,6 +55,8 @@ static struct tower_request tower_wanted(const struct run *run)
                                   .net = &run->net,
                                   .batch = run->global_batch / run->world->size / run->slices,
                                   .training = true,
+                                  .optimizer = run->state.optimizer,
+                                  .master = run->world->rank == 0,
                                   .convolutions = run->ways.choices,
                                   .precision = run->options->precision,
                                   .workspace = (size_t)run->options->workspace_mib << 20,
@@ -83,17 +84,10 @@ static int choose_ways(struct run *run, struct error *why)
 /* The tower with its state. */
 static int build(struct run *run, struct error *why)
 {
-    const struct checkpoint *state = &run->state;
-    size_t parameters = run->net.parameters;
     struct tower_request request = tower_wanted(run);
-    if (tower_init(&run->tower, &request, why) || tower_set_parameters(&run->tower, state->parameters, why))
+    if (tower_init(&run->tower, &request, why) || run_load_tower(run, why))
         return -1;
-    if (run->world->rank > 0)
-        return 0;
-    run->shadows = run->backend->memory_allocate(parameters, "the shadows", why);
-    if (!run->shadows || run->backend->memory_upload(run->shadows, state->shadows, parameters, why))
-        return -1;
-    return run_save_open(run, why);
+    return run->world->rank == 0 ? run_save_open(run, why) : 0;
 }
 
 static void begin_state(struct run *run)
@@ -157,27 +151,101 @@ static int check_images(const struct run *run, struct error *why)
                      run->model->height, run->model->width, run->model->name, good_image_size(run->model));
 }
 
+/* The tower's steps: a loader on the host prepares their batches, a device makes its own. */
+static int start_training(struct run *run, struct error *why)
+{
+    bool device = run->backend->device != NULL;
+    struct training_request request = {
+        .reducer = &run->reducer,
+        .slices = run->slices,
+        .loader = device ? NULL : &run->loader,
+        .world = run->world,
+        .exchange = run->exchange,
+        .dataset = &run->dataset,
+        .augmentations = &recipe_find(run->model->name)->augmentations,
+        .seed = run->state.seed,
+        .graph = !run->options->no_graph,
+    };
+    if (!device && start_loader(run, why))
+        return -1;
+    return tower_start(&run->tower, &request, why);
+}
+
+/* ---- in order ---- */
+
+/* Collective. What surrounds the training: the watch, signals, each rank's backend, the data. */
+static int open_surroundings(struct run *run, struct error *why)
+{
+    const struct world *world = run->world;
+    int status = phases_open(&run->phases, world, (double)run->options->stall_seconds, why);
+    if (world_agree(world, status, why))
+        return -1;
+    status = stop_open(&run->stop, run->options, world->rank == 0, why);
+    if (world_agree(world, status, why))
+        return -1;
+    status = choose(run, why);
+    if (world_agree(world, status, why))
+        return -1;
+    if (run_check_devices(run, why))
+        return -1;
+    if (run_choose_exchange(run, why))
+        return -1;
+    if (dataset_open(&run->dataset, world, run->options->data, "train", why))
+        return -1;
+    status = check_images(run, why);
+    return world_agree(world, status, why);
+}
+
+/* Collective. The net, and the state that training begins with. */
+static int open_state(struct run *run, struct error *why)
+{
+    const struct world *world = run->world;
+    int status = lay_out(run, why);
+    if (world_agree(world, status, why))
+        return -1;
+    begin_state(run);
+    if (run_resume(run, why))
+        return -1;
+    status = world->rank == 0 ? choose_ways(run, why) : 0;
+    if (world_agree(world, status, why))
+        return -1;
+    if (world_broadcast(world, &run->ways, sizeof run->ways, why))
+        world_abort(world, why->text);
+    set_last_step(run);
+    return 0;
+}
+
+/* Collective. The tower, and what its steps need. */
+static int open_tower(struct run *run, struct error *why)
+{
+    const struct world *world = run->world;
+    int status = build(run, why);
+    if (world_agree(world, status, why))
+        return -1;
+    if (run_build_reducer(run, why))
+        return -1;
+    status = start_training(run, why);
+    if (world_agree(world, status, why))
+        return -1;
+    return run->exchange == EXCHANGE_NCCL ? run_join_devices(run, why) : 0;
+}
+
 int run_open(struct run *run, const struct options *options, const struct world *world, struct error *why)
 {
     memset(run, 0, sizeof *run);
     run->options = options;
     run->world = world;
     run->started = run->saved_at = clock_seconds();
-    if (world_agree(world, phases_open(&run->phases, world, (double)options->stall_seconds, why), why) ||
-        world_agree(world, stop_open(&run->stop, options, world->rank == 0, why), why) ||
-        world_agree(world, choose(run, why), why) || run_check_devices(run, why) || run_choose_exchange(run, why) ||
-        dataset_open(&run->dataset, world, options->data, "train", why) ||
-        world_agree(world, check_images(run, why), why) || world_agree(world, lay_out(run, why), why))
+    if (open_surroundings(run, why))
         return -1;
-    begin_state(run);
-    if (run_resume(run, why) || world_agree(world, world->rank == 0 ? choose_ways(run, why) : 0, why))
+    if (open_state(run, why))
         return -1;
-    if (world_broadcast(world, &run->ways, sizeof run->ways, why))
-        world_abort(world, why->text);
-    set_last_step(run);
-    if (world_agree(world, build(run, why), why) || run_build_reducer(run, why) ||
-        (run->backend->device ? run_start_device(run, why) : world_agree(world, start_loader(run, why), why)) ||
-        world_agree(world, world->rank == 0 ? run_begin(run, why) : 0, why) || start_block_print(run, why))
+    if (open_tower(run, why))
+        return -1;
+    int status = world->rank == 0 ? run_begin(run, why) : 0;
+    if (world_agree(world, status, why))
+        return -1;
+    if (start_block_print(run, why))
         return -1;
     run->ready = true;
     return 0;
@@ -188,15 +256,12 @@ void run_close(struct run *run)
     phases_close(&run->phases);
     run_save_close(run);
     loader_free(&run->loader);
-    device_tower_free(&run->ahead);
-    reducer_free(&run->reducer);
-    if (run->shadows)
-        run->backend->memory_free(run->shadows);
     tower_free(&run->tower);
+    reducer_free(&run->reducer);
     net_free(&run->net);
     report_close(&run->report);
     free(run->state.parameters);
-    free(run->state.shadows);
+    optimizer_free(run->state.states);
     lock_free(&run->lock);
     dataset_close(&run->dataset);
     stop_close(&run->stop);

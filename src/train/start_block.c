@@ -155,7 +155,7 @@ static void print_device(const struct run *run)
     char precision[16];
     options_value(run->options, "precision", precision, sizeof precision);
     start_block_line("device", "%s, %s; images %s; allreduce %s (%s)", precision, run->options->no_graph ?
-                     "kernels launched one by one" : "a step is one graph", run->ahead.data,
+                     "kernels launched one by one" : "a step is one graph", run->tower.training.data,
                      exchange_text(run->exchange), run->exchange_why);
     if (run->sharing == SHARING_DEVICE)
         start_block_line("warning", "ranks share a GPU: without NVIDIA's MPS (nvidia-cuda-mps-control -d) they take turns");

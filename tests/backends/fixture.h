@@ -90,6 +90,16 @@ static inline void rig_allocate(struct rig *rig)
     rig->output_gradient = floats_new(rig->output_count);
 }
 
+/* Ends the test where the backend cannot compute the model. */
+static inline void skip_unsupported(const struct backend *backend, const struct model *model)
+{
+    struct error why;
+    if (!backend_supports(backend, model, &why))
+        return;
+    print_message("%s\n", why.text);
+    skip();
+}
+
 /* Of a model, as the request says (its net is made here). */
 static inline void rig_open_plan(struct rig *rig, const struct backend *backend, const struct model *model,
                                  int channels, int classes, struct plan_request request)

@@ -116,7 +116,6 @@ struct run {
     struct tower tower;
     struct reducer reducer;
     struct loader loader;
-    float *shadows;
     uint64_t step;
 };
 
@@ -124,9 +123,13 @@ static void run_init(struct run *run, const struct subject *subject, int slices)
 {
     struct error why;
     memset(run, 0, sizeof *run);
+    struct training_request training = {.reducer = &run->reducer, .slices = slices, .loader = &run->loader, .world = &world,
+                                        .exchange = slices > 1 ? EXCHANGE_SHARED : EXCHANGE_NONE, .dataset = &dataset,
+                                        .augmentations = &recipe_find("tutorial")->augmentations};
     run->backend = subject->backend;
     must(net_init(&run->net, model_find("tutorial", &why), 3, 10, &why), &why);
     struct tower_request tower = {.backend = subject->backend, .net = &run->net, .batch = BATCH, .training = true,
+                                  .optimizer = &optimizer_sgd, .master = true,
                                   .convolution = subject->convolution};
     struct loader_request loader = {.dataset = &dataset, .augmentations = &recipe_find("tutorial")->augmentations,
                                     .crop_height = run->net.input.height, .crop_width = run->net.input.width,
@@ -134,38 +137,32 @@ static void run_init(struct run *run, const struct subject *subject, int slices)
     must(tower_init(&run->tower, &tower, &why), &why);
     must(reducer_init(&run->reducer, &world, EXCHANGE_NONE, run->net.gradients, slices, 1 << 20, &why), &why);
     must(loader_init(&run->loader, &loader, &why), &why);
-    run->shadows = run->backend->memory_allocate(run->net.parameters, "the shadows", &why);
     float *parameters = floats_new(run->net.parameters);
     net_parameters(&run->net, 1, parameters);
     must(tower_set_parameters(&run->tower, parameters, &why), &why);
+    must(tower_start(&run->tower, &training, &why), &why);
     free(parameters);
 }
 
 static void run_free(struct run *run)
 {
     loader_free(&run->loader);
-    reducer_free(&run->reducer);
     tower_free(&run->tower);
+    reducer_free(&run->reducer);
     net_free(&run->net);
-    run->backend->memory_free(run->shadows);
 }
 
 /* As training does it. */
 static void run_step(struct run *run)
 {
     struct error why;
-    struct batch batch;
-    const float *parcel;
-    double penalty;
-    for (int slice = 0; slice < run->reducer.slices; slice++) {
-        must(loader_next(&run->loader, &batch, &why), &why);
-        must(tower_gradients(&run->tower, &batch, &run->reducer, reducer_begin(&run->reducer, slice), &why), &why);
-        must(reducer_end(&run->reducer, &why), &why);
-    }
-    must(reducer_finish(&run->reducer, &parcel, &why), &why);
-    must(tower_update(&run->tower, parcel, parcel[run->net.gradients + PARCEL_COUNT], 0.1f, &penalty, &why), &why);
-    float decay = ema_decay(0.9999f, ++run->step);
-    must(run->backend->ema(run->shadows, run->tower.parameters, run->net.parameters, decay, &why), &why);
+    struct step_result result;
+    uint64_t number = ++run->step;
+    struct step step = {.number = number, .position = (number - 1) * (uint64_t)(run->reducer.slices * BATCH), .rate = 0.1f,
+                        .ema_decay = ema_decay(0.9999f, number)};
+    must(tower_give(&run->tower, &step, 1, &why), &why);
+    must(tower_results(&run->tower, &result, 1, &why), &why);
+    assert_true(result.step == number && result.count == (float)(run->reducer.slices * BATCH) && result.fault == 0);
 }
 
 /* Of the device's memory and of pinned memory, as the referee counts them; 0 on a device that is there. */

@@ -1,6 +1,8 @@
 /* Layers as they are defined, against plain double arithmetic or by hand. */
 #include "fixture.h"
 
+#include "tower.h"
+
 static double *doubles_new(size_t count)
 {
     double *doubles = calloc(count, sizeof *doubles);
@@ -148,6 +150,64 @@ static void test_ties(void **state)
     rig_close(&rig);
 }
 
+/* Two images of two pixels: their mean is 3, their variance 3.5. */
+static const struct layer batch_norm = {.name = "norm", .kind = LAYER_BATCH_NORM, .epsilon = 0.5f, .keep = 0.75f};
+static const struct model batch_norm_model = {"norm", "one layer", 1, 2, &batch_norm, 1};
+
+static void open_batch_norm(struct rig *rig, const struct subject *subject, bool training)
+{
+    skip_unsupported(subject->backend, &batch_norm_model);
+    rig_open_model(rig, subject, &batch_norm_model, 1, 10, 2, training);
+    memcpy(rig->input, (float[]){1, 2, 3, 6}, 4 * sizeof(float));
+    const struct net_layer *l = &rig->net.layers[0];
+    rig->parameters[l->weights->offset] = 2, rig->parameters[l->biases->offset] = 1;
+    rig->parameters[l->mean->offset] = 1, rig->parameters[l->variance->offset] = 3.5f;
+}
+
+/* In training by the batch's mean and variance, whose sums over its images it writes; in evaluation by the state. */
+static void test_batch_norm(void **state)
+{
+    const struct subject *subject = *state;
+    struct rig rig;
+    open_batch_norm(&rig, subject, true);
+    rig_forward(&rig);
+    assert_close("training", rig.output, (double[]){-1, 0, 1, 4}, 4, 1e-6);
+    rig_backward(&rig);
+    assert_close("sums of the mean", rig.gradients + rig.net.layers[0].mean->offset, (double[]){2 * 3}, 1, 1e-6);
+    assert_close("sums of the variance", rig.gradients + rig.net.layers[0].variance->offset, (double[]){2 * 3.5}, 1, 1e-6);
+    rig_close(&rig);
+
+    open_batch_norm(&rig, subject, false);
+    rig_forward(&rig);
+    assert_close("evaluation", rig.output, (double[]){1, 2, 3, 6}, 4, 1e-6);
+    rig_close(&rig);
+}
+
+/* A state moves a quarter of the way to the batch's value. */
+static void test_state_update(void **state)
+{
+    const struct subject *subject = *state;
+    struct error why;
+    struct net net;
+    struct tower tower;
+    skip_unsupported(subject->backend, &batch_norm_model);
+    must(net_init(&net, &batch_norm_model, 1, 10, &why), &why);
+    struct tower_request request = {.backend = subject->backend, .net = &net, .batch = 2, .training = true};
+    must(tower_init(&tower, &request, &why), &why);
+    float parameters[4], sums[4] = {0};
+    double penalty;
+    parameters[net.layers[0].weights->offset] = 2, parameters[net.layers[0].biases->offset] = 1;
+    parameters[net.layers[0].mean->offset] = 1, parameters[net.layers[0].variance->offset] = 1.5f;
+    sums[net.layers[0].weights->offset] = 10, sums[net.layers[0].mean->offset] = 6, sums[net.layers[0].variance->offset] = 7;
+    must(tower_set_parameters(&tower, parameters, &why), &why);
+    must(tower_update(&tower, sums, 2, &(struct step){.rate = 0.1f}, &penalty, &why), &why);
+    must(tower_get_parameters(&tower, parameters, &why), &why);
+    assert_close("parameters", parameters, (double[]){2 - 0.1 * 5, 1, 1 + 0.25 * (3 - 1), 1.5 + 0.25 * (3.5 - 1.5)}, 4, 1e-6);
+    assert_true(penalty == 0);
+    tower_free(&tower);
+    net_free(&net);
+}
+
 static const struct layer norm_tutorial = {.name = "n", .kind = LAYER_LRN, .radius = 4, .k = 1, .alpha = 0.001f / 9,
                                            .beta = 0.75f};
 static const struct layer norm_other = {.name = "n", .kind = LAYER_LRN, .radius = 2, .k = 2, .alpha = 0.1f,
@@ -161,6 +221,8 @@ static const struct backend_test tests[] = {
     {"norm of what is not finite", test_norm_of_nan, &norm_tutorial, false},
     {"SAME padding is 0 before and 1 after", test_padding, NULL, false},
     {"a tie's gradient goes to the first maximum", test_ties, NULL, false},
+    {"batch norm, as defined", test_batch_norm, NULL, false},
+    {"a state is a moving average", test_state_update, NULL, false},
 };
 
 int main(int argc, char **argv)

@@ -10,7 +10,7 @@ struct run {
     struct h5 *h5;
     struct net net;
     struct tower tower;
-    float *gradients, *shadows; /* in the backend's memory */
+    float *gradients; /* in the backend's memory */
     struct outcome outcome;
 };
 
@@ -30,14 +30,14 @@ static void begin_run(struct run *run, const struct subject *subject, bool train
     must(backend->set_threads(1, &why), &why);
     step_net(&run->net);
     struct tower_request request = {.backend = backend, .net = &run->net, .batch = STEP_BATCH, .training = training,
+                                    .optimizer = training ? &optimizer_sgd : NULL, .master = true,
                                     .convolution = subject->convolution};
     must(tower_init(&run->tower, &request, &why), &why);
     run->gradients = take_memory(backend, run->net.parameters);
-    run->shadows = take_memory(backend, run->net.parameters);
     outcome_init(&run->outcome, &run->net);
     step_parameters(run->h5, &run->net, run->outcome.before);
     must(tower_set_parameters(&run->tower, run->outcome.before, &why), &why);
-    must(backend->memory_upload(run->shadows, run->outcome.before, run->net.parameters, &why), &why);
+    must(tower_set_states(&run->tower, &run->outcome.before, &why), &why);
 }
 
 static void end_run(struct run *run)
@@ -45,7 +45,6 @@ static void end_run(struct run *run)
     tower_free(&run->tower);
     net_free(&run->net);
     run->experiment.backend->memory_free(run->gradients);
-    run->experiment.backend->memory_free(run->shadows);
     outcome_free(&run->outcome);
     reference_close(run->h5);
 }
@@ -80,10 +79,10 @@ static void make_step(struct run *run, int step)
         must(plan->stages[i].backward(&plan->stages[i], run->gradients, &why), &why);
     must(tower_get_parameters(&run->tower, outcome->before, &why), &why);
     must(backend->memory_download(outcome->sums, run->gradients, count, &why), &why);
-    must(tower_update(&run->tower, outcome->sums, STEP_BATCH, 0.1f, &outcome->penalty, &why), &why);
-    must(backend->ema(run->shadows, run->tower.parameters, count, ema_decay(0.9999f, (uint64_t)step), &why), &why);
+    struct step rule = {.rate = 0.1f, .ema_decay = ema_decay(0.9999f, (uint64_t)step)};
+    must(tower_update(&run->tower, outcome->sums, STEP_BATCH, &rule, &outcome->penalty, &why), &why);
     must(tower_get_parameters(&run->tower, outcome->updated, &why), &why);
-    must(backend->memory_download(outcome->average, run->shadows, count, &why), &why);
+    must(tower_get_states(&run->tower, &outcome->average, &why), &why);
 }
 
 static void check_logits_are(const struct run *run, int step, const float *logits)

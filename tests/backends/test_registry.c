@@ -47,6 +47,30 @@ static void test_unknown(void **state)
         assert_non_null(strstr(why.text, backend_at(i)->name));
 }
 
+/* `auto` passes over a backend that cannot compute the model, and says which layer; a plan of it is refused with the same words. */
+static void test_unsupported(void **state)
+{
+    (void)state;
+    static const struct layer large = {.name = "large", .kind = LAYER_MAX_POOL, .kernel = 16, .stride = 16};
+    static const struct model model = {"m", "a large pool", 32, 32, &large, 1};
+    struct device_place place;
+    struct error why;
+    struct net net;
+    struct plan plan;
+    const struct backend *onednn = backend_find("onednn", &why), *openblas = backend_find("openblas", &why);
+    if (!onednn || !openblas)
+        skip();
+    const struct backend *found = backend_open("auto", &model, 1, 0, &place, &why);
+    assert_true(found && found != onednn);
+    if (found == openblas)
+        assert_non_null(strstr(place.passed_by, "no onednn: layer large: pools of more than 15x15 are not supported"));
+    must(net_init(&net, &model, 3, 10, &why), &why);
+    struct plan_request request = {.net = &net, .batch = 1};
+    assert_int_equal(onednn->plan(&plan, &request, &why), -1);
+    assert_string_equal(why.text, "layer large: pools of more than 15x15 are not supported");
+    net_free(&net);
+}
+
 /* Stands for all tests of a backend that cannot run here: a skip, and why. */
 static void test_runs_here(void **state)
 {
@@ -66,6 +90,7 @@ int main(void)
         cmocka_unit_test(test_order),
         cmocka_unit_test(test_find),
         cmocka_unit_test(test_unknown),
+        cmocka_unit_test(test_unsupported),
     };
     for (size_t i = 0; i < sizeof tests / sizeof *tests; i++)
         units.tests[units.count++] = tests[i];

@@ -33,7 +33,8 @@ struct convolution {
     struct layer layer;
     struct model model;
     struct net net;
-    struct operation operation;
+    struct onednn_library library;
+    struct host_operation operation;
     struct floats x, y, dx, dy, parameters, gradients;
 };
 
@@ -56,8 +57,10 @@ static void convolution_open(struct convolution *c, const struct shape_case *s, 
     fill_random(c->x.at, c->x.count, &seed);
     fill_random(c->dy.at, c->dy.count, &seed);
     fill_random(c->parameters.at, c->parameters.count, &seed);
-    c->operation = (struct operation){.layer = &c->net.layers[0], .batch = s->batch, .x = c->x.at, .y = c->y.at,
-                                      .dx = c->dx.at, .dy = c->dy.at, .vectors = set};
+    c->library.vectors = set;
+    c->operation = (struct host_operation){.layer = &c->net.layers[0], .batch = s->batch, .x = c->x.at, .y = c->y.at,
+                                      .dx = c->dx.at, .dy = c->dy.at, .gradients = c->gradients.at,
+                                           .backend = &c->library};
     must(onednn_winograd.init(&c->operation, &why), &why);
 }
 
@@ -67,7 +70,7 @@ static void convolution_run(struct convolution *c)
     c->operation.parameters = c->parameters.at;
     must(onednn_winograd.prepare(&c->operation, &why), &why);
     must(onednn_winograd.forward(&c->operation, &why), &why);
-    must(onednn_winograd.backward(&c->operation, c->gradients.at, &why), &why);
+    must(onednn_winograd.backward(&c->operation, &why), &why);
 }
 
 static void convolution_close(struct convolution *c)

@@ -1,5 +1,6 @@
 /* The kernels at the end of a step, run by their twins on the CPU in many orders: updates to the bit as src/optimize has them,
  * the loss as the CPU's towers. */
+#include "../../src/backends/host.h"
 #include "kernels_fixture.h"
 
 #include "optimize.h"

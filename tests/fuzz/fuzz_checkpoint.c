@@ -24,7 +24,7 @@ static const struct model model = {"small", "for fuzzing", 4, 4, layers, 2};
 static void load(const char *name)
 {
     static float parameters[4096], shadows[4096];
-    struct checkpoint checkpoint = {.parameters = parameters, .shadows = shadows};
+    struct checkpoint checkpoint = {.parameters = parameters, .optimizer = &optimizer_sgd, .states = {shadows}};
     struct error why = {""};
     struct net net;
     if (checkpoint_peek(&checkpoint, name, &why)) {

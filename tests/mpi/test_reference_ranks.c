@@ -24,13 +24,14 @@ static void begin_run(struct run *run, const struct experiment *e, enum exchange
     *run = (struct run){.h5 = reference_open("step.h5")};
     step_net(&run->net);
     struct tower_request request = {
-        .backend = e->backend, .net = &run->net, .batch = STEP_BATCH / world.size / slices, .training = true};
+        .backend = e->backend, .net = &run->net, .batch = STEP_BATCH / world.size / slices, .training = true,
+        .optimizer = &optimizer_sgd, .master = true};
     must(tower_init(&run->tower, &request, &why), &why);
     must(reducer_init(&run->reducer, &world, exchange, run->net.gradients, slices, 1 << 20, &why), &why);
     outcome_init(&run->outcome, &run->net);
     step_parameters(run->h5, &run->net, run->outcome.before);
-    memcpy(run->outcome.average, run->outcome.before, run->net.parameters * sizeof(float));
     must(tower_set_parameters(&run->tower, run->outcome.before, &why), &why);
+    must(tower_set_states(&run->tower, &run->outcome.before, &why), &why);
 }
 
 static void end_run(struct run *run)
@@ -73,10 +74,11 @@ static void make_step(struct run *run, int step)
     assert_true(tail[PARCEL_FAULT] == 0);
     outcome->loss = tail[PARCEL_LOSS];
     memcpy(outcome->sums, parcel, count * sizeof *parcel);
+    struct step rule = {.rate = 0.1f, .ema_decay = ema_decay(0.9999f, (uint64_t)step)};
     must(tower_get_parameters(&run->tower, outcome->before, &why), &why);
-    must(tower_update(&run->tower, parcel, tail[PARCEL_COUNT], 0.1f, &outcome->penalty, &why), &why);
+    must(tower_update(&run->tower, parcel, tail[PARCEL_COUNT], &rule, &outcome->penalty, &why), &why);
     must(tower_get_parameters(&run->tower, outcome->updated, &why), &why);
-    ema_update(outcome->average, outcome->updated, count, ema_decay(0.9999f, (uint64_t)step));
+    must(tower_get_states(&run->tower, &outcome->average, &why), &why);
 }
 
 /* Every rank sees the same bits, and all of them TensorFlow's numbers. */

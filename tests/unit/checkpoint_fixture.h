@@ -52,21 +52,24 @@ static inline void state_init(struct fixture *f, const struct model *model)
     struct error why;
     assert_fine(net_init(&f->net, model, 3, 10, &why));
     f->saved = (struct checkpoint){.step = 1234, .position = 157952, .seed = 7, .loss_average = 0.1,
-                                   .total_loss_average = 1.0 / 3, .wall_seconds = 12.5, .classes = 10, .channels = 3};
+                                   .total_loss_average = 1.0 / 3, .wall_seconds = 12.5, .classes = 10, .channels = 3,
+                                   .optimizer = &optimizer_sgd};
+    f->loaded.optimizer = &optimizer_sgd;
     strcpy(f->saved.model, model->name);
     strcpy(f->saved.dataset, "CIFAR-10");
     strcpy(f->saved.dataset_sha256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
     f->saved.class_names = calloc(10, sizeof *f->saved.class_names);
     for (int i = 0; i < 10; i++)
         snprintf(f->saved.class_names[i], 64, "class %d", i * i);
-    float **buffers[] = {&f->saved.parameters, &f->saved.shadows, &f->loaded.parameters, &f->loaded.shadows};
+    float **buffers[] = {&f->saved.parameters, &f->saved.states[OPTIMIZER_EMA], &f->loaded.parameters,
+                         &f->loaded.states[OPTIMIZER_EMA]};
     for (int i = 0; i < 4; i++) {
         *buffers[i] = calloc(f->net.parameters, sizeof(float));
         assert_non_null(*buffers[i]);
     }
     for (size_t i = 0; i < f->net.parameters; i++) {
         f->saved.parameters[i] = (float)(i * 31 % 1000) / 7 - 70; /* the same bits on every machine */
-        f->saved.shadows[i] = (float)(i * 17 % 1000) / -3;
+        f->saved.states[OPTIMIZER_EMA][i] = (float)(i * 17 % 1000) / -3;
     }
 }
 
@@ -75,9 +78,9 @@ static inline void state_free(struct fixture *f)
     net_free(&f->net);
     free(f->saved.class_names);
     free(f->saved.parameters);
-    free(f->saved.shadows);
+    optimizer_free(f->saved.states);
     free(f->loaded.parameters);
-    free(f->loaded.shadows);
+    optimizer_free(f->loaded.states);
 }
 
 static inline int setup(void **state)
@@ -124,7 +127,7 @@ static inline bool same_state(const struct fixture *f, const struct checkpoint *
            !memcmp(l->class_names, s->class_names, (size_t)s->classes * sizeof *s->class_names) &&
            !strcmp(l->model, s->model) && !strcmp(l->dataset, s->dataset) &&
            !strcmp(l->dataset_sha256, s->dataset_sha256) && !memcmp(l->parameters, s->parameters, bytes) &&
-           !memcmp(l->shadows, s->shadows, bytes);
+           !memcmp(l->states[OPTIMIZER_EMA], s->states[OPTIMIZER_EMA], bytes);
 }
 
 static inline void load_and_compare(struct fixture *f, const char *file)

@@ -48,7 +48,7 @@ static void test_round_trip(void **state)
     struct fixture *f = *state;
     struct error why;
     f->saved.parameters[3] = NAN; /* a checkpoint tells what was, be it broken */
-    f->saved.shadows[5] = -INFINITY;
+    f->saved.states[OPTIMIZER_EMA][5] = -INFINITY;
     const char *file = save(f, 1234);
     assert_non_null(strstr(file, "/checkpoint-00001234.h5"));
     load_and_compare(f, file);
@@ -127,6 +127,27 @@ static void test_layout(void **state)
     assert_string_equal(text, "also an option");
     assert_fine(checkpoint_verify(h5, &why));
     assert_fine(h5_close(h5, &why));
+}
+
+/* Of tensors that are not trained there are no moving averages: the shadows hold their values. */
+static void test_state_tensors(void **state)
+{
+    struct fixture *f = *state;
+    static const struct layer layers[] = {{.name = "norm", .kind = LAYER_BATCH_NORM, .epsilon = 1},
+                                          {.name = "dense", .kind = LAYER_DENSE}};
+    static const struct model model = {"normed", "for tests", 6, 6, layers, 2};
+    struct error why;
+    state_free(f);
+    memset(&f->loaded, 0, sizeof f->loaded);
+    state_init(f, &model);
+    const char *file = save(f, 5);
+    assert_fine(checkpoint_load(&f->loaded, &f->net, file, &why));
+    free(f->loaded.class_names);
+    size_t trained = f->net.trained * sizeof(float), states = (f->net.parameters - f->net.trained) * sizeof(float);
+    assert_int_equal(states, 2 * 3 * sizeof(float));
+    assert_memory_equal(f->loaded.parameters, f->saved.parameters, f->net.parameters * sizeof(float));
+    assert_memory_equal(f->loaded.states[OPTIMIZER_EMA], f->saved.states[OPTIMIZER_EMA], trained);
+    assert_memory_equal(f->loaded.states[OPTIMIZER_EMA] + f->net.trained, f->saved.parameters + f->net.trained, states);
 }
 
 /* ---- what differs is refused ---- */
@@ -445,6 +466,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_round_trip),    TEST(test_large_numbers), TEST(test_layout),
+        TEST(test_state_tensors),
         TEST(test_other_model),   TEST(test_no_checkpoint), TEST(test_truncated),
         TEST(test_flipped_bits),  TEST(test_list),          TEST(test_keep),
         TEST(test_no_directory),  TEST(test_changed),       TEST(test_newest),

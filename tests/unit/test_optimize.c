@@ -192,6 +192,28 @@ static void test_updates_element_by_element(void **state)
     assert_memory_equal(shadow_whole, shadow_parts, sizeof shadow_whole);
 }
 
+/* An optimizer of two states: the moving averages, which only rank 0 keeps, and one that its update would read on all ranks. */
+static void test_states(void **state)
+{
+    (void)state;
+    enum { LENGTH = 3 };
+    const struct optimizer two = {"two", 2, {{"ema", true, true}, {"velocity", false, false}}};
+    const float parameters[LENGTH] = {1, -2, 3}, zeros[LENGTH] = {0};
+    for (int master = 0; master < 2; master++) {
+        struct error why;
+        float *states[OPTIMIZER_STATES_MAX];
+        assert_int_equal(optimizer_allocate(&two, master, LENGTH, states, &why), 0);
+        assert_true((states[OPTIMIZER_EMA] != NULL) == master && states[1] && !states[2] && !states[3]);
+        states[1][2] = 5;
+        optimizer_begin(&two, parameters, LENGTH, states);
+        if (master)
+            assert_memory_equal(states[OPTIMIZER_EMA], parameters, sizeof parameters);
+        assert_memory_equal(states[1], zeros, sizeof zeros);
+        optimizer_free(states);
+        assert_null(states[1]);
+    }
+}
+
 int main(void)
 {
     cmocka_set_message_output(CM_OUTPUT_TAP);
@@ -202,6 +224,7 @@ int main(void)
         cmocka_unit_test(test_ema_update),
         cmocka_unit_test(test_sgd),
         cmocka_unit_test(test_updates_element_by_element),
+        cmocka_unit_test(test_states),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

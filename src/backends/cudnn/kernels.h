@@ -14,6 +14,8 @@
 #ifndef BACKENDS_CUDNN_KERNELS_H
 #define BACKENDS_CUDNN_KERNELS_H
 
+#include "step.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -60,20 +62,13 @@ struct pass_ring {
     struct pass_control *present;
 };
 
-/* What the update leaves of a step. The penalty is the sum of its parts, one of each block. */
+/* What the update leaves of a step, for the results kernel. The penalty is the sum of its parts, one of each block. */
 enum { PENALTIES_MAX = 512 };
 struct step_record {
     uint64_t step;
     float loss, correct, count, fault, stop;
     uint32_t parts;
     double penalties[PENALTIES_MAX];
-};
-
-/* And what the host reads of it: struct device_result. */
-struct step_result {
-    uint64_t step;
-    double penalty;
-    float loss, correct, count, fault, stop;
 };
 
 /* Image i of the batch is sample p = position + i of the stream, where the next pass's control has the position: record

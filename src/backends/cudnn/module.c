@@ -40,6 +40,7 @@ __attribute__((visibility("default"))) const struct backend_module cifar10_modul
         .priority = 30,
         .probe = cudnn_probe,
         .set_threads = set_threads,
+        .supports = cudnn_supports,
         .plan = cudnn_plan,
         .plan_free = cudnn_plan_free,
         .loss = cudnn_loss,

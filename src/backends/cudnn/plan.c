@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "parcel.h"
+#include "../module.h"
 #include "plan.h"
 
 static const struct operation_kind *const kinds[] = {
@@ -317,12 +318,18 @@ static int make_plan(struct plan *plan, const struct plan_request *request, stru
     return loss_init(plan, why) || finish_init(plan, why) || steps_init(plan, why) || exchange_init(plan, why);
 }
 
+int cudnn_supports(const struct layer *l, struct error *why)
+{
+    if (l->kind == LAYER_ADD || l->kind == LAYER_BATCH_NORM)
+        return error_set(why, "the cudnn backend knows neither sums of layers nor batch norm yet");
+    if (l->from || l->padding != PADDING_SAME || l->no_bias || l->frozen)
+        return error_set(why, "the cudnn backend knows neither branches nor VALID padding, layers without bias or frozen ones yet");
+    return 0;
+}
+
 int cudnn_plan(struct plan *plan, const struct plan_request *request, struct error *why)
 {
-    *plan = (struct plan){.batch = request->batch, .classes = request->net->classes};
-    if (request->batch < 1)
-        return error_set(why, "a batch of %d images: there must be at least 1", request->batch);
-    if (!make_plan(plan, request, why))
+    if (!plan_begin(plan, request, &cifar10_module.backend, why) && !make_plan(plan, request, why))
         return 0;
     cudnn_plan_free(plan);
     return -1;
@@ -331,8 +338,10 @@ int cudnn_plan(struct plan *plan, const struct plan_request *request, struct err
 void cudnn_plan_free(struct plan *plan)
 {
     struct plan_state *s = plan->state;
-    if (!s)
+    if (!s) {
+        plan_end(plan);
         return;
+    }
     cudaDeviceSynchronize(); /* what is under way still uses the memory */
     graphs_free(plan); /* those that hold NCCL's communicator first: its end waits for theirs */
     nccl_free(plan);
@@ -351,5 +360,5 @@ void cudnn_plan_free(struct plan *plan)
         device_free(others[i]);
     library_close(&s->library);
     free(s);
-    memset(plan, 0, sizeof *plan);
+    plan_end(plan);
 }

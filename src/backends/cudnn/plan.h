@@ -30,8 +30,8 @@ struct steps {
     cudaEvent_t loaded, passed[TURNS]; /* passed: of each call of begin, its passes are done */
     uint64_t passes, begun, finished;  /* passes; calls of begin; those whose passes are known to be done */
     /* What comes back. */
-    struct step_record *records;       /* (DEVICE_AHEAD) */
-    struct step_result *results, *read; /* (REPORTS, DEVICE_AHEAD); read: pinned */
+    struct step_record *records;       /* (STEPS_AT_ONCE) */
+    struct step_result *results, *read; /* (REPORTS, STEPS_AT_ONCE); read: pinned */
     struct report reports[REPORTS];
     uint64_t asked, answered;          /* reports */
 };
@@ -63,6 +63,7 @@ static inline struct plan_state *state_of(const struct plan *plan)
 }
 
 /* plan.c */
+int cudnn_supports(const struct layer *layer, struct error *why);
 int cudnn_plan(struct plan *plan, const struct plan_request *request, struct error *why);
 void cudnn_plan_free(struct plan *plan);
 
@@ -92,10 +93,10 @@ void steps_free(struct plan *plan);
 int cudnn_data(struct plan *plan, const struct device_data *data, char *about, size_t size, struct error *why);
 int cudnn_begin(struct plan *plan, const struct device_pass *passes, int count, struct error *why);
 int cudnn_distort(struct plan *plan, struct error *why);
-int cudnn_update(struct plan *plan, float *parameters, const float *gradients, float *shadows, bool exchanged,
+int cudnn_update(struct plan *plan, float *parameters, const float *gradients, float *const *states, bool exchanged,
                  struct error *why);
 int cudnn_results_begin(struct plan *plan, uint64_t last, int count, struct error *why);
-int cudnn_results_end(struct plan *plan, struct device_result *results, struct error *why);
+int cudnn_results_end(struct plan *plan, struct step_result *results, struct error *why);
 int cudnn_wait(struct plan *plan, struct error *why);
 
 /* exchange.c */

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "optimize.h"
 #include "parcel.h"
 #include "plan.h"
 
@@ -23,9 +24,9 @@ int steps_init(struct plan *plan, struct error *why)
     struct steps *t = steps_of(plan);
     if (!(t->next = device_new(sizeof *t->next, "the pass that comes", why)) ||
         !(t->present = device_new(sizeof *t->present, "what a pass is about", why)) ||
-        !(t->records = device_new(DEVICE_AHEAD * sizeof *t->records, "the steps' records", why)) ||
-        !(t->results = device_new(REPORTS * DEVICE_AHEAD * sizeof *t->results, "the steps' results", why)) ||
-        CUDA(cudaHostAlloc((void **)&t->read, REPORTS * DEVICE_AHEAD * sizeof *t->read, cudaHostAllocDefault), why) ||
+        !(t->records = device_new(STEPS_AT_ONCE * sizeof *t->records, "the steps' records", why)) ||
+        !(t->results = device_new(REPORTS * STEPS_AT_ONCE * sizeof *t->results, "the steps' results", why)) ||
+        CUDA(cudaHostAlloc((void **)&t->read, REPORTS * STEPS_AT_ONCE * sizeof *t->read, cudaHostAllocDefault), why) ||
         CUDA(cudaStreamCreateWithFlags(&t->loading, cudaStreamNonBlocking), why) ||
         CUDA(cudaEventCreateWithFlags(&t->loaded, cudaEventDisableTiming), why))
         return -1;
@@ -96,8 +97,8 @@ static void gather(const struct plan *plan, const uint32_t *samples, uint8_t *sl
 static void fill(const struct plan *plan, const struct device_pass *pass, uint64_t number, uint8_t *slot)
 {
     const struct steps *t = steps_of(plan);
-    struct pass_control control = {.pass = number, .position = pass->position, .step = pass->step, .seed = t->data.seed,
-                                   .stop = pass->stop, .rate = pass->rate, .ema_decay = pass->ema_decay};
+    struct pass_control control = {.pass = number, .position = pass->position, .step = pass->step.number - 1, .seed = t->data.seed,
+                                   .stop = pass->step.stop, .rate = pass->step.rate, .ema_decay = pass->step.ema_decay};
     memcpy(slot, &control, sizeof control);
     if (t->window)
         gather(plan, pass->samples, slot);
@@ -207,7 +208,7 @@ int cudnn_distort(struct plan *plan, struct error *why)
 
 /* ---- the update ---- */
 
-int cudnn_update(struct plan *plan, float *parameters, const float *gradients, float *shadows, bool exchanged,
+int cudnn_update(struct plan *plan, float *parameters, const float *gradients, float *const *states, bool exchanged,
                  struct error *why)
 {
     struct plan_state *s = plan->state;
@@ -215,9 +216,10 @@ int cudnn_update(struct plan *plan, float *parameters, const float *gradients, f
     if (exchanged && finish_sums(plan, parameters, gradients, why))
         return -1;
     struct update_arguments update = {
-        .parameters = parameters, .gradients = gradients, .shadows = shadows, .tail = gradients + s->net->gradients,
+        .parameters = parameters, .gradients = gradients, .shadows = states[OPTIMIZER_EMA],
+        .tail = gradients + s->net->gradients,
         .faults = s->faults, .fault_count = s->fault_count,
-        .control = s->steps.present, .ring = s->steps.records, .ring_length = DEVICE_AHEAD,
+        .control = s->steps.present, .ring = s->steps.records, .ring_length = STEPS_AT_ONCE,
         .count = count,
     };
     update_slices(&update, plan);
@@ -232,23 +234,23 @@ int cudnn_results_begin(struct plan *plan, uint64_t last, int count, struct erro
     struct plan_state *s = plan->state;
     struct steps *t = &s->steps;
     uint64_t turn = t->asked % REPORTS;
-    size_t at = turn * DEVICE_AHEAD, bytes = (size_t)count * sizeof *t->results;
-    if (count < 1 || count > DEVICE_AHEAD || (uint64_t)count > last)
+    size_t at = turn * STEPS_AT_ONCE, bytes = (size_t)count * sizeof *t->results;
+    if (count < 1 || count > STEPS_AT_ONCE || (uint64_t)count > last)
         return error_set(why, "the results of %d steps up to step %llu: %d are kept", count, (unsigned long long)last,
-                         DEVICE_AHEAD);
+                         STEPS_AT_ONCE);
     if (t->asked - t->answered == REPORTS)
         return error_set(why, "results are asked for a third time before any was read");
     struct report *report = &t->reports[turn];
     *report = (struct report){.first = last - (uint64_t)count + 1, .count = count, .begun = t->begun, .arrived = report->arrived};
     t->asked++;
     struct results_arguments arguments = {.ring = t->records, .results = t->results + at, .first = report->first,
-                                          .ring_length = DEVICE_AHEAD, .count = count};
+                                          .ring_length = STEPS_AT_ONCE, .count = count};
     return kernel_launch(&s->library, KERNEL_results, (size_t)count, &arguments, why) || library_fork(&s->library, why) ||
            CUDA(cudaMemcpyAsync(t->read + at, t->results + at, bytes, cudaMemcpyDeviceToHost, s->library.beside), why) ||
            CUDA(cudaEventRecord(report->arrived, s->library.beside), why) ? -1 : 0;
 }
 
-int cudnn_results_end(struct plan *plan, struct device_result *results, struct error *why)
+int cudnn_results_end(struct plan *plan, struct step_result *results, struct error *why)
 {
     struct steps *t = steps_of(plan);
     uint64_t turn = t->answered % REPORTS;
@@ -260,12 +262,11 @@ int cudnn_results_end(struct plan *plan, struct device_result *results, struct e
     t->answered++;
     t->finished = report->begun;
     for (int i = 0; i < report->count; i++) {
-        const struct step_result *r = &t->read[turn * DEVICE_AHEAD + (uint64_t)i];
+        const struct step_result *r = &t->read[turn * STEPS_AT_ONCE + (uint64_t)i];
         if (r->step != report->first + (uint64_t)i)
             return error_set(why, "the device tells of step %llu where step %llu was expected", (unsigned long long)r->step,
                              (unsigned long long)report->first + (unsigned long long)i);
-        results[i] = (struct device_result){.step = r->step, .loss = r->loss, .correct = r->correct, .count = r->count,
-                                            .fault = r->fault, .stop = r->stop, .penalty = r->penalty};
+        results[i] = *r;
     }
     return 0;
 }

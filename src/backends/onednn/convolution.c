@@ -15,7 +15,7 @@ struct shapes {
     dnnl_dims_t strides, dilates, before, after;
 };
 
-static int shapes_init(struct shapes *s, const struct operation *o, const char *about, struct error *why)
+static int shapes_init(struct shapes *s, const struct host_operation *o, const char *about, struct error *why)
 {
     const struct net_layer *l = o->layer;
     dnnl_dim_t in = l->in.channels, out = l->out.channels, kernel = l->layer.kernel, stride = l->layer.stride;
@@ -41,7 +41,7 @@ static void shapes_free(struct shapes *s)
     layout_free(s->flat);
 }
 
-static void name_primitive(struct primitive *p, const struct operation *o, const char *what)
+static void name_primitive(struct primitive *p, const struct host_operation *o, const char *what)
 {
     const struct net_layer *l = o->layer;
     snprintf(p->about, sizeof p->about, "%s, %s, (%d,%d,%d,%d), %dx%d to %d", l->layer.name, what, o->batch,
@@ -49,7 +49,7 @@ static void name_primitive(struct primitive *p, const struct operation *o, const
 }
 
 /* The copy of the weights between the flat buffer and `w`'s argument of that kind, there or back. */
-static int init_copy(struct weighted *w, const struct operation *o, const struct shapes *s, bool back,
+static int init_copy(struct weighted *w, const struct host_operation *o, const struct shapes *s, bool back,
                      struct error *why)
 {
     int argument = back ? DNNL_ARG_DIFF_WEIGHTS : DNNL_ARG_WEIGHTS;
@@ -60,7 +60,7 @@ static int init_copy(struct weighted *w, const struct operation *o, const struct
     /* Where the flat buffer lies is told before every copy: until then any place will do. */
     const float *data = primitive_data(&w->primitive, argument);
     name_primitive(&w->copy, o, "copy of the weights");
-    if (primitive_init_reorder(&w->copy, o->library, from, to, why) ||
+    if (primitive_init_reorder(&w->copy, onednn_library(o), from, to, why) ||
         primitive_bind(&w->copy, DNNL_ARG_FROM, from, data, why))
         return -1;
     return primitive_bind(&w->copy, DNNL_ARG_TO, to, data, why);
@@ -84,8 +84,9 @@ static dnnl_status_t describe(struct primitive *p, dnnl_prop_kind_t pass, const 
                                                           s->strides, s->dilates, s->before, s->after, attributes);
 }
 
-/* Binds all but the weights. Where biases lie is told before a step. */
-static int bind(struct primitive *p, const struct operation *o, dnnl_prop_kind_t pass, const struct shapes *s,
+/* Binds all but the weights. Where biases lie is set before a step; a layer without biases has zeros here, and a gradient of them
+ * that is not used. */
+static int bind(struct primitive *p, const struct host_operation *o, dnnl_prop_kind_t pass, const struct shapes *s,
                 struct error *why)
 {
     if (pass == dnnl_backward_data)
@@ -94,27 +95,27 @@ static int bind(struct primitive *p, const struct operation *o, dnnl_prop_kind_t
     if (pass == dnnl_backward_weights)
         return primitive_bind(p, DNNL_ARG_SRC, s->x, o->x, why) ||
                primitive_bind(p, DNNL_ARG_DIFF_DST, s->y, o->dy, why) ||
-               primitive_bind(p, DNNL_ARG_DIFF_BIAS, s->bias, o->y, why);
+               primitive_bind(p, DNNL_ARG_DIFF_BIAS, s->bias, o->layer->biases ? o->y : NULL, why);
     return primitive_bind(p, DNNL_ARG_SRC, s->x, o->x, why) || primitive_bind(p, DNNL_ARG_DST, s->y, o->y, why) ||
-           primitive_bind(p, DNNL_ARG_BIAS, s->bias, o->y, why);
+           primitive_bind(p, DNNL_ARG_BIAS, s->bias, o->layer->biases ? o->y : NULL, why);
 }
 
-static int init_with(struct weighted *w, const struct operation *o, dnnl_prop_kind_t pass, const struct shapes *s,
+static int init_with(struct weighted *w, const struct host_operation *o, dnnl_prop_kind_t pass, const struct shapes *s,
                      bool relu, const struct primitive *forward, struct error *why)
 {
     struct primitive *p = &w->primitive;
     dnnl_primitive_attr_t attributes;
-    p->library = o->library;
+    p->library = onednn_library(o);
     if (primitive_attributes(&attributes, relu, p->about, why))
         return -1;
     dnnl_status_t status = describe(p, pass, s, forward, attributes);
     dnnl_primitive_attr_destroy(attributes);
-    if (library_check(status, p->about, "descriptor", why) || primitive_init(p, why) || bind(p, o, pass, s, why))
+    if (onednn_check(status, p->about, "descriptor", why) || primitive_init(p, why) || bind(p, o, pass, s, why))
         return -1;
     return init_copy(w, o, s, pass == dnnl_backward_weights, why);
 }
 
-static int weighted_init(struct weighted *w, const struct operation *o, dnnl_prop_kind_t pass, bool relu,
+static int weighted_init(struct weighted *w, const struct host_operation *o, dnnl_prop_kind_t pass, bool relu,
                          const struct primitive *forward, struct error *why)
 {
     struct shapes s;
@@ -129,7 +130,7 @@ static int weighted_init(struct weighted *w, const struct operation *o, dnnl_pro
     return status;
 }
 
-int weighted_init_forward(struct weighted *w, const struct operation *o, bool relu, struct error *why)
+int weighted_init_forward(struct weighted *w, const struct host_operation *o, bool relu, struct error *why)
 {
     return weighted_init(w, o, dnnl_forward_training, relu, NULL, why);
 }
@@ -147,7 +148,7 @@ void weighted_free(struct weighted *w)
     primitive_free(&w->copy);
 }
 
-static int convolution_init(struct operation *o, struct error *why)
+static int convolution_init(struct host_operation *o, struct error *why)
 {
     struct convolution *c = o->own = memory_new(1, sizeof *c, o->layer->layer.name, why);
     if (!c || weighted_init_forward(&c->forward, o, o->layer->layer.activation == ACTIVATION_RELU, why) ||
@@ -157,36 +158,37 @@ static int convolution_init(struct operation *o, struct error *why)
     return 0;
 }
 
-static int convolution_prepare(struct operation *o, struct error *why)
+static int convolution_prepare(struct host_operation *o, struct error *why)
 {
     struct convolution *c = o->own;
-    const float *weights = o->parameters + o->layer->weights->offset, *biases = o->parameters + o->layer->biases->offset;
-    if (primitive_point(&c->forward.primitive, DNNL_ARG_BIAS, biases, why) ||
+    const float *weights = host_parameters(o, o->layer->weights), *biases = host_parameters(o, o->layer->biases);
+    if ((biases && primitive_point(&c->forward.primitive, DNNL_ARG_BIAS, biases, why)) ||
         weighted_take(&c->forward, weights, why))
         return -1;
     return o->dx ? weighted_take(&c->input_gradient, weights, why) : 0;
 }
 
-static int convolution_forward(struct operation *o, struct error *why)
+static int convolution_forward(struct host_operation *o, struct error *why)
 {
     struct convolution *c = o->own;
     return primitive_run(&c->forward.primitive, why);
 }
 
-static int convolution_backward(struct operation *o, float *gradients, struct error *why)
+static int convolution_backward(struct host_operation *o, struct error *why)
 {
     struct convolution *c = o->own;
     struct weighted *w = &c->weight_gradient;
     if (o->layer->layer.activation == ACTIVATION_RELU)
         relu_backward(o->dy, o->y, o->batch * shape_size(o->layer->out));
-    if (primitive_point(&w->primitive, DNNL_ARG_DIFF_BIAS, gradients + o->layer->biases->offset, why) ||
-        primitive_point(&w->copy, DNNL_ARG_TO, gradients + o->layer->weights->offset, why) ||
+    float *biases = host_gradients(o, o->layer->biases);
+    if ((biases && primitive_point(&w->primitive, DNNL_ARG_DIFF_BIAS, biases, why)) ||
+        primitive_point(&w->copy, DNNL_ARG_TO, host_gradients(o, o->layer->weights), why) ||
         primitive_run(&w->primitive, why) || primitive_run(&w->copy, why))
         return -1;
     return o->dx ? primitive_run(&c->input_gradient.primitive, why) : 0;
 }
 
-static void convolution_free(struct operation *o)
+static void convolution_free(struct host_operation *o)
 {
     struct convolution *c = o->own;
     if (!c)
@@ -197,7 +199,7 @@ static void convolution_free(struct operation *o)
     free(c);
 }
 
-const struct operation_kind onednn_convolution = {
+const struct host_kind onednn_convolution = {
     .layers = 1,
     .init = convolution_init,
     .prepare = convolution_prepare,

@@ -50,7 +50,7 @@ static void lay_patches(struct convolution_pool *own, const struct net_layer *l)
             own->steps[y * pool->layer.kernel + x] = y * line + x * stride;
 }
 
-static int init_backward(struct operation *o, struct error *why)
+static int init_backward(struct host_operation *o, struct error *why)
 {
     const struct net_layer *l = o->layer, *pool = l + 1;
     struct convolution_pool *own = o->own;
@@ -72,7 +72,7 @@ static int init_backward(struct operation *o, struct error *why)
     return 0;
 }
 
-static int convolution_pool_init(struct operation *o, struct error *why)
+static int convolution_pool_init(struct host_operation *o, struct error *why)
 {
     const struct net_layer *l = o->layer;
     struct convolution_pool *own = o->own = memory_new(1, sizeof *own, l->layer.name, why);
@@ -82,7 +82,7 @@ static int convolution_pool_init(struct operation *o, struct error *why)
     own->between = memory_new((size_t)own->chunk, shape_size(l->out) * sizeof(float), l->layer.name, why);
     if (!own->between || pool_places_new(&own->places, l + 1, o->batch, why))
         return -1;
-    struct operation of_chunk = *o;
+    struct host_operation of_chunk = *o;
     of_chunk.batch = own->chunk;
     of_chunk.y = own->between;
     if (weighted_init_forward(&own->forward, &of_chunk, false, why))
@@ -90,16 +90,16 @@ static int convolution_pool_init(struct operation *o, struct error *why)
     return o->dy ? init_backward(o, why) : 0;
 }
 
-static int convolution_pool_prepare(struct operation *o, struct error *why)
+static int convolution_pool_prepare(struct host_operation *o, struct error *why)
 {
     struct convolution_pool *own = o->own;
-    const float *biases = o->parameters + o->layer->biases->offset;
-    if (primitive_point(&own->forward.primitive, DNNL_ARG_BIAS, biases, why))
+    const float *biases = host_parameters(o, o->layer->biases);
+    if (biases && primitive_point(&own->forward.primitive, DNNL_ARG_BIAS, biases, why))
         return -1;
-    return weighted_take(&own->forward, o->parameters + o->layer->weights->offset, why);
+    return weighted_take(&own->forward, host_parameters(o, o->layer->weights), why);
 }
 
-static int convolution_pool_forward(struct operation *o, struct error *why)
+static int convolution_pool_forward(struct host_operation *o, struct error *why)
 {
     const struct net_layer *l = o->layer, *pool = l + 1;
     struct convolution_pool *own = o->own;
@@ -111,7 +111,7 @@ static int convolution_pool_forward(struct operation *o, struct error *why)
 #pragma omp parallel for
         for (int n = 0; n < own->chunk; n++) {
             float *y = o->y + (first + n) * out;
-            pool_image_forward(o->vectors, pool, own->between + n * between, y, own->places + (first + n) * out);
+            pool_image_forward(onednn_library(o)->vectors, pool, own->between + n * between, y, own->places + (first + n) * out);
             if (l->layer.activation == ACTIVATION_RELU)
                 relu_forward(y, out);
         }
@@ -120,7 +120,7 @@ static int convolution_pool_forward(struct operation *o, struct error *why)
 }
 
 /* Only the inside is written: the zeros around it stay. */
-static void pad_image(const struct operation *o, int n)
+static void pad_image(const struct host_operation *o, int n)
 {
     const struct net_layer *l = o->layer;
     const struct convolution_pool *own = o->own;
@@ -143,7 +143,7 @@ static inline __attribute__((always_inline)) void add_patches(const float *const
 }
 
 /* Windows [first, first + 4) of one image (those behind the last one count nothing), channels [from, to). */
-static inline __attribute__((always_inline)) void windows_backward(const struct operation *o, int n, int first,
+static inline __attribute__((always_inline)) void windows_backward(const struct host_operation *o, int n, int first,
                                                                    int from, int to, int row_size)
 {
     const struct net_layer *l = o->layer, *pool = l + 1;
@@ -172,7 +172,7 @@ static inline __attribute__((always_inline)) void windows_backward(const struct 
 }
 
 __attribute__((target_clones("avx512f", "avx2", "default")))
-static void image_backward(const struct operation *o, int n, int from, int to)
+static void image_backward(const struct host_operation *o, int n, int from, int to)
 {
     const struct convolution_pool *own = o->own;
     const struct shape out = (o->layer + 1)->out;
@@ -184,7 +184,7 @@ static void image_backward(const struct operation *o, int n, int from, int to)
             windows_backward(o, n, first, from, to, own->row_size);
 }
 
-static int convolution_pool_backward(struct operation *o, float *gradients, struct error *why)
+static int convolution_pool_backward(struct host_operation *o, struct error *why)
 {
     (void)why;
     const struct net_layer *l = o->layer, *pool = l + 1;
@@ -193,7 +193,8 @@ static int convolution_pool_backward(struct operation *o, float *gradients, stru
     int channels = l->out.channels;
     if (l->layer.activation == ACTIVATION_RELU)
         relu_backward(o->dy, o->y, o->batch * out);
-    bias_gradient(gradients + l->biases->offset, o->dy, o->batch * out / channels, channels);
+    if (l->biases)
+        bias_gradient(host_gradients(o, l->biases), o->dy, o->batch * out / channels, channels);
 #pragma omp parallel for
     for (int n = 0; n < o->batch; n++)
         pad_image(o, n);
@@ -202,7 +203,7 @@ static int convolution_pool_backward(struct operation *o, float *gradients, stru
     for (int first = 0; first < channels; first += LANES)
         for (int n = 0; n < o->batch; n++)
             image_backward(o, n, first, first + LANES < channels ? first + LANES : channels);
-    float *weights = gradients + l->weights->offset;
+    float *weights = host_gradients(o, l->weights);
     for (int c = 0; c < channels; c++)
         for (int row = 0; row < l->layer.kernel; row++)
             for (int i = 0; i < own->row; i++)
@@ -210,7 +211,7 @@ static int convolution_pool_backward(struct operation *o, float *gradients, stru
     return 0;
 }
 
-static void convolution_pool_free(struct operation *o)
+static void convolution_pool_free(struct host_operation *o)
 {
     struct convolution_pool *own = o->own;
     if (!own)
@@ -225,7 +226,7 @@ static void convolution_pool_free(struct operation *o)
     free(own);
 }
 
-const struct operation_kind onednn_convolution_pool = {
+const struct host_kind onednn_convolution_pool = {
     .layers = 2,
     .init = convolution_pool_init,
     .prepare = convolution_pool_prepare,

@@ -45,7 +45,7 @@ static struct strip strip_in(float *scratch, const struct net_layer *l)
     return (struct strip){scratch, terms, terms + STRIP * pitch, (size_t)l->in.channels, pitch, square_max};
 }
 
-static int norm_init(struct operation *o, struct error *why)
+static int norm_init(struct host_operation *o, struct error *why)
 {
     const struct net_layer *l = o->layer;
     struct norm *n = o->own = memory_new(1, sizeof *n, l->layer.name, why);
@@ -166,7 +166,7 @@ static void image_backward(const struct layer *l, struct strip s, size_t pixels,
     }
 }
 
-static int norm_forward(struct operation *o, struct error *why)
+static int norm_forward(struct host_operation *o, struct error *why)
 {
     (void)why;
     const struct net_layer *l = o->layer;
@@ -178,9 +178,9 @@ static int norm_forward(struct operation *o, struct error *why)
     return 0;
 }
 
-static int norm_backward(struct operation *o, float *gradients, struct error *why)
+static int norm_backward(struct host_operation *o, struct error *why)
 {
-    (void)gradients, (void)why;
+    (void)why;
     const struct net_layer *l = o->layer;
     struct norm *own = o->own;
     size_t in = shape_size(l->in), pixels = (size_t)l->in.height * l->in.width;
@@ -193,7 +193,7 @@ static int norm_backward(struct operation *o, float *gradients, struct error *wh
     return 0;
 }
 
-static void norm_free(struct operation *o)
+static void norm_free(struct host_operation *o)
 {
     struct norm *n = o->own;
     if (n)
@@ -201,7 +201,7 @@ static void norm_free(struct operation *o)
     free(n);
 }
 
-const struct operation_kind onednn_norm = {
+const struct host_kind onednn_lrn = {
     .layers = 1,
     .init = norm_init,
     .forward = norm_forward,

@@ -3,15 +3,17 @@
 #ifndef BACKENDS_ONEDNN_H
 #define BACKENDS_ONEDNN_H
 
-#include "backend.h"
+#include "../host.h"
 #include "vectors.h"
 #include "versions.h"
 
 /* ---- primitive.c: what every use of the library's primitives needs ---- */
 
-struct library {
+/* What all operations of a plan share. */
+struct onednn_library {
     dnnl_engine_t engine;
     dnnl_stream_t stream;
+    const struct vector_set *vectors; /* the loops to use */
 };
 
 enum { ARGUMENTS_MAX = 8 };
@@ -19,7 +21,7 @@ enum { ARGUMENTS_MAX = 8 };
 /* A primitive with its arguments. Zeroed, it is none. */
 struct primitive {
     char about[96]; /* what it computes and of which shape: begins the sentence of a failure */
-    const struct library *library;
+    const struct onednn_library *library;
     dnnl_primitive_desc_t desc;
     dnnl_primitive_t handle;
     dnnl_exec_arg_t arguments[ARGUMENTS_MAX];
@@ -28,9 +30,9 @@ struct primitive {
 };
 
 /* 0 for dnnl_success, else -1 with "oneDNN: <about>: <what failed>: <status>". */
-int library_check(dnnl_status_t status, const char *about, const char *what, struct error *why);
-int library_open(struct library *library, struct error *why);
-void library_close(struct library *library);
+int onednn_check(dnnl_status_t status, const char *about, const char *what, struct error *why);
+int onednn_open(struct onednn_library *library, struct error *why);
+void onednn_close(struct onednn_library *library);
 
 /* A layout of floats in that order; its owner frees it, NULL included. */
 int layout_new(layout *made, int rank, const dnnl_dims_t shape, dnnl_format_tag_t order, const char *about,
@@ -43,7 +45,7 @@ int primitive_attributes(dnnl_primitive_attr_t *attributes, bool relu, const cha
 /* Makes the primitive of its descriptor (about, library, desc: set before) and takes its scratchpad. */
 int primitive_init(struct primitive *primitive, struct error *why);
 /* Makes a copy from one layout to another (about: set before). */
-int primitive_init_reorder(struct primitive *primitive, const struct library *library, const_layout from,
+int primitive_init_reorder(struct primitive *primitive, const struct onednn_library *library, const_layout from,
                            const_layout to, struct error *why);
 /* The layout that the primitive wants for an argument (query: dnnl_query_src_md, ...); the primitive's own. */
 const_layout primitive_wants(const struct primitive *primitive, dnnl_query_t query);
@@ -58,35 +60,15 @@ void primitive_free(struct primitive *primitive);
 
 /* ---- operations ---- */
 
-/* A layer in a plan: the state of its stage. The plan owns the activations. */
-struct operation {
-    const struct operation_kind *kind;
-    const struct net_layer *layer; /* the first, where the kind computes several */
-    const struct library *library;
-    int batch;
-    const float *parameters; /* flat, since the last prepare */
-    const float *x;          /* (batch, in) */
-    float *y;                /* (batch, out) */
-    float *dx, *dy;          /* their gradients; NULL where nobody wants them */
-    const struct vector_set *vectors; /* the loops to use */
-    double forward_operations, backward_operations; /* as in struct stage; from init */
-    void *own;               /* of the kind of layer */
-};
+static inline const struct onednn_library *onednn_library(const struct host_operation *operation)
+{
+    return operation->backend;
+}
 
-/* Of one kind of layer; steps as in struct stage, those that a kind does not need are NULL. */
-struct operation_kind {
-    int layers; /* neighbours that it computes in one stage */
-    int (*init)(struct operation *operation, struct error *why);
-    int (*prepare)(struct operation *operation, struct error *why);
-    int (*forward)(struct operation *operation, struct error *why);
-    int (*backward)(struct operation *operation, float *gradients, struct error *why);
-    void (*free)(struct operation *operation);
-};
-
-extern const struct operation_kind onednn_convolution, onednn_dense, onednn_max_pool, onednn_norm;
+extern const struct host_kind onednn_convolution, onednn_dense, onednn_max_pool, onednn_lrn;
 
 /* A convolution and the max pool behind it, where nobody wants the gradient of its input. */
-extern const struct operation_kind onednn_convolution_pool;
+extern const struct host_kind onednn_convolution_pool;
 
 /* convolution.c: a primitive whose weights (or their gradient) are in the library's layout, and the copy of them
  * from (to) the flat buffer. */
@@ -94,17 +76,20 @@ struct weighted {
     struct primitive primitive, copy;
 };
 /* The convolution of o->batch images from o->x to o->y, with its bias at any place yet. */
-int weighted_init_forward(struct weighted *weighted, const struct operation *o, bool relu, struct error *why);
+int weighted_init_forward(struct weighted *weighted, const struct host_operation *o, bool relu, struct error *why);
 int weighted_take(struct weighted *weighted, const float *weights, struct error *why); /* HWIO */
 void weighted_free(struct weighted *weighted);
 
-/* pool.c: one image; places (out): where in the window the maximum is, ky * kernel + kx, the first of equals. */
+/* pool.c: the largest window of a pool; its places fit a byte. */
+enum { ONEDNN_POOL_MAX = 15 };
+
+/* One image; places (out): where in the window the maximum is, ky * kernel + kx, the first of equals. */
 void pool_image_forward(const struct vector_set *vectors, const struct net_layer *l, const float *image, float *y,
                         uint8_t *places);
 int pool_places_new(uint8_t **places, const struct net_layer *l, int batch, struct error *why);
 
 /* Convolutions by minimal filtering (winograd.c), for those it applies to. */
-extern const struct operation_kind onednn_winograd;
+extern const struct host_kind onednn_winograd;
 bool winograd_applies(const struct net_layer *layer);
 
 /* pointwise.c. */

@@ -4,7 +4,7 @@
 
 /* NaN stays NaN, so that it reaches the loss and is seen. */
 __attribute__((target_clones("avx512f", "avx2", "default")))
-void bias_relu_forward(float *restrict y, const float *restrict bias, bool relu, size_t rows, size_t channels)
+static void bias_and_relu(float *restrict y, const float *restrict bias, bool relu, size_t rows, size_t channels)
 {
     for (size_t row = 0; row < rows; row++, y += channels)
         for (size_t c = 0; c < channels; c++) {
@@ -18,6 +18,14 @@ void relu_forward(float *y, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         y[i] = y[i] < 0 ? 0 : y[i];
+}
+
+void bias_relu_forward(float *y, const float *bias, bool relu, size_t rows, size_t channels)
+{
+    if (bias)
+        bias_and_relu(y, bias, relu, rows, channels);
+    else if (relu)
+        relu_forward(y, rows * channels);
 }
 
 __attribute__((target_clones("avx512f", "avx2", "default")))

@@ -10,18 +10,13 @@ struct pool {
     uint8_t *places; /* (batch, out): which of the window's kernel x kernel inputs */
 };
 
-enum { KERNEL_MAX = 15 };
-
 int pool_places_new(uint8_t **places, const struct net_layer *l, int batch, struct error *why)
 {
-    if (l->layer.kernel > KERNEL_MAX)
-        return error_set(why, "layer %s: the onednn backend pools windows of at most %dx%d", l->layer.name, KERNEL_MAX,
-                         KERNEL_MAX);
     *places = memory_new((size_t)batch, shape_size(l->out), l->layer.name, why);
     return *places ? 0 : -1;
 }
 
-static int pool_init(struct operation *o, struct error *why)
+static int pool_init(struct host_operation *o, struct error *why)
 {
     const struct net_layer *l = o->layer;
     struct pool *p = o->own = memory_new(1, sizeof *p, l->layer.name, why);
@@ -31,8 +26,8 @@ static int pool_init(struct operation *o, struct error *why)
 /* The pixels of one window that lie inside the image, in row order: the first `count` of each. */
 struct window {
     int count;
-    const float *pixels[KERNEL_MAX * KERNEL_MAX];
-    uint8_t places[KERNEL_MAX * KERNEL_MAX];
+    const float *pixels[ONEDNN_POOL_MAX * ONEDNN_POOL_MAX];
+    uint8_t places[ONEDNN_POOL_MAX * ONEDNN_POOL_MAX];
 };
 
 static void window_lay(struct window *w, const struct net_layer *l, int oy, int ox, const float *image)
@@ -88,7 +83,7 @@ static void pixel_backward(const struct net_layer *l, int iy, int ix, const floa
         }
 }
 
-static int pool_forward(struct operation *o, struct error *why)
+static int pool_forward(struct host_operation *o, struct error *why)
 {
     (void)why;
     const struct net_layer *l = o->layer;
@@ -96,13 +91,13 @@ static int pool_forward(struct operation *o, struct error *why)
     size_t in = shape_size(l->in), out = shape_size(l->out);
 #pragma omp parallel for
     for (int n = 0; n < o->batch; n++)
-        pool_image_forward(o->vectors, l, o->x + n * in, o->y + n * out, p->places + n * out);
+        pool_image_forward(onednn_library(o)->vectors, l, o->x + n * in, o->y + n * out, p->places + n * out);
     return 0;
 }
 
-static int pool_backward(struct operation *o, float *gradients, struct error *why)
+static int pool_backward(struct host_operation *o, struct error *why)
 {
-    (void)gradients, (void)why;
+    (void)why;
     const struct net_layer *l = o->layer;
     const struct pool *p = o->own;
     size_t in = shape_size(l->in), out = shape_size(l->out);
@@ -116,7 +111,7 @@ static int pool_backward(struct operation *o, float *gradients, struct error *wh
     return 0;
 }
 
-static void pool_free(struct operation *o)
+static void pool_free(struct host_operation *o)
 {
     struct pool *p = o->own;
     if (p)
@@ -124,7 +119,7 @@ static void pool_free(struct operation *o)
     free(p);
 }
 
-const struct operation_kind onednn_max_pool = {
+const struct host_kind onednn_max_pool = {
     .layers = 1,
     .init = pool_init,
     .forward = pool_forward,

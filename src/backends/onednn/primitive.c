@@ -5,22 +5,23 @@
 
 #include "onednn.h"
 
-int library_check(dnnl_status_t status, const char *about, const char *what, struct error *why)
+int onednn_check(dnnl_status_t status, const char *about, const char *what, struct error *why)
 {
     if (status == dnnl_success)
         return 0;
     return error_set(why, "oneDNN: %s: %s: %s", about, what, dnnl_status2str(status));
 }
 
-int library_open(struct library *library, struct error *why)
+int onednn_open(struct onednn_library *library, struct error *why)
 {
-    if (library_check(dnnl_engine_create(&library->engine, dnnl_cpu, 0), "the CPU", "engine", why))
+    library->vectors = vector_set_at(0);
+    if (onednn_check(dnnl_engine_create(&library->engine, dnnl_cpu, 0), "the CPU", "engine", why))
         return -1;
-    return library_check(dnnl_stream_create(&library->stream, library->engine, dnnl_stream_default_flags), "the CPU",
+    return onednn_check(dnnl_stream_create(&library->stream, library->engine, dnnl_stream_default_flags), "the CPU",
                          "stream", why);
 }
 
-void library_close(struct library *library)
+void onednn_close(struct onednn_library *library)
 {
     if (library->stream)
         dnnl_stream_destroy(library->stream);
@@ -32,7 +33,7 @@ void library_close(struct library *library)
 int layout_new(layout *made, int rank, const dnnl_dims_t shape, dnnl_format_tag_t order, const char *about,
                struct error *why)
 {
-    return library_check(dnnl_memory_desc_create_with_tag(made, rank, shape, dnnl_f32, order), about, "layout", why);
+    return onednn_check(dnnl_memory_desc_create_with_tag(made, rank, shape, dnnl_f32, order), about, "layout", why);
 }
 
 void layout_free(layout made)
@@ -58,14 +59,14 @@ int primitive_attributes(dnnl_primitive_attr_t *attributes, bool relu, const cha
 {
     dnnl_status_t status = dnnl_primitive_attr_create(attributes);
     if (status != dnnl_success)
-        return library_check(status, about, "attributes", why);
+        return onednn_check(status, about, "attributes", why);
     status = dnnl_primitive_attr_set_scratchpad_mode(*attributes, dnnl_scratchpad_mode_user); /* a step allocates nothing */
     if (status == dnnl_success && relu)
         status = add_relu(*attributes);
     if (status == dnnl_success)
         return 0;
     dnnl_primitive_attr_destroy(*attributes);
-    return library_check(status, about, "attributes", why);
+    return onednn_check(status, about, "attributes", why);
 }
 
 const_layout primitive_wants(const struct primitive *p, dnnl_query_t query)
@@ -75,7 +76,7 @@ const_layout primitive_wants(const struct primitive *p, dnnl_query_t query)
 
 int primitive_init(struct primitive *p, struct error *why)
 {
-    if (library_check(dnnl_primitive_create(&p->handle, p->desc), p->about, "primitive", why))
+    if (onednn_check(dnnl_primitive_create(&p->handle, p->desc), p->about, "primitive", why))
         return -1;
     const_layout scratchpad = primitive_wants(p, dnnl_query_scratchpad_md);
     if (!scratchpad || dnnl_memory_desc_get_size(scratchpad) == 0)
@@ -83,11 +84,11 @@ int primitive_init(struct primitive *p, struct error *why)
     return primitive_bind(p, DNNL_ARG_SCRATCHPAD, scratchpad, NULL, why);
 }
 
-int primitive_init_reorder(struct primitive *p, const struct library *library, const_layout from, const_layout to,
+int primitive_init_reorder(struct primitive *p, const struct onednn_library *library, const_layout from, const_layout to,
                            struct error *why)
 {
     p->library = library;
-    if (library_check(dnnl_reorder_primitive_desc_create(&p->desc, from, library->engine, to, library->engine, NULL),
+    if (onednn_check(dnnl_reorder_primitive_desc_create(&p->desc, from, library->engine, to, library->engine, NULL),
                       p->about, "reorder", why))
         return -1;
     return primitive_init(p, why);
@@ -104,7 +105,7 @@ int primitive_bind(struct primitive *p, int argument, const_layout shape, const 
     dnnl_status_t status = dnnl_memory_create(&memory, shape, p->library->engine, data ? (void *)data : owned);
     if (status != dnnl_success) {
         free(owned);
-        return library_check(status, p->about, "memory of an argument", why);
+        return onednn_check(status, p->about, "memory of an argument", why);
     }
     p->arguments[p->count] = (dnnl_exec_arg_t){argument, memory};
     p->owned[p->count++] = owned;
@@ -121,7 +122,7 @@ static dnnl_memory_t memory_of(const struct primitive *p, int argument)
 
 int primitive_point(struct primitive *p, int argument, const void *data, struct error *why)
 {
-    return library_check(dnnl_memory_set_data_handle(memory_of(p, argument), (void *)data), p->about,
+    return onednn_check(dnnl_memory_set_data_handle(memory_of(p, argument), (void *)data), p->about,
                          "data of an argument", why);
 }
 
@@ -133,10 +134,10 @@ float *primitive_data(const struct primitive *p, int argument)
 
 int primitive_run(const struct primitive *p, struct error *why)
 {
-    if (library_check(dnnl_primitive_execute(p->handle, p->library->stream, p->count, p->arguments), p->about,
+    if (onednn_check(dnnl_primitive_execute(p->handle, p->library->stream, p->count, p->arguments), p->about,
                       "execution", why))
         return -1;
-    return library_check(dnnl_stream_wait(p->library->stream), p->about, "execution", why);
+    return onednn_check(dnnl_stream_wait(p->library->stream), p->about, "execution", why);
 }
 
 void primitive_free(struct primitive *p)

@@ -90,7 +90,7 @@ static int block_size(const struct winograd *w, const struct net_layer *l, int t
     return block < tiles ? block : tiles;
 }
 
-static int worker_init(struct winograd *w, struct worker *worker, const struct operation *o, struct error *why)
+static int worker_init(struct winograd *w, struct worker *worker, const struct host_operation *o, struct error *why)
 {
     const struct net_layer *l = o->layer;
     size_t points = (size_t)w->points;
@@ -108,7 +108,7 @@ static int worker_init(struct winograd *w, struct worker *worker, const struct o
     return 0;
 }
 
-static int init_shared(struct winograd *w, const struct operation *o, struct error *why)
+static int init_shared(struct winograd *w, const struct host_operation *o, struct error *why)
 {
     const struct net_layer *l = o->layer;
     const char *name = l->layer.name;
@@ -126,7 +126,7 @@ static int init_shared(struct winograd *w, const struct operation *o, struct err
 }
 
 /* Full blocks and what remains of each worker's tiles. */
-static int init_products(struct winograd *w, const struct operation *o, struct error *why)
+static int init_products(struct winograd *w, const struct host_operation *o, struct error *why)
 {
     int in = o->layer->in.channels, out = o->layer->out.channels;
     w->products = memory_new((size_t)w->block + 1, sizeof *w->products, o->layer->layer.name, why);
@@ -146,13 +146,13 @@ static int init_products(struct winograd *w, const struct operation *o, struct e
     return 0;
 }
 
-static int winograd_init(struct operation *o, struct error *why)
+static int winograd_init(struct host_operation *o, struct error *why)
 {
     const struct net_layer *l = o->layer;
     struct winograd *w = o->own = memory_new(1, sizeof *w, l->layer.name, why);
     if (!w)
         return -1;
-    w->kernels = o->vectors->winograd[l->layer.kernel == 5];
+    w->kernels = onednn_library(o)->vectors->winograd[l->layer.kernel == 5];
     int m = w->kernels->outputs, n = m + w->kernels->weights_size - 1;
     w->points = n * n;
     w->tiles = ((l->out.height + m - 1) / m) * ((l->out.width + m - 1) / m);
@@ -176,7 +176,7 @@ static int winograd_init(struct operation *o, struct error *why)
     return init_products(w, o, why);
 }
 
-static void winograd_free(struct operation *o)
+static void winograd_free(struct host_operation *o)
 {
     struct winograd *w = o->own;
     if (!w)
@@ -202,12 +202,12 @@ static void transpose_weights(const float *weights, float *transposed, size_t in
                 transposed[(p * out + j) * in + i] = weights[(p * in + i) * out + j];
 }
 
-static int winograd_prepare(struct operation *o, struct error *why)
+static int winograd_prepare(struct host_operation *o, struct error *why)
 {
     (void)why;
     struct winograd *w = o->own;
     size_t in = o->layer->in.channels, out = o->layer->out.channels, r = w->kernels->weights_size;
-    const float *weights = o->parameters + o->layer->weights->offset;
+    const float *weights = host_parameters(o, o->layer->weights);
     w->kernels->weights(weights, in * out, in * out, w->u, w->u_stride);
     if (o->dx) {
         transpose_weights(weights, w->weights_transposed, in, out, r * r);
@@ -223,7 +223,7 @@ static const float *image_of(const struct winograd *w, const struct worker *work
     return images + (size_t)(worker->first + tile / w->tiles) * shape_size(shape);
 }
 
-static void transform_inputs(const struct operation *o, struct worker *worker, int first, int count)
+static void transform_inputs(const struct host_operation *o, struct worker *worker, int first, int count)
 {
     const struct winograd *w = o->own;
     struct shape in = o->layer->in;
@@ -235,7 +235,7 @@ static void transform_inputs(const struct operation *o, struct worker *worker, i
     }
 }
 
-static void forward_block(const struct operation *o, struct worker *worker, int first, int count)
+static void forward_block(const struct host_operation *o, struct worker *worker, int first, int count)
 {
     const struct winograd *w = o->own;
     const struct net_layer *l = o->layer;
@@ -249,11 +249,11 @@ static void forward_block(const struct operation *o, struct worker *worker, int 
         const int *places = w->outputs + (first + t) % w->tiles * pixel_count;
         point_at(pixels, image_of(w, worker, first + t, o->y, l->out), places, pixel_count, worker->sink);
         w->kernels->output(worker->m + (size_t)t * l->out.channels, w->m_stride, l->out.channels,
-                           o->parameters + l->biases->offset, l->layer.activation == ACTIVATION_RELU, pixels);
+                           l->biases ? host_parameters(o, l->biases) : w->zeros, l->layer.activation == ACTIVATION_RELU, pixels);
     }
 }
 
-static int winograd_forward(struct operation *o, struct error *why)
+static int winograd_forward(struct host_operation *o, struct error *why)
 {
     (void)why;
     const struct winograd *w = o->own;
@@ -267,7 +267,7 @@ static int winograd_forward(struct operation *o, struct error *why)
     return 0;
 }
 
-static void transform_output_gradients(const struct operation *o, struct worker *worker, int first, int count)
+static void transform_output_gradients(const struct host_operation *o, struct worker *worker, int first, int count)
 {
     const struct winograd *w = o->own;
     const struct net_layer *l = o->layer;
@@ -283,7 +283,7 @@ static void transform_output_gradients(const struct operation *o, struct worker 
 }
 
 /* Tiles overlap: an image is cleared before its first one is added. */
-static void add_input_gradients(const struct operation *o, struct worker *worker, int first, int count)
+static void add_input_gradients(const struct host_operation *o, struct worker *worker, int first, int count)
 {
     const struct winograd *w = o->own;
     struct shape in = o->layer->in;
@@ -298,7 +298,7 @@ static void add_input_gradients(const struct operation *o, struct worker *worker
     }
 }
 
-static void backward_block(const struct operation *o, struct worker *worker, int first, int count)
+static void backward_block(const struct host_operation *o, struct worker *worker, int first, int count)
 {
     const struct winograd *w = o->own;
     float *du = first < w->run ? worker->du : worker->du_run;
@@ -324,7 +324,7 @@ static void add_run(float *restrict du, float *restrict run, size_t count)
     }
 }
 
-static void worker_backward(const struct operation *o, struct worker *worker)
+static void worker_backward(const struct host_operation *o, struct worker *worker)
 {
     const struct winograd *w = o->own;
     int tiles = (worker->last - worker->first) * w->tiles;
@@ -351,7 +351,7 @@ static void add_workers(const struct winograd *w, size_t count, size_t channels)
             all[0].db[i] += all[j].db[i];
 }
 
-static int winograd_backward(struct operation *o, float *gradients, struct error *why)
+static int winograd_backward(struct host_operation *o, struct error *why)
 {
     (void)why;
     const struct winograd *w = o->own;
@@ -361,12 +361,13 @@ static int winograd_backward(struct operation *o, float *gradients, struct error
     for (int i = 0; i < w->worker_count; i++)
         worker_backward(o, &w->workers[i]);
     add_workers(w, (size_t)w->points * w->u_stride, (size_t)l->out.channels);
-    w->kernels->weights_gradient(w->workers[0].du, w->u_stride, pairs, gradients + l->weights->offset, pairs);
-    memcpy(gradients + l->biases->offset, w->workers[0].db, (size_t)l->out.channels * sizeof(float));
+    w->kernels->weights_gradient(w->workers[0].du, w->u_stride, pairs, host_gradients(o, l->weights), pairs);
+    if (l->biases)
+        memcpy(host_gradients(o, l->biases), w->workers[0].db, (size_t)l->out.channels * sizeof(float));
     return 0;
 }
 
-const struct operation_kind onednn_winograd = {
+const struct host_kind onednn_winograd = {
     .layers = 1,
     .init = winograd_init,
     .prepare = winograd_prepare,

@@ -70,18 +70,17 @@ static void scatter_windows(const struct net_layer *l, const float *restrict win
             }
 }
 
-static int convolution_forward(struct stage *stage, float *gradients, struct error *why)
+static int convolution_forward(struct host_operation *o, struct error *why)
 {
-    (void)gradients, (void)why;
-    struct operation *o = stage->state;
+    (void)why;
     const struct net_layer *l = o->layer;
     size_t in = shape_size(l->in), out = shape_size(l->out), line = (size_t)l->out.width * l->out.channels;
     int window = window_size(l), channels = l->out.channels, block = block_rows(l);
-    const float *weights = o->parameters + l->weights->offset, *biases = o->parameters + l->biases->offset;
+    const float *weights = host_parameters(o, l->weights), *biases = host_parameters(o, l->biases);
 
     for (int n = 0; n < o->batch; n++) {
         float *y = o->y + n * out;
-        blas_bias_set(y, biases, out / channels, channels);
+        openblas_bias_set(y, biases, out / channels, channels);
         for (int first = 0; first < l->out.height; first += block) {
             int rows = first + block < l->out.height ? block : l->out.height - first;
             gather_windows(l, o->x + n * in, first, rows, o->scratch);
@@ -89,13 +88,13 @@ static int convolution_forward(struct stage *stage, float *gradients, struct err
                         o->scratch, window, weights, channels, 1, y + first * line, channels);
         }
         if (l->layer.activation == ACTIVATION_RELU)
-            blas_relu_forward(y, out);
+            openblas_relu_forward(y, out);
     }
     return 0;
 }
 
 /* One block of one image: adds to the weights' gradient and to the image's. */
-static void block_backward(struct operation *o, int n, int first, int rows, float *dw)
+static void block_backward(struct host_operation *o, int n, int first, int rows, float *dw)
 {
     const struct net_layer *l = o->layer;
     size_t in = shape_size(l->in), line = (size_t)l->out.width * l->out.channels;
@@ -108,32 +107,38 @@ static void block_backward(struct operation *o, int n, int first, int rows, floa
     if (!o->dx)
         return;
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, count, window, channels, 1, dy, channels,
-                o->parameters + l->weights->offset, channels, 0, o->scratch, window);
+                host_parameters(o, l->weights), channels, 0, o->scratch, window);
     scatter_windows(l, o->scratch, first, rows, o->dx + n * in);
 }
 
-static int convolution_backward(struct stage *stage, float *gradients, struct error *why)
+static int convolution_backward(struct host_operation *o, struct error *why)
 {
     (void)why;
-    struct operation *o = stage->state;
     const struct net_layer *l = o->layer;
     size_t out = shape_size(l->out);
     int channels = l->out.channels, block = block_rows(l);
-    float *dw = gradients + l->weights->offset, *db = gradients + l->biases->offset;
+    float *dw = host_gradients(o, l->weights), *db = host_gradients(o, l->biases);
 
     memset(dw, 0, l->weights->count * sizeof *dw);
-    memset(db, 0, l->biases->count * sizeof *db);
+    if (db)
+        memset(db, 0, l->biases->count * sizeof *db);
     if (o->dx)
         memset(o->dx, 0, o->batch * shape_size(l->in) * sizeof *o->dx);
     for (int n = 0; n < o->batch; n++) {
         float *dy = o->dy + n * out;
         if (l->layer.activation == ACTIVATION_RELU)
-            blas_relu_backward(dy, o->y + n * out, out);
-        blas_bias_gradient(db, dy, out / channels, channels);
+            openblas_relu_backward(dy, o->y + n * out, out);
+        if (db)
+            openblas_bias_gradient(db, dy, out / channels, channels);
         for (int first = 0; first < l->out.height; first += block)
             block_backward(o, n, first, first + block < l->out.height ? block : l->out.height - first, dw);
     }
     return 0;
 }
 
-const struct operation_kind blas_convolution = {convolution_forward, convolution_backward, convolution_scratch};
+const struct host_kind openblas_convolution = {
+    .layers = 1,
+    .scratch = convolution_scratch,
+    .forward = convolution_forward,
+    .backward = convolution_backward,
+};

@@ -83,20 +83,18 @@ static void pixels_backward(const struct layer *layer, size_t pixels, size_t cha
     }
 }
 
-static int norm_forward(struct stage *stage, float *gradients, struct error *why)
+static int norm_forward(struct host_operation *o, struct error *why)
 {
-    (void)gradients, (void)why;
-    struct operation *o = stage->state;
+    (void)why;
     const struct net_layer *l = o->layer;
     size_t pixels = (size_t)o->batch * l->in.height * l->in.width;
     pixels_forward(&l->layer, pixels, l->in.channels, o->x, o->y, rows_in(o->scratch, l));
     return 0;
 }
 
-static int norm_backward(struct stage *stage, float *gradients, struct error *why)
+static int norm_backward(struct host_operation *o, struct error *why)
 {
-    (void)gradients, (void)why;
-    struct operation *o = stage->state;
+    (void)why;
     const struct net_layer *l = o->layer;
     size_t pixels = (size_t)o->batch * l->in.height * l->in.width;
     if (o->dx)
@@ -104,4 +102,4 @@ static int norm_backward(struct stage *stage, float *gradients, struct error *wh
     return 0;
 }
 
-const struct operation_kind blas_norm = {norm_forward, norm_backward, norm_scratch};
+const struct host_kind openblas_lrn = {.layers = 1, .scratch = norm_scratch, .forward = norm_forward, .backward = norm_backward};

@@ -4,15 +4,17 @@
 
 enum { LANES = 32 }; /* channels summed at a time */
 
-void blas_bias_set(float *y, const float *bias, size_t rows, size_t channels)
+void openblas_bias_set(float *y, const float *bias, size_t rows, size_t channels)
 {
-    for (size_t row = 0; row < rows; row++)
+    if (!bias)
+        memset(y, 0, rows * channels * sizeof *y);
+    for (size_t row = 0; bias && row < rows; row++)
         memcpy(y + row * channels, bias, channels * sizeof *y);
 }
 
 /* Rows are summed apart from what `sums` holds already: two levels of additions round less than one. */
 __attribute__((target_clones("avx512f", "avx2", "default")))
-void blas_bias_gradient(float *restrict sums, const float *restrict dy, size_t rows, size_t channels)
+void openblas_bias_gradient(float *restrict sums, const float *restrict dy, size_t rows, size_t channels)
 {
     for (size_t first = 0; first < channels; first += LANES) {
         size_t lanes = channels - first < LANES ? channels - first : LANES;
@@ -27,14 +29,14 @@ void blas_bias_gradient(float *restrict sums, const float *restrict dy, size_t r
 
 /* NaN stays NaN, so that it reaches the loss and is seen. */
 __attribute__((target_clones("avx512f", "avx2", "default")))
-void blas_relu_forward(float *y, size_t count)
+void openblas_relu_forward(float *y, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         y[i] = y[i] < 0 ? 0 : y[i];
 }
 
 __attribute__((target_clones("avx512f", "avx2", "default")))
-void blas_relu_backward(float *restrict dy, const float *restrict y, size_t count)
+void openblas_relu_backward(float *restrict dy, const float *restrict y, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         dy[i] = y[i] > 0 ? dy[i] : 0;

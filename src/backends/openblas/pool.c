@@ -69,10 +69,9 @@ static void image_backward(const struct net_layer *l, const float *image, const 
         }
 }
 
-static int pool_forward(struct stage *stage, float *gradients, struct error *why)
+static int pool_forward(struct host_operation *o, struct error *why)
 {
-    (void)gradients, (void)why;
-    struct operation *o = stage->state;
+    (void)why;
     const struct net_layer *l = o->layer;
     size_t in = shape_size(l->in), out = shape_size(l->out);
     for (int n = 0; n < o->batch; n++)
@@ -80,10 +79,9 @@ static int pool_forward(struct stage *stage, float *gradients, struct error *why
     return 0;
 }
 
-static int pool_backward(struct stage *stage, float *gradients, struct error *why)
+static int pool_backward(struct host_operation *o, struct error *why)
 {
-    (void)gradients, (void)why;
-    struct operation *o = stage->state;
+    (void)why;
     const struct net_layer *l = o->layer;
     size_t in = shape_size(l->in), out = shape_size(l->out);
     for (int n = 0; o->dx && n < o->batch; n++)
@@ -96,4 +94,9 @@ static size_t pool_scratch(const struct net_layer *layer)
     return (size_t)layer->in.channels;
 }
 
-const struct operation_kind blas_max_pool = {pool_forward, pool_backward, pool_scratch};
+const struct host_kind openblas_max_pool = {
+    .layers = 1,
+    .scratch = pool_scratch,
+    .forward = pool_forward,
+    .backward = pool_backward,
+};
