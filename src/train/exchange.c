@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "recipe.h"
 #include "run.h"
 
 /* ---- which device ---- */
