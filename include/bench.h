@@ -9,10 +9,10 @@
 #include "parallel.h"
 #include "tower.h"
 
-/* Rows of the table after those of the stages. */
+/* Rows of the table behind the stages. */
 enum bench_row { BENCH_LOSS, BENCH_UPDATE, BENCH_EMA, BENCH_STEP, BENCH_CPU, BENCH_ROWS };
 
-/* Seconds of the forward pass, of the input gradient, and of the gradients of weights and biases. */
+/* Seconds: forward, and of the gradients of the input and of the weights (with the biases'). */
 struct bench_convolution {
     double forward, input, weights;
 };
@@ -26,12 +26,6 @@ struct bench_times {
     double peak;   /* fp32 operations per second of one core */
     double bandwidth; /* bytes per second of one core, beyond its second-level cache */
     struct bench_convolution direct[NET_LAYERS_MAX], winograd[NET_LAYERS_MAX]; /* by layer, where both algorithms apply */
-    double rows[BENCH_ROWS];                                  /* seconds a step; BENCH_CPU: that it had its cores */
-    double reduce; /* seconds, of a parcel alone over all ranks */
-    double loader; /* images a second, of one loader thread alone */
-    double peak;   /* fp32 operations a second, of one core */
-    double bandwidth; /* bytes a second, of one core, beyond its second-level cache */
-    struct bench_convolution direct[NET_LAYERS_MAX], winograd[NET_LAYERS_MAX]; /* by layer, where both can be done */
     char host[64];
 };
 
@@ -46,12 +40,12 @@ struct bench {
     int slices, slice; /* slices of this rank in a step; images of a slice */
     float *images, *parameters;
     int32_t *labels;
-    struct batch batch;      /* of them: each slice on the host */
-    struct dataset dataset;  /* of pixels and pixel_labels: of the loader, and of a device */
+    struct batch batch;      /* images and labels: each slice of a tower on the host */
+    struct dataset dataset;  /* pixels and pixel_labels: for the loader, and for a tower on a device */
     uint8_t *pixels, *pixel_labels;
     struct world alone;      /* one rank */
     struct reducer reducer;  /* of that world */
-    uint64_t steps;          /* that the tower was given */
+    uint64_t steps;          /* given to the tower so far */
     struct bench_times times;
 };
 
@@ -59,17 +53,13 @@ struct bench {
  * anything is measured, if the options do not fit or memory is short. A later failure aborts all ranks (world_abort). */
 int bench_run(const struct options *options, const struct world *world, struct error *why);
 
-/* Not collective. This rank's tower alone, --bench-steps steps; then its loader. */
-int bench_tower(struct bench *bench, struct error *why);
-int bench_loader(struct bench *bench, struct error *why);
-/* Not collective. Each convolution for which the backend has two algorithms, alone. */
 /* Not collective. Makes the data set, freed by its owner; readies the tower for steps of its own. */
 int bench_images(struct bench *bench, struct error *why);
 int bench_start(struct bench *bench, struct error *why);
 /* Not collective. This rank's tower alone, --bench-steps steps; then its loader. */
 int bench_tower(struct bench *bench, struct error *why);
 int bench_loader(struct bench *bench, struct error *why);
-/* Not collective. Each convolution for which the backend has two ways, alone. */
+/* Not collective. Each convolution for which the backend has two algorithms, alone. */
 int bench_convolutions(struct bench *bench, struct error *why);
 /* Collective. */
 int bench_reduce(struct bench *bench, struct error *why);
@@ -80,14 +70,14 @@ double bench_median(double *values, int count);
 /* Rank 0 only. all: every rank's times, in rank order. */
 void bench_print(const struct bench *bench, const struct bench_times *all);
 
-/* Arithmetic operations of a stage in one step of a rank, by direct summation (a multiply-add is two). The first layer's input
- * needs no gradient. */
+/* Arithmetic operations (a multiply-add is two) of a stage and a step of a rank as sums over the windows need them. The
+ * first layer's input needs no gradient. */
 void bench_operations(const struct bench *bench, const struct stage *stage, double *forward, double *backward);
 
-/* Rank 0 only. The operations and bytes of its passes, and how near they come to the core's limits. */
+/* Rank 0 only. What its passes execute and move, and how near they come to what the core can do. */
 void bench_print_roofline(const struct bench *bench, const struct bench_times *times);
 
-/* Rank 0 only. Both algorithms of each convolution that has two. */
+/* Rank 0 only. Both ways of each convolution, where there are two. */
 void bench_print_convolutions(const struct bench *bench, const struct bench_times *times);
 
 #endif
