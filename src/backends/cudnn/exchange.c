@@ -31,7 +31,7 @@ int cudnn_unpin(void *memory, struct error *why)
     return CUDA(cudaHostUnregister(memory), why);
 }
 
-/* Within a capture an event that the host waits for is a node of its own. */
+/* In a capture, an event that the host waits for must be an external one: a node of the graph. */
 static int record_sent(struct cudnn_plan_state *s, int ticket, struct error *why)
 {
     enum cudaStreamCaptureStatus status;

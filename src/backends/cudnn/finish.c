@@ -1,5 +1,5 @@
-/* The end of the backward pass: what convolutions left in layouts of their own comes into the flat gradients, and all of them are
- * checked, with the parameters: the update wants to know before it begins whether there is a number that is not finite. */
+/* The end of the backward pass. It copies the convolutions' gradients, which have layouts of their own, into the flat gradients,
+ * and checks all gradients and parameters: the update must know before it begins whether a number is not finite. */
 #include "plan.h"
 
 static struct finish_part convolution_part(const struct cudnn_operation *o)
@@ -59,7 +59,7 @@ int finish_init(struct plan *plan, struct error *why)
     return s->faults ? 0 : -1;
 }
 
-/* Where NCCL adds up the gradients, some are on their way already: then their sums are checked, later. */
+/* Where NCCL sums the gradients, some of them have been sent already; then the sums are checked later instead. */
 int finish_backward(struct plan *plan, float *gradients, struct error *why)
 {
     struct cudnn_plan_state *s = state_of(plan);

@@ -1,12 +1,13 @@
-/* Which neighbours are computed together, so that less is written and read again by fewer kernels:
+/* Which neighbours are computed together, so that there are fewer kernels and less memory is written and read again. They must be
+ * the only readers of what lies between them.
  *
- *   a pool and the norm behind it   forward the norm takes the maxima while it loads, and backward what lies between is not kept
- *   a norm and the pool behind it   what lies between is not kept
+ *   a pool and the norm after it    forward, the norm takes the maxima while it loads; backward, what lies between is not kept
+ *   a norm and the pool after it    what lies between is not kept
  *   a dense layer of few outputs    adds the bias of the dense layer before it, and applies its ReLU
- *   a dense layer                   masks the gradient behind the ReLU of the dense layer before it (where cublasLt offers that)
+ *   a dense layer                   masks the gradient by the ReLU of the dense layer before it (where cublasLt offers that)
  *
- * And whoever makes the gradient behind a ReLU anyway, a norm or a dense layer of few outputs, masks it and sums it for the
- * bias. Behind a pool too: a maximum is above 0 where the value it was taken of is. */
+ * A norm or a dense layer of few outputs, which writes the gradient of a ReLU's output anyway, also masks it and sums it for the
+ * bias. This works through a pool, too: a maximum is above 0 where the value that it was taken from is. */
 #include "operations.h"
 
 /* Four values are moved at a time: they must not reach into the next pixel. */
@@ -48,7 +49,7 @@ static bool normalises(const struct cudnn_operation *o)
     return o->kind == &cudnn_norm_kind || o->kind == &cudnn_norm_after_pool_kind || o->kind == &cudnn_norm_before_pool_kind;
 }
 
-/* The operation that o may work for: first is the plan's first. */
+/* The operation whose gradient o may mask (struct cudnn_operation); first: the plan's first. */
 static struct cudnn_operation *before_of(struct cudnn_operation *o, const struct cudnn_operation *first)
 {
     int back = o->kind == &cudnn_norm_after_pool_kind ? 2 : 1;

@@ -1,7 +1,7 @@
 /* Parts of a step as CUDA graphs: one launch instead of dozens. */
 #include "plan.h"
 
-/* What was forked before comes first: in a capture only what was forked in it can be joined. */
+/* Earlier forks are joined first: a capture can join only what was forked in it. */
 int cudnn_capture(struct plan *plan, struct error *why)
 {
     struct cudnn_library *library = &state_of(plan)->library;
@@ -32,7 +32,7 @@ void graph_free(cudaGraphExec_t *graph)
     *graph = NULL;
 }
 
-/* Waiting shows whether the stream is out of the capture, and the device works. */
+/* Waiting shows whether the stream has left the capture and the device still works. */
 int cudnn_uncapture(struct plan *plan, enum device_part part, struct error *why)
 {
     struct cudnn_plan_state *s = state_of(plan);

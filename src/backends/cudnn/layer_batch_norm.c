@@ -12,7 +12,8 @@ static bool takes_moments(const struct cudnn_operation *o)
     return o->dy && o->layer->mean->role == TENSOR_STATE;
 }
 
-/* Of all pixels, in device memory: of x; of (x - mean)^2; of dy * (x - mean); of dy. And room for the parts of such a sum. */
+/* Sums over all pixels, in device memory: of x; of (x - mean)^2; of dy * (x - mean); of dy. The last two stay 0 where the layer is
+ * frozen. After them there is room for the parts of such a sum. */
 enum channel_sum { SUM_X, SUM_SQUARES, SUM_PRODUCTS, SUM_DY, CHANNEL_SUMS };
 
 static float *sum_of(const struct cudnn_operation *o, enum channel_sum which)
@@ -91,7 +92,7 @@ static int cudnn_batch_norm_forward(struct cudnn_operation *o, struct error *why
     return kernel_launch(o->library, KERNEL_batch_norm_forward, blocks_of(o), &arguments, why);
 }
 
-/* dy behind the ReLU, and its sum and product; of a frozen layer these stay 0. */
+/* Masks dy by the ReLU, and sums dy and dy * (x - mean). */
 static int take_products(const struct cudnn_operation *o, float *dbeta, struct error *why)
 {
     if (!takes_moments(o))

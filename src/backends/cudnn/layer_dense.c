@@ -1,5 +1,5 @@
-/* Dense layers by cublasLt, which also adds the bias, applies the ReLU, masks the gradient behind the ReLU of the dense layer
- * before, and sums the bias's gradient, as far as it offers that. What it does not offer, kernels of our own do. */
+/* Dense layers by cublasLt. Where it offers that, it also adds the bias, applies the ReLU, masks the gradient by the ReLU of the
+ * dense layer before, and sums the bias's gradient; else kernels of our own do. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -8,12 +8,12 @@
 
 struct own {
     struct cudnn_product forward, weights, input;
-    void *mask;    /* where y is above 0, for the dense layer behind; NULL: it does not ask */
-    void *masked;  /* (batch, out): dy behind the ReLU, in the type of x; NULL: dy itself holds it */
-    float *sums;   /* of the biases' gradients, in parts; NULL: no kernel of our own makes them */
+    void *mask;    /* where y is above 0, for the next dense layer; NULL: it does not need it */
+    void *masked;  /* (batch, out): dy masked by the ReLU, in the type of x; NULL: that is in dy itself */
+    float *sums;   /* the parts of the biases' gradients; NULL: no kernel of our own makes them */
 };
 
-/* The layer of few outputs behind it adds the bias, applies the ReLU, and goes back through both. */
+/* Whether the next layer, one of few outputs, adds the bias and applies the ReLU, forward and backward. */
 static bool is_finished_behind(const struct cudnn_operation *o)
 {
     return o->partner;
@@ -176,7 +176,7 @@ static bool finishes_itself(const struct cudnn_operation *o)
     return wanted && own->forward.epilogue == CUBLASLT_EPILOGUE_DEFAULT;
 }
 
-/* Whether the dense layer behind wants its gradient masked is known by now: all are initialised. */
+/* By now all layers are initialised, so it is known which masks dy. */
 static int dense_choose(struct cudnn_operation *o, char *about, size_t size, struct error *why)
 {
     const struct own *own = o->own;
@@ -222,7 +222,8 @@ static int mask_and_sum(struct cudnn_operation *o, float *gradients, struct erro
     return finish_biases(o->library, own->sums, bias_parts((size_t)o->batch), outputs_of(o), gradients + l->biases->offset, why);
 }
 
-/* The gradients of the weights are made beside the way back: nothing there waits for them, or writes what they read. */
+/* The weights' gradients are computed on the second stream: the rest of the backward pass neither waits for them nor writes what
+ * they read. */
 static int cudnn_dense_backward(struct cudnn_operation *o, float *gradients, struct error *why)
 {
     const struct own *own = o->own;

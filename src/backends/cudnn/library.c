@@ -87,7 +87,7 @@ size_t element_bytes(enum precision precision)
     return precision == PRECISION_BF16 ? 2 : sizeof(float);
 }
 
-/* Nothing of it is used any more: the statuses tell nothing that could be acted on. */
+/* Nothing is used any more, so a failure here would change nothing. */
 void cudnn_library_close(struct cudnn_library *library)
 {
     if (library->cublas)

@@ -87,7 +87,7 @@ static int cudnn_stage_forward(struct stage *stage, float *gradients, struct err
     return kernel_convert_rows(&s->library, s->logits, 1, true, plan->output, 1, false, output_values(plan), why);
 }
 
-/* What it left in the addend comes to the gradients that other readers have written. */
+/* Adds what it left in the addend to the gradients that other readers have written. */
 static int add_gradients(const struct cudnn_operation *o, struct error *why)
 {
     void *const sums[] = {o->dx_sum, o->dadded_sum}, *const addends[] = {o->dx, o->dadded};

@@ -165,7 +165,7 @@ int cudnn_product_run(const struct cudnn_product *p, cudaStream_t stream, const 
                                  p->layouts[2], m->d, p->layouts[2], &p->algorithm, p->workspace, p->workspace_bytes, stream), why);
 }
 
-/* Nothing of it is used any more: the statuses tell nothing that could be acted on. */
+/* Nothing is used any more, so a failure here would change nothing. */
 void cudnn_product_free(struct cudnn_product *p)
 {
     for (size_t i = 0; i < sizeof p->layouts / sizeof *p->layouts; i++)

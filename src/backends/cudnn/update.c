@@ -1,5 +1,5 @@
-/* The update kernel: what whole steps (steps.c) want of it, the copies of the parameters, and plain arrays for tests and for
- * whoever does not train in whole steps. */
+/* The update kernel: for whole steps (steps.c), for the copies of the parameters, and for plain arrays, which tests and training
+ * without whole steps use. */
 #include "plan.h"
 
 size_t update_blocks(size_t count)
