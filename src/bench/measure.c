@@ -30,7 +30,7 @@ static double cpu_seconds(void)
 }
 
 /* A step of this tower alone: a world of one rank needs no messages. */
-static int step_alone(struct bench *b, double rows[BENCH_ROWS], struct error *why)
+static int measure_step(struct bench *b, double rows[BENCH_ROWS], struct error *why)
 {
     uint64_t number = ++b->steps, images = (uint64_t)b->slices * (uint64_t)b->slice;
     struct step step = {.number = number, .position = number * images, .rate = 1e-3f, .ema_decay = 0.999f};
@@ -54,7 +54,7 @@ static int sample_steps(struct bench *b, double *samples, struct error *why)
     int steps = (int)b->options->bench_steps, stages = b->tower.plan.stage_count;
     for (int step = -WARM_UP; step < steps; step++) {
         double rows[BENCH_ROWS];
-        if (step_alone(b, rows, why))
+        if (measure_step(b, rows, why))
             return -1;
         if (step < 0)
             continue;

@@ -9,7 +9,7 @@
 
 enum { CHANNELS_MAX = 4, CLASSES_MAX = 256 };
 
-static struct h5 *open_file(const char *file, struct error *why)
+static struct h5 *open_packed(const char *file, struct error *why)
 {
     if (!access(file, F_OK))
         return h5_open(file, why);
@@ -182,7 +182,7 @@ int dataset_open(struct dataset *dataset, const struct world *world, const char 
     memset(dataset, 0, sizeof *dataset);
     snprintf(dataset->file, sizeof dataset->file, "%s", file);
     snprintf(dataset->split, sizeof dataset->split, "%s", split);
-    struct h5 *h5 = open_file(file, why);
+    struct h5 *h5 = open_packed(file, why);
     int status = world_agree(world, h5 ? read_header(dataset, h5, why) : -1, why);
     if (!status)
         status = world_agree(world, check_same_file(dataset, world, why), why);
@@ -201,7 +201,7 @@ int dataset_identify(const char *file, const char *split, char sha256[65], struc
     struct error closing;
     snprintf(header.file, sizeof header.file, "%s", file);
     snprintf(header.split, sizeof header.split, "%s", split);
-    struct h5 *h5 = open_file(file, why);
+    struct h5 *h5 = open_packed(file, why);
     int status = h5 ? read_header(&header, h5, why) : -1;
     h5_close(h5, &closing);
     free(header.class_names);

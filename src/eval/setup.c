@@ -92,7 +92,7 @@ int eval_match(const struct evaluation *e, struct error *why)
 }
 
 /* Allocates a batch and, with --verbose, the counts of each class. */
-static int take_batch(struct evaluation *e, struct error *why)
+static int allocate_batch(struct evaluation *e, struct error *why)
 {
     size_t batch = (size_t)e->options->batch_size, parameters = e->net.parameters, classes = (size_t)e->net.classes;
     if (!(e->parameters = memory_new(parameters, sizeof(float), "the parameters", why)) ||
@@ -117,7 +117,7 @@ static int lay_out_found(struct evaluation *e, const struct found *found, struct
     if (d->height < model->height || d->width < model->width)
         return error_set(why, "%s: images of %dx%d are smaller than the %dx%d of model %s", d->file, d->height, d->width,
                          model->height, model->width, model->name);
-    return take_batch(e, why);
+    return allocate_batch(e, why);
 }
 
 /* Collective. */

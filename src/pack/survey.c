@@ -63,7 +63,7 @@ static void place_batches(struct survey *survey)
 }
 
 /* batches.meta.txt: one class per line, in label order. */
-static int read_class_names(struct survey *survey, struct entries *entries, struct error *why)
+static int read_names_file(struct survey *survey, struct entries *entries, struct error *why)
 {
     char text[META_BYTES_MAX + 1];
     size_t got;
@@ -167,7 +167,7 @@ static int add_entry(struct survey *survey, struct folder_table tables[LAYOUTS],
     if (!status)
         switch (place.kind) {
         case ENTRY_BATCH: status = add_batch(survey, entries, &place, why); break;
-        case ENTRY_NAMES: status = read_class_names(survey, entries, why); break;
+        case ENTRY_NAMES: status = read_names_file(survey, entries, why); break;
         case ENTRY_IMAGE:
         case ENTRY_PICTURE:
         case ENTRY_FOLDER: status = add_in_folders(tables, entries, place.kind, why); break;

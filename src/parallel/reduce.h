@@ -45,9 +45,6 @@ static inline size_t parcel_end(const struct reducer *reducer)
  * the node where that cannot be done. */
 bool reduce_share_leaves(struct reducer *reducer, struct reducer_state *state);
 
-/* sums (count): of the parcels at `first`, which lie `stride` floats apart, in the fixed tree. It may be the first of them. */
-void reduce_leaves(struct reducer_state *state, float *sums, const float *first, int leaves, size_t stride, size_t count);
-
 /* ---- tree_sum.c: arithmetic ---- */
 
 /* sum += addend. */
@@ -55,5 +52,7 @@ void tree_add(float *restrict sum, const float *restrict addend, size_t count);
 /* sum (count): of the leaves, each `count` floats, in the fixed tree: the largest power of two of leaves on the left. sum may be
  * leaves[0]. */
 void tree_sum(float *sum, const float *const *leaves, int leaf_count, size_t count);
+/* sums (count): of the parcels at `first`, which lie `stride` floats apart, in the fixed tree. It may be the first of them. */
+void reduce_leaves(struct reducer_state *state, float *sums, const float *first, int leaves, size_t stride, size_t count);
 
 #endif

@@ -2,7 +2,7 @@
 #include "mpi_check.h"
 #include "reduce.h"
 
-static int tree_take(struct reducer *reducer, struct error *why)
+static int tree_open(struct reducer *reducer, struct error *why)
 {
     struct reducer_state *s = reducer->state;
     s->work = memory_new(s->length, sizeof(float), "the gradients of all ranks", why); /* (ranks, segment) */
@@ -23,4 +23,4 @@ static int tree_finish(struct reducer *reducer, struct error *why)
     return mpi_check(MPI_Allgather(segments, count, MPI_FLOAT, s->sums, count, MPI_FLOAT, all), "MPI_Allgather", why);
 }
 
-const struct route reduce_tree = {.open = tree_take, .finish = tree_finish};
+const struct route reduce_tree = {.open = tree_open, .finish = tree_finish};

@@ -194,13 +194,6 @@ int reducer_end(struct reducer *reducer, struct error *why)
     return 0;
 }
 
-void reduce_leaves(struct reducer_state *state, float *sums, const float *first, int leaves, size_t stride, size_t count)
-{
-    for (int i = 0; i < leaves; i++)
-        state->leaves[i] = first + (size_t)i * stride;
-    tree_sum(sums, state->leaves, leaves, count);
-}
-
 int reducer_finish(struct reducer *reducer, const float **parcel, struct error *why)
 {
     struct reducer_state *s = reducer->state;

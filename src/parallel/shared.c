@@ -46,7 +46,7 @@ static void *make_file(size_t bytes, struct invitation *invitation)
 }
 
 /* The other ranks. */
-static void *open_file(size_t bytes, const struct invitation *invitation)
+static void *open_memory(size_t bytes, const struct invitation *invitation)
 {
     char file[64];
     snprintf(file, sizeof file, "/proc/%ld/fd/%d", invitation->process, invitation->descriptor);
@@ -77,7 +77,7 @@ void world_share(const struct world *world, size_t bytes, struct shared_memory *
     if (mpi_check(MPI_Bcast(&invitation, sizeof invitation, MPI_BYTE, 0, node), "MPI_Bcast", &why))
         world_abort(world, why.text);
     if (!first)
-        data = open_file(bytes, &invitation);
+        data = open_memory(bytes, &invitation);
     failed = !data;
     if (mpi_check(MPI_Allreduce(&failed, &any, 1, MPI_INT, MPI_MAX, node), "MPI_Allreduce", &why))
         world_abort(world, why.text);

@@ -38,3 +38,10 @@ void tree_sum(float *sum, const float *const *leaves, int leaf_count, size_t cou
     for (size_t at = 0; at < count; at += BLOCK)
         sum_block(sum + at, leaves, leaf_count, at, count - at < BLOCK ? count - at : BLOCK);
 }
+
+void reduce_leaves(struct reducer_state *state, float *sums, const float *first, int leaves, size_t stride, size_t count)
+{
+    for (int i = 0; i < leaves; i++)
+        state->leaves[i] = first + (size_t)i * stride;
+    tree_sum(sums, state->leaves, leaves, count);
+}

@@ -3,7 +3,7 @@
 #include "steps.h"
 
 /* The next slice's images and labels. */
-static int take_batch(struct tower *tower, int slice, struct batch *batch, struct error *why)
+static int next_batch(struct tower *tower, int slice, struct batch *batch, struct error *why)
 {
     const struct training_request *r = &tower->training.request;
     phase_enter(r->reducer->phases, PHASE_LOAD, slice);
@@ -21,7 +21,7 @@ static int sum_gradients(struct tower *tower, const struct step *step, const flo
         struct batch batch;
         float *parcel = reducer_begin(r->reducer, slice);
         parcel_write_stop(parcel + tower->net->gradients, step->stop);
-        if (take_batch(tower, slice, &batch, why))
+        if (next_batch(tower, slice, &batch, why))
             return -1;
         phase_enter(r->reducer->phases, PHASE_FORWARD, PHASE_WHOLE);
         if (tower_gradients(tower, &batch, r->reducer, parcel, why) || reducer_end(r->reducer, why))

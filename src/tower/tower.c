@@ -164,7 +164,7 @@ static int update_tensors(struct tower *tower, const float *gradients, float sca
     return 0;
 }
 
-static int update_states(struct tower *tower, float ema_decay, struct error *why)
+static int average_parameters(struct tower *tower, float ema_decay, struct error *why)
 {
     float *shadows = tower->states[OPTIMIZER_EMA];
     double before = clock_seconds();
@@ -185,5 +185,5 @@ int tower_update(struct tower *tower, const float *gradients, float samples, con
     if (update_tensors(tower, gradients, 1.0f / samples, step->rate, penalty, why))
         return -1;
     tower->update_seconds += clock_seconds() - before;
-    return update_states(tower, step->ema_decay, why) || walk_prepare(tower, why) ? -1 : 0;
+    return average_parameters(tower, step->ema_decay, why) || walk_prepare(tower, why) ? -1 : 0;
 }

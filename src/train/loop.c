@@ -95,7 +95,7 @@ static int take_result(struct run *run, struct step_result *result, struct error
 }
 
 /* Waits for the results of the block that was given first. */
-static int take(struct run *run, struct step_result *results, int count, struct error *why)
+static int take_results(struct run *run, struct step_result *results, int count, struct error *why)
 {
     int status = tower_results(&run->tower, results, count, why);
     for (int i = 0; i < count && !status; i++)
@@ -212,7 +212,7 @@ static int train_block(struct run *run, bool *stopped, struct error *why)
         return -1;
     if (ahead && give(run, why))
         return -1;
-    int status = take(run, results, count, why);
+    int status = take_results(run, results, count, why);
     return status ? status : look_at(run, results, count, stopped, why);
 }
 

@@ -134,7 +134,7 @@ static int tell(struct run *run, const struct saved *saved, struct error *why)
     return 0;
 }
 
-static int take(struct run *run, bool wait, struct error *why)
+static int take_outcome(struct run *run, bool wait, struct error *why)
 {
     struct saved saved;
     return run->saver.state && saver_take(&run->saver, wait, &saved) ? tell(run, &saved, why) : 0;
@@ -143,7 +143,7 @@ static int take(struct run *run, bool wait, struct error *why)
 uint64_t run_saved_step(struct run *run)
 {
     struct error ignored; /* that it is not finite either */
-    take(run, true, &ignored);
+    take_outcome(run, true, &ignored);
     return run->saved_step;
 }
 
@@ -156,7 +156,7 @@ bool run_save_is_due(const struct run *run)
 int run_save(struct run *run, struct error *why)
 {
     bool asked = is_multiple(run->state.step, run->options->checkpoint_steps);
-    if (take(run, asked, why))
+    if (take_outcome(run, asked, why))
         return -1;
     if (run->given > run->state.step || !(asked || run_save_is_due(run)))
         return 0;
@@ -172,7 +172,7 @@ int run_save(struct run *run, struct error *why)
 int run_save_last(struct run *run, struct error *why)
 {
     struct saved saved;
-    if (take(run, true, why))
+    if (take_outcome(run, true, why))
         return -1;
     if (run->saved_step == run->state.step)
         return 0;

@@ -1,7 +1,6 @@
 /* The start block: what runs where, on what, and every option that is not at its default. */
 #include <inttypes.h>
 #include <sched.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,53 +9,7 @@
 
 #include "start_block.h"
 
-/* ---- lines ---- */
-
-enum { LABEL = 17, WIDTH = 80 };
 enum { QUOTED = 4 * OPTION_TEXT + 4 };
-
-/* A line that words are added to; `joint` ends it where it is full and goes on below. */
-struct row {
-    size_t column;
-    const char *joint;
-};
-
-static struct row row_begin(const char *label, const char *joint)
-{
-    printf("  %-*s", LABEL - 2, label);
-    return (struct row){.column = LABEL, .joint = joint};
-}
-
-/* A word that begins a line has no blanks before it. */
-static void row_add(struct row *row, size_t blanks, const char *word, size_t length)
-{
-    if (row->column == LABEL) {
-        blanks = 0;
-    } else if (row->column + blanks + length + strlen(row->joint) > WIDTH) {
-        printf("%s\n%*s", row->joint, LABEL, "");
-        row->column = LABEL;
-        blanks = 0;
-    }
-    printf("%*s%.*s", (int)blanks, "", (int)length, word);
-    row->column += blanks + length;
-}
-
-void start_block_line(const char *label, const char *format, ...)
-{
-    char text[16384];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    text_printable(text);
-    struct row row = row_begin(label, "");
-    for (const char *word = text; *word;) {
-        size_t blanks = strspn(word, " "), length = strcspn(word + blanks, " ");
-        row_add(&row, blanks, word + blanks, length);
-        word += blanks + length;
-    }
-    printf("\n");
-}
 
 /* ---- ranks ---- */
 
