@@ -61,6 +61,9 @@ struct host_plan {
     void *backend; /* the backend's own; it frees it after host_plan_free */
 };
 
+/* For struct backend's supports: 0 if the table (LAYER_KINDS long) has an operation for such a layer. */
+int host_supports(const struct host_kind *const *kinds, const struct layer *layer, struct error *why);
+
 /* The kind that computes layer `index` of the request's net, and the layers after it if it computes several. */
 typedef const struct host_kind *host_choose(const struct plan_request *request, int index);
 

@@ -49,6 +49,13 @@ static void stage_free(struct stage *stage)
         o->kind->free(o);
 }
 
+int host_supports(const struct host_kind *const *kinds, const struct layer *layer, struct error *why)
+{
+    if (layer->kind < LAYER_KINDS && kinds[layer->kind])
+        return 0;
+    return error_set(why, "layers of kind %d are not supported", (int)layer->kind);
+}
+
 /* ---- wiring ---- */
 
 static const float *output_of(const struct plan *plan, int layer)

@@ -71,6 +71,22 @@ static void test_unsupported(void **state)
     net_free(&net);
 }
 
+/* A kind of layer that the backend's table lacks. */
+static void test_unknown_kind(void **state)
+{
+    (void)state;
+    static const struct layer odd = {.name = "odd", .kind = LAYER_KINDS};
+    static const struct model model = {"m", "a layer of no kind", 32, 32, &odd, 1};
+    for (int i = 0; backend_at(i); i++) {
+        struct error why;
+        char about[256];
+        if (backend_at(i)->probe(about, sizeof about, &why))
+            continue;
+        assert_int_equal(backend_supports(backend_at(i), &model, &why), -1);
+        assert_non_null(strstr(why.text, "layer odd: layers of kind"));
+    }
+}
+
 /* Stands for all tests of a backend that cannot run here: skipped, with the reason. */
 static void test_runs_here(void **state)
 {
@@ -91,6 +107,7 @@ int main(void)
         cmocka_unit_test(test_find),
         cmocka_unit_test(test_unknown),
         cmocka_unit_test(test_unsupported),
+        cmocka_unit_test(test_unknown_kind),
     };
     for (size_t i = 0; i < sizeof tests / sizeof *tests; i++)
         units.tests[units.count++] = tests[i];

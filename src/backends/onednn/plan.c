@@ -54,19 +54,20 @@ static bool pools_at_once(const struct plan_request *request)
            l[1].layer.kind == LAYER_MAX_POOL;
 }
 
+static const struct host_kind *const onednn_kinds[LAYER_KINDS] = {
+    [LAYER_CONVOLUTION] = &onednn_convolution, [LAYER_MAX_POOL] = &onednn_max_pool, [LAYER_LRN] = &onednn_lrn,
+    [LAYER_DENSE] = &onednn_dense, [LAYER_ADD] = &host_add, [LAYER_BATCH_NORM] = &host_batch_norm,
+};
+
 static const struct host_kind *onednn_choose(const struct plan_request *request, int index)
 {
-    static const struct host_kind *const kinds[LAYER_KINDS] = {
-        [LAYER_CONVOLUTION] = &onednn_convolution, [LAYER_MAX_POOL] = &onednn_max_pool, [LAYER_LRN] = &onednn_lrn,
-        [LAYER_DENSE] = &onednn_dense, [LAYER_ADD] = &host_add, [LAYER_BATCH_NORM] = &host_batch_norm,
-    };
     const struct net_layer *l = &request->net->layers[index];
     enum convolution_choice way = request->convolutions ? request->convolutions[index] : request->convolution;
     if (way != CONVOLUTION_DIRECT && winograd_applies(l))
         return &onednn_winograd;
     if (index == 0 && pools_at_once(request))
         return &onednn_convolution_pool;
-    return kinds[l->layer.kind];
+    return onednn_kinds[l->layer.kind];
 }
 
 static bool onednn_knows(const struct net_layer *l, enum convolution_choice way)
@@ -78,7 +79,7 @@ static int onednn_supports(const struct layer *layer, struct error *why)
 {
     if (layer->kind == LAYER_MAX_POOL && layer->kernel > ONEDNN_POOL_MAX)
         return error_set(why, "pools of more than %dx%d are not supported", ONEDNN_POOL_MAX, ONEDNN_POOL_MAX);
-    return 0;
+    return host_supports(onednn_kinds, layer, why);
 }
 
 static void onednn_plan_free(struct plan *plan)

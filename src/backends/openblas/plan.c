@@ -4,13 +4,14 @@
 #include "../backends.h"
 #include "openblas.h"
 
+static const struct host_kind *const openblas_kinds[LAYER_KINDS] = {
+    [LAYER_CONVOLUTION] = &openblas_convolution, [LAYER_MAX_POOL] = &openblas_max_pool, [LAYER_LRN] = &openblas_lrn,
+    [LAYER_DENSE] = &openblas_dense, [LAYER_ADD] = &host_add, [LAYER_BATCH_NORM] = &host_batch_norm,
+};
+
 static const struct host_kind *openblas_choose(const struct plan_request *request, int index)
 {
-    static const struct host_kind *const kinds[LAYER_KINDS] = {
-        [LAYER_CONVOLUTION] = &openblas_convolution, [LAYER_MAX_POOL] = &openblas_max_pool, [LAYER_LRN] = &openblas_lrn,
-        [LAYER_DENSE] = &openblas_dense, [LAYER_ADD] = &host_add, [LAYER_BATCH_NORM] = &host_batch_norm,
-    };
-    return kinds[request->net->layers[index].layer.kind];
+    return openblas_kinds[request->net->layers[index].layer.kind];
 }
 
 static int openblas_probe(char *about, size_t size, struct error *why)
@@ -31,6 +32,11 @@ static int openblas_set_threads(int threads, struct error *why)
     return 0;
 }
 
+static int openblas_supports(const struct layer *layer, struct error *why)
+{
+    return host_supports(openblas_kinds, layer, why);
+}
+
 static int openblas_plan(struct plan *plan, const struct plan_request *request, struct error *why)
 {
     if (!host_plan_begin(plan, request, &backend_openblas, why) && !host_plan_make(plan, request, openblas_choose, why))
@@ -44,6 +50,7 @@ const struct backend backend_openblas = {
     .priority = 10,
     .probe = openblas_probe,
     .set_threads = openblas_set_threads,
+    .supports = openblas_supports,
     .plan = openblas_plan,
     .plan_free = host_plan_free,
     .loss = host_loss,
