@@ -127,7 +127,7 @@ LIBS := $(hdf5_libs) $(libraries_libs) $(libconfig_libs) $(foreach b,$(LINKED),$
 
 # Every file of src is built in. Where two files do the same, the one that does not fit what was found is left out.
 LEFT_OUT := $(if $(curl_new),src/pack/curl_old.c,src/pack/curl_new.c) \
-  $(if $(libconfig_libs),src/options/config_none.c,src/options/config_libconfig.c) \
+  $(if $(libconfig_libs),src/options/config_none.c,src/options/config_libconfig.c src/options/config_text.c) \
   $(if $(mpi_ext),src/parallel/mpi_devices_none.c,src/parallel/mpi_devices_ext.c) $(foreach b,$(BACKENDS_KNOWN),$($(b)_left_out))
 SOURCES := $(filter-out $(LEFT_OUT),$(wildcard src/*/*.c $(LINKED:%=src/backends/%/*.c)))
 OBJECTS := $(SOURCES:src/%.c=$(BUILD)/%.o)

@@ -83,7 +83,8 @@ bool options_text(const struct options *options, int index, const char **name, c
 /* The value of the command's option of that name as text; "" where the command has no such option. */
 void options_value(const struct options *options, const char *name, char *value, size_t size);
 
-/* Whether the option of that name takes no value: its text is "yes" or "no"; on the command line it stands alone. */
+/* Whether the option of that name is a switch: its text is "yes" or "no". On the command line it stands alone for yes;
+ * --NAME=no turns off what a file turns on. */
 bool options_is_switch(const char *name);
 
 #endif

@@ -1,37 +1,39 @@
 /* --config: options from a file in libconfig's format, by the table of the command line. */
-#include <errno.h>
-#include <inttypes.h>
 #include <libconfig.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "config_text.h"
 #include "flag.h"
 
-/* The shortest digits that give the number again. */
+/* The shortest digits that give the number again. A point or an exponent stays, so that it is not taken for a whole number. */
 static void real_print(double number, char *text, size_t size)
 {
     snprintf(text, size, "%.15g", number);
     if (strtod(text, NULL) != number)
         snprintf(text, size, "%.17g", number);
+    if (!strpbrk(text, ".en"))
+        strcat(text, ".0");
 }
 
-/* As the command line has it; a switch as "yes" or "no". -1: it is a list or a group. */
-static int setting_text(const config_setting_t *setting, char *text, size_t size)
+/* As the command line has it; a switch as "yes" or "no". NULL: it is a list or a group. */
+static const char *setting_text(const config_setting_t *setting, char *number, size_t size)
 {
     switch (config_setting_type(setting)) {
     case CONFIG_TYPE_INT:
     case CONFIG_TYPE_INT64:
-        return snprintf(text, size, "%lld", config_setting_get_int64(setting)) < 0;
+        snprintf(number, size, "%lld", config_setting_get_int64(setting));
+        return number;
     case CONFIG_TYPE_FLOAT:
-        real_print(config_setting_get_float(setting), text, size);
-        return 0;
+        real_print(config_setting_get_float(setting), number, size);
+        return number;
     case CONFIG_TYPE_BOOL:
-        return snprintf(text, size, "%s", config_setting_get_bool(setting) ? "yes" : "no") < 0;
+        return config_setting_get_bool(setting) ? "yes" : "no";
     case CONFIG_TYPE_STRING:
-        return snprintf(text, size, "%s", config_setting_get_string(setting)) < 0;
+        return config_setting_get_string(setting);
     default:
-        return -1;
+        return NULL;
     }
 }
 
@@ -44,23 +46,25 @@ static bool is_on_line(const struct options *options, const struct flag *flag)
     return false;
 }
 
-/* One value of the kind that the flag takes, as text. */
-static int value_read(const struct flag *flag, const config_setting_t *setting, char *text, size_t size, struct error *why)
+/* Whether the setting has one value of the kind that the flag takes. */
+static int kind_check(const struct flag *flag, const config_setting_t *setting, struct error *why)
 {
     bool is_bool = config_setting_type(setting) == CONFIG_TYPE_BOOL;
-    if (setting_text(setting, text, size))
+    if (!config_setting_is_scalar(setting))
         return error_set(why, "--%s needs one value, not a list or a group", flag->name);
     if (flag->kind == SWITCH && !is_bool)
         return error_set(why, "--%s is either true or false", flag->name);
     if (flag->kind != SWITCH && is_bool)
         return error_set(why, "--%s needs a value (%s: %s), not true or false", flag->name, flag->argument, flag->help);
+    if (flag->kind == TEXT && config_setting_is_number(setting)) /* 007 would become 7 */
+        return error_set(why, "--%s needs a text in quotes (%s: %s)", flag->name, flag->argument, flag->help);
     return 0;
 }
 
 /* A value that the command line overrides must be right all the same. */
 static int option_read(struct options *options, const config_setting_t *setting, struct error *why)
 {
-    char text[2 * OPTION_TEXT], name[80];
+    char number[64], name[80];
     const struct flag *flag = flag_find(options->command, config_setting_name(setting));
     struct options changed = *options;
     snprintf(name, sizeof name, "--%s", config_setting_name(setting));
@@ -68,7 +72,7 @@ static int option_read(struct options *options, const config_setting_t *setting,
         return flag_refuse(options->command, name, why);
     if (flag->offset == offsetof(struct options, config))
         return error_set(why, "a file cannot name another one: --config is for the command line");
-    if (value_read(flag, setting, text, sizeof text, why) || flag_set(&changed, flag, text, why))
+    if (kind_check(flag, setting, why) || flag_set(&changed, flag, setting_text(setting, number, sizeof number), why))
         return -1;
     if (is_on_line(options, flag))
         return 0;
@@ -103,36 +107,21 @@ static int file_read(struct options *options, const config_setting_t *root, stru
     return 0;
 }
 
-/* A directory opens, and libconfig ends the program where it cannot read. */
-static FILE *config_open(const char *file, struct error *why)
-{
-    FILE *stream = fopen(file, "re");
-    int first = stream ? getc(stream) : EOF;
-    if (!stream || (first == EOF && ferror(stream))) {
-        error_set(why, "--config %s: cannot be read: %s", file, strerror(errno));
-        if (stream)
-            fclose(stream);
-        return NULL;
-    }
-    ungetc(first, stream);
-    return stream;
-}
-
 int options_read_file(struct options *options, const char *file, struct error *why)
 {
     config_t config;
     int status;
-    FILE *stream = config_open(file, why);
-    if (!stream)
+    char *text = config_text_read(file, why);
+    if (!text)
         return -1;
     config_init(&config);
-    if (config_read(&config, stream))
+    if (config_read_string(&config, text))
         status = file_read(options, config_root_setting(&config), why);
     else
         status = error_set(why, "line %d: %s", config_error_line(&config), config_error_text(&config));
     if (status)
         error_in(why, "%s", file);
     config_destroy(&config);
-    fclose(stream);
+    free(text);
     return status;
 }

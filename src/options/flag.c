@@ -182,6 +182,14 @@ static int value_set_text(char *value, const struct flag *flag, const char *text
     return 0;
 }
 
+static int value_set_switch(bool *value, const struct flag *flag, const char *text, struct error *why)
+{
+    if (strcmp(text, "yes") && strcmp(text, "no"))
+        return error_set(why, "--%s '%s' is neither yes nor no", flag->name, text);
+    *value = strcmp(text, "yes") == 0;
+    return 0;
+}
+
 int flag_set(struct options *options, const struct flag *flag, const char *text, struct error *why)
 {
     void *value = value_of(options, flag);
@@ -196,8 +204,7 @@ int flag_set(struct options *options, const struct flag *flag, const char *text,
     case REAL:
         return value_set_real(value, flag, text, why);
     case SWITCH:
-        *(bool *)value = strcmp(text, "yes") == 0;
-        break;
+        return value_set_switch(value, flag, text, why);
     case CHOICE:
         *(int *)value = (int)flag->minimum + place;
     }

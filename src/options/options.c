@@ -99,6 +99,14 @@ static int error_of(const struct options *options, enum option_source source, st
     return source == SOURCE_CONFIG ? error_in(why, "%s", options->config) : -1;
 }
 
+/* A switch that is off excludes nothing. */
+static bool excludes_other(const struct options *options, const struct flag *flag)
+{
+    char value[OPTION_TEXT];
+    flag_text(options, flag, value, sizeof value);
+    return options->source[flag - option_flags] != SOURCE_DEFAULT && !(flag->kind == SWITCH && strcmp(value, "no") == 0);
+}
+
 /* Of two options that exclude each other the stronger source counts; both from one source are a mistake. */
 static int settle_pair(struct options *options, const char *left, const char *right, struct error *why)
 {
@@ -106,7 +114,7 @@ static int settle_pair(struct options *options, const char *left, const char *ri
     if (!flags[0] || !flags[1])
         return 0;
     unsigned char *sources[] = {&options->source[flags[0] - option_flags], &options->source[flags[1] - option_flags]};
-    if (*sources[0] == SOURCE_DEFAULT || *sources[1] == SOURCE_DEFAULT)
+    if (!excludes_other(options, flags[0]) || !excludes_other(options, flags[1]))
         return 0;
     if (*sources[0] == *sources[1]) {
         error_set(why, "--%s and --%s exclude each other: give one", left, right);
@@ -157,29 +165,27 @@ static int take_recipe(struct options *options, struct error *why)
 
 /* getopt refused a word. `found` and, for a flag that it knows, optopt say why. optind stands at the word after it, except where
  * a letter was refused in the middle of a word. */
-static int refused(enum command command, int found, char **argv, struct error *why)
+static int refused(enum command command, char **argv, struct error *why)
 {
     const char *word = argv[optind - 1], *letters = argv[optind];
     if (optopt >= FLAG_VALUE && optopt < FLAG_VALUE + option_flag_count) {
         const struct flag *flag = &option_flags[optopt - FLAG_VALUE];
-        if (found == ':')
-            return error_set(why, "--%s needs a value (%s: %s)", flag->name, flag->argument, flag->help);
-        return error_set(why, "--%s takes no value, not even '%s': leave the flag out for no", flag->name,
-                         strchr(word, '=') ? strchr(word, '=') + 1 : word);
+        return error_set(why, "--%s needs a value (%s: %s)", flag->name, flag->argument, flag->help);
     }
     if (optopt && letters && letters[0] == '-' && letters[1] == optopt && letters[2])
         word = letters;
     return flag_refuse(command, word, why);
 }
 
-/* The rows of the command, for getopt. */
+/* The rows of the command, for getopt. A switch may have a value: --NAME=no overrides a file's. */
 static void list_flags(enum command command, struct option *list)
 {
     int count = 0;
     for (int i = 0; i < option_flag_count; i++)
         if (flag_known(&option_flags[i], command))
-            list[count++] = (struct option){option_flags[i].name, option_flags[i].kind == SWITCH ? no_argument : required_argument,
-                                            NULL, FLAG_VALUE + i};
+            list[count++] = (struct option){option_flags[i].name,
+                                            option_flags[i].kind == SWITCH ? optional_argument : required_argument, NULL,
+                                            FLAG_VALUE + i};
     list[count] = (struct option){0};
 }
 
@@ -192,9 +198,9 @@ static int read_words(struct options *options, int argc, char **argv, struct err
     opterr = 0;
     for (int found; (found = getopt_long(argc, argv, ":", list, NULL)) != -1;) {
         if (found < FLAG_VALUE)
-            return refused(options->command, found, argv, why);
+            return refused(options->command, argv, why);
         const struct flag *flag = &option_flags[found - FLAG_VALUE];
-        if (flag_set(options, flag, flag->kind == SWITCH ? "yes" : optarg, why))
+        if (flag_set(options, flag, optarg ? optarg : "yes", why))
             return -1;
         options->source[found - FLAG_VALUE] = SOURCE_LINE;
     }

@@ -1,56 +1,5 @@
 /* The command line: defaults, values, and one sentence for each mistake. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-#include "options.h"
-#include "recipe.h"
-
-static struct options options;
-static char printed[8192]; /* by the last parse, to standard output and error */
-
-/* Parses the words of `line`, split at blanks, after the program's name. */
-static enum options_outcome parse(const char *line)
-{
-    static char words[1 << 14];
-    static char *argv[128] = {"cifar10_mpi"}; /* options.files point into it */
-    int argc = 1;
-    snprintf(words, sizeof words, "%s", line);
-    for (char *word = strtok(words, " "); word; word = strtok(NULL, " "))
-        argv[argc++] = word;
-    FILE *caught = tmpfile();
-    assert_non_null(caught);
-    fflush(stdout);
-    int out = dup(STDOUT_FILENO), error = dup(STDERR_FILENO);
-    dup2(fileno(caught), STDOUT_FILENO);
-    dup2(fileno(caught), STDERR_FILENO);
-    enum options_outcome outcome = options_parse(&options, argc, argv);
-    fflush(stdout);
-    dup2(out, STDOUT_FILENO);
-    dup2(error, STDERR_FILENO);
-    close(out);
-    close(error);
-    rewind(caught);
-    printed[fread(printed, 1, sizeof printed - 1, caught)] = '\0';
-    fclose(caught);
-    return outcome;
-}
-
-/* A second model has a recipe of its own. This function takes the place of that in src/model/model.c. */
-const struct recipe *recipe_find(const char *model)
-{
-    extern const struct recipe recipe_tutorial;
-    static const struct recipe other = {.batch_size = 1024, .epochs = 9.9, .max_steps = 7, .learning_rate = 1.5,
-                                        .lr_decay_factor = 1, .lr_decay_epochs = 1, .ema_decay = 0.5};
-    return strcmp(model, "other") ? &recipe_tutorial : &other;
-}
+#include "options_fixture.h"
 
 /* The tutorial's flags keep the tutorial's values (cifar10_train.py, cifar10.py). */
 static void defaults_are_the_tutorials(void **state)
@@ -104,6 +53,19 @@ static void values_are_read(void **state)
     assert_true(options.keep_best && options.verbose);
     assert_int_equal(parse("pack --from somewhere out.h5"), OPTIONS_RUN);
     assert_string_equal(options.files[0], "out.h5");
+}
+
+/* A switch stands alone, or has the value yes or no. A switch that is off excludes nothing. */
+static void switches_take_yes_or_no(void **state)
+{
+    (void)state;
+    assert_int_equal(parse("--deterministic=yes --no-graph --no-graph=no --force=no"), OPTIONS_RUN);
+    assert_true(options.deterministic && !options.no_graph && !options.force);
+    assert_int_equal(parse("eval --no-ema --checkpoint a --keep-best=no"), OPTIONS_RUN);
+    assert_true(options.no_ema && !options.keep_best);
+    assert_string_equal(options.checkpoint, "a");
+    assert_int_equal(parse("pack --from a --download=no b.h5"), OPTIONS_RUN);
+    assert_int_equal(parse("pack --from a --download=yes b.h5"), OPTIONS_WRONG);
 }
 
 /* Each word of a choice, in the order of its enum. */
@@ -190,7 +152,9 @@ static const struct {
     {"train stray", {"train", "'stray'", "--help"}},
     {"eval x.h5", {"./cifar10_mpi eval --checkpoint x.h5", "", ""}},
     {"train x.h5", {"./cifar10_mpi train --data x.h5", "", ""}},
-    {"eval --run-once=False", {"--run-once", "'False'", "no value"}},
+    {"eval --run-once=False", {"--run-once", "'False'", "neither yes nor no"}},
+    {"eval --run-once=", {"--run-once", "''", "neither yes nor no"}},
+    {"eval --run-once no", {"'no'", "", ""}},
     {"eval --split valid", {"--split", "'valid'", "test|train"}},
     {"eval --checkpoint a --checkpoint-dir b", {"--checkpoint", "--checkpoint-dir", ""}},
     {"predict --checkpoint a --train-dir b c.png", {"--checkpoint", "--train-dir", ""}},
@@ -334,18 +298,6 @@ static void texts_tell_what_was_changed(void **state)
 
 /* ---- recipes ---- */
 
-static bool is_default(const char *wanted)
-{
-    const char *name;
-    char value[OPTION_TEXT];
-    bool found = false;
-    for (int i = 0; options_text(&options, i, &name, value, sizeof value, &found); i++)
-        if (!strcmp(name, wanted))
-            return found;
-    fail_msg("there is no --%s", wanted);
-    return false;
-}
-
 static void a_models_recipe_has_the_defaults(void **state)
 {
     (void)state;
@@ -365,115 +317,16 @@ static void a_models_recipe_has_the_defaults(void **state)
     assert_int_equal(options.batch_size, 128);
 }
 
-/* ---- files of options ---- */
-
-/* Parses "--config FILE" and the words of `line`, FILE with that text. */
-static enum options_outcome parse_with(const char *text, const char *line)
-{
-    char file[] = "/tmp/test_options.XXXXXX", words[1024];
-    int descriptor = mkstemp(file);
-    assert_true(descriptor >= 0);
-    assert_int_equal(write(descriptor, text, strlen(text)), strlen(text));
-    close(descriptor);
-    snprintf(words, sizeof words, "%s --config %s", line, file);
-    enum options_outcome outcome = parse(words);
-    unlink(file);
-    if (strstr(printed, "without libconfig"))
-        skip();
-    return outcome;
-}
-
-static void a_file_gives_the_same_options(void **state)
-{
-    (void)state;
-    assert_int_equal(parse_with("# a comment\nbatch-size = 64;\nlearning-rate = 0.25; ema-decay = 1\ntower = \"openblas\"\n"
-                                "no-graph = true; force = false; seed = 5000000000L; conv = \"direct\"\n", "train"), OPTIONS_RUN);
-    assert_int_equal(options.batch_size, 64);
-    assert_true(options.learning_rate == 0.25 && options.ema_decay == 1);
-    assert_string_equal(options.tower, "openblas");
-    assert_true(options.no_graph && !options.force);
-    assert_int_equal(options.seed, 5000000000);
-    assert_int_equal(options.conv, CONVOLUTION_DIRECT);
-    assert_false(is_default("batch-size") || is_default("tower"));
-    assert_true(is_default("keep"));
-    assert_int_equal(parse_with("", ""), OPTIONS_RUN);
-    assert_int_equal(options.batch_size, 128);
-    assert_int_equal(parse_with("learning-rate = 0.30000000000000004", ""), OPTIONS_RUN); /* 17 digits are read, not 15 */
-    assert_true(options.learning_rate == 0.1 + 0.2);
-}
-
-static void the_line_overrides_a_file(void **state)
-{
-    (void)state;
-    assert_int_equal(parse_with("batch-size = 64; seed = 9", "--batch-size 32"), OPTIONS_RUN);
-    assert_int_equal(options.batch_size, 32);
-    assert_int_equal(options.seed, 9);
-    assert_int_equal(parse_with("epochs = 3", "--max-steps 5"), OPTIONS_RUN);
-    assert_int_equal(options.max_steps, 5);
-    assert_true(options.epochs == 0);
-    assert_int_equal(parse_with("checkpoint = \"c.h5\"", "eval --train-dir d"), OPTIONS_RUN);
-    assert_string_equal(options.checkpoint, "");
-    assert_int_equal(parse_with("checkpoint-dir = \"c\"", "eval --train-dir d"), OPTIONS_RUN);
-    assert_string_equal(options.train_dir, "d");
-    assert_int_equal(parse_with("model = \"other\"; batch-size = 2", "--learning-rate 3"), OPTIONS_RUN); /* over the recipe */
-    assert_int_equal(options.batch_size, 2);
-    assert_true(options.epochs == 9.9 && options.learning_rate == 3);
-}
-
-static void groups_are_for_one_command(void **state)
-{
-    static const char file[] = "data = \"x.h5\"\ntrain: { seed = 4; keep = 0 }\neval: { split = \"train\" }\n";
-    (void)state;
-    assert_int_equal(parse_with(file, "train"), OPTIONS_RUN);
-    assert_int_equal(options.seed, 4);
-    assert_string_equal(options.data, "x.h5");
-    assert_int_equal(parse_with(file, "eval"), OPTIONS_RUN);
-    assert_string_equal(options.split, "train");
-    assert_string_equal(options.eval_data, "x.h5");
-}
-
-/* A file with a mistake, and what the sentence must name beside the file. */
-static void mistakes_in_a_file_are_placed(void **state)
-{
-    static const char *const files[][2] = {
-        {"batch-size = 64\nmax-steps = 0", ": line 2: --max-steps '0' is not a whole number from 1 to"},
-        {"\n\nbatch_size = 64", ": line 3: train has no flag --batch_size; did you mean --batch-size?"},
-        {"batch-size = 6.5", ": line 1: --batch-size '6.5' is not a whole number"},
-        {"tower = \"abacus\"", ": line 1: --tower 'abacus' is none of auto|"},
-        {"tower = true", ": line 1: --tower needs a value (NAME"},
-        {"no-graph = \"yes\"", ": line 1: --no-graph is either true or false"},
-        {"seed = [1, 2]", ": line 1: --seed needs one value"},
-        {"seed = 1\nconfig = \"x\"", ": line 2: a file cannot name another one"},
-        {"run-once = true", ": line 1: train has no flag --run-once, but eval has"},
-        {"train: { seed = 1;\n run-once = true }", ": line 2: train has no flag --run-once"},
-        {"trian: { seed = 1 }", ": line 1: there is no command 'trian'; did you mean train?"},
-        {"seed = 1\nkeep 2", ": line 2: syntax error"},
-        {"epochs = 0", ": --epochs '0' is not a number above 0"},
-        {"max-steps = 3; epochs = 2", ": --max-steps and --epochs exclude each other"}};
-    (void)state;
-    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
-        if (parse_with(files[i][0], "train --seed 8") != OPTIONS_WRONG || !strstr(printed, files[i][1]))
-            fail_msg("'%s' gets: %s", files[i][0], printed);
-        assert_ptr_equal(strchr(printed, '\n'), printed + strlen(printed) - 1);
-    }
-    assert_int_equal(parse("--config /nowhere/x"), OPTIONS_WRONG);
-    assert_non_null(strstr(printed, "/nowhere/x"));
-    assert_int_equal(parse("--config /tmp"), OPTIONS_WRONG);
-    assert_non_null(strstr(printed, "/tmp"));
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(defaults_are_the_tutorials), cmocka_unit_test(values_are_read),
-        cmocka_unit_test(choices_are_enums),
+        cmocka_unit_test(choices_are_enums),          cmocka_unit_test(switches_take_yes_or_no),
         cmocka_unit_test(mistakes_get_one_sentence),  cmocka_unit_test(long_texts_are_refused),
         cmocka_unit_test(tutorial_flags_are_answered), cmocka_unit_test(help_fits_a_screen),
         cmocka_unit_test(help_has_two_groups),        cmocka_unit_test(help_is_had_in_many_ways),
         cmocka_unit_test(texts_tell_what_was_changed),
-        cmocka_unit_test(a_models_recipe_has_the_defaults), cmocka_unit_test(a_file_gives_the_same_options),
-        cmocka_unit_test(the_line_overrides_a_file),  cmocka_unit_test(groups_are_for_one_command),
-        cmocka_unit_test(mistakes_in_a_file_are_placed),
+        cmocka_unit_test(a_models_recipe_has_the_defaults),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
     return cmocka_run_group_tests_name("options", tests, NULL, NULL);

@@ -32,7 +32,7 @@ wrong "--max-steps '-5'.* 1 to" --max-steps -5
 wrong "--learning-rate 'nan'" --learning-rate nan
 wrong "--slices '3x'.*whole number" --slices 3x
 wrong "--seed '18446744073709551616'" --seed 18446744073709551616
-wrong "--run-once takes no value.*False" eval --run-once=False
+wrong "--run-once 'False' is neither yes nor no" eval --run-once=False
 wrong "--tower 'abacus'.*onednn" --tower abacus
 wrong "--max-steps needs a value" --max-steps
 wrong "--max-steps and --epochs" --max-steps 5 --epochs 1
@@ -84,6 +84,14 @@ if grep -q "^libconfig .*[0-9]$" <(make info); then
     check "and its checkpoint keeps them" grep -q "batch-size *2" <(./cifar10_mpi inspect "$tmp/config/checkpoint-00000001.h5")
     printf 'seed = 5\nbatch-size = 0\n' > "$tmp/own.cfg"
     wrong "own.cfg: line 2: --batch-size '0'" --config "$tmp/own.cfg"
+    printf 'seed = 5\n@include "/tmp"\n' > "$tmp/own.cfg"
+    wrong "own.cfg: line 2: @include is not allowed" --config "$tmp/own.cfg"
+    mkfifo "$tmp/pipe"
+    wrong "pipe: not a regular file" --config "$tmp/pipe"
+    printf 'batch-size = 2; max-steps = 1; seed = 5000000000; deterministic = true; force = true' > "$tmp/own.cfg"
+    ./cifar10_mpi --data "$data" --train-dir "$tmp/off" --config "$tmp/own.cfg" --force=no > "$tmp/said" 2>&1 < /dev/null
+    check "a run has the file's seed of 64 bits, and a switch of the file turned off" \
+        grep -qE -- '--max-steps 1 --deterministic --seed 5000000000$' <(unwrapped "$tmp/said")
 else
     skip "--config" "this program was built without libconfig"
 fi
