@@ -23,7 +23,7 @@ struct net;
 /* What a process computes on. */
 struct device_place {
     char about[160]; /* library and version; of a device also its name, memory, PCI id */
-    char passed_by[512]; /* `auto`: "no cudnn: why" for each better backend that could not be used; "" */
+    char skipped[512]; /* `auto`: "no cudnn: why" for each better backend that could not be used; "" */
     char uuid[40];   /* the same for two ranks that have one device; "": unknown, or a CPU */
     char pci[32];    /* its place on the node's bus: MIG instances of one GPU have the same; "": a CPU */
 };

@@ -103,7 +103,8 @@ struct net_layer {
 };
 
 /* Flat buffers hold one tensor after the other, in layer order: first those that are TRAINED, then STATE, then FROZEN.
- * Parameters and shadows hold all of them, gradients the first two roles. */
+ * Parameters hold all of them, gradients the first two roles. An optimizer's state has room for all; the update changes the
+ * TRAINED ones. */
 struct net {
     const struct model *model;
     struct shape input;

@@ -53,7 +53,6 @@ struct run {
     uint64_t last_step, saved_step;
     uint64_t given;    /* steps in all that the tower was given: it may be ahead of the state */
     uint64_t gone;     /* steps up to this one were given before the last rollback */
-    uint64_t compared; /* the step after which the ranks' parameters were compared last */
     struct tally tally; /* rank 0 */
     char resumed_from[4096]; /* the checkpoint, or "" */
     struct report report;    /* rank 0 */
@@ -96,7 +95,7 @@ struct differences {
     bool gone;           /* no flags give it back: the data file has other contents */
 };
 
-/* Rank 0 only, differences.c. Before the checkpoint becomes run->state. */
+/* Rank 0 only, compatible.c. Before the checkpoint becomes run->state. */
 int differences_find(const struct run *run, const struct checkpoint *found, const char *file, struct differences *all,
                      struct error *why);
 
@@ -130,7 +129,7 @@ static inline int good_image_size(const struct model *model)
     return 4 * (model->height > model->width ? model->height : model->width) / 3;
 }
 
-/* Collective. Whether each rank has a device of its own, where the backend has devices; how gradients meet (devices.c). */
+/* Collective. Whether each rank has a device of its own, where the backend has devices; how gradients meet (exchange.c). */
 int run_check_devices(struct run *run, struct error *why);
 int run_choose_exchange(struct run *run, struct error *why);
 /* Collective. The reducer; the exchange changes where ranks turn out not to share memory. */

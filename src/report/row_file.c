@@ -107,8 +107,8 @@ static int append_rest(const char *file, FILE *from, long start, struct error *w
     return status;
 }
 
-/* The file is open for reading and writing. */
-static int move_rest(const char *file, FILE *stream, const char *step_format, uint64_t step, struct error *why)
+/* stream reads from the descriptor, which is open for reading and writing. */
+static int move_rest(const char *file, int descriptor, FILE *stream, const char *step_format, uint64_t step, struct error *why)
 {
     bool all;
     long bytes = kept_bytes(stream, step_format, step, &all);
@@ -118,7 +118,7 @@ static int move_rest(const char *file, FILE *stream, const char *step_format, ui
         return 0;
     if (append_rest(file, stream, bytes, why))
         return -1;
-    return ftruncate(fileno(stream), bytes) ? error_set(why, "%s: cannot be cut: %s", file, strerror(errno)) : 0;
+    return ftruncate(descriptor, bytes) ? error_set(why, "%s: cannot be cut: %s", file, strerror(errno)) : 0;
 }
 
 int row_file_rewind(const char *directory, const char *name, const char *step_format, uint64_t step, struct error *why)
@@ -134,7 +134,7 @@ int row_file_rewind(const char *directory, const char *name, const char *step_fo
         close(descriptor);
         return error_set(why, "%s: cannot be read: %s", file, strerror(errno));
     }
-    int status = move_rest(file, stream, step_format, step, why);
+    int status = move_rest(file, descriptor, stream, step_format, step, why);
     fclose(stream);
     return status;
 }

@@ -59,11 +59,14 @@ static int data_set_check(struct h5 *h5, const char *name, const struct h5_shape
                      found_text, wanted_text);
 }
 
-static int tensors_read(struct h5 *h5, const struct net *net, const char *group, float *values, struct error *why)
+/* complete: tensors that the group does not hold are read from /params; else they are left as they are. */
+static int tensors_read(struct h5 *h5, const struct net *net, const char *group, bool complete, float *values, struct error *why)
 {
     char name[H5_NAME];
     struct h5_shape shape;
     for (const struct tensor *t = net->tensors; t < net->tensors + net->tensor_count; t++) {
+        if (!complete && strcmp(group_of(t, group), group))
+            continue;
         data_set_of(t, group_of(t, group), name, &shape);
         if (data_set_check(h5, name, &shape, why) || h5_read(h5, name, 0, shape.size[0], values + t->offset, why))
             return -1;
@@ -83,9 +86,11 @@ static int states_write(struct h5 *h5, const struct checkpoint *c, const struct 
 
 static int states_read(struct h5 *h5, const struct checkpoint *c, const struct net *net, struct error *why)
 {
-    for (int i = 0; c->optimizer && i < c->optimizer->state_count; i++)
-        if (c->states[i] && tensors_read(h5, net, c->optimizer->states[i].name, c->states[i], why))
+    for (int i = 0; c->optimizer && i < c->optimizer->state_count; i++) {
+        const struct optimizer_state *state = &c->optimizer->states[i];
+        if (c->states[i] && tensors_read(h5, net, state->name, state->from_parameters, c->states[i], why))
             return -1;
+    }
     return 0;
 }
 
@@ -372,7 +377,7 @@ static int checkpoint_read(struct checkpoint *checkpoint, const struct net *net,
     bool failed = label_check(h5, why) || state_read(h5, &found, why);
     if (!failed && net)
         failed = net_match(h5, &found, net, why) ||
-                 tensors_read(h5, net, "params", found.parameters, why) ||
+                 tensors_read(h5, net, "params", true, found.parameters, why) ||
                  states_read(h5, &found, net, why) || digest_check(h5, why);
     if (h5_close(h5, failed ? &ignored : why) || failed) {
         free(found.class_names);

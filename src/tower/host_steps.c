@@ -39,7 +39,7 @@ int host_step(struct tower *tower, const struct step *step, struct error *why)
         return -1;
     const float *tail = sums + gradients;
     *result = (struct step_result){.step = step->number, .loss = tail[PARCEL_LOSS], .correct = tail[PARCEL_CORRECT],
-                                   .count = tail[PARCEL_COUNT], .stop = tail[PARCEL_STOP]};
+                                   .count = tail[PARCEL_COUNT], .stop = parcel_stops(tail)};
     result->fault = !parcel_is_sound(tail) || !floats_finite(sums, gradients);
     if (result->fault > 0)
         return 0;

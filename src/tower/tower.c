@@ -168,7 +168,7 @@ static int average_parameters(struct tower *tower, float ema_decay, struct error
 {
     float *shadows = tower->states[OPTIMIZER_EMA];
     double before = clock_seconds();
-    if (shadows && tower->backend->ema(shadows, tower->parameters, tower->net->parameters, ema_decay, why))
+    if (shadows && tower->backend->ema(shadows, tower->parameters, tower->net->trained, ema_decay, why))
         return -1;
     tower->ema_seconds += clock_seconds() - before;
     return 0;

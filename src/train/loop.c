@@ -159,7 +159,6 @@ static void after_step(struct run *run, const struct step_result *result)
 /* All ranks hold the same bits, or the run stops. */
 static int check_parity(struct run *run, struct error *why)
 {
-    run->compared = run->state.step;
     if (run->world->size == 1)
         return 0;
     phase_enter(&run->phases, PHASE_PARITY, PHASE_WHOLE);
@@ -181,6 +180,14 @@ static int save(struct run *run, struct error *why)
     return run_save(run, why);
 }
 
+/* Every --parity-steps, and after the last step, whose parameters are saved. */
+static bool compares_now(const struct run *run, bool stopped)
+{
+    int64_t every = run->options->parity_steps;
+    bool last = run->given == run->state.step && (stopped || run->state.step == run->last_step);
+    return is_multiple(run->state.step, every) || (every && last);
+}
+
 /* `count` steps are done: log, parity check, checkpoint. */
 static int look_at(struct run *run, const struct step_result *results, int count, bool *stopped, struct error *why)
 {
@@ -192,7 +199,7 @@ static int look_at(struct run *run, const struct step_result *results, int count
         if (run->world->rank == 0)
             after_step(run, &results[i]);
     }
-    if (is_multiple(run->state.step, run->options->parity_steps))
+    if (compares_now(run, *stopped))
         status = check_parity(run, why);
     return status ? status : save(run, why);
 }
@@ -226,14 +233,12 @@ int run_steps(struct run *run, bool *stopped, struct error *why)
 {
     int status = 0;
     *stopped = false;
-    run->given = run->compared = run->state.step;
+    run->given = run->state.step;
     run->tally = (struct tally){.started = clock_seconds()};
     run->stop.under_way = tower_runs_ahead(&run->tower);
     phases_step(&run->phases, run->state.step + 1, true);
     while (!status && goes_on(run, *stopped))
         status = train_block(run, stopped, why);
-    if (!status && run->options->parity_steps && run->compared < run->state.step) /* what is saved last was compared */
-        status = check_parity(run, why);
     return status;
 }
 

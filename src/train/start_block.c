@@ -213,8 +213,8 @@ static void print_run(const struct run *run, struct introduction *ranks)
     printf("cifar10_mpi %s: %d rank%s on %d node%s, %s\n", VERSION, world->size, world->size > 1 ? "s" : "",
            world->nodes, world->nodes > 1 ? "s" : "", world->library);
     print_rank_lines(run, ranks);
-    if (run->place.passed_by[0])
-        start_block_line("tower", "%s", run->place.passed_by);
+    if (run->place.skipped[0])
+        start_block_line("tower", "%s", run->place.skipped);
     if (run->backend->device)
         print_device(run);
     print_batch(run);
