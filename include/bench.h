@@ -19,13 +19,11 @@ struct bench_convolution {
 
 /* Medians over the steps of one rank. */
 struct bench_times {
-    double forward[NET_LAYERS_MAX], backward[NET_LAYERS_MAX]; /* seconds a step, by stage */
-    double rows[BENCH_ROWS];                                  /* seconds a step; BENCH_CPU: CPU time */
+    double rows[BENCH_ROWS]; /* seconds a step; BENCH_CPU: CPU time */
     double reduce; /* seconds to reduce one parcel over all ranks, with nothing else to do */
     double loader; /* images per second of one loader thread alone */
     double peak;   /* fp32 operations per second of one core */
     double bandwidth; /* bytes per second of one core, beyond its second-level cache */
-    struct bench_convolution direct[NET_LAYERS_MAX], winograd[NET_LAYERS_MAX]; /* by layer, where both algorithms apply */
     char host[64];
 };
 
@@ -47,6 +45,9 @@ struct bench {
     struct reducer reducer;  /* of that world */
     uint64_t steps;          /* given to the tower so far */
     struct bench_times times;
+    /* Of this rank too, but only rank 0 prints its own: */
+    struct stage_time *stages;                    /* (plan.stage_count): medians, seconds a step */
+    struct bench_convolution *direct, *winograd;  /* (net.layer_count), where both algorithms apply */
 };
 
 /* Collective. Measures every rank's tower; rank 0 prints a table of layers, rates and the share of the cores' peak. -1, before
@@ -78,6 +79,6 @@ void bench_operations(const struct bench *bench, const struct stage *stage, doub
 void bench_print_roofline(const struct bench *bench, const struct bench_times *times);
 
 /* Rank 0 only. Both ways of each convolution, where there are two. */
-void bench_print_convolutions(const struct bench *bench, const struct bench_times *times);
+void bench_print_convolutions(const struct bench *bench);
 
 #endif

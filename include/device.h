@@ -81,7 +81,7 @@ struct device {
     int (*pin)(void *memory, size_t bytes, struct error *why);
     int (*unpin)(void *memory, struct error *why);
     /* Enqueues a copy of `count` floats to pinned memory as soon as the work so far is done, beside the work that follows;
-     * `ticket` (0, 1, ... < NET_LAYERS_MAX) names it. */
+     * `ticket` (0, 1, ... < the plan's stage_count) names it. */
     int (*send)(struct plan *plan, float *to, const float *from, size_t count, int ticket, struct error *why);
     /* The work that follows waits until all is sent, and until all sums beside it are done. */
     int (*send_end)(struct plan *plan, struct error *why);

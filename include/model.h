@@ -86,8 +86,6 @@ struct tensor {
     float decay, keep;    /* as in struct layer */
 };
 
-enum { NET_LAYERS_MAX = 512 }; /* of a net; towers and the bench keep a table of times of this size */
-
 enum { NET_INPUT = -1 }; /* the images, where the index of a layer is expected */
 
 /* A layer in its place. */

@@ -50,7 +50,7 @@ struct training {
     struct shuffle shuffle;
     uint32_t *samples;              /* of DEVICE_AT_ONCE passes */
     int pinned;                     /* blocks of the reducer's memory */
-    size_t offsets[NET_LAYERS_MAX]; /* of the parcel's parts, as they are sent; a ticket each */
+    size_t *offsets;                /* of the parcel's parts, as they are sent; a ticket each (at most plan.stage_count) */
     int tickets;
     bool captured[DEVICE_PARTS];
     uint64_t done;                  /* steps of this process */
@@ -70,7 +70,7 @@ struct tower {
     float *gradients;  /* a parcel in the backend's memory, where that is a device's; else NULL */
     const struct optimizer *optimizer;
     float *states[OPTIMIZER_STATES_MAX]; /* flat, in the backend's memory; NULL where this rank keeps none */
-    struct stage_time times[NET_LAYERS_MAX]; /* a stage each, since the owner last zeroed them */
+    struct stage_time *times; /* (plan.stage_count), since tower_zero_times */
     double loss_seconds, update_seconds, ema_seconds;
     struct training training;
     bool waits; /* for the device after each stage, so that a stage's time is its own */
@@ -79,6 +79,9 @@ struct tower {
 /* Not collective. All memory is taken here. */
 int tower_init(struct tower *tower, const struct tower_request *request, struct error *why);
 void tower_free(struct tower *tower);
+
+/* The times of all stages are 0 from here. */
+void tower_zero_times(struct tower *tower);
 
 /* Host parameters (net->parameters floats) into the tower, and back. */
 int tower_set_parameters(struct tower *tower, const float *parameters, struct error *why);
@@ -134,16 +137,21 @@ int tower_results(struct tower *tower, struct step_result *results, int count, s
 /* ---- which way to compute each convolution (convolutions.c) ---- */
 
 struct convolution_ways {
-    enum convolution_choice choices[NET_LAYERS_MAX]; /* by layer of the net; all AUTO: each as its shape has it */
-    double direct[NET_LAYERS_MAX], winograd[NET_LAYERS_MAX]; /* seconds, forward and backward; 0: not measured */
-    int batch;                                               /* images that were measured */
+    enum convolution_choice *choices; /* by layer of the net; all AUTO: each as its shape has it */
+    double *direct, *winograd;        /* by layer: seconds, forward and backward; 0: not measured */
+    int batch;                        /* images that were measured */
 };
+
+/* Not collective. Takes memory for each layer of the net: all AUTO, nothing measured. Freeing is due in either case, and a zeroed
+ * struct may be freed too. */
+int convolution_ways_init(struct convolution_ways *ways, const struct net *net, struct error *why);
+void convolution_ways_free(struct convolution_ways *ways);
 
 /* Whether that layer is a convolution, and the backend has both ways for it. */
 bool convolution_has_two_ways(const struct backend *backend, const struct net_layer *layer);
 
-/* Not collective. Times both ways of each convolution for which the request's backend has two, on at most 32 images: a fraction of
- * a second. The direct way is taken where it is faster by a tenth. */
+/* Not collective. ways: from convolution_ways_init. Times both ways of each convolution for which the request's backend has two, on
+ * at most 32 images: a fraction of a second. The direct way is taken where it is faster by a tenth. */
 int convolutions_measure(struct convolution_ways *ways, const struct tower_request *request, struct error *why);
 
 /* The choices as a checkpoint keeps them: "conv2=winograd conv3=direct", "" where there was no choice. And back: names that are no

@@ -43,6 +43,15 @@ static void fill_inputs(struct bench *b)
     net_parameters(&b->net, 1, b->parameters);
 }
 
+static int take_times(struct bench *b, struct error *why)
+{
+    size_t stages = (size_t)b->tower.plan.stage_count, layers = (size_t)b->net.layer_count;
+    b->stages = memory_new(stages, sizeof *b->stages, "the stages' times", why);
+    b->direct = memory_new(layers, sizeof *b->direct, "the convolutions' times", why);
+    b->winograd = memory_new(layers, sizeof *b->winograd, "the convolutions' times", why);
+    return b->stages && b->direct && b->winograd ? 0 : -1;
+}
+
 static int take_tower(struct bench *b, struct error *why)
 {
     size_t values = (size_t)b->slice * shape_size(b->net.input), parameters = b->net.parameters;
@@ -58,7 +67,7 @@ static int take_tower(struct bench *b, struct error *why)
     if (!(b->images = memory_new(values, sizeof *b->images, "the batch", why)) ||
         !(b->labels = memory_new((size_t)b->slice, sizeof *b->labels, "the labels", why)) ||
         !(b->parameters = memory_new(parameters, sizeof *b->parameters, "the parameters", why)) ||
-        bench_images(b, why))
+        take_times(b, why) || bench_images(b, why))
         return -1;
     fill_inputs(b);
     return tower_set_parameters(&b->tower, b->parameters, why) || bench_start(b, why) ? -1 : 0;
@@ -102,6 +111,9 @@ static void bench_release(struct bench *b)
     free(b->images);
     free(b->labels);
     free(b->parameters);
+    free(b->stages);
+    free(b->direct);
+    free(b->winograd);
 }
 
 int bench_run(const struct options *options, const struct world *world, struct error *why)

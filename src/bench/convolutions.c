@@ -112,8 +112,8 @@ int bench_convolutions(struct bench *b, struct error *why)
         const struct net_layer *l = &b->net.layers[i];
         if (!convolution_has_two_ways(b->backend, l))
             continue;
-        if (time_way(b, l, CONVOLUTION_DIRECT, &b->times.direct[i], why) ||
-            time_way(b, l, CONVOLUTION_WINOGRAD, &b->times.winograd[i], why))
+        if (time_way(b, l, CONVOLUTION_DIRECT, &b->direct[i], why) ||
+            time_way(b, l, CONVOLUTION_WINOGRAD, &b->winograd[i], why))
             return -1;
     }
     return 0;
@@ -130,19 +130,19 @@ static void print_operation(const char *layer, const char *operation, double dir
     printf("%-24s %9.3f %9.3f %9.2f\n", text, 1e3 * direct, 1e3 * winograd, direct / winograd);
 }
 
-void bench_print_convolutions(const struct bench *b, const struct bench_times *t)
+void bench_print_convolutions(const struct bench *b)
 {
     bool any = false;
     for (int i = 0; i < b->net.layer_count; i++) {
         const char *name = b->net.layers[i].layer.name;
-        if (t->direct[i].forward <= 0)
+        if (b->direct[i].forward <= 0)
             continue;
         if (!any)
             printf("#\n%-24s %9s %9s %9s\n%-24s %9s %9s %9s\n", "# convolution", "direct", "winograd", "times", "#", "ms",
                    "ms", "as fast");
         any = true;
-        print_operation(name, "forward", t->direct[i].forward, t->winograd[i].forward);
-        print_operation(name, "input", t->direct[i].input, t->winograd[i].input);
-        print_operation(name, "weights", t->direct[i].weights, t->winograd[i].weights);
+        print_operation(name, "forward", b->direct[i].forward, b->winograd[i].forward);
+        print_operation(name, "input", b->direct[i].input, b->winograd[i].input);
+        print_operation(name, "weights", b->direct[i].weights, b->winograd[i].weights);
     }
 }

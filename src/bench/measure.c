@@ -1,6 +1,5 @@
 /* What the bench command measures. */
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 #include "bench.h"
@@ -36,7 +35,7 @@ static int measure_step(struct bench *b, double rows[BENCH_ROWS], struct error *
     struct step step = {.number = number, .position = number * images, .rate = 1e-3f, .ema_decay = 0.999f};
     struct step_result result;
     double before = clock_seconds(), cpu = cpu_seconds();
-    memset(b->tower.times, 0, sizeof b->tower.times);
+    tower_zero_times(&b->tower);
     b->tower.loss_seconds = b->tower.update_seconds = b->tower.ema_seconds = 0;
     if (tower_give(&b->tower, &step, 1, why) || tower_results(&b->tower, &result, 1, why))
         return -1;
@@ -66,8 +65,8 @@ static int sample_steps(struct bench *b, double *samples, struct error *why)
             samples[(2 * stages + row) * steps + step] = rows[row];
     }
     for (int i = 0; i < stages; i++) {
-        b->times.forward[i] = bench_median(samples + (2 * i) * steps, steps);
-        b->times.backward[i] = bench_median(samples + (2 * i + 1) * steps, steps);
+        b->stages[i].forward = bench_median(samples + (2 * i) * steps, steps);
+        b->stages[i].backward = bench_median(samples + (2 * i + 1) * steps, steps);
     }
     for (int row = 0; row < BENCH_ROWS; row++)
         b->times.rows[row] = bench_median(samples + (2 * stages + row) * steps, steps);

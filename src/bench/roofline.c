@@ -41,8 +41,7 @@ static void stage_bytes(const struct bench *b, const struct stage *stage, double
                                  (stage->first > 0 ? in : 0) + 2 * parameters);
 }
 
-static void stage_passes(const struct bench *b, const struct bench_times *t, int index, struct pass *forward,
-                         struct pass *backward)
+static void stage_passes(const struct bench *b, int index, struct pass *forward, struct pass *backward)
 {
     const struct stage *stage = &b->tower.plan.stages[index];
     bench_operations(b, stage, &forward->operations, &backward->operations);
@@ -51,8 +50,8 @@ static void stage_passes(const struct bench *b, const struct bench_times *t, int
     if (stage->backward_operations > 0)
         backward->operations = b->slices * stage->backward_operations;
     stage_bytes(b, stage, &forward->bytes, &backward->bytes);
-    forward->seconds = t->forward[index];
-    backward->seconds = t->backward[index];
+    forward->seconds = b->stages[index].forward;
+    backward->seconds = b->stages[index].backward;
 }
 
 /* Prints a pass and returns its bound in seconds. */
@@ -79,7 +78,7 @@ void bench_print_roofline(const struct bench *b, const struct bench_times *t)
     printf("%-24s %9s %9s %9s %9s %10s %10s\n", "#", "MFLOP", "MB", "ms", "ms", "", "the bound");
     for (int i = 0; i < b->tower.plan.stage_count; i++) {
         const char *name = b->tower.plan.stages[i].name;
-        stage_passes(b, t, i, &forward, &backward);
+        stage_passes(b, i, &forward, &backward);
         bounds += print_pass(b, t, name, ">", &forward);
         bounds += print_pass(b, t, name, "<", &backward);
     }

@@ -14,15 +14,16 @@ static void print_rate(double operations, double seconds)
         printf(" %9s", "-");
 }
 
-static void print_stage(const struct bench *b, const struct bench_times *t, int index)
+static void print_stage(const struct bench *b, int index, double step)
 {
-    double forward, backward, step = t->rows[BENCH_STEP];
+    const struct stage_time *time = &b->stages[index];
+    double forward, backward;
     bench_operations(b, &b->tower.plan.stages[index], &forward, &backward);
-    printf("%-24s %9.3f", b->tower.plan.stages[index].name, 1e3 * t->forward[index]);
-    print_rate(forward, t->forward[index]);
-    printf(" %9.3f", 1e3 * t->backward[index]);
-    print_rate(backward, t->backward[index]);
-    printf(" %8.1f %%\n", 100 * (t->forward[index] + t->backward[index]) / step);
+    printf("%-24s %9.3f", b->tower.plan.stages[index].name, 1e3 * time->forward);
+    print_rate(forward, time->forward);
+    printf(" %9.3f", 1e3 * time->backward);
+    print_rate(backward, time->backward);
+    printf(" %8.1f %%\n", 100 * (time->forward + time->backward) / step);
 }
 
 static void print_row(const char *name, double seconds, double step)
@@ -36,8 +37,8 @@ static void print_tower(const struct bench *b, const struct bench_times *t)
     printf("%-24s %9s %9s %9s %9s %10s\n", "# stage", "forward", "forward", "backward", "backward", "share of");
     printf("%-24s %9s %9s %9s %9s %10s\n", "#", "ms", "GFLOP/s", "ms", "GFLOP/s", "the step");
     for (int i = 0; i < b->tower.plan.stage_count; i++) {
-        print_stage(b, t, i);
-        rest -= t->forward[i] + t->backward[i];
+        print_stage(b, i, step);
+        rest -= b->stages[i].forward + b->stages[i].backward;
     }
     for (int row = 0; row < BENCH_STEP; row++)
         rest -= t->rows[row];
@@ -102,7 +103,7 @@ void bench_print(const struct bench *b, const struct bench_times *all)
     print_rank_rows(b, all);
     if (!b->backend->device)
         bench_print_roofline(b, &all[0]);
-    bench_print_convolutions(b, &all[0]);
+    bench_print_convolutions(b);
     printf("#\n# reduction of a parcel alone (%.2f MB over %d rank%s, %s): %.3f ms\n", parcel, b->world->size,
            b->world->size > 1 ? "s" : "", o->slices ? "fixed tree" : "fastest", 1e3 * all[0].reduce);
 }

@@ -206,8 +206,8 @@ size_t net_layer_parameters(const struct net *net, int layer)
 
 static int check_model(const struct model *model, int channels, struct error *why)
 {
-    if (model->layer_count < 1 || model->layer_count > NET_LAYERS_MAX)
-        return error_set(why, "model %s: %d layers are not between 1 and %d", model->name, model->layer_count, NET_LAYERS_MAX);
+    if (model->layer_count < 1)
+        return error_set(why, "model %s: %d layers: there must be at least 1", model->name, model->layer_count);
     if (model->height < 1 || model->width < 1 || channels < 1 || model->height > SIDE_MAX || model->width > SIDE_MAX ||
         channels > CHANNELS_MAX)
         return error_set(why, "model %s: images of %dx%dx%d cannot be laid out", model->name, model->height, model->width,

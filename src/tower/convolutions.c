@@ -12,13 +12,32 @@ bool convolution_has_two_ways(const struct backend *backend, const struct net_la
     return l->layer.kind == LAYER_CONVOLUTION && backend->knows && backend->knows(l, CONVOLUTION_WINOGRAD);
 }
 
+int convolution_ways_init(struct convolution_ways *ways, const struct net *net, struct error *why)
+{
+    const char *what = "the algorithms of convolutions";
+    size_t layers = (size_t)net->layer_count;
+    *ways = (struct convolution_ways){0};
+    ways->choices = memory_new(layers, sizeof *ways->choices, what, why);
+    ways->direct = memory_new(layers, sizeof *ways->direct, what, why);
+    ways->winograd = memory_new(layers, sizeof *ways->winograd, what, why);
+    return ways->choices && ways->direct && ways->winograd ? 0 : -1;
+}
+
+void convolution_ways_free(struct convolution_ways *ways)
+{
+    free(ways->choices);
+    free(ways->direct);
+    free(ways->winograd);
+    *ways = (struct convolution_ways){0};
+}
+
 /* A step that changes nothing: its rate is 0. */
 static int step_alone(struct tower *tower, struct reducer *reducer, const struct batch *batch, struct error *why)
 {
     const float *sums;
     double penalty;
     const struct step unchanged = {.rate = 0};
-    memset(tower->times, 0, sizeof tower->times);
+    tower_zero_times(tower);
     if (tower_gradients(tower, batch, reducer, reducer_begin(reducer, 0), why) || reducer_end(reducer, why) ||
         reducer_finish(reducer, &sums, why))
         return -1;
@@ -81,7 +100,7 @@ int convolutions_measure(struct convolution_ways *ways, const struct tower_reque
 {
     const double margin = 1.1; /* so that noise does not choose */
     const struct net *net = request->net;
-    double direct[NET_LAYERS_MAX] = {0}, winograd[NET_LAYERS_MAX] = {0};
+    double *direct = ways->direct, *winograd = ways->winograd;
     struct tower_request trial = *request;
     bool any = false;
     for (int i = 0; i < net->layer_count; i++)
@@ -92,11 +111,10 @@ int convolutions_measure(struct convolution_ways *ways, const struct tower_reque
     if (any && time_ways(&trial, direct, winograd, why))
         return -1;
     for (int i = 0; i < net->layer_count; i++)
-        if (direct[i] > 0 && winograd[i] > 0 && convolution_has_two_ways(request->backend, &net->layers[i])) {
+        if (direct[i] > 0 && winograd[i] > 0 && convolution_has_two_ways(request->backend, &net->layers[i]))
             ways->choices[i] = direct[i] * margin < winograd[i] ? CONVOLUTION_DIRECT : CONVOLUTION_WINOGRAD;
-            ways->direct[i] = direct[i];
-            ways->winograd[i] = winograd[i];
-        }
+        else
+            direct[i] = winograd[i] = 0;
     return 0;
 }
 

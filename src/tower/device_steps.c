@@ -45,9 +45,10 @@ int device_start(struct tower *tower, struct error *why)
     struct device_data data = {.images = dataset->images, .labels = dataset->labels, .count = dataset->count,
                                .height = dataset->height, .width = dataset->width, .channels = dataset->channels,
                                .augmentations = *t->request.augmentations, .seed = t->request.seed};
-    size_t samples = DEVICE_AT_ONCE * (size_t)tower->plan.batch;
+    size_t samples = DEVICE_AT_ONCE * (size_t)tower->plan.batch, stages = (size_t)tower->plan.stage_count;
     if (shuffle_init(&t->shuffle, t->request.seed, (uint32_t)dataset->count, why) ||
         !(t->samples = memory_new(samples, sizeof *t->samples, "the passes' samples", why)) ||
+        !(t->offsets = memory_new(stages, sizeof *t->offsets, "the offsets of the parcel's parts", why)) ||
         device_of(tower)->data(&tower->plan, &data, t->data, sizeof t->data, why))
         return -1;
     return exchange_is_on_host(t->request.exchange) ? pin_reducer(tower, why) : 0;
@@ -62,6 +63,7 @@ void device_end(struct tower *tower)
         device_of(tower)->unpin(reducer_memory(t->request.reducer, --t->pinned, &bytes), &ignored);
     shuffle_free(&t->shuffle);
     free(t->samples);
+    free(t->offsets);
 }
 
 bool device_runs_ahead(const struct tower *tower)

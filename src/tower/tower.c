@@ -11,8 +11,9 @@ static int take_memory(struct tower *tower, const struct tower_request *request,
 {
     const struct backend *backend = tower->backend;
     const struct optimizer *optimizer = tower->optimizer = request->optimizer;
-    size_t parameters = tower->net->parameters;
-    if (!(tower->parameters = backend->memory_allocate(parameters, "the parameters", why)))
+    size_t parameters = tower->net->parameters, stages = (size_t)tower->plan.stage_count;
+    if (!(tower->times = memory_new(stages, sizeof *tower->times, "the stages' times", why)) ||
+        !(tower->parameters = backend->memory_allocate(parameters, "the parameters", why)))
         return -1;
     for (int i = 0; optimizer && i < optimizer->state_count; i++)
         if (optimizer_keeps(optimizer, i, request->master) &&
@@ -54,7 +55,13 @@ void tower_free(struct tower *tower)
     for (int i = 0; i < OPTIMIZER_STATES_MAX; i++)
         if (tower->states[i])
             tower->backend->memory_free(tower->states[i]);
+    free(tower->times);
     memset(tower, 0, sizeof *tower);
+}
+
+void tower_zero_times(struct tower *tower)
+{
+    memset(tower->times, 0, (size_t)tower->plan.stage_count * sizeof *tower->times);
 }
 
 int tower_set_parameters(struct tower *tower, const float *parameters, struct error *why)

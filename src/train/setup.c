@@ -44,6 +44,7 @@ static int lay_out(struct run *run, struct error *why)
     struct checkpoint *state = &run->state;
     state->optimizer = &optimizer_sgd;
     if (net_init(&run->net, run->model, run->dataset.channels, run->dataset.classes, why) ||
+        convolution_ways_init(&run->ways, &run->net, why) ||
         !(state->parameters = memory_new(run->net.parameters, sizeof(float), "the parameters", why)))
         return -1;
     return optimizer_allocate(state->optimizer, run->world->rank == 0, run->net.parameters, state->states, why);
@@ -79,6 +80,18 @@ static int choose_ways(struct run *run, struct error *why)
         status = convolutions_measure(&run->ways, &request, why);
     convolutions_text(&run->ways, run->backend, &run->net, state->convolutions, sizeof state->convolutions);
     return status;
+}
+
+/* Collective. Rank 0's choices and times to all. */
+static int share_ways(struct run *run, struct error *why)
+{
+    struct convolution_ways *ways = &run->ways;
+    size_t layers = (size_t)run->net.layer_count;
+    if (world_broadcast(run->world, ways->choices, layers * sizeof *ways->choices, why) ||
+        world_broadcast(run->world, ways->direct, layers * sizeof *ways->direct, why) ||
+        world_broadcast(run->world, ways->winograd, layers * sizeof *ways->winograd, why))
+        return -1;
+    return world_broadcast(run->world, &ways->batch, sizeof ways->batch, why);
 }
 
 /* The tower with its state. */
@@ -209,7 +222,7 @@ static int open_state(struct run *run, struct error *why)
     status = world->rank == 0 ? choose_ways(run, why) : 0;
     if (world_agree(world, status, why))
         return -1;
-    if (world_broadcast(world, &run->ways, sizeof run->ways, why))
+    if (share_ways(run, why))
         world_abort(world, why->text);
     set_last_step(run);
     return 0;
@@ -258,6 +271,7 @@ void run_close(struct run *run)
     loader_free(&run->loader);
     tower_free(&run->tower);
     reducer_free(&run->reducer);
+    convolution_ways_free(&run->ways);
     net_free(&run->net);
     report_close(&run->report);
     free(run->state.parameters);
