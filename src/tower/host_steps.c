@@ -1,4 +1,4 @@
-/* The steps of a tower on the host: each is done before the next is given. */
+/* The steps of a tower on the host: each is finished before the next is given. */
 #include "finite.h"
 #include "steps.h"
 
