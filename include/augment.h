@@ -5,7 +5,7 @@
  *   draw        struct distortion      the changes to one image: a function of (seed, position in the sample stream), drawn once
  *   application                        crop, flip, brightness, contrast, in this order; then each image is standardised
  *
- * To add one: a kind here, its draw in augment_place or augment_colour, its part of the application in augment.inc and, where it
+ * To add one: a kind here, its draw in augment_place or augment_colour, its part of the application in augment.inc and, if it
  * moves pixels, in distort.c and kernels.images.inc. Every kind uses its own random words, so adding or removing one does not
  * change what the others draw.
  *

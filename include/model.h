@@ -24,7 +24,7 @@ enum layer_kind {
 /* SAME: windows extend beyond the edge; ceil(size / stride) outputs. VALID: they do not; 1 + floor((size - kernel) / stride). */
 enum padding { PADDING_SAME, PADDING_VALID };
 
-/* Applied to the layer's result; the gradient of RELU is 0 where its output is 0. */
+/* Applied to the layer's result; the gradient of RELU is 0 for outputs of 0. */
 enum activation { ACTIVATION_NONE, ACTIVATION_RELU };
 
 struct layer {

@@ -40,7 +40,7 @@ struct reducer {
     size_t bucket;          /* floats that start a message */
     double wait_seconds;    /* spent in reducer_finish since the owner last set it to 0 */
     struct phases *phases;  /* where it marks PHASE_REDUCE; set by the owner; may be NULL */
-    struct shared_memory leaves; /* partial sums that reducer_finish adds; private memory if not shared */
+    struct shared_memory leaves; /* parcels that reducer_finish adds; private memory if not shared */
     struct reducer_state *state; /* NULL if gradients are summed in the devices' memory */
 };
 

@@ -141,7 +141,7 @@ const char *exchange_text(enum exchange exchange);
 /* Collective, EXCHANGE_NCCL only. Connects all ranks' devices. */
 int run_join_devices(struct run *run, struct error *why);
 
-/* Collective. Rank 0 prints what runs where, on what, and with which options. */
+/* Collective. Rank 0 prints the start block: ranks, hosts and hardware, data, model and options. */
 int start_block_print(struct run *run, struct error *why);
 
 #endif

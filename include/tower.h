@@ -67,9 +67,9 @@ struct tower {
     const struct net *net;
     struct plan plan;
     float *parameters; /* flat, in the backend's memory */
-    float *gradients;  /* a parcel in the backend's memory, where that is a device's; else NULL */
+    float *gradients;  /* on a device, a parcel in its memory; else NULL */
     const struct optimizer *optimizer;
-    float *states[OPTIMIZER_STATES_MAX]; /* flat, in the backend's memory; NULL where this rank keeps none */
+    float *states[OPTIMIZER_STATES_MAX]; /* flat, in the backend's memory; NULL if this rank does not keep it */
     struct stage_time times[NET_LAYERS_MAX]; /* by stage, since the owner last zeroed them */
     double loss_seconds, update_seconds, ema_seconds;
     struct training training;

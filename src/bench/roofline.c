@@ -25,7 +25,7 @@ static bool reads_input_backward(const struct net_layer *l)
     return l->layer.kind != LAYER_MAX_POOL; /* max pooling stores the places of the maxima instead */
 }
 
-/* Counts the stage's input, output and parameters. Activations between its layers may stay in the cache. */
+/* Bytes of the stage's input, output and parameters. Activations between its layers may stay in the cache. */
 static void stage_bytes(const struct bench *b, const struct stage *stage, double *forward, double *backward)
 {
     const struct net_layer *first = &b->net.layers[stage->first], *last = &b->net.layers[stage->last];

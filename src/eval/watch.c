@@ -20,7 +20,7 @@ static bool writes_files(const struct evaluation *e)
     return !e->options->checkpoint[0] && !e->world->copy;
 }
 
-/* Rank 0. If the best checkpoint cannot be kept, eval goes on: the next better one may succeed. */
+/* Rank 0. If the best checkpoint cannot be kept, eval continues: the next better one may succeed. */
 static int report_evaluated(struct evaluation *e, const struct evaluated *evaluated, struct error *why)
 {
     report_evaluation(&e->report, writes_files(e) ? e->options->train_dir : NULL, evaluated);

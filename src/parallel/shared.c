@@ -1,6 +1,6 @@
 /* Memory that the ranks of a node share: the node's first rank makes an anonymous file in memory, and the others open it through
- * /proc. (MPI_Win_allocate_shared would use /dev/shm. In a container that has 64 MB, and Open MPI 4.1 hangs
- * there; and a killed job leaves files in it.) */
+ * /proc. (MPI_Win_allocate_shared would use /dev/shm. In a container that has 64 MB, and Open MPI 4.1 hangs there; and a killed
+ * job leaves files in it.) */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>

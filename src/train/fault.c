@@ -1,4 +1,4 @@
-/* A loss or gradient that is not finite: which rank had it, and whether the run goes on (--on-nan). */
+/* A loss or gradient that is not finite: which rank had it, and whether the run continues (--on-nan). */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>

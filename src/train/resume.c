@@ -88,7 +88,7 @@ static bool same_file(const char *left, const char *right)
     return !stat(left, &l) && !stat(right, &r) && l.st_dev == r.st_dev && l.st_ino == r.st_ino;
 }
 
-/* --resume FILE. Refused where --train-dir holds newer checkpoints or another run: they would be overwritten, and a later restart
+/* --resume FILE. Refused if --train-dir holds newer checkpoints or another run: they would be overwritten, and a later restart
  * would continue the wrong run. A directory that has only damaged checkpoints is not refused. */
 static int load_given(struct run *run, struct error *why)
 {

@@ -13,7 +13,7 @@
 #include "clock.h"
 
 enum { SIGNAL_STACK = 1 << 16 };
-enum { SLURM_RESERVE = 60 }; /* seconds that are left when the run has ended */
+enum { SLURM_RESERVE = 60 }; /* seconds before the job's end by which the run must have ended */
 enum { ENDING = 2 };         /* seconds for starting and ending MPI, which stop_wanted cannot measure, and a margin */
 static const double ECHO_SECONDS = 0.2;
 
@@ -100,8 +100,8 @@ static void set_end(struct stop *stop)
     }
 }
 
-/* Two steps: the next one and, unless the stop is requested now, at least one more. Two checkpoints: the last one may have to wait
- * for one that is being written. */
+/* Whether to request a stop now. Allows for the blocks under way and two more: the next one and, if the request comes only at the
+ * next call, the one after it. Allows for two checkpoints: the last one may have to wait for one that is being written. */
 static bool time_is_up(const struct stop *stop, double now, double saving)
 {
     return now + (2 + stop->under_way) * stop->pace + 2 * saving + ENDING >= stop->ends_at;
