@@ -13,8 +13,8 @@ static bool is_once(const struct evaluation *e)
     return e->options->run_once || e->options->checkpoint[0];
 }
 
-/* Whether eval.csv and best.h5 are written: not for a single file, and not by copies of the program (world_refuse_copies), which
- * would all write the same files. */
+/* Whether eval.csv and best.h5 are written: not for a single file, and of several copies of the program (world_refuse_copies) only
+ * by the first, since all would write the same files. */
 static bool writes_files(const struct evaluation *e)
 {
     return !e->options->checkpoint[0] && !e->world->copy;

@@ -15,7 +15,7 @@ struct partial {
 struct reducer_state {
     const struct route *route;
     size_t length;  /* floats of a parcel, padded so that all segments are equal and begin on a cache line */
-    size_t segment; /* floats that each rank adds for all */
+    size_t segment; /* floats of a parcel that each rank adds up on behalf of all */
     int held, group; /* leaves of this rank; neighbouring slices per leaf */
     float *own;      /* (held, length): this rank's leaves */
     float *sums;     /* (length): over all ranks */

@@ -21,7 +21,7 @@ static enum sharing sharing_of(const struct place *a, const struct place *b)
     return one_gpu ? SHARING_GPU : SHARING_NONE;
 }
 
-/* Rank 0: the most that any two ranks share, and the first two that share it. */
+/* Rank 0: the closest sharing of any two ranks, and the first two ranks that share so. */
 static enum sharing find_shared(const struct place *places, int size, int *first, int *second)
 {
     enum sharing most = SHARING_NONE;
@@ -128,7 +128,7 @@ static int settle_device(struct run *run)
                   : "no NCCL in this build, and MPI cannot read a GPU's memory");
 }
 
-/* --allreduce auto. */
+/* --allreduce auto, and tree. */
 static int settle_best(struct run *run)
 {
     const struct world *world = run->world;

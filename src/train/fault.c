@@ -7,7 +7,7 @@
 #include "finite.h"
 #include "run.h"
 
-enum { FAULTS_IN_A_ROW = 3 }; /* tolerated */
+enum { FAULTS_IN_A_ROW = 3 }; /* consecutive faults tolerated */
 enum { FILE_NAME = sizeof ((struct run *)0)->resumed_from };
 
 /* ---- which rank, which layer ---- */

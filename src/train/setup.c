@@ -38,7 +38,7 @@ static int choose(struct run *run, struct error *why)
     return run->backend ? plan_slices(run, why) : -1;
 }
 
-/* The net, and memory for its state. */
+/* The net, and memory for its parameters and the optimizer's states. */
 static int lay_out(struct run *run, struct error *why)
 {
     struct checkpoint *state = &run->state;

@@ -27,7 +27,7 @@ enum { SIGNALS = sizeof signals / sizeof *signals };
 
 /* ---- signals ---- */
 
-/* The one piece of global state: what a signal handler may touch. */
+/* The only global state, as a signal handler has no argument for it. */
 static volatile sig_atomic_t noted; /* the first signal */
 static double noted_at;
 
