@@ -1,4 +1,4 @@
-/* Every rank's tower on synthetic images, then its loader, then the reduction. */
+/* The bench command: measures every rank's tower on synthetic images, its loader, and the reduction. */
 #include "bench.h"
 
 #include <inttypes.h>
@@ -29,7 +29,7 @@ static int choose_parts(struct bench *b, struct error *why)
     return net_init(&b->net, b->model, CHANNELS, CLASSES, why);
 }
 
-/* Synthetic images: noise of mean 0 and deviation 1, as standardised ones. */
+/* Fills in synthetic images, noise of mean 0 and deviation 1 like standardised images, labels and parameters. */
 static void fill_inputs(struct bench *b)
 {
     size_t values = (size_t)b->slice * shape_size(b->net.input);
@@ -73,7 +73,7 @@ static int take_tower(struct bench *b, struct error *why)
     return tower_set_parameters(&b->tower, b->parameters, why) || bench_start(b, why) ? -1 : 0;
 }
 
-/* The peak before and after the steps, since a core's clock moves. */
+/* Measures the peak before and after the steps, since a core's clock rate varies. */
 static int measure_all(struct bench *b, struct error *why)
 {
     if (world_barrier(b->world, false, why))

@@ -1,4 +1,4 @@
-/* The bench command's comparison of convolution algorithms: forward, input gradient and weight gradient, each in a net of one
+/* The bench command's comparison of convolution algorithms: times of forward, input gradient and weight gradient in a net of one
  * layer. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -93,7 +93,7 @@ static int time_lone(const struct bench *b, const struct net_layer *l, enum conv
     return status;
 }
 
-/* The time of the input gradient is that of a backward pass with it less that of one without. */
+/* The time of the input gradient is the difference between backward passes with and without it. */
 static int time_way(const struct bench *b, const struct net_layer *l, enum convolution_choice way,
                     struct bench_convolution *times, struct error *why)
 {
@@ -123,7 +123,7 @@ static void print_operation(const char *layer, const char *operation, double dir
 {
     char text[64];
     snprintf(text, sizeof text, "%s, %s", layer, operation);
-    if (direct <= 0 || winograd <= 0) { /* a difference of disturbed times */
+    if (direct <= 0 || winograd <= 0) { /* time_way's difference of two times can be negative */
         printf("%-24s %9s %9s %9s\n", text, "-", "-", "-");
         return;
     }

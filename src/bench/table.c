@@ -44,7 +44,7 @@ static void print_tower(const struct bench *b, const struct bench_times *t)
         rest -= t->rows[row];
     print_row("loss", t->rows[BENCH_LOSS], step);
     print_row("update", t->rows[BENCH_UPDATE], step);
-    if (!b->backend->device) /* there it is part of the update */
+    if (!b->backend->device) /* on a device it is part of the update */
         print_row("EMA (rank 0's)", t->rows[BENCH_EMA], step);
     print_row("rest (copies, slices)", rest > 0 ? rest : 0, step);
     print_row("whole step", step, step);
@@ -67,7 +67,7 @@ static void print_rank_rows(const struct bench *b, const struct bench_times *all
         const struct bench_times *t = &all[rank];
         double share = share_of_peak(b, t), step = t->rows[BENCH_STEP];
         printf("%-6d %-13.13s %9.3f %9.1f %9.1f", rank, t->host, 1e3 * step, images / step, 1e-9 * share * t->peak * threads);
-        if (b->backend->device) /* a CPU core says nothing about it */
+        if (b->backend->device) /* the speed of a CPU core does not matter for a device */
             printf(" %9s %9s", "-", "-");
         else
             printf(" %9.1f %7.1f %%", 1e-9 * t->peak, 100 * share);

@@ -7,7 +7,7 @@
 #include "commands.h"
 #include "pack.h"
 
-/* For the signal handler: the names of unfinished files, which it removes. */
+/* The names of unfinished files, which the signal handler removes. */
 static struct pack_unfinished unfinished;
 
 static void remove_unfinished(int signal_number)

@@ -14,7 +14,7 @@ size_t shape_size(struct shape shape)
 
 /* ---- shapes ---- */
 
-/* SAME: what the windows reach beyond the input is split evenly, the odd one after
+/* SAME: the padding is split evenly before and after, with an odd one after
  * (tensorflow.org/api_docs/python/tf/nn#notes_on_padding_2). */
 static void lay_side(const struct layer *layer, int size, int *out, int *before)
 {
@@ -85,7 +85,7 @@ static int lay_layer(const struct net *net, struct net_layer *l, struct error *w
 
 /* ---- inputs ---- */
 
-/* The index of the earlier layer that layer i names. */
+/* *input: the index of the earlier layer of that name; the one before layer i if name is NULL. Counts i among its readers. */
 static int find_input(struct net *net, int i, const char *name, int *input, struct error *why)
 {
     *input = i - 1;
@@ -120,7 +120,7 @@ static int check_readers(const struct net *net, struct error *why)
 
 /* ---- tensors ---- */
 
-/* t: rank, size and what follows are filled in. */
+/* Adds the tensor LAYER/what. t: all members are set but name, layer, offset and count. */
 static const struct tensor *tensor_add(struct net *net, int layer, const char *what, struct tensor t)
 {
     struct tensor *tensor = &net->tensors[net->tensor_count++];

@@ -1,4 +1,4 @@
-/* Which way to compute each convolution: a tower of each way is timed, stage by stage. */
+/* Chooses the algorithm of each convolution: times a tower of each algorithm, stage by stage. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,7 +31,7 @@ void convolution_ways_free(struct convolution_ways *ways)
     *ways = (struct convolution_ways){0};
 }
 
-/* A step that changes nothing: its rate is 0. */
+/* A step that leaves the parameters unchanged: its rate is 0. */
 static int step_alone(struct tower *tower, struct reducer *reducer, const struct batch *batch, struct error *why)
 {
     const float *sums;
@@ -44,8 +44,7 @@ static int step_alone(struct tower *tower, struct reducer *reducer, const struct
     return tower_update(tower, sums, 1, &unchanged, &penalty, why);
 }
 
-/* seconds: by layer, forward and backward of the stage that begins with it; the best of some trials, after one that does not
- * count. */
+/* seconds: by layer, forward and backward of the stage that begins with it: the best of TRIALS, after one to warm up. */
 static int time_steps(struct tower *tower, const struct batch *batch, double *seconds, struct error *why)
 {
     struct world alone = {.size = 1, .nodes = 1, .node_size = 1};
@@ -77,7 +76,7 @@ static int time_tower(const struct tower_request *request, const float *numbers,
     return status;
 }
 
-/* Both ways, on images and parameters of ordinary size. */
+/* Times both algorithms, with values of ordinary size as images and parameters. */
 static int time_ways(struct tower_request *request, double *direct, double *winograd, struct error *why)
 {
     size_t images = (size_t)request->batch * shape_size(request->net->input);
@@ -98,7 +97,7 @@ static int time_ways(struct tower_request *request, double *direct, double *wino
 
 int convolutions_measure(struct convolution_ways *ways, const struct tower_request *request, struct error *why)
 {
-    const double margin = 1.1; /* so that noise does not choose */
+    const double margin = 1.1; /* so that noise does not decide */
     const struct net *net = request->net;
     double *direct = ways->direct, *winograd = ways->winograd;
     struct tower_request trial = *request;

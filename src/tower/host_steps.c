@@ -1,4 +1,4 @@
-/* The steps of a tower on the host: each is done before the next is given. */
+/* The steps of a tower on the host: each is finished before the next is given. */
 #include "finite.h"
 #include "steps.h"
 
@@ -13,7 +13,7 @@ static int next_batch(struct tower *tower, int slice, struct batch *batch, struc
     return 0;
 }
 
-/* Gradient sums of all slices of all ranks: a parcel. */
+/* *sums: a parcel summed over all slices of all ranks. */
 static int sum_gradients(struct tower *tower, const struct step *step, const float **sums, struct error *why)
 {
     const struct training_request *r = &tower->training.request;

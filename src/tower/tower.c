@@ -92,7 +92,7 @@ int tower_get_states(struct tower *tower, float *const *states, struct error *wh
     return 0;
 }
 
-/* input (batch->count, H, W, C) → logits → loss; in training the sums of STATE tensors to `gradients`. */
+/* input (batch->count, H, W, C) → logits → loss; in training also writes the sums of STATE tensors to `gradients`. */
 static int forward(struct tower *tower, const struct batch *batch, float *gradients, struct loss_sums *sums, struct error *why)
 {
     if (walk_images(tower, batch->images, batch->count, gradients, why))
@@ -103,8 +103,7 @@ static int forward(struct tower *tower, const struct batch *batch, float *gradie
     return status;
 }
 
-/* The gradient is complete from the stage's offset to `end`, where that of the next stage begins. On a device it is copied to the
- * parcel first. */
+/* Copies the gradient of a stage, from stage->complete to `end`, to the host's parcel, if it is on a device. */
 static int bring(const struct tower *tower, const struct stage *stage, float *parcel, size_t end, struct error *why)
 {
     size_t from = stage->complete;
@@ -146,7 +145,7 @@ int tower_evaluate(struct tower *tower, const struct batch *batch, struct loss_s
     return 0;
 }
 
-/* Of a STATE tensor p += (1 - keep) * (g * scale - p): a step of size keep - 1 with a decay of -1. */
+/* A STATE tensor: p += (1 - keep) * (g * scale - p), which is sgd with rate keep - 1 and decay -1. */
 static int update_tensor(struct tower *tower, const struct tensor *t, const float *gradients, float scale, float rate,
                          double *penalty, struct error *why)
 {
