@@ -110,6 +110,7 @@ struct backend {
 
     /* 0 if it can compute such a layer, else -1 with the reason. NULL: it can compute all layers. */
     int (*supports)(const struct layer *layer, struct error *why);
+    int layers_max; /* the most layers of a net that it computes; 0: any number */
 
     /* Whether it has that algorithm for that convolution; DIRECT always works. NULL: it has only DIRECT. */
     bool (*knows)(const struct net_layer *layer, enum convolution_choice way);

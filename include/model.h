@@ -68,8 +68,7 @@ enum tensor_role {
      * the images of its batch into the flat gradient. All ranks' sums are added up with the gradients, and the update is
      * tensor += (1 - keep) * (sum / images - tensor). Evaluation uses it. */
     TENSOR_STATE,
-    TENSOR_FROZEN, /* has no gradient and never changes */
-    TENSOR_ROLES
+    TENSOR_FROZEN /* has no gradient and never changes */
 };
 
 enum { TENSOR_RANK_MAX = 4 };

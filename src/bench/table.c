@@ -1,7 +1,6 @@
 /* The bench command's table. */
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "bench.h"
 

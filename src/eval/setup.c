@@ -1,6 +1,5 @@
 /* What a checkpoint is evaluated with: data set, net and tower. */
 #include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 

@@ -1,6 +1,5 @@
 /* Evaluates the newest checkpoint, or each new one until the training has ended. */
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>

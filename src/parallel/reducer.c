@@ -3,7 +3,6 @@
  * Within a rank, slices are added as in a binary counter: two neighbouring sums of the same height become one, until at most
  * HELD_MAX parcels are left, the leaves. A route (reduce.h) then adds the leaves of all ranks. */
 #include <stdlib.h>
-#include <string.h>
 
 #include "clock.h"
 #include "finite.h"

@@ -1,8 +1,6 @@
 /* Giving training steps to a tower and reading their results, alike for towers on the host and on a device. */
 #include "steps.h"
 
-#include <string.h>
-
 int tower_start(struct tower *tower, const struct training_request *request, struct error *why)
 {
     tower->training.request = *request;

@@ -1,5 +1,4 @@
 /* Which rank uses which device, and how gradients are summed. */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

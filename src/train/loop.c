@@ -1,8 +1,6 @@
 /* The training loop: steps, and what happens after them. */
 #include <errno.h>
 #include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
 
 #include "clock.h"
 #include "run.h"

@@ -401,8 +401,6 @@ static void tables_free(struct cudnn_plan_state *s)
 
 static int fill_plan(struct plan *plan, const struct plan_request *request, struct error *why)
 {
-    if (request->net->layer_count > SLICES_MAX)
-        return error_set(why, "a net of %d layers: the cudnn backend computes at most %d", request->net->layer_count, SLICES_MAX);
     struct cudnn_plan_state *s = plan->state = memory_new(1, sizeof *s, "the plan", why);
     if (!s)
         return -1;
@@ -430,7 +428,8 @@ int cudnn_supports(const struct layer *l, struct error *why)
 
 int cudnn_plan(struct plan *plan, const struct plan_request *request, struct error *why)
 {
-    if (!plan_begin(plan, request, &(struct backend){.supports = cudnn_supports}, why) && !fill_plan(plan, request, why))
+    static const struct backend limits = {.name = "cudnn", .supports = cudnn_supports, .layers_max = SLICES_MAX};
+    if (!plan_begin(plan, request, &limits, why) && !fill_plan(plan, request, why))
         return 0;
     cudnn_plan_free(plan);
     return -1;
