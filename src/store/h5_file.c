@@ -116,7 +116,7 @@ static herr_t owner_keep(void *data)
 static bool keep_in_memory(hid_t access, struct h5 *h5)
 {
     enum { GROW_BYTES = 1 << 20 };
-    /* Without metadata blocks: closing would release the unused part of one, and the file would be shorter than h5_close expects. */
+    /* No metadata blocks: closing would release the unused part of one, and the file would be shorter than h5_close expects. */
     if (H5Pset_meta_block_size(access, 0) < 0)
         return false;
     H5FD_file_image_callbacks_t callbacks = {image_new,   image_copy, image_grow, image_keep,
