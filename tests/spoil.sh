@@ -1,7 +1,7 @@
 # tests/spoil.sh: runs the program with a numerical fault put into it; source this file after tests/lib.sh.
 #
-#   spoil_or_skip NAME     builds the library that causes the fault (tests/system/faults/spoil.c); if that fails, skips NAME, prints the
-#                          plan and ends the script
+#   spoil_or_skip NAME     builds the library that causes the fault (tests/system/faults/spoil.c); if that fails, skips NAME, prints
+#                          the plan and ends the script
 #   spoilt WHAT RANK STEP COMMAND...     runs the command with fault WHAT in that rank, in $spoil_steps (1) steps from STEP on
 
 spoil_or_skip() {

@@ -9,8 +9,8 @@
  *   FAULT_RANK   counts only calls of this rank (0)
  *   FAULT_COUNT  the file to which the number of calls is written when the program ends
  *
- * Calls inside the C library cannot be intercepted. So streams of files that match FAULT_PATH are implemented here, by calls that can
- * be. A call that fails does nothing, except that a failed close still closes the file, as on Linux. */
+ * Calls inside the C library cannot be intercepted. So streams of files that match FAULT_PATH are implemented here, by calls that
+ * can be. A call that fails does nothing, except that a failed close still closes the file, as on Linux. */
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>

@@ -1,4 +1,4 @@
-/* Checkpoints: reads each by checkpoint_peek, checkpoint_load (into the buffers of a small model), checkpoint_check and `inspect`. */
+/* Checkpoints: read by checkpoint_peek, checkpoint_load (into the buffers of a small model), checkpoint_check and `inspect`. */
 #include "alone.h"
 #include "h5_edits.h"
 
