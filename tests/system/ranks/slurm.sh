@@ -170,8 +170,8 @@ hanging() {
 }
 check "an mpirun that stays without ranks is ended" hanging
 
-# Ranks that do not know of each other are refused. Also the program in a shell that srun has started: --pty gives a terminal to the
-# first task only.
+# Processes that do not know of each other do not train. Neither does one in a shell started by srun (`shell` acts like srun --pty, which
+# gives a terminal to the first task only); mpirun and the other commands do work there.
 alone="train --data $DATA --train-dir $tmp/alone --batch-size 16 --max-steps 2"
 lone() { timeout 60 srun --mpi=none -n 2 "$@"; }
 shell() { lone bash -c '[ "$SLURM_PROCID" -gt 0 ] || "$@"' shell "$@"; }

@@ -61,14 +61,14 @@ else
     skip "a class folder that cannot be searched" "root cannot give up its rights: $(tail -n 1 "$tmp/why")"
 fi
 
-# ---- folders as users have them
-tree() { rm -rf "$tmp/odd"; cp -rs "$(realpath "$pictures")" "$tmp/odd"; } # of links to the images
-archive() { (cd "$tmp/odd" && tar -chf "$tmp/odd.tar" --hard-dereference --sort=name -- *); } # of that tree
+# ---- folders such as users have
+tree() { rm -rf "$tmp/odd"; cp -rs "$(realpath "$pictures")" "$tmp/odd"; } # makes a tree of links to the images
+archive() { (cd "$tmp/odd" && tar -chf "$tmp/odd.tar" --hard-dereference --sort=name -- *); } # makes an archive of that tree
 not_said() { ! grep -E -- "$1" "$tmp/said"; }
 plain=$tmp/plain.h5
 pack --from "$pictures" "$plain" > "$tmp/said"
 check "equal counts are one line" test "$(sed -n 2p "$tmp/said")" = "Images of each class: 4 training, 4 test"
-renamed() { # TRAIN TEST LINE: the split folders are called so: the line is said, and the data are the same
+renamed() { # TRAIN TEST LINE: renames the split folders; packing then prints LINE, and the data are the same
     tree; mv "$tmp/odd/train" "$tmp/odd/x" && mv "$tmp/odd/x" "$tmp/odd/$1" && mv "$tmp/odd/test" "$tmp/odd/x" && mv "$tmp/odd/x" "$tmp/odd/$2"
     says "$3" --from "$tmp/odd" && same_data "$plain" "$other"
 }

@@ -78,7 +78,7 @@ if [ -s "$tmp/names.h5" ]; then
     refused "which eval sees too" "classes in another order" run eval --run-once --checkpoint "$last" --data "$tmp/names.h5"
 fi
 
-# Which damaged or unreadable checkpoints are skipped.
+# Damaged checkpoints are skipped; a checkpoint with other settings is not damaged.
 mkdir "$tmp/torn"
 cp "$last" "$tmp/torn"
 head -c 3000000 "$last" > "$tmp/torn/checkpoint-00000007.h5"
