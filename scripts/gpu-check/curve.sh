@@ -10,7 +10,7 @@ means() { # FIRST LAST FILE: mean losses of steps FIRST+1 to LAST; every row sta
     awk -F, -v first="$1" -v last="$2" 'NR > 1 && $1 > first && $1 <= last { t += $3; c += $4; n++ }
         END { if (!n) exit 1; printf "%.4f,%.4f", t / n, c / n }' "$3"
 }
-precision() { # DIRECTORY: of the last checkpoint
+precision() { # DIRECTORY: prints the precision of the last checkpoint
     run ./cifar10_mpi eval --data "$data" --checkpoint-dir "$work/$1" --run-once > "$work/said"
     cat "$work/said" >&2
     sed -n 's/.*: \([0-9]*\) of \([0-9]*\)).*/\1 \2/p' "$work/said" | awk '{ printf "%.4f", $1 / $2 } END { exit !NR }'
