@@ -17,7 +17,7 @@ static const double draw_interval = 0.1; /* seconds */
 /* ---- the terminal ---- */
 
 /* Whether mpirun started us. It copies our standard output and error to its own, so its terminal is the one that matters. (Open MPI
- * always gives us a pseudo-terminal as standard output, so isatty would be true even where a file receives it.) */
+ * always gives us a pseudo-terminal as standard output, so isatty would be true even if our output goes to a file.) */
 static bool is_launched(void)
 {
     struct stat error;

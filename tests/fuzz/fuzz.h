@@ -15,7 +15,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* Part of libFuzzer: changes the data at random and returns the new size. */
 size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t size_max);
-/* Defined by harnesses for formats with checksums: corrects these after a change, so that the code behind the check is reached. */
+/* Defined by harnesses for formats with checksums: corrects these after a change, so that the code after the check is reached. */
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t size_max, unsigned seed);
 
 /* A condition that holds for every input; if it does not, libFuzzer has found a bug. */

@@ -2,7 +2,7 @@
 # tests/run reports and counts every failure of a test, on every rank.
 . tests/lib.sh
 
-# A copy with one test, whose lines are given below.
+# A copy of the runner with one test, which consists of the lines given below.
 mkdir -p "$tmp/tree/tests/system/user"
 cp tests/run tests/lib.sh tests/each-rank "$tmp/tree/tests/"
 fake=$tmp/tree/tests/system/user/fake.sh
@@ -49,7 +49,7 @@ chmod +x "$tmp/bin/mount"
 PATH=$tmp/bin:$PATH no_mount > "$tmp/said"
 check "a mount that fails: what it said" grep -qE "^no file system can be mounted here: (mount: permission denied|unshare: .+)$" "$tmp/said"
 
-on_ranks() { # NAME SUCCEEDS? PATTERN LINE...: on 2 ranks, $OMPI_COMM_WORLD_RANK tells which
+on_ranks() { # NAME SUCCEEDS? PATTERN LINE...: runs a script of these lines on 2 ranks; $OMPI_COMM_WORLD_RANK is the rank
     local name=$1 expected=$2 pattern=$3 output rc
     script "${@:4}"
     output=$(tests/each-rank 2 "$fake" "$tmp/ranks" 2>&1)
