@@ -8,7 +8,7 @@
 
 #include "flag.h"
 
-/* The shortest digits that give the number again. */
+/* Prints 15 digits, or 17 if 15 do not read back as the same number. */
 static void real_print(double number, char *text, size_t size)
 {
     snprintf(text, size, "%.15g", number);
@@ -16,7 +16,7 @@ static void real_print(double number, char *text, size_t size)
         snprintf(text, size, "%.17g", number);
 }
 
-/* As the command line has it; a switch as "yes" or "no". -1: it is a list or a group. */
+/* The setting's value as the command line would give it; a switch is "yes" or "no". -1: the setting is a list or a group. */
 static int setting_text(const config_setting_t *setting, char *text, size_t size)
 {
     switch (config_setting_type(setting)) {
@@ -35,7 +35,7 @@ static int setting_text(const config_setting_t *setting, char *text, size_t size
     }
 }
 
-/* Two names may share a value (--train-dir, --checkpoint-dir). */
+/* Whether the command line sets this value, by any of its names (--train-dir and --checkpoint-dir are one value). */
 static bool is_on_line(const struct options *options, const struct flag *flag)
 {
     for (int i = 0; i < option_flag_count; i++)
@@ -44,7 +44,7 @@ static bool is_on_line(const struct options *options, const struct flag *flag)
     return false;
 }
 
-/* One value of the kind that the flag takes, as text. */
+/* Writes the setting's value as text; refuses a value of a kind that the flag does not take. */
 static int value_read(const struct flag *flag, const config_setting_t *setting, char *text, size_t size, struct error *why)
 {
     bool is_bool = config_setting_type(setting) == CONFIG_TYPE_BOOL;
@@ -57,7 +57,7 @@ static int value_read(const struct flag *flag, const config_setting_t *setting, 
     return 0;
 }
 
-/* A value that the command line overrides must be right all the same. */
+/* Checks the value even if the command line overrides it. */
 static int option_read(struct options *options, const config_setting_t *setting, struct error *why)
 {
     char text[2 * OPTION_TEXT], name[80];
@@ -87,7 +87,7 @@ static int group_read(struct options *options, const config_setting_t *group, st
     return 0;
 }
 
-/* The options of a group that has a command's name are for that command alone. */
+/* A group named after a command holds options for that command only. */
 static int file_read(struct options *options, const config_setting_t *root, struct error *why)
 {
     for (int i = 0; i < config_setting_length(root); i++) {
@@ -103,7 +103,7 @@ static int file_read(struct options *options, const config_setting_t *root, stru
     return 0;
 }
 
-/* A directory opens, and libconfig ends the program where it cannot read. */
+/* Reads one character to test the file: a directory can be opened too, and libconfig ends the program if it cannot read. */
 static FILE *config_open(const char *file, struct error *why)
 {
     FILE *stream = fopen(file, "re");

@@ -1,4 +1,4 @@
-/* A thread that writes checkpoints. It holds the lock only to read or change its state, so the owner never waits for a disk. */
+/* A thread that writes checkpoints. It holds the mutex only to read or change its state, so the owner never waits for the disk. */
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +15,7 @@ struct saver_state {
     struct saver_request request;
     pthread_t thread;
     pthread_mutex_t lock;
-    pthread_cond_t changed; /* the stage, or `ending` */
+    pthread_cond_t changed; /* signals a change of `stage` or `ending` */
     enum saver_stage stage;
     bool started, ending;
     struct saved saved; /* belongs to the thread while WRITING, to the owner once DONE */
@@ -45,7 +45,8 @@ void saver_write(struct saver *saver, struct saved *saved)
     saved->seconds = clock_seconds() - before;
 }
 
-/* On a core shared with a tower the thread takes a tenth of the time and does not preempt it, so no step takes long. */
+/* Lowers the thread's priority: on a core shared with a tower it then takes a tenth of the time and never preempts the tower, so no
+ * step takes long. */
 static void step_back(void)
 {
     enum { NICER = 10 };

@@ -65,7 +65,7 @@ static void test_layout(void **state)
     net_free(&net);
 }
 
-/* Tensors lie in layer order, weights before biases, with the shapes of TensorFlow's checkpoint of the tutorial. */
+/* Tensors are in layer order, weights before biases, with the shapes of TensorFlow's checkpoint of the tutorial. */
 static void test_tensors(void **state)
 {
     (void)state;
@@ -113,7 +113,7 @@ static void test_tensors(void **state)
     net_free(&net);
 }
 
-/* A block with a shortcut: TRAINED tensors lie first, STATE and FROZEN ones after all of them. */
+/* A block with a shortcut: TRAINED tensors come first, and STATE and FROZEN ones after all of these. */
 static void test_branches_and_roles(void **state)
 {
     (void)state;
@@ -184,7 +184,7 @@ static void test_classes_and_channels(void **state)
     net_free(&net);
 }
 
-/* ---- SAME padding, as tensorflow.org/api_docs/python/tf/nn#notes_on_padding_2 has it ---- */
+/* ---- SAME padding, as defined by tensorflow.org/api_docs/python/tf/nn#notes_on_padding_2 ---- */
 
 static void test_padding(void **state)
 {
@@ -221,7 +221,7 @@ static int compare_floats(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* The largest distance between the empirical distribution and the truncated normal's. */
+/* The largest distance between the empirical distribution and the truncated normal distribution. */
 static double distribution_distance(const float *values, size_t count, double stddev)
 {
     float *sorted = malloc(count * sizeof *sorted);
@@ -238,12 +238,12 @@ static double distribution_distance(const float *values, size_t count, double st
     return worst;
 }
 
-/* Mean and deviation may differ by five times their standard error; chance exceeds Kolmogorov's 1.95 / sqrt(n) once in a thousand
- * times. */
+/* Mean and deviation may differ by five standard errors, and the distance may be 1.95 / sqrt(n), which chance exceeds once in 1,000
+ * times (Kolmogorov). */
 static void check_weights(const struct tensor *t, const float *weights)
 {
     double n = (double)t->count, stddev = t->stddev, sum = 0, squares = 0, largest = 0;
-    const double truncated = 0.8796256610342398 * stddev; /* a normal's, of what lies within two deviations */
+    const double truncated = 0.8796256610342398 * stddev; /* deviation of a normal distribution cut at two deviations */
     for (size_t i = 0; i < t->count; i++) {
         sum += weights[i];
         squares += (double)weights[i] * weights[i];
@@ -275,7 +275,7 @@ static void test_weights(void **state)
     net_free(&net);
 }
 
-/* A pure function of (seed, index): another seed changes nearly all parameters, later layers change none. */
+/* Initial parameters are a pure function of (seed, index): another seed changes nearly all; adding later layers changes none. */
 static void test_seed(void **state)
 {
     (void)state;
@@ -402,7 +402,7 @@ static void test_refused_models(void **state)
     refused(&model, 3, 0, "layer logits: 0 outputs");
 }
 
-/* Also if their number overflows: 512 layers of 2^58 weights. */
+/* The number of parameters overflows: 512 layers of 2^58 weights. */
 static void test_too_many_parameters(void **state)
 {
     (void)state;

@@ -14,7 +14,7 @@
 #include "recipe.h"
 
 static struct options options;
-static char printed[8192]; /* by the last parse, to standard output and error */
+static char printed[8192]; /* what the last parse printed to standard output and error */
 
 /* Parses the words of `line`, split at blanks, after the program's name. */
 static enum options_outcome parse(const char *line)
@@ -43,7 +43,7 @@ static enum options_outcome parse(const char *line)
     return outcome;
 }
 
-/* A second model has a recipe of its own. This function takes the place of that in src/model/model.c. */
+/* Replaces the function in src/model/model.c: adds a second model with its own recipe. */
 const struct recipe *recipe_find(const char *model)
 {
     extern const struct recipe recipe_tutorial;
@@ -137,7 +137,7 @@ static void choices_are_enums(void **state)
     assert_int_equal(options.predict_resize, RESIZE_CROP);
 }
 
-/* A mistake, and what the sentence must name. */
+/* Mistakes, and what the sentence about each must contain. */
 static const struct {
     const char *line, *named[3];
 } mistakes[] = {
@@ -235,7 +235,7 @@ static void long_texts_are_refused(void **state)
 }
 
 /* For each flag of the tutorial's programs (cifar10_train.py, cifar10_multi_gpu_train.py, cifar10_eval.py, cifar10.py) the sentence
- * says what it is called here. */
+ * gives its name in this program. */
 static void tutorial_flags_are_answered(void **state)
 {
     static const char *const words[][2] = {
@@ -275,7 +275,7 @@ static void help_fits_a_screen(void **state)
                                     "                            auto|direct|winograd [auto]\n"));
 }
 
-/* The usual flags come first, in a group of their own; without a command only these are shown. */
+/* The usual flags come first, in their own group; help without a command shows only these. */
 static void help_has_two_groups(void **state)
 {
     (void)state;
@@ -358,16 +358,16 @@ static void a_models_recipe_has_the_defaults(void **state)
     assert_int_equal(options.batch_size, 64);
     assert_true(options.epochs == 2 && options.learning_rate == 1.5);
     assert_false(is_default("batch-size") || is_default("epochs"));
-    assert_int_equal(parse("--max-steps 5 --model other"), OPTIONS_RUN); /* instead of the recipe's epochs */
+    assert_int_equal(parse("--max-steps 5 --model other"), OPTIONS_RUN); /* overrides the recipe's epochs */
     assert_int_equal(options.max_steps, 5);
     assert_true(options.epochs == 0 && is_default("epochs"));
-    assert_int_equal(parse("--model unheard-of"), OPTIONS_RUN); /* the command says so */
+    assert_int_equal(parse("--model unheard-of"), OPTIONS_RUN); /* the command reports it, not the parser */
     assert_int_equal(options.batch_size, 128);
 }
 
 /* ---- files of options ---- */
 
-/* Parses "--config FILE" and the words of `line`, FILE with that text. */
+/* Writes the text to a file, and parses "--config FILE" and the words of `line`. */
 static enum options_outcome parse_with(const char *text, const char *line)
 {
     char file[] = "/tmp/test_options.XXXXXX", words[1024];
@@ -415,7 +415,7 @@ static void the_line_overrides_a_file(void **state)
     assert_string_equal(options.checkpoint, "");
     assert_int_equal(parse_with("checkpoint-dir = \"c\"", "eval --train-dir d"), OPTIONS_RUN);
     assert_string_equal(options.train_dir, "d");
-    assert_int_equal(parse_with("model = \"other\"; batch-size = 2", "--learning-rate 3"), OPTIONS_RUN); /* over the recipe */
+    assert_int_equal(parse_with("model = \"other\"; batch-size = 2", "--learning-rate 3"), OPTIONS_RUN); /* override the recipe */
     assert_int_equal(options.batch_size, 2);
     assert_true(options.epochs == 9.9 && options.learning_rate == 3);
 }
@@ -432,7 +432,7 @@ static void groups_are_for_one_command(void **state)
     assert_string_equal(options.eval_data, "x.h5");
 }
 
-/* A file with a mistake, and what the sentence must name beside the file. */
+/* Files with a mistake, and what the sentence about each must contain besides the file's name. */
 static void mistakes_in_a_file_are_placed(void **state)
 {
     static const char *const files[][2] = {

@@ -1,5 +1,5 @@
 #!/bin/bash
-# A bit of one replica's parameters flips in memory: the run stops at the next parity check and names the rank.
+# A bit flips in one rank's copy of the parameters: the run stops at the next parity check and names the rank.
 . tests/lib.sh
 . tests/spoil.sh
 data=$(small_data) || { not_ok "a packed data set" "$data"; finish; exit; }
