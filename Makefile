@@ -1,7 +1,7 @@
 # cifar10_mpi: `make help` lists the targets.
 #
-#   make BACKENDS="openblas onednn"   insist on these backends instead of those that are found
-#   make BUILD=build/asan SANITIZE=address,undefined    another flavour beside the usual one
+#   make BACKENDS="openblas onednn"   build these backends, or fail; the default is every backend that can be built
+#   make BUILD=build/asan SANITIZE=address,undefined    a second build in its own folder, with sanitizers
 
 PREFIX  ?= /usr/local
 DESTDIR ?=
@@ -22,28 +22,29 @@ endef
 quote = '$(subst ','\'',$(1))'
 
 # ---- what this system has --------------------------------------------------------------------
-# The variables in PROBED are questions to the system. They are asked once, and by `make info`; $(BUILD)/config.mk keeps the answers.
+# The variables in PROBED are found by running commands. That is done once, and again for `make info`; $(BUILD)/config.mk keeps the
+# results.
 mpicc_found = $(shell command -v $(firstword $(MPICC)) 2>/dev/null)
 NO_MPICC    = $(if $(mpicc_found),,$(MPICC) is missing (Debian: libopenmpi-dev))
 
-# PKG_CONFIG_PATH counts also where it is given to make, not to its environment.
+# Passes on PKG_CONFIG_PATH even if it was set as a variable of make, not in the environment.
 pkg_config = PKG_CONFIG_PATH='$(PKG_CONFIG_PATH)' pkg-config
 pkg_cflags = $(shell $(pkg_config) --cflags $(1) 2>/dev/null)
 pkg_libs   = $(shell $(pkg_config) --libs $(1) 2>/dev/null)
 pkg_version = $(shell $(pkg_config) --modversion $(1) 2>/dev/null)
-# Whether a use of a library compiles and links: header, function, flags.
+# Whether a program that uses a library compiles and links. Arguments: header, function, flags.
 try = $(shell printf '$(HASH)include <$(1)>\nint main(void){void *volatile used = (void *)$(2); return !used;}' | \
   $(CC) $(CFLAGS) -x c - $(LDFLAGS) $(3) -o /dev/null >/dev/null 2>&1 && echo yes)
 
-# HDF5: HDF5_PC=NAME names its .pc file, H5CC=/its/bin/h5cc its compiler wrapper, which shows its flags. Otherwise a .pc file in
-# PKG_CONFIG_PATH comes before the system's, and h5cc is asked where there is none.
+# HDF5: HDF5_PC=NAME names its .pc file, H5CC=/its/bin/h5cc its compiler wrapper, which can print its flags. Without either, a .pc
+# file in PKG_CONFIG_PATH comes before the system's, and h5cc in PATH is used if there is no .pc file.
 hdf5_of_path := $(if $(wildcard $(addsuffix /hdf5.pc,$(subst :, ,$(PKG_CONFIG_PATH)))),hdf5)
 hdf5_pc     = $(or $(HDF5_PC),$(if $(H5CC),,$(shell for p in $(hdf5_of_path) hdf5-serial hdf5; do \
   $(pkg_config) --exists $$p 2>/dev/null && echo $$p && break; done)))
 h5cc_flags  = $(if $(hdf5_pc),,$(filter -I% -L% -l% -Wl% %.a %.so,$(shell $(or $(H5CC),h5cc) -shlib -show 2>/dev/null)))
 hdf5_cflags = $(if $(hdf5_pc),$(call pkg_cflags,$(hdf5_pc)),$(filter -I%,$(h5cc_flags)))
 hdf5_link   = $(if $(hdf5_pc),$(call pkg_libs,$(hdf5_pc)),$(filter-out -I%,$(h5cc_flags)))
-# The loader finds only the system's libraries by itself.
+# The loader searches only the system's folders, so other ones go into the run path.
 hdf5_libs   = $(hdf5_link) $(patsubst -L%,-Wl$(comma)-rpath$(comma)%,$(filter-out -L/usr/%,$(filter -L%,$(hdf5_link))))
 
 LIBRARIES := libarchive libcurl libcrypto libjpeg libpng
@@ -54,31 +55,32 @@ debian_libjpeg    := libjpeg-dev
 debian_libpng     := libpng-dev
 libraries_cflags = $(call pkg_cflags,$(LIBRARIES))
 libraries_libs   = $(call pkg_libs,$(LIBRARIES))
-# Reads the files of --config; without it the option is refused.
+# libconfig reads the files of --config; without it the program refuses the option.
 libconfig_cflags = $(call pkg_cflags,libconfig)
 libconfig_libs   = $(call pkg_libs,libconfig)
 
-# libcurl's newer options replace some that it calls deprecated.
+# Newer versions of libcurl have replaced some options and deprecate the old ones.
 curl_new  = $(shell $(pkg_config) --atleast-version=7.87 libcurl 2>/dev/null && echo yes)
-# Whether MPI can be asked if it reads a GPU's memory.
+# Whether MPI has a function that says if it can read a GPU's memory.
 mpi_ext   = $(call try,mpi.h>\n$(HASH)include <mpi-ext.h,MPIX_Query_cuda_support)
-# Headers only: counter-based random numbers.
+# Random123, counter-based random numbers, consists of headers only.
 random123_found = $(call try,Random123/philox.h,philox4x32_R)
 random123_why  := Random123/philox.h is missing (Debian: librandom123-dev)
 
 X86 = $(filter x86_64-%,$(shell $(CC) -dumpmachine 2>/dev/null))
-# target_clones must exist for these sets of instructions, and make an indirect function of the plain name (clang 14 does not).
+# The compiler must support target_clones, and define an indirect function with the plain name (clang 14 does not).
 clones_work = $(shell echo '__attribute__((target_clones("avx2", "default"))) int f(void) { return 0; }' | \
   $(CC) -x c -S - -o - 2>/dev/null | grep -q 'type[[:space:]]*f, *@gnu_indirect_function' && echo yes)
 
 PROBED := mpicc_found hdf5_pc h5cc_flags hdf5_cflags hdf5_link libraries_cflags libraries_libs libconfig_cflags libconfig_libs \
   curl_new mpi_ext random123_found X86 clones_work
 
-# Each backend has questions of its own: NAME_found, NAME_flags, NAME_libs, and NAME_why, which says what is missing.
+# Each backend's backend.mk sets NAME_found, NAME_flags, NAME_libs, and NAME_why, which says what is missing.
 BACKENDS_KNOWN := openblas onednn cudnn
 include $(BACKENDS_KNOWN:%=src/backends/%/backend.mk)
 
-# The key of the answers is all that they depend on: variables, these files, the compiler, and folders in which libraries appear.
+# config.mk is valid while its key is the same: a checksum of everything the results depend on, namely these variables, these files,
+# the compiler, and the times of the folders in which libraries are installed.
 KEY_VARIABLES := PATH CPATH C_INCLUDE_PATH LIBRARY_PATH PKG_CONFIG_PATH PKG_CONFIG_LIBDIR MPICC OMPI_CC MPICH_CC CFLAGS LDFLAGS \
   HDF5_PC H5CC NVCC CUDA_HOME CUDA_INC CUDNN_INC NCCL_INC CUDA_LIB CUBLAS_LIB CUDNN_LIB NCCL_LIB
 KEY_FILES   := Makefile $(wildcard src/backends/*/backend.mk)
@@ -87,7 +89,8 @@ KEY_FOLDERS := /opt /usr/local \
   $(CUDA_HOME) $(CUDA_INC) $(CUDNN_INC) $(NCCL_INC) $(CUDA_LIB) $(CUBLAS_LIB) $(CUDNN_LIB) $(NCCL_LIB) \
   $(subst :, ,$(CPATH) $(LIBRARY_PATH) $(PKG_CONFIG_PATH))
 
-# These targets need no answers. (Variables of the environment keep their values: they are passed on to other makes.)
+# These targets need no results, so their variables become empty. (Those from the environment keep their values, for makes that this
+# one starts.)
 ifeq ($(filter-out help clean deps deps-test run test gpu-check,$(or $(MAKECMDGOALS),all)),)
 $(foreach v,$(PROBED),$(if $(filter file,$(origin $(v))),$(eval $(v) :=)))
 else
@@ -110,22 +113,22 @@ missing := $(filter-out $(BACKENDS_FOUND),$(BACKENDS))
 
 # ---- flags -----------------------------------------------------------------------------------
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
-# Hot loops are compiled for several sets of instructions (target_clones). The attribute is defined away where the compiler cannot
-# do it, and under the thread sanitizer, which is not ready yet where the set is chosen.
+# Hot loops are compiled for several instruction sets (target_clones). The attribute is defined away if the compiler cannot do it, and
+# under the thread sanitizer, which is not initialised yet when the instruction set is chosen.
 CLONES := $(if $(clones_work),$(if $(filter thread,$(SANITIZE)),none,all),none)
-# No contraction to fused multiply-adds in our own loops: replicas on mixed CPUs agree to the bit.
+# No contraction to fused multiply-adds in our own loops, so that replicas on different CPUs agree bit for bit.
 CFLAGS_ALL := -std=c11 -D_GNU_SOURCE $(WARN) $(OPTIMISE) -ffp-contract=off -fno-math-errno -pthread -fPIE \
   -fstack-protector-strong $(if $(filter thread,$(SANITIZE)),-Wno-tsan) \
   $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=undefined, \
   -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3) \
   $(if $(filter none,$(CLONES)),'-Dtarget_clones(...)=') -Iinclude -DVERSION='"$(VERSION)"' $(hdf5_cflags) $(libraries_cflags) $(libconfig_cflags) \
   $(foreach b,$(LINKED),-DHAVE_$(b) $($(b)_flags)) $(CFLAGS)
-# flags_NAME are for src/*/NAME.c alone. A core's peak is that of fused multiply-adds.
+# flags_NAME apply to src/*/NAME.c only. core_speed measures a core's peak rate, which needs fused multiply-adds.
 flags_core_speed := -ffp-contract=fast
 LDFLAGS_ALL := -pie -Wl,-z,relro,-z,now -pthread $(if $(SANITIZE),-fsanitize=$(SANITIZE)) $(LDFLAGS)
 LIBS := $(hdf5_libs) $(libraries_libs) $(libconfig_libs) $(foreach b,$(LINKED),$($(b)_libs)) -ldl -lm $(LDLIBS)
 
-# Every file of src is built in. Where two files do the same, the one that does not fit what was found is left out.
+# Every file in src is built in, except that of two files for the same purpose only the one for the libraries found is.
 LEFT_OUT := $(if $(curl_new),src/pack/curl_old.c,src/pack/curl_new.c) \
   $(if $(libconfig_libs),src/options/config_none.c,src/options/config_libconfig.c src/options/config_text.c) \
   $(if $(mpi_ext),src/parallel/mpi_devices_none.c,src/parallel/mpi_devices_ext.c) $(foreach b,$(BACKENDS_KNOWN),$($(b)_left_out))
@@ -141,7 +144,7 @@ MODULE  := $(if $(filter cudnn,$(BACKENDS)),$(if $(filter build,$(BUILD)),cifar1
 
 all: $(PROGRAM) $(MODULE) ## build ./cifar10_mpi (the default)
 
-# One short line a file; `make V=1` shows the commands.
+# Prints one short line per file; `make V=1` shows the commands.
 say = $(if $(V),,@echo '  $(1)';)
 
 $(PROGRAM): $(BUILD)/main.o $(LIBRARY) $(BUILD)/parts
@@ -152,7 +155,7 @@ $(LIBRARY): $(OBJECTS) $(BUILD)/parts
 	@rm -f $@
 	$(call say,archive $@)ar rcs $@ $(OBJECTS)
 
-# Files that change when the commands change that compile or link, or the MPI behind mpicc: everything depends on them.
+# Everything depends on these files, which change when the compile or link commands change, or the MPI that mpicc uses.
 keep = @mkdir -p $(@D); echo $(call quote,$(1)) | cmp -s - $@ || echo $(call quote,$(1)) > $@
 $(BUILD)/flags: FORCE
 	$(if $(NO_MPICC),$(error $(NO_MPICC)))
@@ -164,7 +167,7 @@ $(BUILD)/parts: FORCE
 	$(call keep,$(LDFLAGS_ALL) $(LIBS) $(OBJECTS) $(MODULE_OBJECTS) $(cudnn_libs) $(nccl_libs))
 FORCE:
 
-# A module fits a program if these headers were the same when each was built.
+# A module fits a program if both were built with the same versions of these headers.
 ABI_HEADERS := $(addprefix include/,augment.h backend.h device.h draws.h error.h model.h optimize.h parcel.h step.h) src/backends/module.h
 abi_module  := -DMODULE_ABI=$(firstword $(shell { cat $(ABI_HEADERS) | cksum; } 2>/dev/null))u
 $(BUILD)/abi: FORCE
@@ -192,17 +195,17 @@ $(FAULTS): tests/faults/faults.c
 
 tests-built: $(UNIT_TESTS) $(MODULE) $(FAULTS)
 
-# Harnesses for clang's libFuzzer, which provides main(). They need no backend and start no MPI.
+# Harnesses for clang's libFuzzer, which provides main(). They need no backend and do not start MPI.
 HARNESSES := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/fuzz/fuzz_*.c))
 harnesses: $(HARNESSES)
 $(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(LIBRARY)
 	@mkdir -p $(@D)
 	$(call say,build $@)$(CC) $(CFLAGS_ALL) -Itests -MMD -MP $(LDFLAGS_ALL) -fsanitize=fuzzer -o $@ $< $(LIBRARY) $(LIBS)
 
-# The referee: CUDA's libraries on the CPU, for the tests of the module.
+# The referee: CUDA's libraries reimplemented on the CPU, to test the module.
 ifneq ($(and $(MODULE),$(wildcard tests/fakecuda/fake.mk)),)
 include tests/fakecuda/fake.mk
-# What the real cuDNN says and plans for devices that are not there. LD_LIBRARY_PATH comes before its folder.
+# Tests of what the real cuDNN answers and plans for devices that are not present. LD_LIBRARY_PATH overrides its folder.
 GPU_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/gpu/*.c))
 tests-built: fakecuda $(FAKE_TESTS) $(KERNEL_TESTS) $(GPU_TESTS)
 
@@ -213,8 +216,9 @@ $(GPU_TESTS): $(BUILD)/tests/gpu/%: tests/gpu/%.c $(MODULE_OBJECTS) $(LIBRARY)
 	  -o $@ $< $(MODULE_OBJECTS) $(LIBRARY) $(cudnn_libs) $(nccl_libs) $(LIBS)
 endif
 
-# ---- set-up, run, test: each installs what it needs, then make starts again and sees it --------
-# A package that cannot be installed may be present anyway, from a module or under another name. So only `make deps` fails.
+# ---- set-up, run, test: each installs what it needs, then starts make again, which finds it ----
+# A package that cannot be installed may be present anyway, from an environment module or under another name. So only `make deps`
+# and `make deps-test` fail if a package is missing.
 JOBS := -j$(shell env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc 2>/dev/null || echo 1)
 SELF := $(MAKE) --no-print-directory
 THREADED := unit/test_loader unit/test_saver unit/test_stall

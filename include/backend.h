@@ -1,13 +1,13 @@
-/* Backends: a library that computes a net, behind one contract.
+/* Backends: libraries that compute a net, behind one contract.
  *
- * Given a net and a batch size, a backend makes a plan: a row of stages, usually one a layer, but
- * it may fuse neighbours (convolution + bias + ReLU + pool + norm). The walk over the stages is
- * written once, in src/tower. Outside a backend activations are NHWC, weights HWIO or (in, out),
+ * Given a net and a batch size, a backend makes a plan: a list of stages, usually one per layer,
+ * but it may fuse neighbours (convolution + bias + ReLU + pool + norm). The loop over the stages
+ * is written once, in src/tower. Outside a backend activations are NHWC, weights HWIO or (in, out),
  * fp32, in one flat parameter buffer and one flat gradient buffer in layer order; inside, a
- * backend lays out what it likes.
+ * backend may use any layout.
  *
  * To add one: a folder in src/backends, a `const struct backend` in it, a line in
- * src/backends/registry.c. Every test in tests/backends then runs on it. */
+ * src/backends/registry.c. Every test in tests/backends then covers it. */
 #ifndef BACKEND_H
 #define BACKEND_H
 
@@ -19,42 +19,42 @@
 #include "error.h"
 #include "model.h"
 
-/* One or several neighbouring layers. All buffers were given or made by the plan; running a stage
+/* One or several neighbouring layers. The plan owns or was given all buffers; running a stage
  * allocates nothing. */
 struct stage {
-    char name[48];   /* "conv1", or "conv1+pool1" where fused */
-    char about[256]; /* how its library computes it, in words, if it chose among several ways; else "" */
-    int first, last; /* layers of the net that it computes */
-    size_t complete; /* after backward the flat gradient is complete from here to its end */
+    char name[48];   /* "conv1", or "conv1+pool1" if fused */
+    char about[256]; /* the algorithm that the library chose, in words; "" if there was no choice */
+    int first, last; /* the layers that it computes */
+    size_t complete; /* after backward, the flat gradient is complete from this offset to its end */
 
-    /* Called after every update with the new parameters (flat, net->parameters long, unchanged until the next call). May be NULL.
-     * */
+    /* Called after every update with the new parameters (flat, net->parameters long, unchanged until the next call).
+     * May be NULL. */
     int (*prepare)(struct stage *stage, const float *parameters, struct error *why);
-    /* From the stage's input to its output, both known to the plan. In training it writes the sums of its STATE tensors (model.h)
-     * to `gradients` (flat); NULL in a plan for evaluation. */
+    /* Computes the stage's output from its input, both known to the plan. In training it writes the sums of its STATE tensors
+     * (model.h) to `gradients` (flat); NULL in a plan for evaluation. */
     int (*forward)(struct stage *stage, float *gradients, struct error *why);
-    /* From the gradient of its output to that of its input (in the first stage only if the request asks for it), and to `gradients`
-     * (flat): from `complete` to the `complete` of the stage that ran before, it holds the sums over the batch. Nothing there
-     * is read before it is written. NULL in a plan for evaluation. */
+    /* Computes the gradient of its input from that of its output (in the first stage only if the request asks for it), and fills
+     * `gradients` (flat) from `complete` to the `complete` of the stage that ran before with sums over the batch. It reads nothing
+     * there before writing it. NULL in a plan for evaluation. */
     int (*backward)(struct stage *stage, float *gradients, struct error *why);
-    void (*free)(struct stage *stage); /* also of a stage that was only half made */
-    /* Arithmetic operations of a pass in convolutions and matrix products (a multiply-add is two), if they are fewer than those of
-     * sums over the windows; else 0. */
+    void (*free)(struct stage *stage); /* a half-made stage is allowed */
+    /* Arithmetic operations of a pass in convolutions and matrix products (a multiply-add is two), if its algorithm needs fewer
+     * than direct convolution; else 0. */
     double forward_operations, backward_operations;
     void *state;
 };
 
-/* How a backend that knows several ways computes a convolution. */
+/* The algorithm of a convolution, for backends that have several. */
 enum convolution_choice {
     CONVOLUTION_AUTO,     /* chosen by the backend from the layer's shape alone: the same on all ranks */
     CONVOLUTION_DIRECT,   /* sums over the window */
     CONVOLUTION_WINOGRAD, /* minimal filtering where possible: fewer multiplications, larger rounding errors */
 };
 
-/* The number format that a device computes in. A CPU has fp32 only. */
+/* The number format that a device computes in. A CPU computes in fp32 only. */
 enum precision {
     PRECISION_FP32, /* true single precision */
-    PRECISION_TF32, /* tensor cores, factors rounded to 10 bits of mantissa */
+    PRECISION_TF32, /* tensor cores; factors are rounded to 10 bits of mantissa */
     PRECISION_BF16, /* activations and working copies of the weights in bfloat16; parameters, gradients, sums in fp32 */
 };
 
@@ -63,8 +63,8 @@ struct plan_request {
     int batch;             /* images */
     bool training;         /* with backward */
     bool input_gradient;   /* also the gradient of the first layer's input (tests) */
-    enum convolution_choice convolution;         /* of every layer, */
-    const enum convolution_choice *convolutions; /* or by layer, where not NULL */
+    enum convolution_choice convolution;         /* of every layer, unless convolutions is set */
+    const enum convolution_choice *convolutions; /* by layer; NULL: none */
     enum precision precision;
     size_t workspace;   /* bytes that a device's library may use for one operation; 0: chosen by the batch */
     bool deterministic; /* use only algorithms that give the same bits every time */
@@ -73,11 +73,11 @@ struct plan_request {
 /* The loss of a batch. */
 struct loss_sums {
     double loss;     /* cross-entropy, summed over the images */
-    int64_t correct; /* images whose largest logit is the label's (the first of equals) */
+    int64_t correct; /* images whose largest logit is the label's; of equal ones the first counts */
     int64_t count;   /* images */
 };
 
-/* The first of the largest values: the class that an image's logits predict. */
+/* The index of the largest value, the first of equal ones: the class that an image's logits predict. */
 static inline int index_of_largest(const float *values, int count)
 {
     int largest = 0;
@@ -92,30 +92,31 @@ struct plan {
     int stage_count;
     int batch, classes;
     /* In the backend's own memory (struct backend, memory_*). */
-    float *input;           /* (batch, height, width, channels): where a batch is put */
+    float *input;           /* (batch, height, width, channels) */
     float *output;          /* (batch, outputs of the last layer) in NHWC order: the logits */
-    float *output_gradient; /* the same shape; from the loss, or put there by a test; NULL in evaluation */
-    float *input_gradient;  /* (batch, height, width, channels), where asked for, else NULL */
+    float *output_gradient; /* the same shape; written by the loss, or by a test; NULL in evaluation */
+    float *input_gradient;  /* (batch, height, width, channels); NULL unless asked for */
     void *state;
 };
 
 struct backend {
     const char *name;
-    int priority; /* `auto` takes the highest that can run here and compute the model */
+    int priority; /* `auto` chooses the highest that can run here and compute the model */
 
-    /* 0 if its library and device can be used here, with the library's name and version in `about`; else -1 with why not. */
+    /* 0 if its library and device are usable here, with the library's name and version in `about`; else -1 with the reason. */
     int (*probe)(char *about, size_t size, struct error *why);
-    /* Sets the threads of one tower, before the first plan. */
+    /* Sets the number of threads of one tower, before the first plan. */
     int (*set_threads)(int threads, struct error *why);
 
-    /* 0 if it can compute such a layer, else -1 with what it cannot compute. NULL: it computes all layers. */
+    /* 0 if it can compute such a layer, else -1 with the reason. NULL: it can compute all layers. */
     int (*supports)(const struct layer *layer, struct error *why);
+    int layers_max; /* the most layers of a net that it computes; 0: any number */
 
-    /* Whether it can compute that convolution in that way; DIRECT always works. NULL: it has only that way. */
+    /* Whether it has that algorithm for that convolution; DIRECT always works. NULL: it has only DIRECT. */
     bool (*knows)(const struct net_layer *layer, enum convolution_choice way);
 
     int (*plan)(struct plan *plan, const struct plan_request *request, struct error *why);
-    void (*plan_free)(struct plan *plan); /* also of a zeroed or half-made plan */
+    void (*plan_free)(struct plan *plan); /* a zeroed or half-made plan is allowed */
 
     /* Softmax cross-entropy of the plan's output and `labels` (host memory; the first `count` of
      * the batch's images count, the rest are padding). In a training plan writes
@@ -129,28 +130,28 @@ struct backend {
     int (*memory_upload)(float *to, const float *from, size_t count, struct error *why);
     int (*memory_download)(float *to, const float *from, size_t count, struct error *why);
 
-    /* The update where the parameters live; formulas in optimize.h. plan: the tower's, whose memory this may use. Nothing is
+    /* The update, in the memory of the parameters; formulas in optimize.h. plan: the tower's, whose memory it may use. Nothing is
      * allocated. */
     int (*sgd)(struct plan *plan, float *parameters, const float *gradients, size_t count, float rate, float scale,
                float decay, double *penalty, struct error *why);
     int (*ema)(float *shadows, const float *parameters, size_t count, float decay, struct error *why);
 
-    const struct device *device; /* what training on a device of its own needs; NULL: a CPU backend */
+    const struct device *device; /* what training on a device needs; NULL: a CPU backend */
 };
 
 /* All backends of this program, highest priority first: `index` 0, 1, ...; NULL after the last one. A backend that was not built in
  * is listed too; its probe says why. */
 const struct backend *backend_at(int index);
 
-/* The backend of that name, or with "auto" the one of highest priority that can run here. NULL with why not: the names there are,
- * or what is missing. */
+/* The backend of that name; "auto": the one of highest priority that can run here. NULL with a sentence that lists the known names,
+ * or says what is missing. */
 const struct backend *backend_find(const char *name, struct error *why);
 
-/* 0 if the backend can compute all layers of the model, else -1 with the layer and what the backend cannot compute. */
+/* 0 if the backend can compute all layers of the model, else -1 with the layer and the reason. */
 int backend_supports(const struct backend *backend, const struct model *model, struct error *why);
 
-/* backend_find, and then makes the backend ready for this process: sets `threads` threads, and takes a device, round-robin by the
- * rank on the node. "auto" skips a backend that cannot compute the model (NULL: not known yet). */
+/* backend_find, then prepares the backend for this process: sets `threads` threads, and selects a device, round-robin by the rank
+ * on the node. "auto" skips a backend that cannot compute the model (NULL: not known yet). */
 const struct backend *backend_open(const char *name, const struct model *model, int threads, int node_rank,
                                    struct device_place *place, struct error *why);
 
@@ -161,12 +162,12 @@ const struct backend *backend_open(const char *name, const struct model *model, 
 int plan_begin(struct plan *plan, const struct plan_request *request, const struct backend *backend, struct error *why);
 void plan_end(struct plan *plan);
 
-/* Allocates those of the plan's four buffers that the request needs, by the backend's memory_allocate. */
+/* Allocates those of the plan's four buffers that the request needs; allocate: the backend's memory_allocate. */
 typedef float *plan_allocator(size_t count, const char *what, struct error *why);
 int plan_allocate_ends(struct plan *plan, const struct plan_request *request, plan_allocator *allocate, struct error *why);
 
-/* Whether `reader`, a layer that reads the output of layer `input`, must add to the gradient of that output in its backward pass: a
- * later layer reads it too, and has written it. */
+/* Whether `reader`, a layer that reads the output of layer `input`, must add to the gradient of that output in its backward pass:
+ * true if a later layer reads it too and has written the gradient before. */
 bool plan_adds_gradient(const struct net *net, int reader, int input);
 
 /* 0 if `count` labels fit the plan, and each is one of its classes. */

@@ -10,13 +10,13 @@
 #include "image.h"
 #include "parallel.h"
 
-/* ---- dataset: one split of a packed file, once in the memory of each node ---- */
+/* ---- dataset: one split of a packed file, one copy in the memory of each node ---- */
 struct dataset {
     char file[4096], split[8], name[64];
-    char sha256[65]; /* the data's identity: of the digests of images and labels, and the class names */
+    char sha256[65]; /* the data's identity: over the digests of images and labels, and the class names */
     int64_t count;
     int height, width, channels, classes;
-    char resize[16]; /* how pack gave images of other shapes this one: "crop", "squash" */
+    char resize[16]; /* how pack resized images of other shapes: "crop", "squash" */
     char (*class_names)[64];
     const uint8_t *images; /* (count, height, width, channels) */
     const uint8_t *labels; /* (count), each < classes */
@@ -47,13 +47,13 @@ void shuffle_free(struct shuffle *shuffle);
 
 /* The frame that cuts the net's input out of the data set's images. */
 struct frame dataset_frame(const struct dataset *dataset, int crop_height, int crop_width);
-/* Draws the distortion of the image at one stream position. */
+/* Draws the distortion of the image at a stream position. */
 struct distortion distort_draw(const struct augmentations *list, uint64_t seed, uint64_t position, const struct frame *frame);
 /* For evaluation: the central crop, no flip, brightness 0, contrast 1. */
 struct distortion distort_center(const struct frame *frame);
 /* Crop, flip, brightness, contrast, then (x - mean) / max(std, 1/sqrt(values)).
  * image (height, width, channels) -> out (crop_height, crop_width, channels); channels 1 to 4.
- * Equal to TensorFlow's chain up to rounding: brightness and contrast are affine a channel, so
+ * Equal to TensorFlow's chain up to rounding: brightness and contrast are affine per channel, so
  * exact integer sums of the crop give mean and deviation, and one pass writes the result. */
 void distort_apply(const uint8_t *image, const struct frame *frame, const struct distortion *distortion, float *out);
 
@@ -69,20 +69,20 @@ struct loader_request {
     const struct augmentations *augmentations; /* outlives the loader */
     uint64_t seed;
     int crop_height, crop_width;
-    uint64_t position;   /* stream position of the first global batch */
+    uint64_t position;   /* stream position where the first global batch begins */
     int global_batch;    /* samples per step, of all ranks */
     int offset;          /* where this rank's part of the global batch begins */
     int batch;           /* samples per slice */
-    int slices;          /* of this rank per step: its part has slices * batch samples */
-    int threads, depth;  /* workers; batches that are kept ready */
+    int slices;          /* of this rank, per step: its part has slices * batch samples */
+    int threads, depth;  /* workers; batches kept ready */
 };
 struct loader {
-    double wait_seconds; /* time that the caller waited in loader_next; the owner resets it */
+    double wait_seconds; /* spent waiting in loader_next; reset by the owner */
     struct loader_state *state;
 };
 /* Not collective. Starts the threads. They block all signals and never call MPI. */
 int loader_init(struct loader *loader, const struct loader_request *request, struct error *why);
-/* The next slice, step by step. It stays valid until the next call. */
+/* Returns the next slice of the stream. It stays valid until the next call. */
 int loader_next(struct loader *loader, struct batch *batch, struct error *why);
 /* Not collective. Stops the threads. A zeroed loader is allowed. */
 void loader_free(struct loader *loader);

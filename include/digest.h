@@ -15,7 +15,7 @@ struct digest {
 /* algorithm: "sha256" or "md5". */
 int digest_open(struct digest *digest, const char *algorithm, struct error *why);
 int digest_add(struct digest *digest, const void *data, size_t bytes, struct error *why);
-/* Ends it and writes the digest of everything that was added into text, in lower-case hexadecimal. text NULL: only ends it. */
+/* Writes the digest of all added data to `text`, in lower-case hexadecimal, and frees the context. text NULL: only frees it. */
 int digest_close(struct digest *digest, char text[DIGEST_TEXT], struct error *why);
 
 /* The digest of data in memory, and of a whole file. */

@@ -16,7 +16,7 @@ struct evaluation {
     const struct world *world;
     const struct backend *backend;
     struct dataset dataset;      /* count 0: not open yet */
-    int64_t examples;            /* how many images of the split count: the first ones */
+    int64_t examples;            /* number of images evaluated: the first ones of the split */
     struct net net;
     struct tower tower;
     float *parameters;           /* those that are evaluated, on all ranks */
@@ -24,20 +24,20 @@ struct evaluation {
     int32_t *labels;
     float *logits;               /* (batch, classes); logits and by_class are NULL without --verbose */
     int64_t *by_class;           /* (classes, 2): images classified correctly, images; on rank 0 the sums over all ranks */
-    bool ready;                  /* net and tower are laid out */
+    bool ready;                  /* net and tower exist */
 
     /* rank 0 */
     struct report report;
     char file[4096];          /* the checkpoint that was found */
     struct checkpoint peeked; /* its attributes; no parameters */
     struct error skipped;     /* the last report of damaged checkpoints */
-    struct error waits_for;   /* the last report of what eval waits for */
+    struct error waits_for;   /* the last report of what eval is waiting for */
     int newest_open;          /* with --keep-best a descriptor of the checkpoint; -1: none */
     bool best_known;          /* an earlier best.h5 was evaluated, or there was none */
     int64_t best;             /* images that it classifies correctly; -1: there is no best.h5 */
 };
 
-/* What rank 0 found, for all ranks. */
+/* What rank 0 found; sent to all ranks. */
 struct found {
     bool training;            /* a run held the directory's lock before the search for a checkpoint */
     uint64_t step, last_step; /* last_step: where the run ends; 0: unknown, an older checkpoint */
@@ -63,9 +63,9 @@ int eval_load_file(struct evaluation *e, const char *file, struct error *why);
 /* Collective. Sends rank 0's parameters to every tower. */
 int eval_share(struct evaluation *e, struct error *why);
 
-/* ---- what it is evaluated with (setup.c) ---- */
+/* ---- data set, net and tower (setup.c) ---- */
 
-/* Collective. Opens the data set and sets how many of its images count. */
+/* Collective. Opens the data set and sets how many of its images are evaluated. */
 int eval_open_data(struct evaluation *e, const char *file, struct error *why);
 /* Collective. The first time, opens data, net and tower for the checkpoint that was found; later checks that they still fit. */
 int eval_prepare(struct evaluation *e, struct found *found, struct error *why);

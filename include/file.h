@@ -1,4 +1,4 @@
-/* Files that are whole or absent: written under a temporary name, flushed, renamed. And directories. */
+/* Files that are whole or absent: each is written under a temporary name, flushed, then renamed. Also directories. */
 #ifndef FILE_H
 #define FILE_H
 
@@ -16,10 +16,10 @@ int file_new_beside(const char *file, char *temporary, size_t size, struct error
 int file_write(const char *file, const void *data, size_t bytes, struct error *why);
 /* Flushes `temporary` to disk, renames it to `file`, and flushes the directory. */
 int file_commit(const char *temporary, const char *file, struct error *why);
-/* Gives a file that is open for reading the name `file` too, even if it was removed in the meantime: by a hard link if possible,
- * else by a copy. An existing file is replaced atomically. */
+/* Gives an open file the additional name `file`, even if its own name was removed in the meantime: by a hard link if possible, else
+ * by a copy. An existing file is replaced atomically. */
 int file_keep(int descriptor, const char *file, struct error *why);
-/* Makes the directory and those above it, as mkdir -p does. */
+/* Makes the directory and its parents, as mkdir -p does. */
 int directory_make(const char *directory, struct error *why);
 
 #endif

@@ -1,4 +1,4 @@
-/* Inspect: what a packed file or a checkpoint is, after a check that it is whole. */
+/* Inspect: checks that a packed file or a checkpoint is whole, and describes it. */
 #ifndef INSPECT_H
 #define INSPECT_H
 

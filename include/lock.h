@@ -13,14 +13,14 @@ struct lock {
     struct toucher *toucher; /* that thread */
 };
 
-/* Takes the lock for this process, until lock_free or the end of the process. The lock of a process that has ended is taken over;
- * on a file system without locks that takes half a minute without a touch. The sentence names the process and host that hold it. */
+/* Takes the lock for this process, until lock_free or the end of the process. Takes over the lock of a process that has ended; on
+ * a file system without locks only after half a minute without a touch. The sentence names the owner's process and host. */
 int lock_take(struct lock *lock, const char *directory, struct error *why);
-/* 0 while this process still holds the directory's lock, or the directory is missing; -1 if the lock file was removed or belongs
- * to another run. */
+/* -1 if the lock file was removed or belongs to another run; 0 while this process holds it, and also if that cannot be determined,
+ * for example because the directory is missing. */
 int lock_check(const struct lock *lock, const char *directory, struct error *why);
-/* Whether a run holds the lock, by lock_take's rules. On a file system without locks: whether the file names a process that may
- * still run; a process of another host always counts as running. Writes nothing. */
+/* Whether a run holds the directory's lock. On a file system without locks: whether the file names a process that may still be
+ * running; a process on another host always counts as running. Writes nothing. */
 bool lock_is_held(const char *directory);
 /* Releases the lock and removes the file. A zeroed lock is fine. */
 void lock_free(struct lock *lock);

@@ -1,5 +1,5 @@
-/* The update: the same arithmetic, to the bit, on every rank. src/optimize is compiled with
- * -ffp-contract=off, element by element, so vector width and CPU do not matter. */
+/* The update: bit-identical on every rank. src/optimize works element by element and is compiled with
+ * -ffp-contract=off, so vector width and CPU do not affect the result. */
 #ifndef OPTIMIZE_H
 #define OPTIMIZE_H
 
@@ -9,17 +9,17 @@
 
 #include "error.h"
 
-/* ---- what an update keeps ---- */
+/* ---- state ---- */
 
 /* OPTIMIZER_EMA is the state that every optimizer has: the parameters' moving averages (shadows). */
 enum { OPTIMIZER_EMA, OPTIMIZER_STATES_MAX = 4 };
 
-/* A flat buffer that the update keeps from step to step, laid out as the parameters are. The tower owns it, in its own memory;
+/* A flat buffer that persists from step to step, laid out like the parameters. The tower owns it, in the backend's memory;
  * checkpoints save and restore it. */
 struct optimizer_state {
     const char *name;     /* the group in a checkpoint: "ema" for /ema/conv1/weights */
     bool from_parameters; /* starts as a copy of the parameters; else all 0 */
-    bool master_only;     /* only rank 0 keeps it, since no update reads it; else it is the same on all ranks */
+    bool master_only;     /* no update reads it, so only rank 0 keeps it; otherwise all ranks keep the same */
 };
 
 struct optimizer {
@@ -31,14 +31,15 @@ struct optimizer {
 /* Gradient descent with weight decay and moving averages: sgd_apply, then ema_update. */
 extern const struct optimizer optimizer_sgd;
 
-/* Whether a rank keeps that state. master: it is rank 0. */
+/* Whether a rank keeps that state. master: the rank is rank 0. */
 bool optimizer_keeps(const struct optimizer *optimizer, int state, bool master);
 
-/* Memory for the states that a rank keeps, on the host, `count` floats each; NULL for the others. free: also after a failure. */
+/* Allocates host memory for the states that a rank keeps, `count` floats each; the others become NULL. Call optimizer_free also
+ * after a failure. */
 int optimizer_allocate(const struct optimizer *optimizer, bool master, size_t count, float **states, struct error *why);
 void optimizer_free(float **states);
 
-/* The states as a run begins with them. */
+/* Sets the states to their initial values. */
 void optimizer_begin(const struct optimizer *optimizer, const float *parameters, size_t count, float **states);
 
 /* ---- the arithmetic ---- */
@@ -49,15 +50,15 @@ struct schedule {
     uint64_t epoch_samples; /* training images */
 };
 
-/* The learning rate where `samples` samples were seen before this step. By repeated
- * multiplication: no pow(), whose last bit differs between libraries. */
+/* The learning rate of a step before which `samples` samples were seen. Computed by repeated
+ * multiplication, not by pow(), whose last bit differs between libraries. */
 float schedule_rate(const struct schedule *schedule, uint64_t samples);
 
 /* p -= rate * (scale * g + decay * p), count elements; scale = 1 / samples in the sum g.
- * Returns decay / 2 * sum of p^2 before the update: this slice's part of the total loss. */
+ * Returns decay / 2 * sum of p^2 before the update: these parameters' part of the total loss. */
 double sgd_apply(float *parameters, const float *gradients, size_t count, float rate, float scale, float decay);
 
-/* tf.train.ExponentialMovingAverage: min(limit, (1 + step) / (10 + step)), step = updates done, this one included. */
+/* tf.train.ExponentialMovingAverage: min(limit, (1 + step) / (10 + step)), step: updates so far, including this one. */
 float ema_decay(float limit, uint64_t step);
 
 /* shadow -= (1 - decay) * (shadow - p) */

@@ -15,25 +15,25 @@
 
 enum command { COMMAND_TRAIN, COMMAND_EVAL, COMMAND_PACK, COMMAND_PREDICT, COMMAND_INSPECT, COMMAND_BENCH };
 
-/* How gradients are summed over the ranks, as asked for. */
+/* How the user wants gradients to be summed over the ranks. */
 enum allreduce {
-    ALLREDUCE_AUTO,     /* the fastest way that gives the sum */
+    ALLREDUCE_AUTO,     /* the fastest way available */
     ALLREDUCE_MPI,      /* through host memory, by MPI */
     ALLREDUCE_MPI_CUDA, /* by an MPI that reads the GPUs' memory */
     ALLREDUCE_NCCL,     /* by NCCL */
     ALLREDUCE_TREE,     /* in the fixed tree: the same bits every time */
 };
 
-/* What follows a loss or gradient that is not finite. */
+/* What to do about a loss or gradient that is not finite. */
 enum on_nan {
     ON_NAN_STOP,     /* the run stops */
-    ON_NAN_SKIP,     /* the step's update is left out */
-    ON_NAN_ROLLBACK, /* the parameters of the last checkpoint come back */
+    ON_NAN_SKIP,     /* the step's update is skipped */
+    ON_NAN_ROLLBACK, /* the run goes back to the last checkpoint's parameters */
 };
 
 enum {
-    OPTION_TEXT = 1024, /* bytes of the longest value, its end included */
-    OPTIONS_MAX = 96,   /* rows of the table at most */
+    OPTION_TEXT = 1024, /* bytes of the longest value, with its terminating zero */
+    OPTIONS_MAX = 96,   /* maximum number of rows in the table */
 };
 
 /* Where a value comes from; a higher one overrides a lower one. */
@@ -64,15 +64,15 @@ struct options {
     int64_t image_size, predict_size, bench_steps;
     enum resize resize, predict_resize;
     char config[OPTION_TEXT];
-    unsigned char source[OPTIONS_MAX]; /* by row of the table: enum option_source */
-    int file_count; /* words that are no options: OUT.h5, FILE.h5, IMAGE... */
-    char **files;   /* they lie in argv: valid on rank 0 only */
+    unsigned char source[OPTIONS_MAX]; /* enum option_source of each row of the table */
+    int file_count; /* arguments that are not options: OUT.h5, FILE.h5, IMAGE... */
+    char **files;   /* points into argv: valid on rank 0 only */
 };
 
 enum options_outcome { OPTIONS_RUN, OPTIONS_DONE /* help or version was printed: exit 0 */, OPTIONS_WRONG /* exit 2 */ };
 
-/* Rank 0 only. Parses, checks every value against its range, prints help, or prints one sentence about what is wrong to standard
- * error. Moves the words of argv that are no options to its end. */
+/* Rank 0 only. Parses the command line and checks every value against its range. Prints help if asked to, or one sentence about a
+ * mistake to standard error. Moves the arguments that are not options to the end of argv. */
 enum options_outcome options_parse(struct options *options, int argc, char **argv);
 
 /* The index-th option of the command: its name, and its value as text. False after the last. *is_default: the value is the
@@ -80,10 +80,10 @@ enum options_outcome options_parse(struct options *options, int argc, char **arg
 bool options_text(const struct options *options, int index, const char **name, char *value, size_t size,
                   bool *is_default);
 
-/* The value of the command's option of that name as text; "" where the command has no such option. */
+/* The value of the command's option of that name as text; "" if the command has no such option. */
 void options_value(const struct options *options, const char *name, char *value, size_t size);
 
-/* Whether the option of that name is a switch: its text is "yes" or "no". On the command line it stands alone for yes;
+/* Whether the option of that name is a switch: its text is "yes" or "no". On the command line --NAME means yes, and
  * --NAME=no turns off what a file turns on. */
 bool options_is_switch(const char *name);
 

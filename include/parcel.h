@@ -1,7 +1,7 @@
-/* The parcel: what the ranks add up in one message a step. First the flat gradient sums, then this tail.
+/* The parcel: what the ranks add up in each step. First the flat gradient sums, then this tail.
  *
- * Sums and a count are exact however the batch is divided. What one rank noticed, a fault or a signal, reaches all ranks at the
- * same step. The functions below, for the CPU and for kernels, are the only ones that write the tail and judge it. */
+ * The loss is a sum with its count, not a mean, so the batch may be divided in any way. A fault or signal on one rank reaches all
+ * ranks in the same step. Only the functions below, for the CPU and for kernels, write and interpret the tail. */
 #ifndef PARCEL_H
 #define PARCEL_H
 
@@ -10,10 +10,10 @@
 
 enum parcel_slot {
     PARCEL_LOSS,    /* sum of cross-entropies */
-    PARCEL_CORRECT, /* images classified right */
+    PARCEL_CORRECT, /* images classified correctly */
     PARCEL_COUNT,   /* images */
-    PARCEL_FAULT,   /* > 0: a rank met a NaN or infinity */
-    PARCEL_STOP,    /* > 0: a rank was asked to stop */
+    PARCEL_FAULT,   /* > 0: the loss of a rank is NaN or infinite */
+    PARCEL_STOP,    /* > 0: a rank requests a stop */
     PARCEL_SLOTS
 };
 
@@ -23,7 +23,7 @@ enum parcel_slot {
 #define PARCEL_FUNCTION static inline
 #endif
 
-/* What this rank's slice came to. */
+/* Writes the results of one slice. */
 PARCEL_FUNCTION void parcel_write(float *tail, double loss, double correct, int count)
 {
     tail[PARCEL_LOSS] = (float)loss;
@@ -32,19 +32,19 @@ PARCEL_FUNCTION void parcel_write(float *tail, double loss, double correct, int 
     tail[PARCEL_FAULT] = isfinite(loss) ? 0 : 1;
 }
 
-/* stop: > 0 where this rank asks all to stop. */
+/* stop: > 0 if this rank requests a stop. */
 PARCEL_FUNCTION void parcel_write_stop(float *tail, float stop)
 {
     tail[PARCEL_STOP] = stop;
 }
 
-/* Of the sums: whether no rank met a fault, and the loss is finite. The gradients may still hold what is not. */
+/* For the sums: whether no rank had a fault, and the loss is finite. The gradients may still be NaN or infinite. */
 PARCEL_FUNCTION bool parcel_is_sound(const float *tail)
 {
     return !(tail[PARCEL_FAULT] > 0) && isfinite(tail[PARCEL_LOSS]);
 }
 
-/* Of the sums: whether any rank asks to stop. */
+/* For the sums: whether any rank requests a stop. */
 PARCEL_FUNCTION bool parcel_stops(const float *tail)
 {
     return tail[PARCEL_STOP] > 0;

@@ -11,8 +11,8 @@
 /* FNV-1a over the 64-bit words of count floats. */
 uint64_t parity_hash(const float *values, size_t count);
 
-/* Collective. Returns on all ranks 0 where all have the same hash, else PARITY_DIFFERS. The sentence names the ranks that differ
- * from most others, or all ranks where there is no majority. -1: this rank could not find out. */
+/* Collective. Returns 0 on all ranks if all have the same hash, else PARITY_DIFFERS. The sentence names the ranks that differ
+ * from the majority, or all ranks if there is none. -1: the check itself failed on this rank. */
 int parity_check(const struct world *world, uint64_t hash, uint64_t step, struct error *why);
 
 #endif

@@ -1,4 +1,4 @@
-/* Phases: what a rank is doing. One call marks the beginning of a phase; all that needs to know it is told there. */
+/* Phases: what a rank is doing. phase_enter marks the beginning of a phase and informs all listeners. */
 #ifndef PHASES_H
 #define PHASES_H
 
@@ -9,7 +9,7 @@
 #include "world.h"
 
 enum phase_kind {
-    PHASE_START,    /* sets up */
+    PHASE_START,    /* set-up */
     PHASE_LOAD,     /* takes a batch from the loader; part: the slice */
     PHASE_FORWARD,  /* forward pass and loss */
     PHASE_BACKWARD, /* backward pass; part: the stage */
@@ -30,13 +30,13 @@ struct phase {
     int part;
 };
 
-/* ---- the stall watch: a rank that makes no progress ends the job instead of hanging it ----
+/* ---- the stall watch: ends a job that makes no progress ----
  *
  * Each rank writes its phase into memory that the ranks of its node share; that costs one store. A thread of each rank watches
- * its own rank. The first that sees its rank in one phase for too long prints which ranks of its node the others wait for, and
- * ends the job. So a rank whose process is stopped, threads and all, is named by the ranks that wait for it.
- * Seconds in which the watch itself was stopped do not count: a suspended job goes on when it is woken. A dead rank is named
- * after 0.5 s; the job ends after 3 s, unless its launcher has ended it by then. */
+ * its own rank. The first thread that sees its rank in one phase for too long prints which ranks of its node the others wait for,
+ * and ends the job. So if all threads of a rank are stopped, the ranks that wait for it name it.
+ * Time in which the watch itself was stopped does not count: a suspended job continues when it is resumed. A dead rank is named
+ * after 0.5 s; the job is ended after 3 s, unless its launcher has ended it by then. */
 
 struct stall {
     const struct world *world;
@@ -50,24 +50,24 @@ int stall_open(struct stall *stall, const struct world *world, double seconds, s
 /* Not collective. A zeroed watch may be closed too. */
 void stall_close(struct stall *stall);
 
-/* Not collective. A phase begins. No effect where nothing is watched. */
+/* Not collective. Begins a phase. No effect if nothing is watched. */
 void stall_phase(struct stall *stall, enum phase_kind kind);
-/* Not collective. A step begins. slow: its phases may take ten times as long, as those of the first step. */
+/* Not collective. Begins a step. slow: its phases may take ten times as long, as in the first step. */
 void stall_step(struct stall *stall, uint64_t step, bool slow);
 
 /* What the watch sees of a rank on its node. */
 struct stall_view {
     int rank;
     long process;
-    char run_state; /* the system's letter: 'T' stopped, 'D' in a system call that cannot be interrupted; 0: no such process; '?' */
+    char run_state; /* from /proc: 'T' stopped, 'D' in an uninterruptible system call; 0: no such process; '?': unknown */
     enum phase_kind phase;
     uint64_t step;
 };
-/* The sentence about the `count` ranks of this node: which have died or, where nothing has moved for `seconds`, which the others
- * wait for. */
+/* Writes the sentence about the `count` ranks of this node: those that have died or, if none has, those that the others have been
+ * waiting for, for `seconds`. */
 void stall_sentence(struct error *why, const struct world *world, const struct stall_view *views, int count, double seconds);
 
-/* ---- the marks ---- */
+/* ---- phases ---- */
 
 /* A zeroed struct is closed: phase_enter works, but nothing is watched. */
 struct phases {
@@ -80,9 +80,9 @@ int phases_open(struct phases *phases, const struct world *world, double stall_s
 /* Not collective. */
 void phases_close(struct phases *phases);
 
-/* Not collective. A phase begins; the result is the one that it ends. No effect where phases is NULL. */
+/* Not collective. Begins a phase, and returns the previous one. No effect if phases is NULL. */
 struct phase phase_enter(struct phases *phases, enum phase_kind kind, int part);
-/* Not collective. A step begins, the same on all ranks. slow: its phases may take ten times as long, as those of the first step. */
+/* Not collective. Begins a step, the same on all ranks. slow: its phases may take ten times as long, as in the first step. */
 void phases_step(struct phases *phases, uint64_t step, bool slow);
 
 #endif

@@ -14,30 +14,30 @@
 struct row_file {
     bool open;
     int descriptor;
-    off_t half; /* where half a line begins that a full disk left; -1: there is none */
+    off_t half; /* start of a half-written line that could not be cut off yet; -1: there is none */
     char name[4112]; /* DIRECTORY/NAME */
 };
 
 struct report {
-    const char *directory; /* of a run's sinks; NULL: standard output only */
+    const char *directory; /* of the sinks' files; NULL: standard output only */
     struct row_file log, metrics; /* train.log and metrics.csv */
     struct progress progress;
-    bool lost;    /* a line could not be written, and this was reported */
+    bool lost;    /* a line could not be written, and the user was told so */
     double examples_per_second; /* as last reported */
 };
 
-/* Rank 0 only. Opens the sinks in the directory (its name is not copied) to go on after `step`. Rows of later steps, which will be
- * done again, move to train.log.undone and metrics.csv.undone. directory NULL: standard output only. */
+/* Rank 0 only. Opens the sinks in the directory (its name is not copied) to continue after `step`. Rows of later steps, which the
+ * run will repeat, move to train.log.undone and metrics.csv.undone. directory NULL: standard output only. */
 int report_open(struct report *report, const char *directory, uint64_t step, struct error *why);
-/* Also of a zeroed or closed report. */
+/* Fine on a zeroed or closed report. */
 void report_close(struct report *report);
 
-/* Prints "2026-11-24 12:00:00.123456: ", the text (printf's) and a newline to standard output and the log file, and clears a
- * progress line first. Time and colon take 28 columns: the fixed part of the text should fit the other 52. The first line that
- * cannot be written is reported on standard error; the run goes on, and no part of the line stays in the file. */
+/* Clears the progress line, then prints "2026-11-24 12:00:00.123456: ", the text (printf's) and a newline to standard output and to
+ * the log file. The time takes 28 columns of 80: keep the fixed part of the text within the other 52. The first line that cannot be
+ * written is reported on standard error; the run goes on, and no part of the line stays in the file. */
 void report_line(struct report *report, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* For a person: prints the text (printf's) and a newline to standard error if that is a terminal, and not to the log file. */
+/* Prints the text (printf's) and a newline to standard error if that is a terminal; never to the log file. */
 void report_hint(struct report *report, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* A row of metrics.csv. Its columns, in this order:
@@ -48,20 +48,20 @@ void report_hint(struct report *report, const char *format, ...) __attribute__((
  *   cross_entropy        mean over the interval, the part that measures how well the model classifies
  *   precision            mean over the interval: share of the distorted training images that are classified correctly, 0 to 1
  *   last_loss            total loss of this step alone: the `loss` of the log line
- *   average_loss         moving average of the total loss over all steps, decay 0.9; a resumed run goes on with it
+ *   average_loss         moving average of the total loss over all steps, decay 0.9; continued by a resumed run
  *   learning_rate        of this step
  *   examples_per_second  global batch / seconds_per_batch: images of all ranks
- *   seconds_per_batch    mean over the interval: wall-clock seconds a step
- *   data_wait_seconds    mean over the interval: seconds a step that rank 0 waited for images
- *   reduce_wait_seconds  mean over the interval: seconds a step that rank 0 waited for the other ranks' gradients
+ *   seconds_per_batch    mean over the interval: wall-clock seconds per step
+ *   data_wait_seconds    mean over the interval: seconds per step that rank 0 waited for images
+ *   reduce_wait_seconds  mean over the interval: seconds per step that rank 0 waited for the other ranks' gradients
  *
  * Weight decay is decay / 2 times the sum of squared weights, over the layers that have one. Losses and precision are of the
  * global batch, before the step's update.
  *
- * There is a row at every step that is a multiple of --log-frequency. Its interval is the steps since the row before, or since
+ * There is a row at every step that is a multiple of --log-frequency. Its interval is the steps since the previous row, or since
  * the program was started. Steps without an update (--on-nan) do not count. On a GPU data_wait_seconds is 0, and so is
- * reduce_wait_seconds where NCCL sums the gradients. A resumed run appends; rows of steps after its checkpoint, which are
- * done again, move to metrics.csv.undone first. */
+ * reduce_wait_seconds if NCCL sums the gradients. A resumed run appends its rows; rows of steps after its checkpoint, which it
+ * repeats, move to metrics.csv.undone first. */
 struct interval {
     uint64_t step;
     double epoch;
@@ -70,13 +70,13 @@ struct interval {
     double data_wait, reduce_wait;
     float rate;
 };
-/* To all sinks. */
+/* Hands the interval to every sink. */
 void report_step(struct report *report, const struct interval *interval);
-/* On a terminal: draws step, loss, rate, time left and epoch, as many whole items as fit its width, at most ten times a second. It
- * goes to standard error, even where standard output is a file. */
+/* On a terminal: draws step, loss, rate, time left and epoch, as many whole items as fit its width, at most ten times a second.
+ * Draws on standard error, so standard output may be a file. */
 void report_progress(struct report *report, uint64_t step, uint64_t last_step, double epoch, double loss);
 
-/* An evaluation of a checkpoint, a row of eval.csv. A step that is evaluated again gets another row. Columns:
+/* An evaluation of a checkpoint: one row of eval.csv. A step that is evaluated again gets another row. Columns:
  *   time            of the evaluation, UTC: 2026-11-24T12:00:00Z
  *   step            of the checkpoint
  *   split           test or train
@@ -91,8 +91,8 @@ struct evaluated {
     int64_t images, right;
     double cross_entropy;
 };
-/* Prints the tutorial's line and appends a row to DIR/eval.csv. directory NULL: the line only. A row that cannot be written, as in
- * a directory where only the trainer may write, is reported on standard error once. */
+/* Prints the tutorial's line and appends a row to DIR/eval.csv. directory NULL: the line only. If a row cannot be written (for
+ * example because only the trainer may write to the directory), reports that once on standard error. */
 void report_evaluation(struct report *report, const char *directory, const struct evaluated *evaluated);
 
 #endif

@@ -1,4 +1,4 @@
-/* A run: setting it up, its start block, its steps, resuming and saving it. */
+/* A training run: set-up, start block, steps, resuming and saving. */
 #ifndef RUN_H
 #define RUN_H
 
@@ -13,11 +13,11 @@
 #include "store.h"
 #include "tower.h"
 
-/* The most that two ranks have in common. */
+/* The hardware that two ranks share, in rising order; for a run, the most that any two ranks share. */
 enum sharing {
     SHARING_NONE,
-    SHARING_GPU,    /* each has an instance of its own (MIG) of one GPU, which NCCL takes for one */
-    SHARING_DEVICE, /* they take turns on it */
+    SHARING_GPU,    /* different MIG instances of one GPU, which NCCL treats as one GPU */
+    SHARING_DEVICE, /* the same device, on which they take turns */
 };
 
 /* Sums over the steps since the last log line. */
@@ -49,98 +49,98 @@ struct run {
     bool tree;
 
     struct lock lock;        /* rank 0: on the train-dir */
-    struct checkpoint state; /* step, position, seed, averages; parameters and states as it began, then for any use */
+    struct checkpoint state; /* its parameters and states: the initial ones at first, later scratch memory */
     uint64_t last_step, saved_step;
-    uint64_t given;    /* steps in all that the tower was given: it may be ahead of the state */
+    uint64_t given;    /* the last step given to the tower; may be ahead of state.step */
     uint64_t gone;     /* steps up to this one were given before the last rollback */
-    uint64_t compared; /* the step after which the ranks' parameters were compared last */
     struct tally tally; /* rank 0 */
     char resumed_from[4096]; /* the checkpoint, or "" */
     struct report report;    /* rank 0 */
     double started, saved_at;
-    struct run_provenance *provenance; /* rank 0, as the saver */
+    struct run_provenance *provenance; /* rank 0, like the saver */
     struct saver saver;
     double save_pause; /* seconds that training waited for the last snapshot */
-    double save_seconds; /* rank 0: that writing one takes: a guess, then the longest of late */
+    double save_seconds; /* rank 0: that a checkpoint takes: first an estimate, then the longest recent time */
     struct stop stop;
-    int faults; /* in a row: steps that were skipped, or rollbacks */
-    uint64_t fault_step, fault_checkpoint; /* the last one's step, and that of the checkpoint it went back to */
-    bool ready; /* the first step may come */
+    int faults; /* consecutive steps skipped, or consecutive rollbacks */
+    uint64_t fault_step, fault_checkpoint; /* the step of the last fault, and of the last checkpoint restored */
+    bool ready; /* set-up is complete */
 };
 
 /* Collective. Everything before the first step: data, model, tower, checkpoint, loader, reports.
- * -1 with one sentence on all ranks; run_close is due in either case. */
+ * -1 with one sentence on all ranks. Call run_close in either case. */
 int run_open(struct run *run, const struct options *options, const struct world *world, struct error *why);
-/* Collective. Trains until --max-steps, or until something stops it: then *stopped is true. -1: perhaps only this rank failed;
- * ALL_FAILED: all did. */
+/* Collective. Trains up to the last step, or until a stop is requested: then *stopped is true. -1: perhaps only this rank failed;
+ * ALL_FAILED: all ranks failed. */
 int run_steps(struct run *run, bool *stopped, struct error *why);
-/* Collective. Rank 0 saves what was reached; all ranks learn whether it could. */
+/* Collective. Rank 0 saves the state reached; all ranks return the same status. */
 int run_finish(struct run *run, bool stopped, struct error *why);
 /* Not collective. */
 void run_close(struct run *run);
 
-/* Collective. Initial or saved state into run->state: parameters, and the optimizer's states that each rank keeps. */
+/* Collective. Puts the initial or the saved state into run->state: parameters, and the optimizer's states that each rank keeps. */
 int run_resume(struct run *run, struct error *why);
-/* Collective. Rank 0's parameters in run->state, and those of its states that all ranks keep, to all. */
+/* Collective. Broadcasts from rank 0's run->state the parameters, and the optimizer's states that every rank keeps. */
 int run_share_state(struct run *run, struct error *why);
-/* Not collective. What run->state holds of them into the tower. */
+/* Not collective. Copies the parameters and states from run->state into the tower. */
 int run_load_tower(struct run *run, struct error *why);
-/* Rank 0 only. Makes the train-dir ready for the run. Nothing is changed there before. */
+/* Rank 0 only. Prepares the train-dir for the run. Nothing in it is changed before this call. */
 int run_begin(struct run *run, struct error *why);
 
-/* What of this run differs from the one that wrote a checkpoint, as far as its trajectory depends on it. */
+/* How this run differs from the one that wrote a checkpoint, in what the trajectory depends on. */
 struct differences {
-    struct error list;   /* "--seed 1, not 2; ...", "" where nothing differs */
-    struct error remedy; /* the flags that give what the run had: " with --seed 1 ...", then the number of ranks */
-    int ranks;           /* that can share its global batch; 0: these can */
-    bool gone;           /* no flags give it back: the data file has other contents */
+    struct error list;   /* "--seed 1, not 2; ..."; "" if nothing differs */
+    struct error remedy; /* how to restore the earlier settings: " with --seed 1 ...", then the number of ranks */
+    int ranks;           /* a number of ranks that can share the earlier global batch; 0: the present number can */
+    bool gone;           /* no flags can restore the data: the file was replaced */
 };
 
-/* Rank 0 only, differences.c. Before the checkpoint becomes run->state. */
+/* Rank 0 only, compatible.c. Call before the checkpoint is loaded into run->state. */
 int differences_find(const struct run *run, const struct checkpoint *found, const char *file, struct differences *all,
                      struct error *why);
 
-/* Rank 0 only, save.c. Takes memory and starts the thread that writes. run_save_close is due in either case; it waits for the
+/* Rank 0 only, save.c. Allocates memory and starts the thread that writes. Call run_save_close in either case: it waits for the
  * thread, and may be called on every rank. */
 int run_save_open(struct run *run, struct error *why);
 void run_save_close(struct run *run);
-/* After each step: reports the last checkpoint once it is written, and begins the next one if it is due and the tower's parameters
- * are those of that step. -1 only where the state cannot be read, or was not finite. */
+/* Call after each block of steps: reports the last checkpoint once it is written, and begins the next one if it is due and no
+ * later steps are enqueued. -1 only if the state cannot be read, was not finite, or another run may own the train-dir. */
 int run_save(struct run *run, struct error *why);
-/* Whether it is time for one, and none is being written (--checkpoint-secs). */
+/* Whether a checkpoint is due by --checkpoint-secs, and none is being written. */
 bool run_save_is_due(const struct run *run);
-/* At the end: waits for the last checkpoint, and saves the present step unless that was it. -1 also where saving fails. */
+/* At the end: waits for the checkpoint under way, then saves the current step unless it is saved already. -1 also if that fails. */
 int run_save_last(struct run *run, struct error *why);
-/* Waits for the checkpoint under way. The result is the step that was saved last. */
+/* Waits for the checkpoint under way. Returns the step that was saved last. */
 uint64_t run_saved_step(struct run *run);
 
-/* Collective, fault.c. In `step` the loss or a gradient was not finite on some rank, and no update was made. 0: training goes
- * on as --on-nan has it, which the log tells; ALL_FAILED: it does not. */
+/* Collective, fault.c. Call after a step whose loss or gradient was not finite on some rank, and which therefore made no update.
+ * 0: training continues as --on-nan says, and the log says how; ALL_FAILED: it ends. */
 int run_fault(struct run *run, uint64_t step, struct error *why);
 
-/* Whether something is due that is done every `of` steps; 0: never. */
+/* Whether something done every `of` steps is due after `step`; of = 0: never. */
 static inline bool is_multiple(uint64_t step, int64_t of)
 {
     return of && step % (uint64_t)of == 0;
 }
 
-/* Pixels of packed pictures of which the model sees three quarters of a side: the tutorial's 32 for its 24. */
+/* The side, in pixels, of packed images of which the model's crop is three quarters: the tutorial's 32 for its 24. */
 static inline int good_image_size(const struct model *model)
 {
     return 4 * (model->height > model->width ? model->height : model->width) / 3;
 }
 
-/* Collective. Whether each rank has a device of its own, where the backend has devices; how gradients meet (devices.c). */
+/* Collective, exchange.c. -1 if only some ranks have devices, or if two share one without --share-devices. */
 int run_check_devices(struct run *run, struct error *why);
+/* Collective, exchange.c. Chooses how gradients are summed. */
 int run_choose_exchange(struct run *run, struct error *why);
-/* Collective. The reducer; the exchange changes where ranks turn out not to share memory. */
+/* Collective. Makes the reducer. If the ranks cannot share memory, the exchange becomes EXCHANGE_TREE. */
 int run_build_reducer(struct run *run, struct error *why);
-/* An exchange in the words of --allreduce. */
+/* The name of an exchange, as --allreduce has it. */
 const char *exchange_text(enum exchange exchange);
-/* Collective, with EXCHANGE_NCCL: connects all ranks' devices. */
+/* Collective, EXCHANGE_NCCL only. Connects all ranks' devices. */
 int run_join_devices(struct run *run, struct error *why);
 
-/* Collective. Rank 0 prints what runs where, on what, and with which options. */
+/* Collective. Rank 0 prints the start block: ranks, hosts and hardware, data, model and options. */
 int start_block_print(struct run *run, struct error *why);
 
 #endif

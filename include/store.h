@@ -12,7 +12,7 @@
 #include "model.h"
 #include "optimize.h"
 
-/* ---- formats: what the attributes of our HDF5 files say ---- */
+/* ---- formats, as named in the attributes of our HDF5 files ---- */
 
 /* `format` and `format_version` of a packed data set (pack.h) and of a checkpoint (below). */
 #define DATASET_FORMAT "cifar10_mpi dataset"
@@ -29,12 +29,12 @@ struct h5; /* an open file */
 /* Creates or truncates `file`. Objects have no timestamps, so equal contents give equal files. The format is HDF5 1.10's, whose
  * headers and attributes carry checksums. */
 struct h5 *h5_create(const char *file, struct error *why);
-/* The same for a file that fits in memory: h5_close writes it in one go, so that the HDF5 library never meets a full disk. */
+/* The same for a file that fits in memory: h5_close writes it in one go, so that the HDF5 library never sees a full disk. */
 struct h5 *h5_create_in_memory(const char *file, struct error *why);
 /* Opens read-only and without a lock (for read-only and network file systems). The error says whether the file is missing, not
  * HDF5, of the old format without checksums, or truncated. Links to other files are not followed. Checksums detect accidental
- * damage. A malicious file with correct checksums may still crash the library itself (HDF5 1.10.8 has such bugs): do not open
- * files from people whose programs you would not run. */
+ * damage only: a malicious file with correct checksums may crash the library (HDF5 1.10.8 has such bugs), so do not open files
+ * from people whose programs you would not run. */
 struct h5 *h5_open(const char *file, struct error *why);
 /* Closes. For a created file, 0 only if everything reached the operating system; after any failed write the result is -1, and
  * the caller removes the file. NULL is allowed. */
@@ -52,7 +52,7 @@ struct h5_shape {
  * labels: one dimension label each ("N", "H", ...), or NULL. A first dimension of 0 grows with h5_put; any other is fixed. */
 int h5_make(struct h5 *h5, const char *name, const struct h5_shape *shape, const char *const *labels,
             int64_t chunk_rows, struct error *why);
-/* Writes rows [first, first + rows), in any order; the first dimension grows as needed. Writes at once: multiples of chunk_rows
+/* Writes rows [first, first + rows), in any order; the first dimension grows as needed. Does not buffer: multiples of chunk_rows
  * are cheap, a part of a chunk costs as much as the whole chunk. */
 int h5_put(struct h5 *h5, const char *name, int64_t first, int64_t rows, const void *data, struct error *why);
 /* h5_make and all of its data in one call, as a single chunk. */
@@ -67,8 +67,8 @@ int h5_read(struct h5 *h5, const char *name, int64_t first, int64_t rows, void *
 const char *h5_type_name(enum h5_type type); /* "uint8", "float32", ... */
 
 /* Attributes of the object `name` ("/" for the file). Texts are written as UTF-8 of fixed length, which the header's checksum
- * covers. Texts of variable length are refused: they are in a heap without a checksum, which HDF5 1.10.8 reads beyond its end or
- * forever if it is damaged. Texts are made printable when read. */
+ * covers. Texts of variable length are refused: they are in a heap without a checksum, and if it is damaged, HDF5 1.10.8 reads
+ * beyond its end or never stops reading. Texts are made printable when read. */
 int h5_set_text(struct h5 *h5, const char *name, const char *attribute, const char *text, struct error *why);
 int h5_set_texts(struct h5 *h5, const char *name, const char *attribute, const char *const *texts, int count,
                  struct error *why);
@@ -81,7 +81,7 @@ int h5_get_texts(struct h5 *h5, const char *name, const char *attribute, char (*
 int h5_get_integer(struct h5 *h5, const char *name, const char *attribute, int64_t *value, struct error *why);
 int h5_get_real(struct h5 *h5, const char *name, const char *attribute, double *value, struct error *why);
 
-/* Any such attribute as text: texts joined by ", ", reals as the shortest decimal with the same value. */
+/* An attribute of any of these types as text: texts joined by ", ", reals as the shortest decimal with the same value. */
 int h5_get_as_text(struct h5 *h5, const char *name, const char *attribute, char *text, size_t size, struct error *why);
 
 /* The contents of a file. *names: a new array of `*count` names; the caller frees it. */
@@ -103,8 +103,8 @@ struct checkpoint {
     uint64_t position; /* next position in the sample stream */
     uint64_t seed;
     float *parameters;
-    const struct optimizer *optimizer; /* whose states these are; NULL: without states */
-    float *states[OPTIMIZER_STATES_MAX]; /* those that are NULL are neither saved nor read */
+    const struct optimizer *optimizer; /* the owner of the states; NULL: there are none */
+    float *states[OPTIMIZER_STATES_MAX]; /* NULL ones are neither saved nor read */
     double loss_average, total_loss_average; /* moving averages, decay 0.9 */
     double wall_seconds; /* of training so far */
     int classes, channels; /* the net's */
@@ -115,14 +115,14 @@ struct checkpoint {
     char convolutions[8192]; /* convolutions_text; "" if there was no choice */
 };
 
-/* The origin of a checkpoint, stored as attributes of /provenance and read back only to report what has changed. */
+/* Where a checkpoint comes from: stored as attributes of /provenance, and read back only to report what has changed. */
 struct provenance {
     const char *name, *text;
 };
 
 /* The file, step in its name: DIR/checkpoint-00001234.h5
  *   /                               attributes: format "cifar10_mpi checkpoint", format_version 1, about, created
- *                                   (UTC), model, parameters, step, position, seed, ...; digest; last of all: complete = 1
+ *                                   (UTC), model, parameters, step, position, seed, ...; digest; written last: complete = 1
  *   /params/<layer>/weights, biases fp32, TensorFlow's shapes (HWIO; in x out), dimension labels
  *   /<state>/<layer>/weights, ...   each state of the optimizer; /ema: the moving averages
  *   /provenance                     attributes: the provenance
@@ -132,17 +132,17 @@ struct provenance {
 int checkpoint_save(const struct checkpoint *checkpoint, const struct net *net, const char *directory,
                     const struct provenance *provenance, int provenance_count, struct error *why);
 
-/* Removes all checkpoints except the newest `keep` (0: keeps all); never the newest, nor the one of step `saved`. */
+/* Removes all checkpoints except the newest `keep` (0: keeps all). Never removes the newest one or that of step `saved`. */
 int checkpoint_prune(const char *directory, uint64_t saved, int keep, struct error *why);
 
 /* Reads everything except the buffers, so that the net can be laid out before checkpoint_load. */
 int checkpoint_peek(struct checkpoint *checkpoint, const char *file, struct error *why);
 
-/* One text of its provenance, "" if absent. */
+/* Reads one text of a checkpoint's provenance; "" if absent. */
 int checkpoint_provenance(const char *file, const char *name, char *text, size_t size, struct error *why);
 
 /* Reads everything. Refuses a checkpoint of a different model or shape, or one that is incomplete or damaged, and says what
- * differs; then only the buffers may have changed. */
+ * differs. On failure nothing but the contents of the buffers has changed. */
 int checkpoint_load(struct checkpoint *checkpoint, const struct net *net, const char *file, struct error *why);
 
 /* 0 if the open file is a complete checkpoint with the right digest; otherwise -1 or CHECKPOINT_DAMAGED. */
@@ -153,16 +153,17 @@ int checkpoint_check(const char *file, struct error *why);
 /* The checkpoints in a directory, newest first. *steps: a new array; the caller frees it. A missing directory counts as empty. */
 int checkpoint_list(const char *directory, uint64_t **steps, int *count, struct error *why);
 void checkpoint_name(const char *directory, uint64_t step, char *file, size_t size);
-/* A run training there may remove a checkpoint after it was found and before it was read; it then has a newer one. */
+/* Whether the file no longer exists: a run training there may remove a checkpoint between listing and reading; it then has a newer
+ * one. */
 bool checkpoint_is_gone(const char *file);
-/* The newest whole checkpoint's file, "" if there is none at all. Damaged checkpoints and non-checkpoints are skipped; `skipped`
- * is a sentence that names them, or "". CHECKPOINT_DAMAGED if all are damaged, -1 on another failure. */
+/* The file of the newest whole checkpoint; "" if the directory has no checkpoints. Damaged checkpoints and non-checkpoints are
+ * skipped; `skipped` is a sentence that names them, or "". CHECKPOINT_DAMAGED if all are damaged, -1 on another failure. */
 int checkpoint_newest(const char *directory, char *file, size_t size, struct error *skipped, struct error *why);
 
 /* ---- saver: a thread that writes checkpoints during training ---- */
 
-/* The owner fills `snapshot` and calls saver_start; until the outcome is taken, the snapshot and HDF5 belong to the thread. What
- * the request points to must not change. */
+/* The owner fills `snapshot` and calls saver_start. Until the outcome is taken, only the thread may use the snapshot and HDF5, and
+ * what the request points to must not change. */
 struct saver_request {
     const struct net *net;
     const struct optimizer *optimizer;
@@ -190,13 +191,13 @@ int saver_init(struct saver *saver, const struct saver_request *request, struct 
 /* Waits for the thread. A zeroed saver may be freed too. */
 void saver_free(struct saver *saver);
 
-/* A snapshot is being written, or its outcome was not taken yet: no other can be started. */
+/* Whether a snapshot is being written, or its outcome has not been taken yet. Do not start another one then. */
 bool saver_busy(const struct saver *saver);
 /* Starts writing the snapshot in the thread. */
 void saver_start(struct saver *saver);
-/* True if there was an outcome to take. wait: waits for the snapshot being written. If not busy, returns false at once. */
+/* Takes the outcome of a snapshot; false if there is none. wait: waits for a snapshot that is being written. */
 bool saver_take(struct saver *saver, bool wait, struct saved *saved);
-/* Writes the snapshot in the caller's thread: for the last one of a run. */
+/* Writes the snapshot in the caller's thread, as is done for the last one of a run. */
 void saver_write(struct saver *saver, struct saved *saved);
 
 #endif

@@ -14,7 +14,7 @@ enum suggestion {
     SUGGEST_FAR = 64
 };
 
-/* The word without leading dashes and without '=' and what follows, '_' replaced by '-'; cut at `size`. */
+/* Copies the word without leading dashes, up to any '=', with '_' replaced by '-'; cuts it to fit `size`. */
 void suggest_plain(const char *word, char *plain, size_t size);
 
 /* plain: from suggest_plain. */

@@ -3,8 +3,7 @@
 
 #include <pthread.h>
 
-/* Starts run(of) in a thread in which signals are blocked, so that the main thread gets them. 0, or pthread_create's error
- * number. */
+/* Starts run(of) in a thread with all signals blocked, so that the main thread receives them. 0, or an error number. */
 int thread_start(pthread_t *thread, void *(*run)(void *of), void *of);
 
 #endif

@@ -1,4 +1,4 @@
-/* A tower that computes with what a checkpoint holds: what eval and predict have in common. Not collective. */
+/* A tower made from a checkpoint, for eval and predict. Not collective. */
 #ifndef TOWER_CHECKPOINT_H
 #define TOWER_CHECKPOINT_H
 
@@ -6,13 +6,13 @@
 #include "store.h"
 #include "tower.h"
 
-/* The net of a checkpoint (its model, channels and classes, as checkpoint_peek finds them) and a tower for forward passes of up to
- * `batch` images; --conv and --precision as in the options. *net outlives the tower. The parameters come later: read them with
- * parameters_from_checkpoint, and give them to tower_set_parameters. */
+/* Makes the net of a checkpoint (its model, channels and classes, as checkpoint_peek finds them) and a tower for forward passes of
+ * up to `batch` images; --conv and --precision as in the options. *net outlives the tower. It has no parameters yet: read them
+ * with parameters_from_checkpoint, then call tower_set_parameters. */
 int tower_from_checkpoint(struct tower *tower, struct net *net, const struct checkpoint *checkpoint, const struct backend *backend,
                           int batch, const struct options *options, struct error *why);
 
-/* The parameters in a checkpoint's file (net->parameters floats): the averaged ones, or with --no-ema those of the last step. */
+/* Reads a checkpoint's parameters (net->parameters floats): the averaged ones, or with --no-ema those of the last step. */
 int parameters_from_checkpoint(float *parameters, const struct net *net, const char *file, const struct options *options,
                                struct error *why);
 

@@ -1,4 +1,4 @@
-/* Opening files for writing in directories where others may have put something else under that name. */
+/* Opening files for writing in directories where another user may have put something else under the file's name. */
 #ifndef WRITING_H
 #define WRITING_H
 
@@ -7,12 +7,12 @@
 
 #include "error.h"
 
-/* open(2) for a regular file; `flags` without O_TRUNC. Refuses links, files with a second name, pipes and devices, and never waits
- * for one. -1 with a sentence, and errno as open left it. */
+/* open(2) for a regular file; `flags` without O_TRUNC. Refuses symbolic links, files with a second hard link, pipes and devices,
+ * and never waits for one. -1 with a sentence and errno: open's, or EEXIST for an opened file that is refused. */
 int writing_open(const char *file, int flags, mode_t mode, struct error *why);
 
-/* The same for a lock file, which is created if it is missing. Users who may not write to it may not open it either, so they
- * cannot lock it. */
+/* The same for a lock file, which is created if it is missing. Users without write permission cannot read it either, so they cannot
+ * lock it. */
 int writing_open_private(const char *file, int flags, struct error *why);
 
 /* Writes all bytes; -1 with errno. */

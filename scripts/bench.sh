@@ -1,5 +1,5 @@
 #!/bin/bash
-# `make bench`: compares training rates in one run, in both orders, by medians, and prints a table.
+# `make bench`: measures training rates in alternating order, compares their medians, and prints a table.
 #   CIFAR10_DIR=DIR      CIFAR-10's files (with cifar-10-batches-bin/); otherwise data/cifar10.h5 or the sample
 #   PEERS=DIR            also run DIR/tf_tutorial.py and DIR/torch_tutorial.py, the same model in TensorFlow and PyTorch,
 #   TF_PYTHON=, TORCH_PYTHON=   with these Python interpreters
@@ -37,7 +37,7 @@ find_data() { # sets $data
     say "data: $data"
 }
 
-train() { # NAME RANKS BATCH OPTIONS...: examples/sec of a run in $tmp/NAME: median over windows of steps, without the first two
+train() { # NAME RANKS BATCH OPTIONS...: trains in $tmp/NAME, prints examples/sec: the median over windows of steps but the first two
     local run=$tmp/$1 ranks=$2 batch=$3
     shift 3
     rm -rf "$run"
@@ -52,7 +52,7 @@ two_64() { train run 2 64; }
 slices_8() { train run 2 64 --slices 8; }
 two_128() { train run 2 128; }
 one_128() { train run 1 128; }
-apart_128() { # two independent runs: what the machine gives with both cores busy
+apart_128() { # two independent runs: the rate of the machine with both cores busy
     local pin="--bind-to none" first
     place="taskset -c 0" train first 1 128 > "$tmp/first.rate" &
     first=$!
@@ -69,7 +69,7 @@ tensorflow() {
 }
 torch() { peer "$TORCH_PYTHON" "$PEERS/torch_tutorial.py" --threads 2 --steps 40; }
 
-compare() { # NAME...: runs each once per round, in the opposite order every other round; rates go to $tmp/NAME.rates
+compare() { # NAME...: runs each benchmark once per round, in reverse order every other round; rates go to $tmp/NAME.rates
     local round name order
     for ((round = 1; round <= rounds; round++)); do
         order=$(printf '%s\n' "$@")
@@ -83,7 +83,7 @@ compare() { # NAME...: runs each once per round, in the opposite order every oth
     done
 }
 
-ratio() { # NAME NAME: median over the rounds of the first rate / the second
+ratio() { # NAME NAME: prints the median over the rounds of the first rate / the second
     paste "$tmp/$1.rates" "$tmp/$2.rates" | awk '{ print $1 / $2 }' | median | xargs printf '%.2f'
 }
 

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Installs Debian packages: `scripts/deps.sh build` what building and running needs, `build test` also what the tests need.
-# Fast and silent if all are installed. Without apt, or without the right to use it, prints the command and fails.
+# Installs Debian packages: `scripts/deps.sh build` those needed to build and run, `build test` also those that the tests need. Fast
+# and silent if all are installed. If apt is missing or may not be used, prints the command and fails.
 set -euo pipefail
 build="gcc libc6-dev make pkg-config libopenmpi-dev openmpi-bin libhdf5-dev hdf5-tools libopenblas-dev libdnnl-dev
     libcurl4-openssl-dev ca-certificates libarchive-dev libjpeg-dev libpng-dev libssl-dev libconfig-dev librandom123-dev curl xz-utils"
@@ -18,7 +18,7 @@ for group in "${@:-build}"; do
     esac
 done
 
-needed() { # PACKAGE...: those that are not installed
+needed() { # PACKAGE...: prints those that are not installed
     local installed package
     installed=$(dpkg-query -W -f '${Package}:${Status}\n' "$@" 2> /dev/null || true)
     for package; do grep -qx "$package:install ok installed" <<< "$installed" || printf ' %s' "$package"; done
@@ -46,7 +46,7 @@ if [ -n "$missing" ]; then
     { $apt update && install $missing; } > "$log" 2>&1 < /dev/null ||
         { grep -E '^[EW]: ' "$log" || tail -n 20 "$log"; echo "apt-get could not install them."; exit 1; } >&2
 fi
-# Ask for no password if only an optional package is missing.
+# If only an optional package is missing, do not ask for a password.
 if [ -n "$extra" ] && [ -n "$missing" -o -z "$as_root" ] && apt-cache show $extra > /dev/null 2>&1; then
     echo "Installing$extra"
     install $extra > "$log" 2>&1 < /dev/null || echo "apt-get could not install it: continuing without."

@@ -62,7 +62,7 @@ fi
 out=${out:-build/gpu$([ $DRY -eq 0 ] || echo -dry)}
 mkdir -p "$out" build || exit 1
 device=$(ls /dev/nvidia[0-9]* 2> /dev/null | head -n 1)
-if [ -r "$device" ]; then exec 9< "$device"; fi # keeps the driver loaded between two programs
+if [ -r "$device" ]; then exec 9< "$device"; fi # an open device keeps the driver loaded between two programs
 if [ -n "$stage" ]; then
     unpacked=build/stage/$(tar -tzf "$stage" | head -n 1 | cut -d / -f 1)
     if [ ! -f "$unpacked/env.sh" ]; then mkdir -p build/stage && tar -xzf "$stage" -C build/stage || exit 1; fi
@@ -75,7 +75,7 @@ export CIFAR10_MODULES=$PWD
 
 rm -f build/gpu-check.h5 # packed in each call: CIFAR10_DIR may name different data
 
-# ---- results: files PART.log, PART.md, PART.result and tables of figures, from the archive and back into it
+# ---- results: files PART.log, PART.md, PART.result and tables of figures, unpacked from the archive and packed into it again
 RESULTS=$(mktemp -d "${TMPDIR:-/tmp}/gpu-check.XXXXXX") || exit 1
 export RESULTS
 trap 'rm -rf "$RESULTS"' EXIT
@@ -93,7 +93,7 @@ asked() { nvidia-smi --query-gpu="$1" --format=csv,noheader | head -n 1; }
 card() { if [ $DRY -eq 1 ]; then echo "$referee"; else asked name; fi; }
 sources=$(sources) card=$(card)
 
-describe() { # "NAME,VALUE" lines about this machine
+describe() { # prints lines "NAME,VALUE" about this machine
     local name
     echo "card,$card"
     [ $DRY -eq 1 ] || for name in driver:driver_version memory:memory.total "clock:clocks.max.sm" "memory clock:clocks.max.memory"; do
@@ -173,7 +173,7 @@ report() {
     done
 }
 
-# Both files are complete after every part, even if the call is killed.
+# Writes both files after every part, so that they are complete even if the call is killed.
 keep() {
     report > "$out/report.md.new" && mv "$out/report.md.new" "$out/report.md"
     cp "$out/report.md" "$RESULTS" &&

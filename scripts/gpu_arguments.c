@@ -1,5 +1,5 @@
-/* For gpu_sass.py: the arguments that a step of the tutorial's model at batch 128 passes to the kernels for all shapes. Prints a
- * line for each kernel:
+/* For gpu_sass.py: prints the arguments with which a step of the tutorial's model at batch 128 launches the kernels for all shapes,
+ * one line per kernel:
  *     KERNEL@TYPE BLOCKS BYTES    TYPE: float or half; BYTES: its struct in kernels.h, in hexadecimal
  * The pointers are dummies: aligned and not NULL. */
 #include <stdio.h>
@@ -74,7 +74,7 @@ static uint32_t finish_set(struct finish_arguments *a, int half)
 
 static struct slice slice_of(const struct layer *l, int half)
 {
-    /* Kernels of our own read the last layer's parameters and the biases before it where they are. */
+    /* Our own kernels read the last layer's parameters, and the biases of the layer before it, in place. */
     const struct layer *before_last = &layers[LAYERS - 2], *last = &layers[LAYERS - 1];
     struct slice s = {.weights = l->weights, .biases = l->biases, .end = l->end, .decay = 0.004f, .kernel = l->kernel,
                       .in = l->in, .out = l->out, .y_in = channels_of(l, half), .half = half};

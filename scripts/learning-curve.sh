@@ -21,12 +21,12 @@ mkdir -p "$run"
 curve=$run/curve.csv
 [ -f "$curve" ] || echo "step,total_loss,cross_entropy,precision_ema,precision_raw" > "$curve"
 
-precision() { # OPTIONS...: of the newest checkpoint
+precision() { # OPTIONS...: prints the precision of the newest checkpoint
     mpirun -np "$ranks" ./cifar10_mpi eval --data "$data" --checkpoint-dir "$run" --run-once "$@" |
         sed -n 's/.*: \([0-9]*\) of \([0-9]*\)).*/\1 \2/p' | awk '{ printf "%.4f", $1 / $2 } END { exit !NR }'
 }
 
-means() { # FIRST LAST: mean losses of steps FIRST+1 to LAST; each row stands for --log-frequency steps
+means() { # FIRST LAST: prints the mean losses of steps FIRST+1 to LAST; each row is the mean of --log-frequency steps
     awk -F, -v first="$1" -v last="$2" 'NR > 1 && $1 > first && $1 <= last { t += $3; c += $4; n++ }
         END { printf "%.4f,%.4f", t / n, c / n }' "$run/metrics.csv"
 }

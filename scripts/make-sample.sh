@@ -10,7 +10,7 @@ trap 'rm -rf "$whole"' EXIT
 tar -xf "$1" -C "$whole"
 classes="airplane automobile bird cat deer dog frog horse ship truck"
 
-list() { # SPLIT COUNT: file names, with alternating classes
+list() { # SPLIT COUNT: prints file names, with alternating classes
     local number class
     for number in $(seq -f %04g 0 $(($2 - 1))); do
         for class in $classes; do echo "$1/$class/$number.jpg"; done

@@ -213,7 +213,7 @@ def jpegs():
     return made
 
 
-# ---- what Pillow makes of them
+# ---- how Pillow decodes them
 
 def decode(file):
     """(height, width, 3). If Pillow refuses a damaged EXIF block, the picture stays as it is."""

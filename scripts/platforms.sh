@@ -1,9 +1,9 @@
 #!/bin/bash
 # Builds and tests the committed sources on a bare Debian of another release, or for another processor:
 #   scripts/platforms.sh [bookworm|trixie|RELEASE|arm64]...     default: bookworm trixie arm64
-# For a release it makes a system with mmdebstrap that has only git and make, and runs README's two commands there, `make run`
-# and `make test`. For arm64 it cross-compiles with OpenBLAS and runs the unit tests and the backends' tests under qemu. Prints
-# a table; the commands' output is in build/platforms/RELEASE.*.log.
+# For a release it uses mmdebstrap to make a system with only git and make, and runs README's two commands there, `make run` and
+# `make test`. For arm64 it cross-compiles with OpenBLAS and runs the unit tests and the backends' tests under qemu. Prints a table;
+# the commands' output is in build/platforms/RELEASE.*.log.
 #   TARGETS="run test"     the make targets to run there
 #   MIRROR=URL             instead of http://deb.debian.org/debian
 # Run as root (in a container only if mounting is allowed). A release takes about 3 GB and half an hour on 2 cores.
@@ -22,14 +22,14 @@ tmp=$(mktemp -d) || exit 1
 trap 'rm -rf --one-file-system "$tmp"' EXIT
 trap 'exit 130' INT TERM HUP
 
-bootstrap() { # RELEASE DIRECTORY OPTION...: with apt configured as it is here
+bootstrap() { # RELEASE DIRECTORY OPTION...: makes the system, with apt configured as it is on this one
     apt-config dump | grep '^Acquire::' > "$tmp/apt.conf"
     mmdebstrap --quiet --aptopt="$tmp/apt.conf" "${@:3}" "$1" "$2" "$mirror"
 }
 
 # ---- a release ----
 
-# Processes and mounts there live in their own namespaces and end with them.
+# Runs a command in the system. Its processes and mounts are in namespaces of their own, and end with these.
 inside() { # DIRECTORY COMMAND
     unshare --mount --pid --fork --kill-child bash -c '
         mount --bind "$0" "$0" && mount -t proc proc "$0/proc" && mount --rbind /dev "$0/dev" && mount --rbind /sys "$0/sys" &&
@@ -37,15 +37,15 @@ inside() { # DIRECTORY COMMAND
             ${OPENBLAS_CORETYPE:+OPENBLAS_CORETYPE="$OPENBLAS_CORETYPE"} chroot . bash -c "$1"' "$@" < /dev/null
 }
 
-last() { # PATTERN FILE: the pattern's last match, or -
+last() { # PATTERN FILE: prints the last match of the pattern, or -
     grep -oE -- "$1" "$2" 2> /dev/null | tail -n 1 | grep . || echo -
 }
 
-rate() { # LOG: median of its rates
+rate() { # LOG: prints the median of its rates
     sed -n 's,.*(\([0-9.]*\) examples/sec.*,\1,p' "$1" 2> /dev/null | sort -g | awk '{ x[NR] = $1 } END { printf "%.0f", x[int((NR + 1) / 2)] }'
 }
 
-try_release() { # RELEASE: a row of the table
+try_release() { # RELEASE: tries it and prints its row of the table
     local release=$1 root=$tmp/$1 log=$logs/$1 target
     say "$release: a bare system"
     bootstrap "$release" "$root" --variant=apt --include=git,make,ca-certificates > "$log.system.log" 2>&1 ||
@@ -67,7 +67,7 @@ try_release() { # RELEASE: a row of the table
 
 arm_root=$tmp/arm64
 # GCC 12's vectoriser has an internal error on one of the tests.
-arm_make() { # builds for ARM with the libraries under $arm_root, where no package's install script has run
+arm_make() { # builds for ARM with the libraries in $arm_root, whose packages' install scripts have not run
     local lib=$arm_root/usr/lib/aarch64-linux-gnu
     PKG_CONFIG_SYSROOT_DIR=$arm_root PKG_CONFIG_LIBDIR=$lib/pkgconfig:$arm_root/usr/share/pkgconfig \
         make --no-print-directory -j"$(nproc)" BUILD=build/arm64 BACKENDS=openblas MPICC=aarch64-linux-gnu-gcc \
@@ -81,7 +81,7 @@ arm_run() { # PROGRAM ARGUMENT...
     timeout 900 qemu-aarch64-static -L "$arm_root" -E LD_LIBRARY_PATH="$lib:$lib/openmpi/lib:$lib/openblas-pthread" -E OMP_NUM_THREADS=1 "$@"
 }
 
-try_arm64() { # a row of the table
+try_arm64() { # tries ARM and prints its row of the table
     local tool program tests target link log=$logs/arm64 packages=libopenmpi-dev,libhdf5-dev,libopenblas-dev,libarchive-dev,libcurl4-openssl-dev,libssl-dev
     for tool in aarch64-linux-gnu-gcc qemu-aarch64-static; do
         command -v $tool > /dev/null || { say "$tool is missing (Debian: gcc-aarch64-linux-gnu, qemu-user-static)"; return 1; }
@@ -90,7 +90,7 @@ try_arm64() { # a row of the table
     bootstrap bookworm "$arm_root" --architectures=arm64 --variant=extract \
         --include=$packages,libjpeg-dev,libpng-dev,librandom123-dev,libconfig-dev,libcmocka-dev,libc6-dev > "$log.system.log" 2>&1 ||
         { say "arm64: $(tail -n 1 "$log.system.log")"; return 1; }
-    # Absolute links there point into this system: redirect them.
+    # Absolute links in $arm_root lead into this system: redirect them.
     find "$arm_root/usr/lib/aarch64-linux-gnu" -lname '/*' -printf '%l %p\n' |
         while read -r target link; do ln -sfn "$arm_root$target" "$link"; done
     tests=$(ls tests/unit/test_*.c tests/backends/test_*.c | sed 's,^,build/arm64/,; s,\.c$,,')

@@ -38,34 +38,34 @@ find_data() { # sets $data
     ./cifar10_mpi pack --from tests/data/cifar10-sample.tar.xz $data
 }
 
-newest() { ls $run/checkpoint-*.h5 2> /dev/null | tail -n 1; } # checkpoint; fails if there is none
+newest() { ls $run/checkpoint-*.h5 2> /dev/null | tail -n 1; } # prints the newest checkpoint's file; fails if there is none
 
-steps_done() { # by the newest checkpoint
+steps_done() { # prints the step of the newest checkpoint
     local name
     name=$(newest | grep -o '[0-9]*\.h5$') || { echo 0; return; }
     echo $((10#${name%.h5}))
 }
 
-on_signal() { # COMMAND: runs with the signal's name as its argument
+on_signal() { # COMMAND: on a signal, runs the command with the signal's name as its argument
     local name
     # shellcheck disable=SC2064 # expanded now
     for name in INT TERM HUP; do trap "$1 $name" $name; done
 }
 
-stop() { # SIGNAL: the training finishes its step and saves
+stop() { # SIGNAL: makes the training finish its step and save
     stopped=$1
     touch $run/stop
     say "Stopping after this step. Once more, and it ends at once, without saving"
     on_signal "kill $training; :"
 }
 
-interrupted() { # SIGNAL: ends as the signal ends a program
+interrupted() { # SIGNAL: ends this script by the signal
     say "Interrupted: $(newest || echo "no checkpoint") is saved. To go on: $again"
     trap - "$1"
     kill -"$1" $$
 }
 
-train() { # STEPS in all
+train() { # STEPS: trains up to this step
     local code=0
     stopped=
     mkdir -p $run
@@ -81,7 +81,7 @@ train() { # STEPS in all
     on_signal interrupted
     case $code in
         0 | 75) if [ -n "$stopped" ]; then interrupted $stopped; fi ;; # 75: time limit
-        76) interrupted ${stopped:-INT} ;; # the file may be somebody else's
+        76) interrupted ${stopped:-INT} ;; # somebody else may have made the file
         143) interrupted ${stopped:-TERM} ;; # ended without saving
         137) say "Training failed: a rank was killed; was there memory left?"; exit $code ;;
         *) say "Training failed: exit code $code"; exit $code ;;

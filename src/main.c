@@ -8,7 +8,7 @@
 #include "options.h"
 #include "parallel.h"
 
-/* Rank 0 alone parses (and prints help or what is wrong, once); the others are told. */
+/* Only rank 0 parses the options and prints help or mistakes; it sends the outcome and the options to all ranks. */
 static enum options_outcome parse(const struct world *world, struct options *options, int argc, char **argv)
 {
     enum options_outcome outcome = OPTIONS_RUN;
@@ -21,7 +21,7 @@ static enum options_outcome parse(const struct world *world, struct options *opt
     return outcome;
 }
 
-/* Copies of the other commands repeat each other, and do no harm. */
+/* Only train refuses copies (world_refuse_copies): those of other commands repeat each other, but do no harm. */
 static int train(const struct options *options, const struct world *world)
 {
     struct error why;
@@ -45,7 +45,7 @@ static int run_command(const struct options *options, const struct world *world)
     return 2;
 }
 
-/* What was printed and did not arrive is a failure too. */
+/* Output that could not be written is a failure, too. */
 static int check_printed(int code)
 {
     if ((!fflush(stdout) && !ferror(stdout)) || code)
@@ -54,7 +54,7 @@ static int check_printed(int code)
     return 1;
 }
 
-/* HDF5 ends the program where it has no memory for its own tables, and says nothing. */
+/* HDF5 ends the program without a message if it has no memory for its own tables. */
 static void tell_library_end(int code, void *unused)
 {
     (void)unused;
@@ -68,7 +68,7 @@ int main(int argc, char **argv)
     struct world world;
     struct error why;
     on_exit(tell_library_end, NULL);
-    signal(SIGXFSZ, SIG_IGN); /* a file size limit is then an error of write(2), to be told in a sentence */
+    signal(SIGXFSZ, SIG_IGN); /* write(2) then fails at a file size limit, and the error is printed */
     if (world_open(&world, &argc, &argv, &why))
         world_abort(&world, why.text);
     enum options_outcome outcome = parse(&world, &options, argc, argv);

@@ -2,19 +2,19 @@
 #
 #   ok NAME | not_ok NAME [WHY] | skip NAME REASON     one result, as TAP
 #   check NAME COMMAND...       ok if the command succeeds; if not, its output is shown
-#   nothing COMMAND...          succeeds if the command prints nothing; else shows it
+#   nothing COMMAND...          succeeds if the command prints nothing; otherwise shows what it printed
 #   refused NAME PATTERN COMMAND...   ok if the command exits with 1 or 2 and prints one sentence with PATTERN (grep -E)
-#   small_data                  prints the path of a small packed data set (1000 + 200 images), made once
-#   sample_data                 the same with the whole sample (10,000 + 2,000 images)
+#   small_data                  prints the path of a small packed data set (1000 + 200 images), which is made once
+#   sample_data                 the same for the whole sample (10,000 + 2,000 images)
 #   same_bits FILE FILE         succeeds if two checkpoints hold the same parameters and shadows, bit for bit
-#   same NAME DIRECTORY DIRECTORY STEP     checks that the checkpoints of that step of two runs below $tmp have the same bits
+#   same NAME DIRECTORY DIRECTORY STEP     checks that two runs below $tmp have the same bits in their checkpoints of that step
 #   ranks_start N DIRECTORY ARGUMENT...   starts N ranks of the program in the background: $job is mpirun's process,
-#                               the file DIRECTORY/pid.R has that of rank R, DIRECTORY/output has what they print
+#                               DIRECTORY/pid.R holds the process number of rank R, DIRECTORY/output what the ranks print
 #   eventually SECONDS COMMAND...     repeats the command until it succeeds
 #   wait_for SECONDS PATTERN FILE     until FILE has a line with PATTERN (grep -E)
-#   unwrapped [FILE]            prints it with the wrapped lines of a start block joined again
-#   terminals                   succeeds if `script` can give a command a terminal
-#   no_terminal | no_mount      print why not, or why no file system can be mounted: reasons for a skip
+#   unwrapped [FILE]            prints the file with the wrapped lines of a start block joined again
+#   terminals                   succeeds if `script` can run a command in a terminal
+#   no_terminal | no_mount      print why there is no terminal, or why no file system can be mounted: the reason for a skip
 #   finish                      prints the plan and fails if a result failed; the last command of a script
 #   $tmp                        the script's temporary directory, removed when it ends
 #
@@ -22,7 +22,7 @@
 
 export LC_ALL=C OMP_NUM_THREADS=1
 . scripts/local_mpi.sh
-# TCP is for two nodes that are network namespaces. Ranks that share a core must not spin while they wait.
+# TCP connects nodes that are network namespaces (system/ranks/nodes.sh). Ranks that share a core must not spin while they wait.
 export OMPI_MCA_btl=self,vader,tcp OMPI_MCA_btl_tcp_if_include=lo OMPI_MCA_mpi_yield_when_idle=1
 unset CDPATH
 
@@ -58,8 +58,8 @@ nothing() {
     [ -z "$found" ] || { echo "$found"; return 1; }
 }
 
-# The standard error of the program itself, without remarks of mpirun (framed with dashes, or beginning with [host:1234]) and srun
-# (beginning with its name).
+# Prints the program's own standard error, without messages of mpirun (between lines of dashes, or beginning with [host:1234]) and of
+# srun (beginning with its name).
 sentences() { sed -E '/^-{20,}$/,/^-{20,}$/d; /^\[[^] ]+:[0-9]+\] /d; /^srun: /d' "$1"; }
 
 refused() {
@@ -92,7 +92,7 @@ no_mount() {
     echo "no file system can be mounted here: $(unshare --mount mount -t tmpfs none "$tmp" 2>&1 | tail -n 1)"
 }
 
-# The data that scripts share are packed once, and again after the program was rebuilt.
+# Data sets that scripts share are packed once, and again after the program has been rebuilt.
 outdated() { [ ! -s "$1" ] || [ cifar10_mpi -nt "$1" ]; }
 
 pack_for_all() { # FILE SOURCE
@@ -100,7 +100,7 @@ pack_for_all() { # FILE SOURCE
     ./cifar10_mpi pack --from "$2" "$1" > "$tmp/packed.log" 2>&1 || { cat "$tmp/packed.log" >&2; return 1; }
 }
 
-# Every tenth image, which keeps the classes balanced.
+# Takes every tenth image, which keeps the classes balanced.
 small_data() {
     local packed=build/tests/small.h5 from=$tmp/small
     if outdated $packed; then

@@ -1,13 +1,13 @@
-# tests/referee.sh: what the tests of the cudnn tower share; source it after tests/lib.sh. Without a GPU the module runs on the
-# referee, tests/fakecuda: libraries of the same names that compute on the CPU and check every call.
+# tests/referee.sh: functions that the tests of the cudnn tower share; source it after tests/lib.sh. Without a GPU the module runs on
+# the referee, tests/fakecuda: libraries with the names of CUDA's that compute on the CPU and check every call.
 #
 #   referee_or_skip NAME        skips NAME, prints the plan and ends the script if the module or the referee was not built
-#   on_referee SEED COMMAND...  runs the command on the referee; the seed orders everything that has no fixed order
-#   in_orders FROM TO PROGRAM   all of the program's tests of the cudnn tower, with each of those seeds, two at a time
+#   on_referee SEED COMMAND...  runs the command on the referee; the seed decides the order of operations that have no fixed order
+#   in_orders FROM TO PROGRAM   runs all of the program's tests of the cudnn tower with each seed from FROM to TO, two at a time
 #   train SEED RANKS DIRECTORY OPTION...   deterministic training on $data, below $tmp, with a log line every second step
-#   agree DIRECTORY DIRECTORY TOLERANCE    succeeds if the losses of all logged steps agree, relative
-#   huge_checkpoint DIRECTORY   makes a checkpoint of step 2, with four images a step, whose next gradients have an infinite sum
-#   sanitized SEED PROGRAM      as in_orders with one seed, with sanitizers in program, module and referee (build/asan)
+#   agree DIRECTORY DIRECTORY TOLERANCE    succeeds if the losses of all logged steps agree within this relative tolerance
+#   huge_checkpoint DIRECTORY   makes a checkpoint of step 2, with four images a step; in the next step the sum of gradients is infinite
+#   sanitized SEED PROGRAM      like in_orders with one seed, but program, module and referee have sanitizers (build/asan)
 
 fakes=$PWD/build/fakecuda
 referee_or_skip() {
@@ -40,7 +40,7 @@ in_orders() {
     return $failed
 }
 
-# A sanitizer knows no addresses of device memory; the referee itself reports leaks.
+# The sanitizer does not know the addresses of device memory, hence protect_shadow_gap=0. The referee reports leaks itself.
 sanitized() {
     local said=$tmp/sanitized.$1
     env LD_LIBRARY_PATH="$PWD/build/asan/fakecuda" CIFAR10_MODULES="$PWD/build/asan" FAKECUDA_SEED="$1" \
@@ -66,8 +66,8 @@ sys.exit(len(a) != len(b) or not a or not worst <= float(sys.argv[3]))
 END_OF_PYTHON
 }
 
-# With it the loss and all gradients of two images are finite, but the sum of four is not, in one layer only: local4 gives 1.2e38 to
-# all inputs of softmax_linear, whose weights are 0 and which is sure of the first class.
+# With this checkpoint the loss and all gradients of two images are finite, but the sum over four images is not, and only in one layer:
+# every output of local4 is 1.2e38, and softmax_linear, whose weights are 0, is certain of the first class.
 huge_checkpoint() {
     ./cifar10_mpi train --data "$data" --train-dir "$1" --tower openblas --batch-size 4 --max-steps 2 || return 1
     /usr/bin/python3 - "$1/checkpoint-00000002.h5" << 'END'

@@ -1,5 +1,5 @@
-/* What the tests against tests/reference share: its files, its drawn tensors, and the difference of two vectors.
- * scripts/make_reference.py made the files and describes them. Everything here fails the test that calls it. */
+/* Shared by the tests that compare with tests/reference: its files, its drawn tensors, and the difference of two vectors.
+ * scripts/make_reference.py makes the files and describes them. If a function here fails, it fails the test that calls it. */
 #ifndef TESTS_REFERENCE_H
 #define TESTS_REFERENCE_H
 
@@ -34,7 +34,7 @@ static inline void reference_close(struct h5 *h5)
         fail_msg("%s", why.text);
 }
 
-/* A whole data set of that type, freed by the caller. */
+/* Reads a whole data set of that type; the caller frees it. */
 static inline void *reference_read(struct h5 *h5, enum h5_type type, struct h5_shape *shape, size_t *count,
                                    const char *format, ...)
 {
@@ -101,11 +101,11 @@ static inline float *reference_drawn(struct h5 *h5, const char *group, const cha
 }
 
 struct difference {
-    double norm; /* of the difference, relative to the expected vector's */
-    double most; /* the largest difference, relative to the largest expected value */
+    double norm; /* norm of the difference, relative to that of the expected vector */
+    double most; /* largest difference, relative to the largest expected value */
 };
 
-/* Infinite if a value is NaN. */
+/* Both are infinite if any value is not finite. */
 static inline struct difference difference_between(const float *found, const float *expected, size_t count)
 {
     double norm = 0, error = 0, most = 0, largest = 0;

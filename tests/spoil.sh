@@ -1,7 +1,8 @@
-# tests/spoil.sh: runs with a fault that the program itself never has; source it after tests/lib.sh.
+# tests/spoil.sh: runs the program with a numerical fault put into it; source this file after tests/lib.sh.
 #
-#   spoil_or_skip NAME     builds the library that causes it (tests/system/faults/spoil.c); or skips NAME, prints the plan and ends the script
-#   spoilt WHAT RANK STEP COMMAND...     runs the command with that fault in that rank and step, and in $spoil_steps steps from there
+#   spoil_or_skip NAME     builds the library that causes the fault (tests/system/faults/spoil.c); if that fails, skips NAME, prints
+#                          the plan and ends the script
+#   spoilt WHAT RANK STEP COMMAND...     runs the command with fault WHAT in that rank, in $spoil_steps (1) steps from STEP on
 
 spoil_or_skip() {
     if ! mpirun -np 1 ./cifar10_mpi bench --tower openblas --bench-steps 1 --batch-size 1 > /dev/null 2> "$tmp/spoil.log"; then

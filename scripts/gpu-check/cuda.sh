@@ -1,8 +1,8 @@
-# Tells make where CUDA's files are (CUDA_INC, CUDNN_LIB, ...): in CUDA_HOME, or in the pip packages of TORCH_PYTHON (default:
-# python3). Variables that are already set, and files that are not found, are left alone. Source it.
+# Exports the folders of CUDA's files for make (CUDA_INC, CUDNN_LIB, ...): CUDA_HOME's, or those of the pip packages of TORCH_PYTHON
+# (default: python3). Keeps variables that are already set, and sets none for files that are not found. Source it.
 pip_folders() { "${TORCH_PYTHON:-python3}" -c 'import nvidia; print(*nvidia.__path__, sep="\n")' 2> /dev/null; }
 
-offer() { # VARIABLE FILE FOLDER...: exports the first folder that has the file, whose name may be a pattern
+offer() { # VARIABLE FILE FOLDER...: exports the first folder that has FILE, which may be a pattern
     local name=$1 file=$2 folder
     shift 2
     [ -z "${!name:-}" ] || return 0

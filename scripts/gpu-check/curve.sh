@@ -6,11 +6,11 @@ find_data
 images=$(./cifar10_mpi inspect "$data" | sed -n 's,.*/train/images *uint8 *\([0-9]*\)x.*,\1,p')
 every=$(size 10 1) batch=$(size 128 8)
 
-means() { # FIRST LAST FILE: mean losses of steps FIRST+1 to LAST; every row stands for the same number of steps
+means() { # FIRST LAST FILE: prints the mean losses of steps FIRST+1 to LAST; every row is the mean of the same number of steps
     awk -F, -v first="$1" -v last="$2" 'NR > 1 && $1 > first && $1 <= last { t += $3; c += $4; n++ }
         END { if (!n) exit 1; printf "%.4f,%.4f", t / n, c / n }' "$3"
 }
-precision() { # DIRECTORY: of the last checkpoint
+precision() { # DIRECTORY: prints the precision of the last checkpoint
     run ./cifar10_mpi eval --data "$data" --checkpoint-dir "$work/$1" --run-once > "$work/said"
     cat "$work/said" >&2
     sed -n 's/.*: \([0-9]*\) of \([0-9]*\)).*/\1 \2/p' "$work/said" | awk '{ printf "%.4f", $1 / $2 } END { exit !NR }'

@@ -5,13 +5,13 @@
 #   tell LINE...                   adds lines to this part's section of the report
 #   verify NAME COMMAND...         a row of the report: ok if the command succeeds; otherwise the part fails, but continues
 #   skip REASON                    ends the part
-#   finish                         ends the part, failed if a row failed: its last command
+#   finish                         ends the part, which has failed if a row has; must be its last command
 #   run COMMAND...                 prints the command, then runs it
-#   size GPU REFEREE               prints the first, or the second on the referee
+#   size GPU REFEREE               prints the first argument on a GPU, the second on the referee
 #   backend_tests TEST...          a row for each of these tests of tests/backends, on the cudnn tower
-#   find_data                      sets $data, packed
+#   find_data                      sets $data to a packed file
 #   train RANKS DIRECTORY OPTIONS...    trains on the device in $work/DIRECTORY, from the beginning
-#   same_bits DIRECTORY DIRECTORY  succeeds if the last checkpoints of two runs have the same bits
+#   same_bits DIRECTORY DIRECTORY  succeeds if the last checkpoints of the two runs have the same bits
 #   rate FILE BATCH PRECISION IMAGES OPTIONS...    trains on about IMAGES images, and adds a line with examples/sec to FILE
 #   agree DIRECTORY DIRECTORY BAND prints the largest relative difference of cross-entropies at log lines; fails beyond the band
 #   $work                          a folder for this part, removed when it ends
@@ -53,8 +53,8 @@ train() {
     run mpirun -np "$ranks" ./cifar10_mpi train --data "$data" --train-dir "$work/$directory" --tower cudnn --verbose "$@"
 }
 
-# Rates of ten windows, from the times of log lines: median, least, most. The two windows before them are left out: there
-# engines are chosen and the graph is captured.
+# Prints the median, lowest and highest rate of ten windows, from the times of log lines. The first two windows are left out, since
+# engines are chosen and the graph is captured then.
 window_rates() { # BATCH
     sed -n 's/^[-0-9]* \([0-9:.]*\): step \([0-9]*\), .*/\1 \2/p' | awk -v batch="$1" '
         { split($1, part, ":"); time[NR] = (part[1] * 60 + part[2]) * 60 + part[3]; step[NR] = $2 }

@@ -1,4 +1,4 @@
-# Losses and precision over steps, beside TensorFlow's (scripts/learning-curve.sh gives the files).
+# Draws losses and precision over steps, with TensorFlow's for comparison (scripts/learning-curve.sh passes the files).
 set terminal pngcairo size 1000,420 font "sans,10"
 set output output
 set datafile separator ","

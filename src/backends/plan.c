@@ -5,6 +5,9 @@
 
 int backend_supports(const struct backend *backend, const struct model *model, struct error *why)
 {
+    if (backend->layers_max && model->layer_count > backend->layers_max)
+        return error_set(why, "a net of %d layers: the %s backend computes at most %d", model->layer_count, backend->name,
+                         backend->layers_max);
     for (int i = 0; backend->supports && i < model->layer_count; i++)
         if (backend->supports(&model->layers[i], why))
             return error_in(why, "layer %s", model->layers[i].name);

@@ -95,7 +95,7 @@ const struct backend *backend_open(const char *name, const struct model *model, 
 {
     *place = (struct device_place){0};
     bool best = !strcmp(name, "auto");
-    const struct backend *backend = best ? find_best(model, place->passed_by, sizeof place->passed_by, why)
+    const struct backend *backend = best ? find_best(model, place->skipped, sizeof place->skipped, why)
                                          : backend_find(name, why);
     if (!backend || backend->set_threads(threads, why))
         return NULL;

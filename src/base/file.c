@@ -74,7 +74,7 @@ int file_write(const char *file, const void *data, size_t bytes, struct error *w
     return status;
 }
 
-/* Flushes a file or directory to disk. That some file systems cannot flush a directory is no error. */
+/* Flushes a file or directory to disk. Some file systems cannot flush a directory; that is not an error. */
 static int path_flush(const char *path, int flags, struct error *why)
 {
     int descriptor = open(path, O_RDONLY | O_CLOEXEC | flags);
@@ -133,7 +133,7 @@ int file_keep(int descriptor, const char *file, struct error *why)
     int status = link_open(descriptor, temporary) ? copy_open(descriptor, temporary, why) : 0;
     if (!status)
         status = file_commit(temporary, file, why);
-    unlink(temporary); /* rename leaves it if it fails, or if `file` is the same file already */
+    unlink(temporary); /* still there if rename failed, or if `file` already was the same file */
     return status;
 }
 

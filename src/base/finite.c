@@ -3,7 +3,7 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Without a branch in the loop, so that it runs at the speed of memory. */
+/* The loop has no branch, so that it vectorises and runs at the speed of memory. */
 __attribute__((target_clones("avx512f", "avx2", "default")))
 bool floats_finite(const float *values, size_t count)
 {

@@ -1,6 +1,6 @@
-/* One run at a time in a directory. The run locks the file `lock` there by flock and writes its process into it. The lock ends with
- * the process, however it ends; a file that is not locked is ignored. On file systems without locks (some NFS and Lustre mounts)
- * the run touches its file every few seconds; a file that is no longer touched is ignored. */
+/* One run at a time in a directory. The run locks the file `lock` there by flock and writes its process id and host into it. The
+ * system releases the lock when the process ends, in whatever way; an unlocked file is ignored. On file systems without locks (some
+ * NFS and Lustre mounts) the run touches its file every few seconds; a file that is no longer touched is ignored. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -110,7 +110,8 @@ static int touch_begin(struct lock *lock, struct error *why)
     return 0;
 }
 
-/* When the file was last written or touched. It is opened again, since only then a network file system tells the truth. */
+/* When the file was last written or touched. Opens it again: a network file system may report old times for a file that is already
+ * open. */
 static int last_touch(const char *file, struct timespec *last)
 {
     struct stat found;
@@ -125,7 +126,7 @@ static int last_touch(const char *file, struct timespec *last)
     return status;
 }
 
-/* Watches the file until it is touched or GONE seconds have passed. Compares no clocks: those of hosts differ. */
+/* Watches the file until it is touched or GONE seconds have passed. Compares two times of the file, since hosts' clocks differ. */
 static bool owner_touches(const struct lock *lock)
 {
     struct timespec first, now;
@@ -136,10 +137,10 @@ static bool owner_touches(const struct lock *lock)
         if (!status && (now.tv_sec != first.tv_sec || now.tv_nsec != first.tv_nsec))
             return true;
     }
-    return status && errno != ENOENT; /* ENOENT: its run has ended and removed it */
+    return status && errno != ENOENT; /* ENOENT: the owner has ended and removed the file */
 }
 
-/* Only processes of this host can be checked. */
+/* False for a process on another host, which cannot be checked. */
 static bool owner_has_ended(const struct owner *owner)
 {
     struct owner self;
@@ -156,7 +157,7 @@ static bool owner_lives(const struct lock *lock, const struct owner *owner)
 
 /* ---- taking it ---- */
 
-/* The state of the system's lock on the file. The file's text matters only if the file system has no locks. */
+/* The state of the system's lock on the file. Only with NO_LOCKS does the file's text decide who holds the lock. */
 enum verdict { FREE, HELD, NO_LOCKS };
 
 static enum verdict system_lock(int descriptor, int kind)
@@ -177,7 +178,7 @@ static enum verdict system_lock_insist(int descriptor)
     return verdict;
 }
 
-/* Takes the system's lock, or, without one, a file that nobody touches. */
+/* Takes the system's lock; on a file system without locks, takes over the file if no other run keeps touching it. */
 static int lock_try(struct lock *lock, const char *directory, struct error *why)
 {
     struct owner owner;
@@ -195,7 +196,7 @@ static int lock_try(struct lock *lock, const char *directory, struct error *why)
                      owner.host);
 }
 
-/* Whether the open file still is the one in the directory: the previous run may have removed it since. */
+/* Whether the open file is still the one in the directory: the previous run may have removed it after we opened it. */
 static bool is_in_place(const struct lock *lock)
 {
     struct stat open, there;
@@ -233,7 +234,7 @@ static int open_there(const struct lock *lock)
     return open(lock->file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 }
 
-/* The owner named by the directory's file, which is opened again; -1 if there is none or it cannot be read. */
+/* Opens the directory's lock file again and reads the owner that it names; -1 if it is missing or cannot be opened. */
 static int owner_there(const struct lock *lock, struct owner *owner)
 {
     int descriptor = open_there(lock);
@@ -281,7 +282,7 @@ void lock_free(struct lock *lock)
         return;
     touch_end(lock);
     if (is_in_place(lock) && !owner_there(lock, &owner) && (!owner.process || owner_is_self(&owner)))
-        unlink(lock->file); /* not the file of a run that took over, or of a new directory under the same name */
+        unlink(lock->file); /* never the file of a run that took over, or one in a new directory of the same name */
     close(lock->descriptor);
     lock->held = false;
 }

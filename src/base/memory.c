@@ -1,4 +1,4 @@
-/* Memory that really exists: Linux overcommits, and later kills a process that uses what was promised. */
+/* Allocates only memory that exists: Linux overcommits, and kills a process later when the memory runs out. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,8 +26,8 @@ static size_t least(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-/* What may be allocated if `used` of `limit` bytes are in use. A sixteenth stays free for the system and for libraries, which do
- * not ask here. */
+/* What may still be allocated if `used` of `limit` are in use. One sixteenth of the limit stays free for the system and for
+ * libraries, which allocate without this check. */
 static size_t left_over(size_t limit, size_t used)
 {
     size_t most = limit - limit / 16;
@@ -45,7 +45,7 @@ static size_t node_available(void)
 /* ---- control groups: the limits of a container or a batch system ---- */
 
 struct control {
-    const char *root, *limit, *usage, *caches[2]; /* caches of files, which the system drops when memory is needed */
+    const char *root, *limit, *usage, *caches[2]; /* file caches, which the system drops when memory is needed */
 };
 static const struct control version_1 = {"/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes",
                                          {"total_inactive_file ", "total_active_file "}};
@@ -72,7 +72,7 @@ static size_t group_available(const struct control *control, const char *group)
     return left_over(limit, used - least(used, cached));
 }
 
-/* The least of this process's group and all groups above it. Overwrites the path. */
+/* The memory available to this process's group: the least of the group and all groups above it. Overwrites the path. */
 static size_t path_available(const struct control *control, char *path)
 {
     size_t available = group_available(control, path);
@@ -83,7 +83,7 @@ static size_t path_available(const struct control *control, char *path)
     return available;
 }
 
-/* Lines "ID:CONTROLLERS:PATH"; version 2 names no controllers. */
+/* Reads lines "ID:CONTROLLERS:PATH"; version 2 has ID 0 and no controllers. */
 static size_t groups_available(void)
 {
     char line[4096], controllers[256], path[3500];
@@ -110,8 +110,8 @@ int memory_check(size_t bytes, const char *what, struct error *why)
     return error_set(why, "%s: no memory for %zu MB (%zu MB are available)", what, bytes >> 20, available >> 20);
 }
 
-/* The ranks of a node allocate at the same time and all see the same memory free. So each rank writes to its own piece by piece and
- * checks in between. (A lock would make them take turns, but any user could hold it.) */
+/* The ranks of a node allocate at the same time and all see the same free memory. So each rank writes to its memory piece by piece
+ * and checks again before each further piece. (Ranks could take turns by a lock, but any user could hold it.) */
 static int write_zeros(char *memory, size_t bytes, const char *what, struct error *why)
 {
     const size_t piece = 8 << 20;

@@ -16,15 +16,15 @@ static const double draw_interval = 0.1; /* seconds */
 
 /* ---- the terminal ---- */
 
-/* mpirun reads its ranks' output and error and copies them to its own: if those are a terminal, then so are ours, as far as a
- * person can see. Open MPI makes our output a pseudo-terminal in any case. */
+/* Whether mpirun started us. It copies our standard output and error to its own, so its terminal is the one that matters. (Open MPI
+ * always gives us a pseudo-terminal as standard output, so isatty would be true even if our output goes to a file.) */
 static bool is_launched(void)
 {
     struct stat error;
     return getenv("PMIX_RANK") && fstat(STDERR_FILENO, &error) == 0 && S_ISFIFO(error.st_mode);
 }
 
-/* The terminal behind the launcher's stream, or 0. */
+/* A descriptor of the terminal that the launcher's stream goes to; 0 if it is not a terminal. */
 static int launcher_terminal(int stream)
 {
     char file[64];
@@ -55,7 +55,7 @@ void progress_open(struct progress *progress)
         close(output);
 }
 
-/* The columns that a line may fill; a terminal that does not say has 80. */
+/* The columns that a line may fill: one fewer than the terminal has, or than 80 if its width is unknown. */
 static int width_of(const struct progress *progress)
 {
     struct winsize size;

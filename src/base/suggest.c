@@ -20,7 +20,7 @@ static int smallest(int a, int b, int c)
     return least < c ? least : c;
 }
 
-/* Levenshtein's distance: the number of letters to insert, delete or replace. */
+/* Levenshtein distance: the number of letters to insert, delete or replace. */
 static int edit_distance(const char *a, const char *b)
 {
     int row[LENGTH_MAX + 1];
@@ -49,7 +49,7 @@ static bool has_initials(const char *name, const char *word)
     return !name && !*word;
 }
 
-/* A very short word is the beginning of too many names. */
+/* Words under three letters do not count: they begin too many names. */
 static bool begins(const char *text, const char *word)
 {
     size_t length = strlen(word);

@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* The reason not to write to an open file, or NULL. */
+/* The reason for not writing to an open file; NULL if there is none. */
 static const char *refusal(int descriptor)
 {
     struct stat found;
@@ -20,7 +20,7 @@ static const char *refusal(int descriptor)
 
 int writing_open(const char *file, int flags, mode_t mode, struct error *why)
 {
-    /* O_NONBLOCK: never wait for the reader of a pipe. It changes nothing for a regular file. */
+    /* O_NONBLOCK: do not wait for a pipe's reader. It has no effect on a regular file. */
     int descriptor = open(file, flags | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, mode), code = errno;
     const char *wrong = descriptor >= 0 ? refusal(descriptor) : NULL;
     if (descriptor >= 0 && !wrong)
@@ -44,8 +44,8 @@ int writing_open_private(const char *file, int flags, struct error *why)
     mode_t mask = umask(0), writers = 0222 & ~mask, mode = 0600 | writers | writers << 1;
     umask(mask);
     int descriptor = writing_open(file, flags | O_CREAT, mode, why);
-    int changed = descriptor < 0 ? -1 : fchmod(descriptor, mode); /* an existing file may be of an earlier version */
-    (void)changed; /* it fails on the file of another member of our group, who set it already */
+    int changed = descriptor < 0 ? -1 : fchmod(descriptor, mode); /* an earlier version may have made it with another mode */
+    (void)changed; /* fails on a file that another member of our group owns; its owner has set the mode already */
     return descriptor;
 }
 

@@ -1,8 +1,7 @@
-/* Every rank's tower on synthetic images, then its loader, then the reduction. */
+/* The bench command: measures every rank's tower on synthetic images, its loader, and the reduction. */
 #include "bench.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,7 +28,7 @@ static int choose_parts(struct bench *b, struct error *why)
     return net_init(&b->net, b->model, CHANNELS, CLASSES, why);
 }
 
-/* Synthetic images: noise of mean 0 and deviation 1, as standardised ones. */
+/* Fills in synthetic images, noise of mean 0 and deviation 1 like standardised images, labels and parameters. */
 static void fill_inputs(struct bench *b)
 {
     size_t values = (size_t)b->slice * shape_size(b->net.input);
@@ -41,6 +40,15 @@ static void fill_inputs(struct bench *b)
     for (int i = 0; i < b->slice; i++)
         b->labels[i] = i % CLASSES;
     net_parameters(&b->net, 1, b->parameters);
+}
+
+static int take_times(struct bench *b, struct error *why)
+{
+    size_t stages = (size_t)b->tower.plan.stage_count, layers = (size_t)b->net.layer_count;
+    b->stages = memory_new(stages, sizeof *b->stages, "the stages' times", why);
+    b->direct = memory_new(layers, sizeof *b->direct, "the convolutions' times", why);
+    b->winograd = memory_new(layers, sizeof *b->winograd, "the convolutions' times", why);
+    return b->stages && b->direct && b->winograd ? 0 : -1;
 }
 
 static int take_tower(struct bench *b, struct error *why)
@@ -58,13 +66,13 @@ static int take_tower(struct bench *b, struct error *why)
     if (!(b->images = memory_new(values, sizeof *b->images, "the batch", why)) ||
         !(b->labels = memory_new((size_t)b->slice, sizeof *b->labels, "the labels", why)) ||
         !(b->parameters = memory_new(parameters, sizeof *b->parameters, "the parameters", why)) ||
-        bench_images(b, why))
+        take_times(b, why) || bench_images(b, why))
         return -1;
     fill_inputs(b);
     return tower_set_parameters(&b->tower, b->parameters, why) || bench_start(b, why) ? -1 : 0;
 }
 
-/* The peak before and after the steps, since a core's clock moves. */
+/* Measures the peak before and after the steps, since a core's clock rate varies. */
 static int measure_all(struct bench *b, struct error *why)
 {
     if (world_barrier(b->world, false, why))
@@ -102,6 +110,9 @@ static void bench_release(struct bench *b)
     free(b->images);
     free(b->labels);
     free(b->parameters);
+    free(b->stages);
+    free(b->direct);
+    free(b->winograd);
 }
 
 int bench_run(const struct options *options, const struct world *world, struct error *why)

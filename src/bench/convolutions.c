@@ -1,4 +1,4 @@
-/* The bench command's comparison of convolution algorithms: forward, input gradient and weight gradient, each in a net of one
+/* The bench command's comparison of convolution algorithms: times of forward, input gradient and weight gradient in a net of one
  * layer. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -93,7 +93,7 @@ static int time_lone(const struct bench *b, const struct net_layer *l, enum conv
     return status;
 }
 
-/* The time of the input gradient is that of a backward pass with it less that of one without. */
+/* The time of the input gradient is the difference between backward passes with and without it. */
 static int time_way(const struct bench *b, const struct net_layer *l, enum convolution_choice way,
                     struct bench_convolution *times, struct error *why)
 {
@@ -112,8 +112,8 @@ int bench_convolutions(struct bench *b, struct error *why)
         const struct net_layer *l = &b->net.layers[i];
         if (!convolution_has_two_ways(b->backend, l))
             continue;
-        if (time_way(b, l, CONVOLUTION_DIRECT, &b->times.direct[i], why) ||
-            time_way(b, l, CONVOLUTION_WINOGRAD, &b->times.winograd[i], why))
+        if (time_way(b, l, CONVOLUTION_DIRECT, &b->direct[i], why) ||
+            time_way(b, l, CONVOLUTION_WINOGRAD, &b->winograd[i], why))
             return -1;
     }
     return 0;
@@ -123,26 +123,26 @@ static void print_operation(const char *layer, const char *operation, double dir
 {
     char text[64];
     snprintf(text, sizeof text, "%s, %s", layer, operation);
-    if (direct <= 0 || winograd <= 0) { /* a difference of disturbed times */
+    if (direct <= 0 || winograd <= 0) { /* time_way's difference of two times can be negative */
         printf("%-24s %9s %9s %9s\n", text, "-", "-", "-");
         return;
     }
     printf("%-24s %9.3f %9.3f %9.2f\n", text, 1e3 * direct, 1e3 * winograd, direct / winograd);
 }
 
-void bench_print_convolutions(const struct bench *b, const struct bench_times *t)
+void bench_print_convolutions(const struct bench *b)
 {
     bool any = false;
     for (int i = 0; i < b->net.layer_count; i++) {
         const char *name = b->net.layers[i].layer.name;
-        if (t->direct[i].forward <= 0)
+        if (b->direct[i].forward <= 0)
             continue;
         if (!any)
             printf("#\n%-24s %9s %9s %9s\n%-24s %9s %9s %9s\n", "# convolution", "direct", "winograd", "times", "#", "ms",
                    "ms", "as fast");
         any = true;
-        print_operation(name, "forward", t->direct[i].forward, t->winograd[i].forward);
-        print_operation(name, "input", t->direct[i].input, t->winograd[i].input);
-        print_operation(name, "weights", t->direct[i].weights, t->winograd[i].weights);
+        print_operation(name, "forward", b->direct[i].forward, b->winograd[i].forward);
+        print_operation(name, "input", b->direct[i].input, b->winograd[i].input);
+        print_operation(name, "weights", b->direct[i].weights, b->winograd[i].weights);
     }
 }

@@ -7,8 +7,8 @@
 
 enum { ROUNDS = 1 << 15, TRIALS = 20, CHAINS = 12 };
 
-/* CHAINS independent rows of multiply-adds, which the Makefile lets the compiler fuse in this file: enough to fill the pipelines
- * (2 units x 4 or 5 cycles), few enough to stay in registers. The fastest width is that of the CPU's own vectors. */
+/* CHAINS independent chains of multiply-adds, which the Makefile lets the compiler fuse in this file: enough to fill the pipelines
+ * (2 units x 4 or 5 cycles), few enough to stay in registers. The width of the CPU's own vectors is the fastest. */
 #define ROWS_OF(WIDTH)                                                                                                \
     __attribute__((target_clones("avx512f", "fma", "default")))                                                       \
     static float rows_of_##WIDTH(float factor, float addend)                                                          \

@@ -1,6 +1,5 @@
-/* What the bench command measures. */
+/* The bench command's measurements of a tower, the reduction and the loader. */
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 #include "bench.h"
@@ -21,7 +20,7 @@ double bench_median(double *values, int count)
     return 0.5 * (values[(count - 1) / 2] + values[count / 2]);
 }
 
-/* CPU time of this process: less than the clock's where others use its cores. */
+/* CPU time of this process: falls behind the clock if other processes use its cores. */
 static double cpu_seconds(void)
 {
     struct timespec now;
@@ -29,14 +28,14 @@ static double cpu_seconds(void)
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-/* A step of this tower alone: a world of one rank needs no messages. */
+/* Times a step of this tower in a world of one rank, without messages. */
 static int measure_step(struct bench *b, double rows[BENCH_ROWS], struct error *why)
 {
     uint64_t number = ++b->steps, images = (uint64_t)b->slices * (uint64_t)b->slice;
     struct step step = {.number = number, .position = number * images, .rate = 1e-3f, .ema_decay = 0.999f};
     struct step_result result;
     double before = clock_seconds(), cpu = cpu_seconds();
-    memset(b->tower.times, 0, sizeof b->tower.times);
+    tower_zero_times(&b->tower);
     b->tower.loss_seconds = b->tower.update_seconds = b->tower.ema_seconds = 0;
     if (tower_give(&b->tower, &step, 1, why) || tower_results(&b->tower, &result, 1, why))
         return -1;
@@ -48,7 +47,7 @@ static int measure_step(struct bench *b, double rows[BENCH_ROWS], struct error *
     return 0;
 }
 
-/* samples: (columns, steps); columns are the stages' forward and backward passes, then the rows. */
+/* samples: (columns, steps). Columns: each stage's forward and backward pass, then the rows. */
 static int sample_steps(struct bench *b, double *samples, struct error *why)
 {
     int steps = (int)b->options->bench_steps, stages = b->tower.plan.stage_count;
@@ -66,8 +65,8 @@ static int sample_steps(struct bench *b, double *samples, struct error *why)
             samples[(2 * stages + row) * steps + step] = rows[row];
     }
     for (int i = 0; i < stages; i++) {
-        b->times.forward[i] = bench_median(samples + (2 * i) * steps, steps);
-        b->times.backward[i] = bench_median(samples + (2 * i + 1) * steps, steps);
+        b->stages[i].forward = bench_median(samples + (2 * i) * steps, steps);
+        b->stages[i].backward = bench_median(samples + (2 * i + 1) * steps, steps);
     }
     for (int row = 0; row < BENCH_ROWS; row++)
         b->times.rows[row] = bench_median(samples + (2 * stages + row) * steps, steps);
@@ -113,7 +112,7 @@ int bench_tower(struct bench *b, struct error *why)
     return status;
 }
 
-/* One parcel over all ranks, with nothing else to do. */
+/* Times the reduction of one parcel over all ranks, without other work. */
 static int reduce_once(struct bench *b, struct reducer *reducer, double *seconds, struct error *why)
 {
     const float *sums;
@@ -148,13 +147,13 @@ int bench_reduce(struct bench *b, struct error *why)
     return status;
 }
 
-/* Takes batches for a while; the caller only waits, so the loader's thread has the core. */
+/* Takes batches for a while. The caller only waits, so the loader's thread has the core to itself. */
 static int drain_loader(struct loader *loader, double *rate, struct error *why)
 {
     const double duration = 0.3; /* seconds */
     struct batch batch;
     int64_t images = 0;
-    for (int i = 0; i < 8; i++) /* what was made ahead */
+    for (int i = 0; i < 8; i++) /* batches prepared before the clock starts */
         if (loader_next(loader, &batch, why))
             return -1;
     double before = clock_seconds(), now = before;

@@ -1,5 +1,5 @@
-/* The bench command's roofline: a pass takes at least the time of its operations at the core's peak, and of its bytes at the rate
- * of the memory beyond the second-level cache (Williams, Waterman and Patterson, 2009). */
+/* The bench command's roofline (Williams, Waterman and Patterson, 2009). A pass takes at least the time of its operations at the
+ * core's peak, and at least that of its bytes at the bandwidth beyond the second-level cache. */
 #include <stdio.h>
 
 #include "bench.h"
@@ -22,10 +22,10 @@ struct pass {
 
 static bool reads_input_backward(const struct net_layer *l)
 {
-    return l->layer.kind != LAYER_MAX_POOL; /* it keeps the places of the maxima instead */
+    return l->layer.kind != LAYER_MAX_POOL; /* max pooling stores the places of the maxima instead */
 }
 
-/* Activations at the ends of the stage, and parameters. What passes between its layers may stay in the cache. */
+/* Bytes of the stage's input, output and parameters. Activations between its layers may stay in the cache. */
 static void stage_bytes(const struct bench *b, const struct stage *stage, double *forward, double *backward)
 {
     const struct net_layer *first = &b->net.layers[stage->first], *last = &b->net.layers[stage->last];
@@ -41,8 +41,7 @@ static void stage_bytes(const struct bench *b, const struct stage *stage, double
                                  (stage->first > 0 ? in : 0) + 2 * parameters);
 }
 
-static void stage_passes(const struct bench *b, const struct bench_times *t, int index, struct pass *forward,
-                         struct pass *backward)
+static void stage_passes(const struct bench *b, int index, struct pass *forward, struct pass *backward)
 {
     const struct stage *stage = &b->tower.plan.stages[index];
     bench_operations(b, stage, &forward->operations, &backward->operations);
@@ -51,11 +50,11 @@ static void stage_passes(const struct bench *b, const struct bench_times *t, int
     if (stage->backward_operations > 0)
         backward->operations = b->slices * stage->backward_operations;
     stage_bytes(b, stage, &forward->bytes, &backward->bytes);
-    forward->seconds = t->forward[index];
-    backward->seconds = t->backward[index];
+    forward->seconds = b->stages[index].forward;
+    backward->seconds = b->stages[index].backward;
 }
 
-/* Prints a pass and returns its bound in seconds. */
+/* Prints a pass; returns the lower bound of its time in seconds. */
 static double print_pass(const struct bench *b, const struct bench_times *t, const char *name, const char *way,
                          const struct pass *pass)
 {
@@ -79,7 +78,7 @@ void bench_print_roofline(const struct bench *b, const struct bench_times *t)
     printf("%-24s %9s %9s %9s %9s %10s %10s\n", "#", "MFLOP", "MB", "ms", "ms", "", "the bound");
     for (int i = 0; i < b->tower.plan.stage_count; i++) {
         const char *name = b->tower.plan.stages[i].name;
-        stage_passes(b, t, i, &forward, &backward);
+        stage_passes(b, i, &forward, &backward);
         bounds += print_pass(b, t, name, ">", &forward);
         bounds += print_pass(b, t, name, "<", &backward);
     }

@@ -1,7 +1,6 @@
 /* The bench command's table. */
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "bench.h"
 
@@ -14,15 +13,16 @@ static void print_rate(double operations, double seconds)
         printf(" %9s", "-");
 }
 
-static void print_stage(const struct bench *b, const struct bench_times *t, int index)
+static void print_stage(const struct bench *b, int index, double step)
 {
-    double forward, backward, step = t->rows[BENCH_STEP];
+    const struct stage_time *time = &b->stages[index];
+    double forward, backward;
     bench_operations(b, &b->tower.plan.stages[index], &forward, &backward);
-    printf("%-24s %9.3f", b->tower.plan.stages[index].name, 1e3 * t->forward[index]);
-    print_rate(forward, t->forward[index]);
-    printf(" %9.3f", 1e3 * t->backward[index]);
-    print_rate(backward, t->backward[index]);
-    printf(" %8.1f %%\n", 100 * (t->forward[index] + t->backward[index]) / step);
+    printf("%-24s %9.3f", b->tower.plan.stages[index].name, 1e3 * time->forward);
+    print_rate(forward, time->forward);
+    printf(" %9.3f", 1e3 * time->backward);
+    print_rate(backward, time->backward);
+    printf(" %8.1f %%\n", 100 * (time->forward + time->backward) / step);
 }
 
 static void print_row(const char *name, double seconds, double step)
@@ -36,14 +36,14 @@ static void print_tower(const struct bench *b, const struct bench_times *t)
     printf("%-24s %9s %9s %9s %9s %10s\n", "# stage", "forward", "forward", "backward", "backward", "share of");
     printf("%-24s %9s %9s %9s %9s %10s\n", "#", "ms", "GFLOP/s", "ms", "GFLOP/s", "the step");
     for (int i = 0; i < b->tower.plan.stage_count; i++) {
-        print_stage(b, t, i);
-        rest -= t->forward[i] + t->backward[i];
+        print_stage(b, i, step);
+        rest -= b->stages[i].forward + b->stages[i].backward;
     }
     for (int row = 0; row < BENCH_STEP; row++)
         rest -= t->rows[row];
     print_row("loss", t->rows[BENCH_LOSS], step);
     print_row("update", t->rows[BENCH_UPDATE], step);
-    if (!b->backend->device) /* there it is part of the update */
+    if (!b->backend->device) /* on a device it is part of the update */
         print_row("EMA (rank 0's)", t->rows[BENCH_EMA], step);
     print_row("rest (copies, slices)", rest > 0 ? rest : 0, step);
     print_row("whole step", step, step);
@@ -66,7 +66,7 @@ static void print_rank_rows(const struct bench *b, const struct bench_times *all
         const struct bench_times *t = &all[rank];
         double share = share_of_peak(b, t), step = t->rows[BENCH_STEP];
         printf("%-6d %-13.13s %9.3f %9.1f %9.1f", rank, t->host, 1e3 * step, images / step, 1e-9 * share * t->peak * threads);
-        if (b->backend->device) /* a CPU core says nothing about it */
+        if (b->backend->device) /* the speed of a CPU core does not matter for a device */
             printf(" %9s %9s", "-", "-");
         else
             printf(" %9.1f %7.1f %%", 1e-9 * t->peak, 100 * share);
@@ -102,7 +102,7 @@ void bench_print(const struct bench *b, const struct bench_times *all)
     print_rank_rows(b, all);
     if (!b->backend->device)
         bench_print_roofline(b, &all[0]);
-    bench_print_convolutions(b, &all[0]);
+    bench_print_convolutions(b);
     printf("#\n# reduction of a parcel alone (%.2f MB over %d rank%s, %s): %.3f ms\n", parcel, b->world->size,
            b->world->size > 1 ? "s" : "", o->slices ? "fixed tree" : "fastest", 1e3 * all[0].reduce);
 }

@@ -1,13 +1,12 @@
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "commands.h"
 #include "pack.h"
 
-/* For the signal handler: the names of unfinished files, which it removes. */
+/* The names of unfinished files, which the signal handler removes. */
 static struct pack_unfinished unfinished;
 
 static void remove_unfinished(int signal_number)

@@ -19,7 +19,7 @@ int command_train(const struct options *options, const struct world *world)
     progress_clear(&run.report.progress); /* an error may be printed next */
     if (status < 0 && run.ready) {
         phases_close(&run.phases);    /* otherwise another rank would report this one as dead */
-        world_abort(world, why.text); /* if this rank alone exited, the others would wait in a collective for ever */
+        world_abort(world, why.text); /* if only this rank exited, the others would wait in a collective for ever */
     }
     if (!status)
         status = run_finish(&run, stopped, &why);

@@ -44,7 +44,7 @@ static int read_class_names(struct dataset *dataset, struct h5 *h5, struct error
     return 0;
 }
 
-/* Older files have no such attribute: they were all squashed. */
+/* Older files have no such attribute: their images were all squashed. */
 static int read_resize(struct dataset *dataset, struct h5 *h5, struct error *why)
 {
     strcpy(dataset->resize, resize_name(RESIZE_SQUASH));
@@ -116,7 +116,7 @@ static int read_header(struct dataset *dataset, struct h5 *h5, struct error *why
     return identify(dataset, h5, images, labels, why);
 }
 
-/* Each node may have its own file of this name; all must have the same content. */
+/* Each node may have its own file of this name; all must have the same contents. */
 static int check_same_file(const struct dataset *dataset, const struct world *world, struct error *why)
 {
     struct {
@@ -139,7 +139,7 @@ static size_t dataset_image_bytes(const struct dataset *dataset)
     return (size_t)dataset->height * dataset->width * dataset->channels;
 }
 
-/* Reads rows [first, end) of images and labels to their places in the shared memory, and checks the labels. */
+/* Reads rows [first, end) of images and labels into their places in memory, and checks the labels. */
 static int read_rows(struct dataset *dataset, struct h5 *h5, int64_t first, int64_t end, struct error *why)
 {
     char images[32], labels[32];
@@ -160,7 +160,7 @@ static int read_rows(struct dataset *dataset, struct h5 *h5, int64_t first, int6
  * memory. */
 static int read_part(struct dataset *dataset, const struct world *world, struct h5 *h5, struct error *why)
 {
-    size_t bytes = (size_t)dataset->count * (dataset_image_bytes(dataset) + 1); /* no overflow: the file stores that many */
+    size_t bytes = (size_t)dataset->count * (dataset_image_bytes(dataset) + 1); /* no overflow: the file contains that many */
     struct shared_memory *memory = &dataset->memory;
     world_share(world, bytes, memory);
     if (!memory->shared)

@@ -28,7 +28,7 @@ struct distortion distort_center(const struct frame *frame)
     return distort_draw(&none, 0, 0, frame);
 }
 
-/* The part of an image that is cut out: rows of `length` values, `stride` apart. */
+/* The part of an image to cut out: rows of `length` values, `stride` apart. */
 struct crop {
     const uint8_t *first;
     int rows, length, channels;
@@ -93,8 +93,8 @@ static struct lane_affine spread(const struct affine *affine, int channels)
     return lanes;
 }
 
-/* Copies `length` values, whole pixels in reverse order, beginning with the pixel at `last`. With a constant number of channels the
- * inlined loop is three times as fast. */
+/* Copies `length` values: whole pixels in reverse order, beginning with the pixel at `last`. Inlined with a constant number of
+ * channels, the loop is three times as fast. */
 static inline void reverse_pixels(const uint8_t *last, int length, int channels, uint8_t *chunk)
 {
     for (int i = 0; i < length; i += channels, last -= channels)
@@ -102,7 +102,7 @@ static inline void reverse_pixels(const uint8_t *last, int length, int channels,
             chunk[i + c] = last[c];
 }
 
-/* Copies `length` values of a row from place `at` on, of the mirrored row if `flip`. */
+/* Copies `length` values, from place `at` on, of a row, or of the mirrored row if `flip`. */
 static inline void take_chunk(const uint8_t *row, const struct crop *crop, int at, int length, bool flip,
                               uint8_t chunk[CHUNK])
 {

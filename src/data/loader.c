@@ -6,7 +6,7 @@
 #include "thread.h"
 
 /* Batch k of the stream uses slot k % slot_count. A worker may begin it after the caller has returned batch k - slot_count, so the
- * caller's batch and `depth` others exist at a time. */
+ * caller's batch and `depth` others exist at any time. */
 struct slot {
     struct batch batch;
     float *images;
@@ -27,7 +27,7 @@ struct loader_state {
     bool stop;
     uint64_t begun;    /* batches that a worker has started to fill */
     uint64_t taken;    /* batches that the caller has received */
-    uint64_t returned; /* of those, batches that the caller no longer uses */
+    uint64_t returned; /* batches that the caller no longer uses */
     int slot_count, started;
     struct slot *slots;
     struct worker *workers;

@@ -14,11 +14,11 @@ int shuffle_init(struct shuffle *shuffle, uint64_t seed, uint32_t count, struct 
         return -1;
     shuffle->seed = seed;
     shuffle->count = count;
-    shuffle->epoch = UINT64_MAX; /* none yet; with a single sample the zeroed permutation is already right */
+    shuffle->epoch = UINT64_MAX; /* none yet; only a single sample can reach this epoch, and its zeroed permutation is right */
     return 0;
 }
 
-/* Fisher-Yates shuffle, from the end: all orders are equally likely. */
+/* Fisher-Yates shuffle from the end; all orders are equally likely. */
 static void permute(struct shuffle *shuffle, uint64_t epoch)
 {
     uint32_t *permutation = shuffle->permutation;

@@ -1,5 +1,5 @@
-/* DIR/best.h5: the checkpoint that classified the most images correctly; the first of several equal ones. A run that trains in DIR
- * does not count it among its checkpoints. A later eval evaluates it first, so that both are compared on the same images. */
+/* DIR/best.h5: the checkpoint that classified the most images correctly; the first of several equal ones. A run in DIR does not
+ * count it among its checkpoints. A later eval first evaluates it again, so that it compares checkpoints on the same images. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -5,7 +5,7 @@
 
 #include "eval.h"
 
-enum { RIGHT, IMAGES }; /* of by_class */
+enum { RIGHT, IMAGES }; /* columns of by_class */
 
 static void fill_batch(struct evaluation *e, int64_t first, int count)
 {
@@ -20,7 +20,7 @@ static void fill_batch(struct evaluation *e, int64_t first, int count)
     }
 }
 
-/* Adds the batch that the tower has just evaluated. An image counts as right as it does in struct loss_sums. */
+/* Adds the batch that the tower has just evaluated to by_class. Images count as correct by the rule of struct loss_sums. */
 static int count_classes(struct evaluation *e, int count, struct error *why)
 {
     size_t classes = (size_t)e->net.classes;
@@ -34,7 +34,7 @@ static int count_classes(struct evaluation *e, int count, struct error *why)
     return 0;
 }
 
-/* Rank 0. Assumes that the other ranks are equally far. */
+/* Shows progress on rank 0; assumes that the other ranks have done as many images. */
 static void show_count(struct evaluation *e, int64_t done)
 {
     int64_t all = done * e->world->size;
@@ -42,7 +42,7 @@ static void show_count(struct evaluation *e, int64_t done)
         progress_count(&e->report.progress, "evaluating", "images", 1, all < e->examples ? all : e->examples, e->examples);
 }
 
-/* This rank's part [N r / R, N (r + 1) / R): an exact partition for any N and R. */
+/* Evaluates this rank's part [N r / R, N (r + 1) / R): an exact partition for any N and R. */
 static int count_part(struct evaluation *e, struct loss_sums *sums, struct error *why)
 {
     int64_t n = e->examples, r = e->world->rank, size = e->world->size;
@@ -75,7 +75,7 @@ int eval_count(struct evaluation *e, uint64_t step, struct evaluated *evaluated,
     progress_clear(&e->report.progress);
     if (status)
         world_abort(e->world, why->text);
-    /* the loss is summed as a fixed-point number, so the sum does not depend on the order of ranks */
+    /* the loss is summed as a fixed-point number, so that the order of the ranks does not matter */
     bool fits = sums.loss >= 0 && sums.loss < 0x1p62 / e->world->size * 0x1p-20; /* false for NaN */
     int64_t totals[4] = {sums.correct, sums.count, fits ? (int64_t)(sums.loss * 0x1p20) : 0, !fits};
     if (world_sum(e->world, totals, 4, why) || sum_classes(e, why))

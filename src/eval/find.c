@@ -1,5 +1,5 @@
-/* Rank 0 finds and reads the checkpoint and sends its parameters to the others. A run that trains in the directory may remove the
- * checkpoint in the meantime; there is a newer one then. */
+/* Rank 0 finds and reads the checkpoint and sends its parameters to the others. A run in the directory may remove the checkpoint in
+ * the meantime; then there is a newer one. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -34,7 +34,7 @@ static int no_checkpoint(const char *directory, bool training, struct error *why
                      "--train-dir", directory, is_kind(directory, S_IFDIR) ? "" : ", which is no directory yet", directory);
 }
 
-/* Reports each set of damaged checkpoints that were skipped once. */
+/* Finds the newest checkpoint. Reports skipped, damaged checkpoints only when they change. */
 static int find_in_directory(struct evaluation *e, bool training, struct error *why)
 {
     const char *directory = e->options->train_dir;
@@ -86,7 +86,7 @@ static int find(struct evaluation *e, struct found *found, struct error *why)
     do {
         memset(found, 0, sizeof *found);
         e->file[0] = '\0';
-        found->training = lock_is_held(e->options->train_dir); /* before the search for checkpoints: see has_ended */
+        found->training = lock_is_held(e->options->train_dir); /* before the search for checkpoints: see has_ended in watch.c */
         status = find_file(e, found->training, why) || peek(e, found, why) ? -1 : 0;
     } while (status && has_gone(e));
     return status;

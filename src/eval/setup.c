@@ -1,6 +1,5 @@
 /* What a checkpoint is evaluated with: data set, net and tower. */
 #include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -18,7 +17,8 @@ int eval_open_data(struct evaluation *e, const char *file, struct error *why)
     return 0;
 }
 
-/* Rank 0, without --data: the file that the run was trained on. Older checkpoints do not name it: then the default of --data. */
+/* Rank 0, without --data: chooses the file that the run was trained on. Older checkpoints do not name it; then the default of
+ * --data. */
 static int choose_data(const struct evaluation *e, struct found *found, struct error *why)
 {
     if (!found->data[0])
@@ -29,7 +29,7 @@ static int choose_data(const struct evaluation *e, struct found *found, struct e
     return 0;
 }
 
-/* Rank 0. Prints which data is used, unless --data named the run's own. */
+/* Rank 0. Prints which data is used, unless --data named the data of the run. */
 static void say_data(struct evaluation *e)
 {
     const struct checkpoint *c = &e->peeked;
@@ -42,7 +42,7 @@ static void say_data(struct evaluation *e)
         report_line(&e->report, "data: %s, as in training", e->dataset.file);
 }
 
-/* Rank 0. Images of another size: the net sees a larger or smaller part of each than in training. */
+/* Rank 0. Warns of images of another size, of which the net sees a larger or smaller part than in training. */
 static void warn_of_size(struct evaluation *e)
 {
     const struct checkpoint *trained = &e->peeked;
@@ -70,7 +70,7 @@ static bool has_class(const struct dataset *dataset, const char *name)
     return false;
 }
 
-/* How the classes differ, if their number is the same. */
+/* How the classes differ, when their number is the same. */
 static const char *difference(const struct dataset *dataset, const struct checkpoint *checkpoint)
 {
     for (int i = 0; i < checkpoint->classes; i++)
@@ -105,11 +105,16 @@ static int allocate_batch(struct evaluation *e, struct error *why)
     return 0;
 }
 
-/* Net, tower and memory for the checkpoint that was found. */
+/* Makes net, tower and memory for the checkpoint that was found. */
 static int lay_out_found(struct evaluation *e, const struct found *found, struct error *why)
 {
     const struct dataset *d = &e->dataset;
     struct checkpoint checkpoint = {.channels = found->channels, .classes = found->classes};
+    const struct options *o = e->options;
+    struct device_place place;
+    e->backend = backend_open(o->tower, model_find(found->model, why), (int)o->threads, e->world->node_rank, &place, why);
+    if (!e->backend)
+        return -1;
     memcpy(checkpoint.model, found->model, sizeof checkpoint.model);
     if (tower_from_checkpoint(&e->tower, &e->net, &checkpoint, e->backend, (int)e->options->batch_size, e->options, why))
         return -1;

@@ -1,6 +1,5 @@
-/* Which checkpoints are evaluated: the newest, or each new one until the training has ended. */
+/* Evaluates the newest checkpoint, or each new one until the training has ended. */
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -13,14 +12,14 @@ static bool is_once(const struct evaluation *e)
     return e->options->run_once || e->options->checkpoint[0];
 }
 
-/* Whether eval.csv and best.h5 are written: not for a single file, and not by copies of the program (world_refuse_copies), which
- * would all write the same files. */
+/* Whether eval.csv and best.h5 are written: not for a single file, and of several copies of the program (world_refuse_copies) only
+ * by the first, since all would write the same files. */
 static bool writes_files(const struct evaluation *e)
 {
     return !e->options->checkpoint[0] && !e->world->copy;
 }
 
-/* Rank 0. If the best checkpoint cannot be kept, eval goes on: the next better one may succeed. */
+/* Rank 0. If the best checkpoint cannot be kept, eval continues: the next better one may succeed. */
 static int report_evaluated(struct evaluation *e, const struct evaluated *evaluated, struct error *why)
 {
     report_evaluation(&e->report, writes_files(e) ? e->options->train_dir : NULL, evaluated);
@@ -43,8 +42,8 @@ static int evaluate(struct evaluation *e, uint64_t step, struct error *why)
     return world_agree(e->world, e->world->rank == 0 ? report_evaluated(e, &evaluated, why) : 0, why);
 }
 
-/* find.c checked the lock before it searched for checkpoints, and a run releases its lock after it has saved its last one. So
- * no later checkpoint can follow. */
+/* Whether no later checkpoint can follow: find.c checked the run's lock before it searched for checkpoints, and a run releases its
+ * lock after it has saved the last one. */
 static bool has_ended(const struct found *found)
 {
     return !found->training && found->last_step && found->step >= found->last_step;
@@ -60,7 +59,7 @@ static void say_what_comes(const struct evaluation *e, const struct found *found
         error_set(what, "waiting for a checkpoint newer than step %" PRIu64, found->step);
 }
 
-/* Rank 0. Reports what it waits for when that changes; a terminal also shows the time of the next look. */
+/* Rank 0. Reports what eval is waiting for when that changes; a terminal also shows the time of the next look. */
 static void say_wait(struct evaluation *e, const struct error *what)
 {
     char next[64] = "";
@@ -87,7 +86,7 @@ static bool is_training(const struct evaluation *e)
     return held;
 }
 
-/* Collective. Waits until the next look is due or the run in the directory ends. */
+/* Collective. Waits until the next look is due, or until the run in the directory ends. */
 static void wait_for_next_look(const struct evaluation *e)
 {
     enum { LOCK_SECONDS = 5 }; /* between checks of the run's lock */
@@ -168,7 +167,7 @@ int eval_run(const struct options *options, const struct world *world, struct er
 {
     struct evaluation e = {.options = options, .world = world, .newest_open = -1};
     int status = world_agree(world, eval_begin(&e, why), why);
-    if (!status && options->eval_data[0]) /* reports a mistake in --data at once, not with the first checkpoint */
+    if (!status && options->eval_data[0]) /* a mistake in --data is reported at once, not with the first checkpoint */
         status = eval_open_data(&e, options->eval_data, why);
     if (!status)
         status = evaluate_all(&e, why);

@@ -1,4 +1,4 @@
-/* An image file in memory, of whichever kind it is, to pixels as they are looked at. */
+/* Decodes an image file of either kind, and turns the picture upright. */
 #include <string.h>
 
 #include "decoders.h"

@@ -8,8 +8,8 @@
 /* Checks the sizes, which come from a file, and allocates the pixels. */
 int image_reserve(struct image *image, uint32_t height, uint32_t width, struct error *why);
 
-/* The decoders: pixels as stored in the file, and its EXIF orientation, 1 to 8 (0: none). The caller frees the image, also after
- * an error. */
+/* The decoders. They give the pixels as stored in the file, and its EXIF orientation, 1 to 8 (0: none). The caller frees the image,
+ * even after an error. */
 int jpeg_decode(struct image *image, const uint8_t *bytes, size_t size, int *orientation, struct error *why);
 int png_decode(struct image *image, const uint8_t *bytes, size_t size, int *orientation, struct error *why);
 
@@ -23,7 +23,7 @@ int profile_orientation(char *text);
 /* Rotates and mirrors a picture with this orientation so that it is upright; 0 and 1 change nothing. */
 int image_turn(struct image *image, int orientation, struct error *why);
 
-/* What another file is, judged by its first bytes, for an error sentence: "a GIF image"; NULL if unknown. */
+/* What a file of another kind is, by its first bytes, for an error sentence: "a GIF image"; NULL if unknown. */
 const char *image_other_kind(const uint8_t *bytes, size_t size);
 
 #endif

@@ -25,8 +25,8 @@ static void jpeg_fail(j_common_ptr decoder)
     longjmp(jpeg->escape, 1);
 }
 
-/* Where data is missing or damaged, the library continues with grey pixels; here that is an error. Three of its warnings are
- * about oddities that change no pixel. */
+/* Makes the library's warnings errors: if data is missing or damaged, it only warns and continues with grey pixels. Three warnings
+ * are about oddities that change no pixel, and are ignored. */
 static void jpeg_warn(j_common_ptr decoder, int level)
 {
     int code = decoder->err->msg_code;
@@ -58,9 +58,9 @@ static void read_block(const uint8_t *block, size_t size, int *by_exif, int *by_
         *by_xmp = xmp_orientation((const char *)block, size);
 }
 
-/* From the first EXIF block that has an orientation, otherwise from an XMP text. Reads the segments before the first scan: 0xff,
- * the marker, a length that includes its own two bytes, data. (The library could save them, but its time grows as the square of
- * their number.) */
+/* The orientation in the first EXIF block that has one, otherwise the one in an XMP text. Reads the segments before the first scan:
+ * 0xff, the marker, a length that includes its own two bytes, data. (The library could save them, but its time grows as the square
+ * of their number.) */
 static int jpeg_orientation(const uint8_t *bytes, size_t size)
 {
     int by_exif = 0, by_xmp = 0;
@@ -71,7 +71,7 @@ static int jpeg_orientation(const uint8_t *bytes, size_t size)
             continue;
         }
         size_t length = (size_t)segment[2] << 8 | segment[3];
-        length = length < 2 ? 2 : length; /* as the library reads it */
+        length = length < 2 ? 2 : length; /* as the library does */
         if (segment[1] == START_OF_SCAN || length > size - at - 2)
             break;
         if (segment[1] == EXIF_MARKER)
@@ -103,7 +103,8 @@ static void jpeg_read_rows(struct jpeg_decompress_struct *decoder, struct image 
     }
 }
 
-/* Contains all calls that may jump out through jpeg_fail or jpeg_watch; the jump needs nothing of this frame. */
+/* Contains all calls that may jump out through jpeg_fail or jpeg_watch; after a jump, reads no local variable that may have
+ * changed. */
 static int jpeg_read(struct jpeg *jpeg, struct image *image, const uint8_t *bytes, size_t size, int *orientation,
                      struct error *why)
 {

@@ -22,7 +22,7 @@ static uint32_t tiff_number(const struct tiff *tiff, size_t at, size_t size)
     return number;
 }
 
-/* The value of a complete entry (tag, type, count, value). The first of several values is used. */
+/* The value of an entry (tag, type, count, value), which must be inside the block. Uses the first of two short values. */
 static uint32_t tiff_value(const struct tiff *tiff, size_t entry)
 {
     enum { SHORT = 3, LONG = 4 };
@@ -32,7 +32,7 @@ static uint32_t tiff_value(const struct tiff *tiff, size_t entry)
     return type == LONG && count == 1 ? tiff_number(tiff, entry + 8, 4) : 0;
 }
 
-/* A TIFF header leads to the first directory: its number of entries, then the entries. */
+/* The TIFF header gives the offset of the first directory, which consists of a number of entries and then the entries. */
 int exif_orientation(const uint8_t *bytes, size_t size)
 {
     enum { ORIENTATION = 0x112, ENTRY = 12, EXIF_NAME = sizeof "Exif\0" };
@@ -70,7 +70,8 @@ static int hex_digit(char digit)
     return isdigit((unsigned char)digit) ? digit - '0' : isxdigit((unsigned char)digit) ? (digit | 32) - 'a' + 10 : -1;
 }
 
-/* Decodes in place what follows the first three newlines, two digits per byte, with newlines between. Returns the byte count. */
+/* Decodes in place the text after the third newline: two hexadecimal digits per byte, other characters ignored. Returns the number
+ * of bytes. */
 static size_t hex_decode(char *text)
 {
     size_t digits = 0;

@@ -8,7 +8,7 @@
 
 #include "decoders.h"
 
-enum { CHUNKS_MAX = 16, TEXT_MAX = 8 << 20 }; /* chunks kept; unpacked bytes of a text */
+enum { CHUNKS_MAX = 16, TEXT_MAX = 8 << 20 }; /* chunks kept; bytes of an unpacked text */
 
 struct png {
     png_structp reader;
@@ -27,7 +27,7 @@ static void png_fail(png_structp reader, png_const_charp text)
     png_longjmp(reader, 1);
 }
 
-/* A warning does not affect the pixels. */
+/* Ignores a warning: it does not affect the pixels. */
 static void png_ignore(png_structp reader, png_const_charp text)
 {
     (void)reader, (void)text;
@@ -43,7 +43,7 @@ static void png_read_bytes(png_structp reader, png_bytep to, size_t size)
     png->size -= size;
 }
 
-/* Limits what the library allocates: it trusts the size that a chunk claims. */
+/* Limits what the library allocates, because it trusts the size that a chunk claims. */
 static png_voidp png_allocate(png_structp reader, png_alloc_size_t size)
 {
     struct png *png = png_get_mem_ptr(reader);
@@ -63,7 +63,7 @@ static void png_choose_chunks(png_structp reader)
     png_set_keep_unknown_chunks(reader, PNG_HANDLE_CHUNK_AS_DEFAULT, (png_const_bytep) "eXIf\0tEXt\0zTXt\0iTXt", 4);
 }
 
-/* Every format becomes 8-bit RGB, as in Pillow: the high byte of 16 bits, no alpha, no background. Only 16-bit grey differs:
+/* Converts every format to 8-bit RGB, as Pillow does: the high byte of 16 bits, no alpha, no background. Only 16-bit grey differs:
  * Pillow's convert('RGB') makes every value above 255 white. */
 static void png_choose_rgb(png_structp reader)
 {
@@ -73,7 +73,7 @@ static void png_choose_rgb(png_structp reader)
     png_set_strip_alpha(reader);
 }
 
-/* Contains all calls that may jump out through png_fail; the jump needs nothing of this frame. */
+/* Contains all calls that may jump out through png_fail; after a jump, reads no local variable that may have changed. */
 static int png_read_pixels(struct png *png, struct image *image, struct error *why)
 {
     png_structp reader = png->reader;
@@ -98,7 +98,7 @@ static int png_read_pixels(struct png *png, struct image *image, struct error *w
     return 0;
 }
 
-/* From the chunk eXIf, or from the text that older programs wrote instead, otherwise from an XMP text. */
+/* The orientation from the chunk eXIf, or from the text that older programs wrote instead, otherwise from an XMP text. */
 static int png_orientation_in(png_structp reader, png_infop info)
 {
     png_uint_32 size;
@@ -117,7 +117,7 @@ static int png_orientation_in(png_structp reader, png_infop info)
     return by_exif ? by_exif : by_xmp;
 }
 
-/* These chunks may also follow the pixels. A file truncated there has all its pixels, so this is no error. */
+/* Reads to the end first, since these chunks may follow the pixels. A file truncated there has all its pixels: not an error. */
 static int png_orientation(struct png *png)
 {
     if (!setjmp(png_jmpbuf(png->reader)))

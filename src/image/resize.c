@@ -30,7 +30,7 @@ struct axis {
     double scale;  /* source pixels per target pixel */
 };
 
-/* The central part, unless the scale uses all pixels. */
+/* All pixels if the scale uses them all, otherwise the central part. */
 static struct axis axis_of(int sources, int targets, double scale)
 {
     bool all = scale == (double)sources / targets;

@@ -4,7 +4,7 @@
 
 #include "decoders.h"
 
-/* EXIF's orientation gives the sides of the upright picture where the first stored row and column are. From 5 on, stored rows are
+/* EXIF's orientation says on which sides of the upright picture the first stored row and column belong. From 5 on, stored rows are
  * columns of the upright picture. */
 int image_turn(struct image *image, int orientation, struct error *why)
 {

@@ -132,7 +132,7 @@ static int print_checkpoint(struct h5 *h5, struct error *why)
     return print_attributes(h5, "/provenance", why) || print_data_sets(h5, true, why) ? -1 : 0;
 }
 
-/* Compares the data with the digests in the file. *verified: how many data sets have one. */
+/* Compares the data sets with the digests in the file. *verified: the number of data sets that have one. */
 static int data_verify(struct h5 *h5, int *verified, struct error *why)
 {
     char (*names)[H5_NAME], stored[80], found[80];

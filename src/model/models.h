@@ -1,4 +1,4 @@
-/* The models of this program and their recipes: a file each, listed in model.c. */
+/* The models of this program and their recipes: one file per model, listed in model.c. */
 #ifndef MODELS_H
 #define MODELS_H
 

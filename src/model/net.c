@@ -14,7 +14,7 @@ size_t shape_size(struct shape shape)
 
 /* ---- shapes ---- */
 
-/* SAME: what the windows reach beyond the input is split evenly, the odd one after
+/* SAME: the padding is split evenly before and after, with an odd one after
  * (tensorflow.org/api_docs/python/tf/nn#notes_on_padding_2). */
 static void lay_side(const struct layer *layer, int size, int *out, int *before)
 {
@@ -85,7 +85,7 @@ static int lay_layer(const struct net *net, struct net_layer *l, struct error *w
 
 /* ---- inputs ---- */
 
-/* The index of the earlier layer that layer i names. */
+/* *input: the index of the earlier layer of that name; the one before layer i if name is NULL. Counts i among its readers. */
 static int find_input(struct net *net, int i, const char *name, int *input, struct error *why)
 {
     *input = i - 1;
@@ -120,7 +120,7 @@ static int check_readers(const struct net *net, struct error *why)
 
 /* ---- tensors ---- */
 
-/* t: rank, size and what follows are filled in. */
+/* Adds the tensor LAYER/what. t: all members are set but name, layer, offset and count. */
 static const struct tensor *tensor_add(struct net *net, int layer, const char *what, struct tensor t)
 {
     struct tensor *tensor = &net->tensors[net->tensor_count++];
@@ -206,8 +206,8 @@ size_t net_layer_parameters(const struct net *net, int layer)
 
 static int check_model(const struct model *model, int channels, struct error *why)
 {
-    if (model->layer_count < 1 || model->layer_count > NET_LAYERS_MAX)
-        return error_set(why, "model %s: %d layers are not between 1 and %d", model->name, model->layer_count, NET_LAYERS_MAX);
+    if (model->layer_count < 1)
+        return error_set(why, "model %s: %d layers: there must be at least 1", model->name, model->layer_count);
     if (model->height < 1 || model->width < 1 || channels < 1 || model->height > SIDE_MAX || model->width > SIDE_MAX ||
         channels > CHANNELS_MAX)
         return error_set(why, "model %s: images of %dx%dx%d cannot be laid out", model->name, model->height, model->width,

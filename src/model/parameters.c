@@ -3,8 +3,8 @@
 #include "draws.h"
 #include "model.h"
 
-/* A standard normal, redrawn beyond two deviations (tf.truncated_normal), by Box and Muller's
- * transform: a pure function of (seed, index). */
+/* A standard normal number by Box and Muller's transform, redrawn beyond two deviations
+ * (tf.truncated_normal): a pure function of (seed, index). */
 static float truncated_normal(uint64_t seed, size_t index)
 {
     for (uint32_t block = 0;; block++) {

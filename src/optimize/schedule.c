@@ -1,7 +1,7 @@
 #include "optimize.h"
 
-/* Rounding can leave the quotient just below the whole number it should be. The margin is less than one sample for the first
- * 1e12 samples. */
+/* The number of stairs so far. Rounding can leave the quotient just below a whole number; the margin corrects that, and is
+ * less than one sample for the first 1e12 samples. */
 static double stairs_done(const struct schedule *schedule, uint64_t samples)
 {
     const double margin = 1e-12;

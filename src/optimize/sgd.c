@@ -1,7 +1,7 @@
 #include "optimize.h"
 
-/* Sums of squares are taken in short runs of single floats, the runs in double: exact enough for a
- * report, and the loop over a run vectorises. */
+/* Squares are summed in float within a run, and the runs in double: precise enough for a report,
+ * and the loop over a run vectorises. */
 enum { RUN = 256, LANES = 16 };
 
 __attribute__((target_clones("avx512f", "avx2", "default")))

@@ -7,7 +7,7 @@
 #include "config_text.h"
 #include "flag.h"
 
-/* The shortest digits that give the number again. A point or an exponent stays, so that it is not taken for a whole number. */
+/* Prints 15 digits, or 17 if 15 do not read back as the same number. Adds ".0" to what would look like a whole number. */
 static void real_print(double number, char *text, size_t size)
 {
     snprintf(text, size, "%.15g", number);
@@ -17,7 +17,7 @@ static void real_print(double number, char *text, size_t size)
         strcat(text, ".0");
 }
 
-/* As the command line has it; a switch as "yes" or "no". NULL: it is a list or a group. */
+/* The setting's value as the command line would give it; a switch is "yes" or "no". NULL: the setting is a list or a group. */
 static const char *setting_text(const config_setting_t *setting, char *number, size_t size)
 {
     switch (config_setting_type(setting)) {
@@ -37,7 +37,7 @@ static const char *setting_text(const config_setting_t *setting, char *number, s
     }
 }
 
-/* Two names may share a value (--train-dir, --checkpoint-dir). */
+/* Whether the command line sets this value, by any of its names (--train-dir and --checkpoint-dir are one value). */
 static bool is_on_line(const struct options *options, const struct flag *flag)
 {
     for (int i = 0; i < option_flag_count; i++)
@@ -46,7 +46,7 @@ static bool is_on_line(const struct options *options, const struct flag *flag)
     return false;
 }
 
-/* Whether the setting has one value of the kind that the flag takes. */
+/* Refuses a value of a kind that the flag does not take. */
 static int kind_check(const struct flag *flag, const config_setting_t *setting, struct error *why)
 {
     bool is_bool = config_setting_type(setting) == CONFIG_TYPE_BOOL;
@@ -61,7 +61,7 @@ static int kind_check(const struct flag *flag, const config_setting_t *setting, 
     return 0;
 }
 
-/* A value that the command line overrides must be right all the same. */
+/* Checks the value even if the command line overrides it. */
 static int option_read(struct options *options, const config_setting_t *setting, struct error *why)
 {
     char number[64], name[80];
@@ -91,7 +91,7 @@ static int group_read(struct options *options, const config_setting_t *group, st
     return 0;
 }
 
-/* The options of a group that has a command's name are for that command alone. */
+/* A group named after a command holds options for that command only. */
 static int file_read(struct options *options, const config_setting_t *root, struct error *why)
 {
     for (int i = 0; i < config_setting_length(root); i++) {

@@ -1,4 +1,4 @@
-/* Reads a file of options, and marks its whole numbers as those of 64 bits. */
+/* Reads a file of options, and marks its whole numbers as 64-bit. */
 #include "config_text.h"
 
 #include <ctype.h>
@@ -11,14 +11,14 @@
 
 enum {
     CONFIG_BYTES = 1 << 20,
-    CONFIG_SETTINGS = 4096, /* libconfig compares the name of each with those of all before it */
+    CONFIG_SETTINGS = 4096, /* libconfig compares the name of each with all names before it */
 };
 
-/* ---- tokens, as libconfig's scanner has them ---- */
+/* ---- tokens, as libconfig's scanner splits the text ---- */
 
 static const char config_digits[] = "0123456789";
 
-/* text[0] is the quote at its start. */
+/* The length of a string with its quotes; text[0] is the first quote. */
 static size_t string_length(const char *text)
 {
     size_t length = 1;
@@ -53,7 +53,7 @@ static size_t exponent_length(const char *text)
     return digits ? 1 + sign + digits : 0;
 }
 
-/* The length of the number at the start of the text, without a suffix; 0: there is none. *base: that of a whole number, or 0. */
+/* The length of the number at the start of the text, without a suffix; 0: none. *base: 10 or 16 for a whole number, else 0. */
 static size_t number_length(const char *text, int *base)
 {
     *base = 16;
@@ -124,7 +124,7 @@ static int scan_token(struct config_scan *scan, struct error *why)
     return 0;
 }
 
-/* `to` has room for twice the text. libconfig ends a comment only where a line ends. */
+/* `to` has room for twice the text. The newline at the end is for libconfig, which needs one after a comment. */
 static int text_prepare(const char *text, size_t size, char *to, struct error *why)
 {
     struct config_scan scan = {text, to, 1, 0};
@@ -156,7 +156,7 @@ static FILE *config_open(const char *file, struct error *why)
     return NULL;
 }
 
-/* The number of bytes read into `text`, which has room for CONFIG_BYTES + 1; -1: there are more, or reading fails. */
+/* Reads the file into `text`, which has room for CONFIG_BYTES + 2. Returns the number of bytes; -1: too many, or reading failed. */
 static long config_fill(const char *file, char *text, struct error *why)
 {
     FILE *stream = config_open(file, why);

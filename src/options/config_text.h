@@ -5,8 +5,8 @@
 #include "error.h"
 
 /* Reads the file and prepares its text: each whole number has the suffix L, because libconfig 1.5 cuts one without it to 32 bits.
- * Refuses what is no regular file, is longer than 1 MiB, or has an @include: where libconfig cannot read such a file, it ends the
- * program. The caller frees the text. NULL: the sentence names the file and, where there is one, the line. */
+ * Refuses a file that is not regular, is longer than 1 MiB, or contains @include: libconfig ends the program if it cannot read the
+ * file that @include names. The caller frees the text. NULL: the sentence names the file, and the line of a mistake. */
 char *config_text_read(const char *file, struct error *why);
 
 #endif

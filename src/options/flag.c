@@ -217,7 +217,7 @@ void flag_reset(struct options *options, const struct flag *flag, const struct r
     if (flag->initial == FROM_RECIPE)
         memcpy(value_of(options, flag), (const char *)recipe + flag->recipe, flag->size);
     else if (flag_set(options, flag, flag->initial, &why))
-        abort(); /* a default out of its own range: the unit test meets every row */
+        abort(); /* the default is outside its own range; the unit test checks every row */
 }
 
 static void value_text(const void *value, const struct flag *flag, char *text, size_t size)

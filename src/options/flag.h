@@ -1,4 +1,4 @@
-/* What the files of this room share: the tables of options and of commands. */
+/* Shared by the files in this folder: the tables of options and of commands. */
 #ifndef FLAG_H
 #define FLAG_H
 
@@ -6,18 +6,18 @@
 #include "options.h"
 #include "recipe.h"
 
-/* TEXT: any, or one of `words` where there are some. CHOICE: one of `words`, kept as an enum. */
+/* TEXT: any text, or one of `words` if there are any. CHOICE: one of `words`, stored as an enum. */
 enum flag_kind { TEXT, INTEGER, REAL, SWITCH, CHOICE };
 enum { TRAIN = 1 << COMMAND_TRAIN, EVAL = 1 << COMMAND_EVAL, PACK = 1 << COMMAND_PACK,
        PREDICT = 1 << COMMAND_PREDICT, BENCH = 1 << COMMAND_BENCH, ALL = TRAIN | EVAL | PACK | PREDICT | BENCH,
        EXPERT = 1 << 16 /* --help lists it after the usual ones */ };
 
-/* The default stands in the model's recipe, not in the table. */
+/* The default is in the model's recipe, not in the table. */
 #define FROM_RECIPE NULL
 
 struct flag {
     const char *name;
-    int commands; /* mask of those that have it; | EXPERT */
+    int commands; /* mask of the commands that have it; | EXPERT */
     enum flag_kind kind;
     const char *argument, *initial; /* initial: the default, or FROM_RECIPE */
     double minimum, maximum; /* INTEGER, REAL: the range. CHOICE: minimum is the first word's value; the next ones count up */
@@ -28,10 +28,10 @@ struct flag {
 };
 
 struct command_about {
-    const char *name, *files; /* files: the words it takes beside flags, or NULL */
+    const char *name, *files; /* files: the arguments it takes besides flags, or NULL */
     int files_minimum, files_maximum;
-    const char *example;   /* of such words */
-    const char *elsewhere; /* words for it in other programs, "a|b|c" */
+    const char *example;   /* of such arguments */
+    const char *elsewhere; /* names of this command in other programs, "a|b|c" */
     const char *about;
 };
 
@@ -45,32 +45,32 @@ static inline bool flag_known(const struct flag *flag, enum command command)
     return flag->commands >> command & 1;
 }
 
-/* The place of the word in "a|b|c", from 0 on; -1: it is not there. */
+/* The position of the word in "a|b|c", counted from 0; -1: it is not there. */
 int word_place(const char *words, const char *word);
 
-/* The command's flag of that name; NULL: it has none. */
+/* The command's flag of that name; NULL if it has none. */
 const struct flag *flag_find(enum command command, const char *name);
 
-/* Checks and stores a value. */
+/* Checks a value and stores it. */
 int flag_set(struct options *options, const struct flag *flag, const char *text, struct error *why);
 /* Stores the default. */
 void flag_reset(struct options *options, const struct flag *flag, const struct recipe *recipe);
 
-/* The present value, and the default, as text. */
+/* The current value as text, and the default as text. */
 void flag_text(const struct options *options, const struct flag *flag, char *text, size_t size);
 void flag_default_text(const struct flag *flag, const struct recipe *recipe, char *text, size_t size);
 
-/* Reads the file of --config, in libconfig's format: NAME = VALUE; for each option, in the groups of the commands (eval: {...}) or
- * outside of them. Sets those that the command line has not set. A mistake's sentence names file and line. */
+/* Reads the file of --config, in libconfig's format: NAME = VALUE; for each option, in a group named after a command (eval: {...})
+ * or outside of any group. Sets only options that the command line has not set. An error's sentence names the file and line. */
 int options_read_file(struct options *options, const char *file, struct error *why);
 
-/* The help of options->command, to standard output. all_commands: the list of commands, and the usual flags of train. */
+/* Prints the help of options->command to standard output. all_commands: prints the list of commands and train's usual flags. */
 void help_print(const struct options *options, bool all_commands);
 
-/* Sets the sentence about a flag that the command does not have: what it is called here, or what was meant. Returns -1. */
+/* Sets the sentence about a flag that the command does not have, with this program's name for it or a suggestion. Returns -1. */
 int flag_refuse(enum command command, const char *word, struct error *why);
 
-/* The command of that name; -1 with such a sentence where there is none. */
+/* Finds the command of that name; -1 with a similar sentence if there is none. */
 int command_find(const char *word, enum command *command, struct error *why);
 
 #endif

@@ -6,7 +6,7 @@
 
 enum { HELP_LEFT = 28, HELP_RIGHT = 52 }; /* columns */
 
-/* What does not fit beside the flag stands in a second line: the choices, or the words after a blank. */
+/* Text too long to fit beside the flag is continued on a second line; the break comes before the choices or at a blank. */
 static void print_flag(const struct flag *flag, const struct recipe *recipe)
 {
     char left[64], right[256], value[64], initial[sizeof value + 4] = "";

@@ -1,4 +1,4 @@
-/* The command line, and how a value is chosen among its sources. */
+/* Parses the command line, and decides which source each value comes from. */
 #include "options.h"
 
 #include <getopt.h>
@@ -10,9 +10,9 @@
 #include "error.h"
 #include "flag.h"
 
-enum { FLAG_VALUE = 256 }; /* getopt's value of the first row: above any character */
+enum { FLAG_VALUE = 256 }; /* what getopt returns for the table's first row: above any character */
 
-/* ---- for the program ---- */
+/* ---- queries ---- */
 
 bool options_text(const struct options *options, int index, const char **name, char *value, size_t size,
                   bool *is_default)
@@ -55,7 +55,7 @@ static bool has_packed_name(const char *file)
     return length > 3 && strcmp(file + length - 3, ".h5") == 0;
 }
 
-/* The words after the flags. */
+/* Checks the arguments that are not flags. */
 static int check_files(const struct options *options, struct error *why)
 {
     const struct command_about *about = &option_commands[options->command];
@@ -93,7 +93,7 @@ static int check_pack(const struct options *options, struct error *why)
     return 0;
 }
 
-/* Puts the file's name before a sentence on a value that comes from it. */
+/* Puts the name of the --config file in front of an error about a value from that file. Returns -1. */
 static int error_of(const struct options *options, enum option_source source, struct error *why)
 {
     return source == SOURCE_CONFIG ? error_in(why, "%s", options->config) : -1;
@@ -107,7 +107,7 @@ static bool excludes_other(const struct options *options, const struct flag *fla
     return options->source[flag - option_flags] != SOURCE_DEFAULT && !(flag->kind == SWITCH && strcmp(value, "no") == 0);
 }
 
-/* Of two options that exclude each other the stronger source counts; both from one source are a mistake. */
+/* Of two options that exclude each other, the one from the stronger source counts; two from the same source are an error. */
 static int settle_pair(struct options *options, const char *left, const char *right, struct error *why)
 {
     const struct flag *flags[] = {flag_find(options->command, left), flag_find(options->command, right)};
@@ -143,7 +143,7 @@ static enum option_source source_of(const struct options *options, const char *n
     return flag ? options->source[flag - option_flags] : SOURCE_DEFAULT;
 }
 
-/* Options that were not given take the value of the model's recipe. */
+/* Options that were not given take their values from the model's recipe. */
 static int take_recipe(struct options *options, struct error *why)
 {
     const struct recipe *recipe = recipe_find(options->model);
@@ -157,14 +157,14 @@ static int take_recipe(struct options *options, struct error *why)
         return error_of(options, epochs, why);
     }
     if (source_of(options, "max-steps"))
-        options->epochs = 0; /* not the recipe's */
+        options->epochs = 0; /* --max-steps overrides the recipe's epochs */
     return 0;
 }
 
-/* ---- the line ---- */
+/* ---- the command line ---- */
 
-/* getopt refused a word. `found` and, for a flag that it knows, optopt say why. optind stands at the word after it, except where
- * a letter was refused in the middle of a word. */
+/* Sets the sentence about a word that getopt refused. optopt is the flag if getopt knows it: then its value is missing. optind is
+ * the index of the next word, unless getopt refused a letter in the middle of a word: then it still is that word's. */
 static int refused(enum command command, char **argv, struct error *why)
 {
     const char *word = argv[optind - 1], *letters = argv[optind];
@@ -177,7 +177,7 @@ static int refused(enum command command, char **argv, struct error *why)
     return flag_refuse(command, word, why);
 }
 
-/* The rows of the command, for getopt. A switch may have a value: --NAME=no overrides a file's. */
+/* Lists the command's flags for getopt. A switch may have a value: --NAME=no overrides a file's. */
 static void list_flags(enum command command, struct option *list)
 {
     int count = 0;
@@ -209,7 +209,7 @@ static int read_words(struct options *options, int argc, char **argv, struct err
     return 0;
 }
 
-/* Reads one source after the other, then checks what no single value shows. */
+/* Reads one source after the other, then checks the options against each other. */
 static int read_sources(struct options *options, int argc, char **argv, struct error *why)
 {
     if (read_words(options, argc, argv, why))
@@ -221,7 +221,7 @@ static int read_sources(struct options *options, int argc, char **argv, struct e
     return options->command == COMMAND_PACK ? check_pack(options, why) : 0;
 }
 
-/* Whether one of the flags is among the words; the other words need not be right. */
+/* Whether one of `flags` is among the words; the other words need not be valid. */
 static bool is_asked(int argc, char **argv, const char *flags)
 {
     for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)

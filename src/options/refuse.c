@@ -1,11 +1,11 @@
-/* The sentence about a word that is no option or no command: what was meant, where that can be guessed. */
+/* The sentence about a word that is not an option or a command, with a suggestion if there is one. */
 #include <stdio.h>
 #include <string.h>
 
 #include "flag.h"
 #include "suggest.h"
 
-/* Flags of other programs (the tutorial's, PyTorch's examples), and what they are called here. */
+/* Flags of other programs (the tutorial, PyTorch's examples), and their names here. */
 static const struct translation {
     const char *words; /* "a|b|c" */
     const char *flag;  /* NULL: no command has such a flag */

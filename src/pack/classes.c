@@ -25,7 +25,7 @@ static void trim(char *line)
 
 int class_list_read(struct class_list *list, char *text, int count_max, struct error *why)
 {
-    static const char mark[] = "\xef\xbb\xbf"; /* some editors put it before UTF-8 */
+    static const char mark[] = "\xef\xbb\xbf"; /* the byte order mark that some editors put in front of UTF-8 */
     char *next = text + (strncmp(text, mark, strlen(mark)) ? 0 : strlen(mark)), *line;
     list->count = 0;
     while ((line = strsep(&next, "\r\n"))) {
@@ -61,7 +61,7 @@ static int read_file(struct class_list *list, const char *name, struct error *wh
     return 0;
 }
 
-/* Refuses a folder with images that the file does not list: they would be lost. */
+/* Refuses a list that lacks a folder with images: the images would be lost. */
 static int check_listed(const struct survey *survey, const struct class_list *listed, struct error *why)
 {
     for (int i = 0; i < survey->classes.count; i++) {

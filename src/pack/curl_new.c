@@ -6,6 +6,6 @@ int transfer_limit(void *curl, bool secure)
 {
     CURLcode code = curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https,file");
     code = code ? code : curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, secure ? "https" : "http,https");
-    /* Nor does it wait for an unresponsive name server. */
+    /* The end of a transfer does not wait for an unresponsive name server. */
     return code ? code : curl_easy_setopt(curl, CURLOPT_QUICK_EXIT, 1L);
 }

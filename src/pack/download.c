@@ -12,14 +12,14 @@
 #include "progress.h"
 #include "writing.h"
 
-/* Give up if there is no answer, or if data stops coming. */
+/* A transfer is given up if the server does not answer in time, or sends fewer than STALL_BYTES a second for STALL_SECONDS. */
 enum { CONNECT_MS = 7000, STALL_BYTES = 1000, STALL_SECONDS = 15, REDIRECTS_MAX = 5 };
 
 struct transfer {
     const struct download *download;
     CURL *curl;
     int file;
-    int64_t start, bytes; /* bytes present at the start; including those received */
+    int64_t start, bytes; /* of the file: at the start of the transfer; now */
     int write_errno;
     struct progress progress;
     char message[CURL_ERROR_SIZE];
@@ -31,7 +31,7 @@ static size_t take_bytes(char *bytes, size_t size, size_t count, void *data)
     struct transfer *transfer = data;
     transfer->bytes += (int64_t)(size * count);
     if (transfer->bytes > transfer->download->bytes_max)
-        return 0; /* fewer than received: libcurl gives up */
+        return 0; /* not what libcurl passed in: it aborts the transfer */
     if (writing_all(transfer->file, bytes, size * count)) {
         transfer->write_errno = errno;
         return 0;
@@ -83,7 +83,7 @@ static bool cannot_resume(const struct transfer *transfer, CURLcode code)
                                    (code == CURLE_HTTP_RETURNED_ERROR && status == 416));
 }
 
-/* One transfer, appended to the open file. *restart: a transfer from the beginning would work. */
+/* Appends one transfer to the open file. *restart: it failed, but a transfer from the beginning may work. */
 static int transfer_run(struct transfer *transfer, bool *restart, struct error *why)
 {
     const char *url = transfer->download->url, *part = transfer->download->part;
@@ -133,7 +133,7 @@ static int fetch(const struct download *download, bool *resumed, bool *restart, 
     return status;
 }
 
-/* Whether an earlier transfer has fetched all of it. */
+/* Whether an earlier transfer has fetched the whole file. */
 static bool is_complete(const struct download *download)
 {
     struct stat found;
@@ -143,7 +143,7 @@ static bool is_complete(const struct download *download)
            !digest_file(download->part, "md5", digest, &ignored) && !strcasecmp(digest, download->md5);
 }
 
-/* A file with a wrong digest is removed. */
+/* Checks the file's digest, and removes the file if it is wrong. */
 static int verify(const struct download *download, struct error *why)
 {
     const char *url = download->url, *md5 = download->md5, *part = download->part;
@@ -159,7 +159,7 @@ static int verify(const struct download *download, struct error *why)
                      "(--md5 sets the digest of another file)", url, found, md5);
 }
 
-/* Only regular local files: a device or pipe may never end, and libcurl would wait for it. */
+/* Refuses a local file that is too large or not a regular one: a device or pipe may never end, and libcurl would wait for it. */
 static int check_file(const char *url, int64_t bytes_max, struct error *why)
 {
     struct stat found;
@@ -202,7 +202,7 @@ int download_fetch(const struct download *download, struct error *why)
         status = fetch(download, &resumed, &restart, why);
         if (!status) {
             status = verify(download, why);
-            restart = true; /* useless if this was the beginning */
+            restart = true; /* if the digest is wrong; has no effect if this transfer started at the beginning */
         } else if (restart)
             unlink(download->part);
     }

@@ -11,7 +11,7 @@
 #include "parts.h"
 
 enum { BLOCK_BYTES = 1 << 16 };
-/* An archive may unpack to this many bytes plus this many times its own size. Images hardly shrink, CIFAR-10's to nine tenths. */
+/* An archive may unpack to this many bytes plus this many times its own size. Images hardly compress: CIFAR-10's to nine tenths. */
 enum { UNPACKED_FREE = 256 << 20, UNPACKED_RATIO = 100 };
 
 struct entries_state {
@@ -21,10 +21,10 @@ struct entries_state {
     const char *unreadable; /* why the current entry cannot be read, or NULL */
     char *folder; /* name of the current entry, if it is a folder */
     struct archive *archive;
-    int64_t allowed, given; /* bytes: unpacking limit; returned to the caller so far */
+    int64_t allowed, given; /* bytes: the most that may be unpacked; read by the caller so far */
 };
 
-/* Makes a folder's name end with a slash, as some sources do not. */
+/* Appends a slash to a folder's name if the source has not done so. */
 static int name_folder(struct entries *entries, struct error *why)
 {
     size_t length = strlen(entries->name);
@@ -112,7 +112,7 @@ static int directory_read(struct entries *entries, void *data, size_t bytes, siz
 
 /* ---- an archive, streamed: its members never become files ---- */
 
-/* The library does not explain every error. */
+/* The library's explanation of an error; it does not have one for each. */
 static const char *archive_reason(struct archive *archive)
 {
     const char *reason = archive_error_string(archive);
@@ -130,7 +130,7 @@ static const struct {
     {ARCHIVE_FILTER_LZ4, 4, "\x04\x22\x4d\x18"},
 };
 
-/* Judged by the first bytes of the file. */
+/* Finds the compression by the first bytes of the file. */
 static int find_compression(const char *from)
 {
     char start[8] = "";
@@ -144,8 +144,8 @@ static int find_compression(const char *from)
     return found;
 }
 
-/* Exactly one compression is removed, and we choose it. Left to detect them, the library would remove nested compressions one
- * after another, and a gzip header inside gzip takes all memory (libarchive before 3.8). */
+/* Undoes at most one compression, which we detect. The library's own detection would undo nested compressions one after another,
+ * and a gzip header inside gzip makes it use up all memory (libarchive before 3.8). */
 static int archive_open(struct entries *entries, struct error *why)
 {
     struct archive *archive = entries->state->archive = archive_read_new();
@@ -160,8 +160,8 @@ static int archive_open(struct entries *entries, struct error *why)
     return error_set(why, "%s: cannot be read as an archive: %s", entries->from, archive_reason(archive));
 }
 
-/* Whether `more` bytes may still be unpacked. A small archive that contains terabytes is refused when it announces them, or when
- * they arrive. */
+/* Refuses to unpack `more` bytes beyond the limit. This stops a small archive that unpacks to terabytes, either when it announces a
+ * member's size or when the bytes arrive. */
 static int archive_bound(const struct entries_state *state, int64_t more, struct error *why)
 {
     int64_t unpacked = archive_filter_bytes(state->archive, 0);
@@ -171,14 +171,15 @@ static int archive_bound(const struct entries_state *state, int64_t more, struct
                      "unpack it and pack the directory", (long long)state->allowed / 1000000);
 }
 
-/* Names are bytes, but some archives store UTF-8, which the locale may lack. */
+/* The member's name as stored. Some archives store UTF-8, which libarchive cannot convert in a locale without it. */
 static const char *member_name(struct archive_entry *entry)
 {
     const char *name = archive_entry_pathname(entry);
     return name ? name : archive_entry_pathname_utf8(entry);
 }
 
-/* The content of a link is stored under another name, maybe far earlier: a streamed archive cannot provide it. */
+/* Why a member cannot be read, or NULL. A link's content is stored under another name, perhaps much earlier in the archive, and a
+ * stream cannot go back to it. */
 static const char *member_unreadable(struct archive_entry *entry)
 {
     if (archive_entry_hardlink(entry) || archive_entry_filetype(entry) == AE_IFLNK)

@@ -6,7 +6,7 @@
 
 /* ---- a table for each layout, filled name by name ---- */
 
-/* The class's row, inserted in sorted order if missing; NULL if there is no room. */
+/* The row of the class; inserted in sorted order if it is missing. NULL if the table is full. */
 static struct class_row *find_row(struct folder_table *table, const char *name)
 {
     int at = 0, order = 1;
@@ -24,7 +24,7 @@ static struct class_row *find_row(struct folder_table *table, const char *name)
     return row;
 }
 
-/* Forgets folders without images that were found under another TOP/. */
+/* Starts the table again for the folder's TOP/; until now it held only folders without images under another TOP/. */
 static int begin_top(struct folder_table *table, const char *name, const struct class_folder *folder, struct error *why)
 {
     free(table->top);
@@ -96,7 +96,7 @@ static bool word_is_there(const struct folder_table *table, int word)
     return false;
 }
 
-/* The split's first word with images, otherwise its first with class folders. */
+/* The first word of the split that has images; if none has, the first that has class folders. */
 static int choose_word(const struct folder_table *table, int split)
 {
     int chosen = NO_WORD;
@@ -109,7 +109,7 @@ static int choose_word(const struct folder_table *table, int split)
     return chosen;
 }
 
-/* In LAYOUT_FLAT everything is in word 0, "train". */
+/* Chooses each split's folder. In LAYOUT_FLAT everything is in word 0, "train". */
 static void choose_words(struct survey *survey, const struct folder_table *table)
 {
     for (int split = 0; split < SPLITS; split++)
@@ -118,7 +118,7 @@ static void choose_words(struct survey *survey, const struct folder_table *table
         survey->word_images[word] = word_images(table, word);
 }
 
-/* The classes that have a folder in one of the chosen splits. */
+/* Takes over the classes that have a folder in one of the chosen splits, and their image counts. */
 static void take_classes(struct survey *survey, const struct folder_table *table)
 {
     for (int i = 0; i < table->count; i++) {
@@ -147,7 +147,7 @@ static int check_share(const struct survey *survey, const char *from, double sha
     return 0;
 }
 
-/* Checks the names alone; the effect of --test-share and --skip-bad is known only after packing. */
+/* Checks by names only; the effect of --test-share and --skip-bad is known only after packing. */
 static int check_class_folders(struct survey *survey, const char *from, const struct pack_request *request, struct error *why)
 {
     survey->tested = request->test_share <= 0 && survey->words[TEST] != NO_WORD;

@@ -1,4 +1,4 @@
-/* Images in class folders: from the current file to a sample. */
+/* Turns an image file in a class folder into a sample. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -49,7 +49,7 @@ static int source_read_image(struct source *source, struct error *why)
     return status == IMAGE_NO_MEMORY ? -1 : status ? UNUSABLE : 0;
 }
 
-/* Adds a line in sha256sum's form: the digest of all lines identifies a directory of images. */
+/* Adds a line to the digest, as sha256sum would print it: the digest of all lines identifies a directory of images. */
 static int digest_line(struct source *source, const char *text, struct error *why)
 {
     const char *name = source->entries.name;
@@ -59,8 +59,8 @@ static int digest_line(struct source *source, const char *text, struct error *wh
                : 0;
 }
 
-/* Depends on content alone, so that copies of a file are in the same split. text: the file's SHA-256; 13 of its digits are as many
- * bits as a double holds. */
+/* Depends only on the file's content, so that copies of a file are in the same split. text: the file's SHA-256, of which 13 digits
+ * (52 bits) fit into a double exactly. */
 static int share_split(const char *text, double share)
 {
     char start[14] = "";
@@ -79,7 +79,7 @@ static int choose_split(struct source *source, const struct class_folder *folder
     return is_file ? digest_line(source, text, why) : 0;
 }
 
-/* With --skip-bad, packing continues. */
+/* With --skip-bad, counts the file as left out; otherwise fails. */
 static int leave_out(struct source *source, struct error *why)
 {
     if (!source->request->skip_bad)

@@ -31,7 +31,7 @@ struct packing {
     int64_t bytes; /* of the packed file */
 };
 
-/* So that "data/cifar10.h5" works before data/ exists. */
+/* Makes the output's directory, so that "data/cifar10.h5" works before data/ exists. */
 static int make_directory_of(const char *output, struct error *why)
 {
     const char *slash = strrchr(output, '/');
@@ -94,7 +94,7 @@ static int copy_samples(struct packing *packing, struct error *why)
     return status;
 }
 
-/* For image folders, what --skip-bad left out and how --test-share split the rest is known only after packing. */
+/* Checks the counts after packing: only now are the effects of --skip-bad and --test-share on image folders known. */
 static int check_classes(struct packing *packing, struct error *why)
 {
     const struct source *source = &packing->source;
@@ -117,7 +117,7 @@ static const char *source_name(const struct packing *packing)
     return name;
 }
 
-/* "CIFAR-10", or for image folders the source's name without its suffixes. */
+/* Writes the data set's name: "CIFAR-10", or for image folders the source's name without its suffixes. */
 static int write_name(struct packing *packing, struct error *why)
 {
     char name[NAME_TEXT];
@@ -158,7 +158,7 @@ static int write_file(struct packing *packing, struct error *why)
     return 0;
 }
 
-/* Writes under a temporary name and renames: an existing output is replaced by a whole file, or stays. */
+/* Writes under a temporary name and renames, so that an existing output is either replaced by a whole file or kept. */
 static int write_beside(struct packing *packing, struct error *why)
 {
     struct error ignored;
@@ -183,7 +183,7 @@ static void tell_packed(struct packing *packing, double seconds)
     report_classes(survey, packing->class_counts, packing->request->classes);
 }
 
-/* Only a packed data set is replaced: overwriting any other file would be a mistake. */
+/* Refuses to replace a file that is neither empty nor an HDF5 file: its name was probably given by mistake. */
 static int check_packed_name(const char *output, struct error *why)
 {
     static const char signature[] = "\x89HDF";

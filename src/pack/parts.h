@@ -1,5 +1,5 @@
-/* The parts of packing: entries (the files and folders of a directory or archive) -> names (what each one is) -> survey (what
- * they are together: splits, classes, counts) -> source (samples, one after another) -> writer (the packed file). */
+/* The parts of packing: entries (the files and folders of a directory or archive) -> names (what each entry is) -> survey (what the
+ * entries add up to: splits, classes, counts) -> source (samples, one after another) -> writer (the packed file). */
 #ifndef PACK_PARTS_H
 #define PACK_PARTS_H
 
@@ -27,7 +27,7 @@ struct entries {
     const char *from;
     const char *name; /* the current entry's, relative to `from`; a folder's ends with a slash */
     int64_t size;     /* its bytes, if known */
-    bool is_link;     /* a dangling link, or any link in an archive: it may stand for a file or a folder */
+    bool is_link;     /* a dangling link, or any link in an archive: whether to a file or a folder is unknown */
     struct entries_state *state;
 };
 int entries_open(struct entries *entries, const char *from, struct error *why);
@@ -36,9 +36,9 @@ int entries_next(struct entries *entries, bool *found, struct error *why);
 /* The next bytes of the current entry; *got is less than `bytes` only at its end. Even a request for 0 bytes fails if the
  * entry cannot be read: a folder, a link in an archive, a pipe, a file without read permission. */
 int entries_read(struct entries *entries, void *data, size_t bytes, size_t *got, struct error *why);
-/* Puts the current entry's name before the sentence: "DIR/train/cat/1.jpg: ...", "ARCHIVE: train/cat/1.jpg: ...". */
+/* Puts the current entry's name in front of the sentence: "DIR/train/cat/1.jpg: ...", "ARCHIVE: train/cat/1.jpg: ...". */
 int entries_error(const struct entries *entries, struct error *why);
-/* Says that the source is not what the survey found. Returns -1. */
+/* Sets the sentence that the source is no longer what the survey found. Returns -1. */
 int entries_changed(struct error *why);
 bool entries_are_files(const struct entries *entries); /* of a directory, not an archive */
 void entries_close(struct entries *entries);
@@ -47,7 +47,7 @@ void entries_close(struct entries *entries);
 
 enum entry_kind {
     ENTRY_OTHER,
-    ENTRY_HIDDEN,   /* .x, __MACOSX, Thumbs.db: silently ignored */
+    ENTRY_HIDDEN,   /* .x, __MACOSX, Thumbs.db: ignored silently */
     ENTRY_FOLDER,
     ENTRY_BATCH,    /* CIFAR-10's binary files */
     ENTRY_NAMES,    /* batches.meta.txt */
@@ -80,14 +80,14 @@ struct class_folder {
     int top;                    /* length of TOP/ in front of the split or class folder */
     char class_name[NAME_TEXT]; /* "" if too long */
 };
-/* The class folder that contains the entry, or that the entry is if it is a folder; false if there is none. In LAYOUT_SPLITS an
- * image may be deeper, TOP/train/CLASS/more/1.jpg; in LAYOUT_FLAT the class is the folder directly above it. */
+/* Finds the class folder that contains the entry; an entry that is a folder may be a class folder itself. False if there is none.
+ * In LAYOUT_SPLITS an image may be deeper, TOP/train/CLASS/more/1.jpg; in LAYOUT_FLAT its class is the folder directly above it. */
 bool class_folder_find(const char *name, enum layout layout, struct class_folder *found);
-/* Whether the class folder is directly in this TOP/ (NULL: none). name: the entry's. */
+/* Whether the class folder is directly in this TOP/ (NULL: never). name: the entry's name. */
 bool class_folder_is_in(const struct class_folder *folder, const char *name, const char *top);
 bool class_is_split_word(const char *class_name);
 
-/* ---- survey: a first look at all names, which finds errors in the source before anything is packed ---- */
+/* ---- survey: a first pass over all names, which finds errors in the source before anything is packed ---- */
 
 struct survey_batch {
     char name[NAME_TEXT]; /* the binary file's name */
@@ -103,17 +103,17 @@ struct survey {
     int64_t images[SPLITS]; /* with --test-share all are in TRAIN */
     struct class_list classes;
     int batch_count;
-    struct survey_batch batches[CIFAR_FILES_MAX]; /* sorted by name, as are their rows */
+    struct survey_batch batches[CIFAR_FILES_MAX]; /* sorted by name; their rows are in the same order */
     /* For image folders. */
     enum layout layout;
     char *top;          /* TOP/ */
     int words[SPLITS];  /* the split folders used, or NO_WORD */
-    int64_t word_images[SPLIT_WORDS]; /* also of split folders that are not used */
+    int64_t word_images[SPLIT_WORDS]; /* images in each split folder, used or not */
     bool tested;        /* there is a test split, in the source or by --test-share */
     int64_t class_images[CLASSES_MAX][SPLITS];
     char first[ENTRY_KINDS][NAMED_TEXT]; /* the first name of each kind */
 };
-/* An error if the request has a test share or classes for CIFAR-10's binary files. `from` begins the sentence. */
+/* -1 if the request has a test share or classes, which do not apply to CIFAR-10's binary files. `from` begins the sentence. */
 int survey_check_cifar(const char *from, const struct pack_request *request, struct error *why);
 /* from: the request's source, or the downloaded file. */
 int survey_take(struct survey *survey, const char *from, const struct pack_request *request, struct error *why);
@@ -121,10 +121,10 @@ int survey_take(struct survey *survey, const char *from, const struct pack_reque
 const struct survey_batch *survey_find(const struct survey *survey, const char *name);
 void survey_free(struct survey *survey);
 
-/* The names read as one layout. */
+/* The class folders and image counts, if the names are read as this layout. */
 struct class_row {
     char name[NAME_TEXT];
-    bool folder[SPLIT_WORDS]; /* such a folder exists, perhaps without images; flat: all in word 0 */
+    bool folder[SPLIT_WORDS]; /* such a folder exists, perhaps without images; LAYOUT_FLAT uses word 0 only */
     int64_t images[SPLIT_WORDS];
 };
 struct folder_table {
@@ -135,9 +135,9 @@ struct folder_table {
     struct class_row rows[CLASSES_MAX]; /* sorted by name */
     struct error conflict; /* what is wrong with the layout, "" if nothing */
 };
-/* Adds an image's class folder, or a folder that may be one. */
+/* Adds an image to its class folder, or adds a folder that may be a class folder. */
 int table_add(struct folder_table *table, const char *name, bool is_image, struct error *why);
-/* The layout, splits and classes of a source of images in folders. */
+/* Sets the survey's layout, splits and classes, for a source of images in folders. */
 int folders_choose(struct survey *survey, struct folder_table tables[LAYOUTS], const char *from,
                    const struct pack_request *request, struct error *why);
 
@@ -153,8 +153,8 @@ int classes_check(const struct survey *survey, int64_t counts[CLASSES_MAX][SPLIT
 
 /* ---- source: samples ---- */
 
-/* Rows of binary files follow the sorted list of their names, so that the order of an archive does not matter. Images are
- * numbered as they come: sorting an archive of images would take memory for all their names, and random access to the packed
+/* Rows of binary files follow the sorted list of their names, so that the order of an archive does not matter. Images are numbered
+ * in the order in which they are read: to sort those of an archive would take memory for all names, and random access to the packed
  * file. */
 struct sample {
     int split, label;
@@ -167,7 +167,7 @@ struct source_file {
     char name[NAME_TEXT], sha256[DIGEST_TEXT];
 };
 
-/* Files that are not samples: their number, and the first names. */
+/* Files that were left out: their number, and the first few names. */
 struct left_out {
     int64_t count;
     char first[NAMED_MAX][NAMED_TEXT];
@@ -180,7 +180,7 @@ struct source {
     const struct survey *survey;
     const struct pack_request *request;
     int side;        /* pixels, height and width */
-    int64_t resized, reshaped; /* images of other sizes; those of them that are not square */
+    int64_t resized, reshaped; /* images of another size; images that are not square */
     struct left_out strays; /* not JPEG or PNG, or not in a class folder */
     struct left_out bad;    /* --skip-bad: unreadable images, with the reason */
     /* Complete after the last sample: each binary file of a directory; the archive; or the directory of images, whose digest
@@ -191,7 +191,7 @@ struct source {
     struct entry_place place;
     const struct survey_batch *batch; /* the current binary file */
     int64_t record;       /* the next one in it */
-    int64_t images[SPLITS]; /* so far */
+    int64_t images[SPLITS]; /* images in folders so far */
     uint8_t pixels[CIFAR_RECORD - 1]; /* of the current record, (side, side, 3) */
     uint8_t *bytes;       /* the current image file */
     size_t size, capacity;
@@ -215,7 +215,7 @@ struct seen_image {
     uint32_t images[SPLITS];
 };
 struct seen {
-    size_t most; /* distinct images remembered; later ones are not */
+    size_t most; /* maximum number of distinct images remembered */
     size_t used, size; /* slots */
     struct seen_image *slots;
 };
@@ -240,10 +240,10 @@ int writer_open(struct writer *writer, const char *file, int side, struct error 
 int writer_add(struct writer *writer, const struct sample *sample, struct error *why);
 /* Writes the remaining rows and the digests of both splits. */
 int writer_finish(struct writer *writer, struct error *why);
-/* 0 only if the file is complete. A zeroed writer may be closed too. */
+/* Returns 0 only if the file is complete. A zeroed writer may be closed too. */
 int writer_close(struct writer *writer, struct error *why);
 
-/* ---- report: prints what was packed on standard output, what was left out on standard error ---- */
+/* ---- report: prints what was packed on standard output, and what was left out on standard error ---- */
 
 void report_notes(const struct survey *survey, const struct source *source, const struct seen *seen, int64_t tests);
 /* counts: images of each class and split. */
@@ -251,16 +251,16 @@ void report_classes(const struct survey *survey, int64_t counts[CLASSES_MAX][SPL
 
 /* ---- download ---- */
 
-/* url -> the file `part`, continuing an earlier transfer. */
+/* Downloads `url` to the file `part`; continues an earlier transfer. */
 struct download {
     const char *url, *md5, *part; /* md5 "": not verified */
     int64_t bytes_max;            /* a server that sends more has a different file */
 };
-/* A file with the right digest is not fetched again. A file that has a wrong digest or is too large is removed. */
+/* Does not fetch a file again that has the right digest already. Removes a file that has a wrong digest or is too large. */
 int download_fetch(const struct download *download, struct error *why);
 
-/* Allows a transfer http, https and file, but no redirection by a server to a file or from https to http. Returns curl's code.
- * In curl_new.c or curl_old.c, depending on libcurl's version. */
+/* Limits a transfer to http, https and file; a server may not redirect it to a file, or from https to http (`secure`: the URL is
+ * https). Returns curl's code. In curl_new.c or curl_old.c, depending on libcurl's version. */
 int transfer_limit(void *curl, bool secure);
 
 #endif

@@ -20,7 +20,7 @@ static bool is_free(const struct seen_image *slot)
     return slot->images[TRAIN] + slot->images[TEST] == 0;
 }
 
-/* The hash's slot, or the free slot where it belongs. */
+/* The slot that holds the hash, or else the free slot where it belongs. */
 static struct seen_image *find_slot(struct seen_image *slots, size_t size, uint64_t hash)
 {
     size_t at = hash % size;
@@ -29,7 +29,7 @@ static struct seen_image *find_slot(struct seen_image *slots, size_t size, uint6
     return &slots[at];
 }
 
-/* At most three quarters of the slots are used. */
+/* Doubles the table. At most three quarters of its slots are used. */
 static int grow(struct seen *seen, struct error *why)
 {
     size_t larger = seen->size ? 2 * seen->size : FIRST_SLOTS;

@@ -27,7 +27,7 @@ void source_close(struct source *source)
     memset(source, 0, sizeof *source);
 }
 
-/* Stores the digest so far as that of a file. */
+/* Ends the current digest, stores it as the digest of file `name`, and begins a new one. */
 static int file_done(struct source *source, const char *name, struct error *why)
 {
     if (source->file_count == CIFAR_FILES_MAX)
@@ -80,7 +80,7 @@ static int record_next(struct source *source, struct sample *sample, bool *found
     return entries_are_files(&source->entries) ? digest_add(&source->digest, record, sizeof record, why) : 0;
 }
 
-/* Starts the current file. */
+/* Starts the current binary file. */
 static int batch_start(struct source *source, struct error *why)
 {
     source->record = 0;
@@ -104,7 +104,7 @@ static bool is_taken(const struct survey *survey, const struct class_folder *fol
     return folder->word == NO_WORD || folder->word == survey->words[split_words[folder->word].split];
 }
 
-/* An entry other than a binary file. *found: it is a sample. Other files that may have been meant are counted. */
+/* Handles an entry that is not a binary file. *found: it is a sample. Counts other files that the user may have meant as images. */
 static int other_next(struct source *source, struct sample *sample, bool *found, struct error *why)
 {
     enum entry_kind kind = source->place.kind;
@@ -119,7 +119,7 @@ static int other_next(struct source *source, struct sample *sample, bool *found,
     return 0;
 }
 
-/* The next record of a binary file. */
+/* Reads the next record of a binary file. */
 static int batch_next(struct source *source, struct sample *sample, bool *found, struct error *why)
 {
     return record_next(source, sample, found, why) ? entries_error(&source->entries, why) : 0;

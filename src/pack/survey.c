@@ -19,7 +19,7 @@ const struct survey_batch *survey_find(const struct survey *survey, const char *
     return NULL;
 }
 
-/* Only whole records: a truncated file is reported before anything is written. */
+/* Refuses a file that does not consist of whole records, before anything is written. */
 static int batch_check(int64_t size, struct error *why)
 {
     if (size <= 0)
@@ -99,14 +99,14 @@ static int choose_batches(struct survey *survey, const char *from, const struct 
     return 0;
 }
 
-/* ---- neither binary files nor images in folders ---- */
+/* ---- sources without binary files or images in folders ---- */
 
 static const char *other_cifar(const struct survey *survey)
 {
     return survey->first[ENTRY_PYTHON][0] ? "Python" : survey->first[ENTRY_MATLAB][0] ? "Matlab" : NULL;
 }
 
-/* Names the most informative kind of file found instead. */
+/* Sets a sentence that names the most informative kind of file found instead. */
 static int nothing_found(const struct survey *survey, const char *from, struct error *why)
 {
     const char *image = survey->first[ENTRY_IMAGE], *picture = survey->first[ENTRY_PICTURE];
@@ -138,8 +138,8 @@ static int check_readable(struct entries *entries, enum entry_kind kind, bool sk
     return is_read ? entries_read(entries, NULL, 0, &none, why) : 0;
 }
 
-/* Adds an entry that may be in a class folder, or be one, to the table of each layout. A conflict in the flat layout matters
- * only if that layout is chosen. */
+/* Adds an entry to the table of each layout if it is in a class folder or may be one. A conflict in the flat layout matters only if
+ * that layout is chosen. */
 static int add_in_folders(struct folder_table tables[LAYOUTS], struct entries *entries, enum entry_kind kind, struct error *why)
 {
     struct folder_table *flat = &tables[LAYOUT_FLAT];
@@ -148,7 +148,7 @@ static int add_in_folders(struct folder_table tables[LAYOUTS], struct entries *e
     return table_add(&tables[LAYOUT_SPLITS], entries->name, kind == ENTRY_IMAGE, why);
 }
 
-/* A dangling link may stand for a class folder, which would then be missing. */
+/* Adds a dangling link as if it were a folder: it may have led to a class folder, and the class would then lack images. */
 static int add_link(struct folder_table *splits, const struct entries *entries, struct error *why)
 {
     char name[4096];
@@ -177,7 +177,7 @@ static int add_entry(struct survey *survey, struct folder_table tables[LAYOUTS],
     return status ? entries_error(entries, why) : 0;
 }
 
-/* Whether class folders side by side are a data set: not if all of them have the names of splits and contain no classes. */
+/* Whether there are class folders side by side. Folders without images do not count, nor do those with the name of a split. */
 static bool flat_is_there(const struct folder_table *flat)
 {
     for (int i = 0; i < flat->count; i++)

@@ -19,7 +19,7 @@ static const char *set_name(int split, const char *what, char name[32])
     return name;
 }
 
-/* Creates a split's two empty data sets, and its buffers of one chunk. */
+/* Creates a split's two empty data sets, and buffers for one chunk of rows. */
 static int split_open(struct writer *writer, int split, struct error *why)
 {
     static const char *const labels[] = {"N", "H", "W", "C"};
@@ -69,7 +69,7 @@ int writer_add(struct writer *writer, const struct sample *sample, struct error 
     struct split_writer *own = &writer->splits[sample->split];
     if (sample->row != own->first + own->filled && split_flush(writer, sample->split, why))
         return -1;
-    own->first = sample->row - own->filled; /* unchanged, unless this row starts another block */
+    own->first = sample->row - own->filled; /* changes only if this row does not follow the previous one */
     memcpy(own->images + (size_t)own->filled * writer_image_bytes(writer), sample->pixels, writer_image_bytes(writer));
     own->labels[own->filled] = (uint8_t)sample->label;
     own->filled++;

@@ -1,4 +1,4 @@
-/* For an MPI that can be asked: by Open MPI's extension. */
+/* CUDA support of MPI, as reported by Open MPI's extension. */
 #include <mpi.h>
 
 #include <mpi-ext.h>

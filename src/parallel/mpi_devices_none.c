@@ -1,4 +1,4 @@
-/* For an MPI that cannot be asked: it is assumed not to know devices. */
+/* For an MPI library that cannot report CUDA support: assumes that it has none. */
 #include "parallel.h"
 
 bool mpi_knows_devices(void)

@@ -21,8 +21,8 @@ uint64_t parity_hash(const float *values, size_t count)
     return hash;
 }
 
-/* The hash that more than half of the ranks have; false if there is none. Boyer and Moore's vote: strike out pairs that differ.
- * Only what is left can have a majority. */
+/* The hash that more than half of the ranks have; false if there is none. Boyer and Moore's vote: pairs of different hashes cancel,
+ * and only the one left over can have a majority. */
 static bool find_majority(const uint64_t *hashes, int size, uint64_t *majority)
 {
     int votes = 0, count = 0;
@@ -36,7 +36,7 @@ static bool find_majority(const uint64_t *hashes, int size, uint64_t *majority)
     return 2 * count > size;
 }
 
-/* Adds "rank 1 (hash ...), rank 3 (hash ...)": the first ranks whose hash is not `usual`, of all ranks if it is NULL. */
+/* Adds "rank 1 (hash ...), rank 3 (hash ...)": the first NAMED ranks whose hash is not *usual, or any ranks if usual is NULL. */
 static void add_ranks(struct error *why, const uint64_t *hashes, int size, const uint64_t *usual)
 {
     enum { NAMED = 8 };
@@ -65,10 +65,10 @@ static void name_ranks(struct error *why, const uint64_t *hashes, int size, uint
               "checkpoint");
 }
 
-/* If all agree, it takes one small message and no memory: a step allocates nothing. */
+/* If all hashes agree, it takes one small message and allocates no memory. */
 int parity_check(const struct world *world, uint64_t hash, uint64_t step, struct error *why)
 {
-    uint64_t mine[2] = {hash, ~hash}, least[2]; /* of the hashes, and of their complements, which gives the largest hash */
+    uint64_t mine[2] = {hash, ~hash}, least[2]; /* the smallest hash, and the complement of the largest */
     if (mpi_check(MPI_Allreduce(mine, least, 2, MPI_UINT64_T, MPI_MIN, world->state->all), "MPI_Allreduce", why))
         return -1;
     if (least[0] == ~least[1])

@@ -1,10 +1,10 @@
-/* By MPI, in buckets: messages from the parcel's end to its beginning, as the backward pass completes it. */
+/* The route by MPI in buckets: sums parts of the parcel, from its end to its beginning, as the backward pass completes them. */
 #include "mpi_check.h"
 #include "reduce.h"
 
 struct buckets {
-    size_t sent; /* [sent, end) of the parcel was handed to MPI */
-    int count;   /* of messages */
+    size_t sent; /* [sent, end) of the parcel has been given to MPI */
+    int count;   /* number of messages */
     MPI_Request requests[];
 };
 
@@ -39,7 +39,7 @@ static int buckets_send(struct reducer *reducer, size_t offset, struct error *wh
 static int buckets_ready(struct reducer *reducer, size_t offset, struct error *why)
 {
     struct buckets *b = reducer->state->work;
-    int done; /* not used: the call lets messages make progress */
+    int done; /* unused: the call only lets messages make progress */
     if (b->sent - offset >= reducer->bucket && buckets_send(reducer, offset, why))
         return -1;
     return mpi_check(MPI_Testall(b->count, b->requests, &done, MPI_STATUSES_IGNORE), "MPI_Testall", why);

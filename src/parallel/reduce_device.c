@@ -1,4 +1,4 @@
-/* By MPI, in the devices' memory. */
+/* The exchange by MPI in the devices' memory. */
 #include "mpi_check.h"
 #include "reduce.h"
 

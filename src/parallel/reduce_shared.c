@@ -1,10 +1,10 @@
-/* The fixed tree in memory that the ranks of a node share: each rank adds its segment of all ranks' leaves in one pass, and all
- * read the sums. */
+/* The route through memory that the ranks of a node share: each rank adds up its segment of all ranks' leaves, in the fixed tree,
+ * and all ranks read the sums. */
 #include <string.h>
 
 #include "reduce.h"
 
-/* The leaves of all ranks lie in one row, in the order of the ranks; the sums follow. */
+/* The leaves of all ranks are stored one after the other, in rank order, then the sums. */
 bool reduce_share_leaves(struct reducer *reducer, struct reducer_state *state)
 {
     const struct world *world = reducer->world;
@@ -16,11 +16,11 @@ bool reduce_share_leaves(struct reducer *reducer, struct reducer_state *state)
         return false;
     state->own = (float *)reducer->leaves.data + (size_t)world->rank * own;
     state->sums = (float *)reducer->leaves.data + all;
-    memset(state->own, 0, own * sizeof(float)); /* memory is placed near the core that touches it first */
+    memset(state->own, 0, own * sizeof(float)); /* the system places memory near the core that first writes to it */
     return true;
 }
 
-/* The first barrier: all leaves are complete. The second: all have been read, and may be written for the next step. */
+/* After the first barrier all leaves are complete. After the second the sums are, and the leaves may be overwritten. */
 static int shared_finish(struct reducer *reducer, struct error *why)
 {
     struct reducer_state *s = reducer->state;

@@ -1,4 +1,5 @@
-/* The fixed tree by MPI: each rank receives its segment of every rank's parcel, adds them, and sends the sum to all. */
+/* The route by MPI in the fixed tree: each rank receives its segment of every rank's parcel, adds them up, and sends the sum to
+ * all ranks. */
 #include "mpi_check.h"
 #include "reduce.h"
 

@@ -1,9 +1,8 @@
-/* Gradient sums of all slices of all ranks.
+/* Sums gradients over all slices of all ranks.
  *
- * Inside a rank, slices meet like a binary counter: two neighbours of the same height become one, until at most HELD_MAX parcels
- * are left, the leaves. A route (reduce.h) adds the leaves of all ranks. */
+ * Within a rank, slices are added as in a binary counter: two neighbouring sums of the same height become one, until at most
+ * HELD_MAX parcels are left, the leaves. A route (reduce.h) then adds the leaves of all ranks. */
 #include <stdlib.h>
-#include <string.h>
 
 #include "clock.h"
 #include "finite.h"
@@ -51,7 +50,7 @@ static void lay_out_segments(const struct reducer *reducer, struct reducer_state
         s->stack_size++;
 }
 
-/* One rank: its first leaf becomes the sum. */
+/* The route of a single rank: the sum replaces its first leaf. */
 static int alone_finish(struct reducer *reducer, struct error *why)
 {
     struct reducer_state *s = reducer->state;
@@ -62,7 +61,7 @@ static int alone_finish(struct reducer *reducer, struct error *why)
 }
 static const struct route reduce_alone = {.finish = alone_finish};
 
-/* Collective over the node. The exchange changes where ranks have no memory to share. */
+/* Collective over the node. Changes the exchange if ranks cannot share memory. */
 static void choose_route(struct reducer *reducer, struct reducer_state *s)
 {
     static const struct route *const routes[EXCHANGE_KINDS] = {
@@ -78,7 +77,7 @@ static void choose_route(struct reducer *reducer, struct reducer_state *s)
     s->route = routes[reducer->exchange];
 }
 
-/* The parcels of the stack, except the first, which is a leaf. */
+/* Allocates the parcels of the stack, except the first, which is a leaf. */
 static int take_partials(struct reducer_state *s, struct error *why)
 {
     size_t count = (size_t)s->stack_size - 1;
@@ -92,7 +91,7 @@ static int take_partials(struct reducer_state *s, struct error *why)
     return 0;
 }
 
-/* Memory of this rank alone. With several ranks the sums lie apart from its own leaves. */
+/* Allocates private leaves, with several ranks also the sums; a single rank's sums replace its first leaf. */
 static int take_leaves(struct reducer *reducer, struct reducer_state *s, struct error *why)
 {
     bool apart = reducer->exchange != EXCHANGE_NONE;
@@ -118,7 +117,7 @@ static int take_buffers(struct reducer *reducer, struct error *why)
     return s->route->open ? s->route->open(reducer, why) : 0;
 }
 
-/* Shared memory comes first, because it is collective: nothing before it may fail on one rank alone. */
+/* The shared memory is allocated first: that is collective, so nothing before it may fail on one rank alone. */
 int reducer_init(struct reducer *reducer, const struct world *world, enum exchange exchange, size_t gradients, int slices,
                  size_t bucket_bytes, struct error *why)
 {
@@ -173,7 +172,7 @@ int reducer_ready(struct reducer *reducer, size_t offset, struct error *why)
     return route->ready ? route->ready(reducer, offset, why) : 0;
 }
 
-/* Adds the last partial sum to the one before it. */
+/* Replaces the last two partial sums by their sum. */
 static void merge_last(struct reducer *reducer)
 {
     struct reducer_state *s = reducer->state;
@@ -199,7 +198,7 @@ int reducer_finish(struct reducer *reducer, const float **parcel, struct error *
     struct reducer_state *s = reducer->state;
     double before = clock_seconds();
     struct phase interrupted = phase_enter(reducer->phases, PHASE_REDUCE, PHASE_WHOLE);
-    while (s->depth > 1) /* on one rank, if the number of slices is not a power of two */
+    while (s->depth > 1) /* only for one rank whose number of slices is no power of two */
         merge_last(reducer);
     int status = s->route->finish(reducer, why);
     phase_enter(reducer->phases, interrupted.kind, interrupted.part);

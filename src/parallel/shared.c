@@ -1,6 +1,6 @@
-/* Memory that the ranks of a node share: the node's first rank makes a nameless file in memory, and the others open it through
- * /proc. (MPI_Win_allocate_shared uses /dev/shm. In a container that has 64 MB, where Open MPI 4.1 hangs, and a job that is killed
- * leaves files there.) */
+/* Memory that the ranks of a node share: the node's first rank makes an anonymous file in memory, and the others open it through
+ * /proc. (MPI_Win_allocate_shared would use /dev/shm. In a container that has 64 MB, and Open MPI 4.1 hangs there; and a killed
+ * job leaves files in it.) */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,8 +12,8 @@
 #include "mpi_check.h"
 #include "parallel.h"
 
-/* Where the others find the file. The token at its beginning proves that it is the right one: in another container the same number
- * may be another process. */
+/* Where the others find the file. The token at its beginning proves that it is the right one: in another container the same process
+ * number may belong to another process. */
 struct invitation {
     long process, token;
     int descriptor; /* -1: no file */
@@ -25,8 +25,8 @@ static void *map(int descriptor, size_t bytes)
     return data == MAP_FAILED ? NULL : data;
 }
 
-/* The node's first rank. The system gives pages when a rank first writes to them, near that rank. So whether there will be enough
- * is checked now. */
+/* The node's first rank. The system allocates each page when a rank first writes to it, near that rank. So check now whether there
+ * is enough memory. */
 static void *make_file(size_t bytes, struct invitation *invitation)
 {
     struct error ignored;
@@ -45,7 +45,7 @@ static void *make_file(size_t bytes, struct invitation *invitation)
     return data;
 }
 
-/* The other ranks. */
+/* The node's other ranks. */
 static void *open_memory(size_t bytes, const struct invitation *invitation)
 {
     char file[64];
@@ -82,7 +82,7 @@ void world_share(const struct world *world, size_t bytes, struct shared_memory *
     if (mpi_check(MPI_Allreduce(&failed, &any, 1, MPI_INT, MPI_MAX, node), "MPI_Allreduce", &why))
         world_abort(world, why.text);
     if (first && invitation.descriptor >= 0)
-        close(invitation.descriptor); /* the mapping stays */
+        close(invitation.descriptor); /* the mapping remains */
     if (any && data)
         munmap(data, bytes);
     else if (!any)

@@ -1,4 +1,4 @@
-/* The stall watch. It makes no MPI call but the abort, and takes no lock of stdio: the stuck thread may hold it. */
+/* The stall watch. Its only MPI call is the abort, and it does not use stdio, whose lock the stuck thread may hold. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -17,30 +17,30 @@
 #include "phases.h"
 #include "thread.h"
 
-enum { SLOW = 10 };        /* a slow step's phases may take this many times as long */
-enum { LAST_WORDS = 2 };   /* seconds in which other nodes can print their sentences */
-enum { LAST_RESORT = 10 }; /* seconds that ending the job may take */
-enum { PHASE_BITS = 8 };   /* of a slot's `phases` that hold the present kind */
+enum { SLOW = 10 };        /* factor by which a slow step's phases may take longer */
+enum { LAST_WORDS = 2 };   /* seconds for other nodes to print their sentences */
+enum { LAST_RESORT = 10 }; /* seconds after which a rank ends itself if the job has not been ended */
+enum { PHASE_BITS = 8 };   /* bits of a slot's `phases` that hold the current kind */
 static const double TICK = 0.25; /* seconds between looks */
-/* Seconds until a dead rank is named: sooner than Open MPI 4's mpirun ends the others, perhaps without a message. */
+/* Seconds until a dead rank is named: before Open MPI 4's mpirun ends the others, perhaps without a message. */
 static const double DEAD = 0.5;
-/* Seconds in which the launcher can end the job itself, with the dead rank's exit code. */
+/* Seconds for the launcher to end the job itself, with the dead rank's exit code. */
 static const double LAUNCHER = 3;
 
-/* What a rank tells its node. Each has a cache line: a step writes only to its own. */
+/* What a rank publishes to its node. Each rank writes only to its own slot, which has its own cache lines. */
 struct stall_slot {
-    _Alignas(64) _Atomic uint64_t phases; /* number of phases begun; in the lowest bits the present kind */
+    _Alignas(64) _Atomic uint64_t phases; /* number of phases begun; in the lowest bits the current kind */
     _Atomic uint64_t step;
     _Atomic bool slow;
     int rank;
-    uint64_t space;       /* of its process number; 0: unknown. Ranks in containers may have one each */
-    _Atomic long process; /* its number; 0: the watch is not open */
+    uint64_t space;       /* its PID namespace, as containers may have their own; 0: unknown */
+    _Atomic long process; /* its process number; 0: the watch is closed */
 };
 
 /* The memory that the ranks of the node share. */
 struct stall_board {
-    _Alignas(64) long token; /* of world_share */
-    atomic_flag reported;    /* a rank of this node has printed the sentence */
+    _Alignas(64) long token; /* used by world_share */
+    atomic_flag reported;    /* set once a rank of this node has printed the sentence */
     struct stall_slot slots[];
 };
 
@@ -56,7 +56,7 @@ struct stall_state {
     bool reports; /* this rank has printed the sentence for its node */
 };
 
-/* ---- what a rank says ---- */
+/* ---- publishing ---- */
 
 void stall_phase(struct stall *stall, enum phase_kind kind)
 {
@@ -107,7 +107,7 @@ static bool is_waiting(const struct stall_view *view)
     return runs && (view->phase == PHASE_REDUCE || view->phase == PHASE_PARITY || view->phase == PHASE_END);
 }
 
-/* Names the dead ranks, if there are any: then no other rank is to blame. */
+/* Names the dead ranks. False: none is dead. */
 static bool name_dead(struct error *why, const struct world *world, const struct stall_view *views, int count)
 {
     why->text[0] = '\0';
@@ -141,9 +141,9 @@ void stall_sentence(struct error *why, const struct world *world, const struct s
         error_add(why, "; %d other%s of this node wait%s for that", waiting, waiting > 1 ? "s" : "", waiting > 1 ? "" : "s");
 }
 
-/* ---- the end ---- */
+/* ---- ending the job ---- */
 
-/* The letter in /proc after the process's name. The name may hold anything, but ends with the last parenthesis. */
+/* The state letter in /proc/PID/stat. It follows the process's name, which may contain anything, and the last parenthesis. */
 static char run_state_of(long process)
 {
     char name[64], text[512];
@@ -157,7 +157,7 @@ static char run_state_of(long process)
     return name_end && name_end[1] ? name_end[2] : 0;
 }
 
-/* Whether the process numbers of both ranks mean the same. */
+/* Whether both ranks are in the same PID namespace, so that their process numbers are comparable. */
 static bool share_space(const struct stall_slot *one, const struct stall_slot *other)
 {
     return one->space && one->space == other->space;
@@ -175,7 +175,7 @@ static void view_slot(const struct stall_slot *own, const struct stall_slot *slo
     };
 }
 
-/* A stopped process does not see the launcher's signals, so the launcher would wait for it. */
+/* Wakes stopped processes: they do not react to the launcher's signals, and the launcher would wait for them. */
 static void wake_stopped(const struct stall_view *views, int count)
 {
     for (int i = 0; i < count; i++)
@@ -183,7 +183,7 @@ static void wake_stopped(const struct stall_view *views, int count)
             kill((pid_t)views[i].process, SIGCONT);
 }
 
-/* Prints the sentence, if no other rank of the node has done so. */
+/* Prints the sentence, unless another rank of the node has done so. */
 static void stall_report(const struct stall *stall, double seconds)
 {
     struct stall_state *state = stall->state;
@@ -221,7 +221,7 @@ static uint64_t process_space(void)
     return stat("/proc/self/ns/pid", &found) ? 0 : found.st_ino;
 }
 
-/* Each rank also watches whether the next rank of its node lives: a launcher may notice late. srun takes half a minute
+/* Each rank also checks whether the next rank of its node is alive, as a launcher may notice late: srun takes half a minute
  * (KillWait). */
 static bool next_is_dead(const struct stall_state *state, const struct stall_slot *slot)
 {
@@ -230,7 +230,7 @@ static bool next_is_dead(const struct stall_state *state, const struct stall_slo
     return process && share_space(slot, next) && kill((pid_t)process, 0) && errno == ESRCH;
 }
 
-/* Returns at that time, or true at the end of the watch. */
+/* Waits until `time`, and returns false; true, at once, when the watch is closed. */
 static bool wait_until(struct stall_state *state, double time)
 {
     struct timespec until = {.tv_sec = (time_t)time, .tv_nsec = (long)(1e9 * (time - (double)(time_t)time))};
@@ -243,7 +243,7 @@ static bool wait_until(struct stall_state *state, double time)
     return ending;
 }
 
-/* Time is counted in ticks, and each counts for two at most: time in which the whole job was stopped is no stall. */
+/* Each tick counts as at most two ticks' time, so that time in which the whole job was stopped does not count. */
 static void *watch(void *of)
 {
     struct stall *stall = of;
@@ -272,7 +272,7 @@ static int stall_start(struct stall *stall, struct error *why)
 {
     struct stall_state *state = stall->state;
     pthread_condattr_t monotonic;
-    pthread_mutex_init(&state->lock, NULL); /* in this library neither this nor attributes can fail */
+    pthread_mutex_init(&state->lock, NULL); /* neither this nor the attributes can fail in glibc */
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&state->ended, &monotonic);
@@ -282,7 +282,7 @@ static int stall_start(struct stall *stall, struct error *why)
     return code ? error_set(why, "the stall watch's thread: %s", strerror(code)) : 0;
 }
 
-/* Takes this rank's slot on the node's board, or on a board of its own where the node shares none. */
+/* Takes this rank's slot on the node's board, or on a private board if the node's ranks cannot share one. */
 static int take_slot(struct stall *stall, struct error *why)
 {
     const struct world *world = stall->world;

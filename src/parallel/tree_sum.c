@@ -1,9 +1,9 @@
-/* The fixed binary tree's additions. */
+/* The additions of the fixed binary tree. */
 #include <string.h>
 
 #include "reduce.h"
 
-enum { BLOCK = 1024 }; /* floats that are added at a time: they stay in the cache */
+enum { BLOCK = 1024 }; /* floats added at a time, so that they stay in the cache */
 
 __attribute__((target_clones("avx512f", "avx2", "default")))
 void tree_add(float *restrict sum, const float *restrict addend, size_t count)
@@ -12,7 +12,7 @@ void tree_add(float *restrict sum, const float *restrict addend, size_t count)
         sum[i] += addend[i];
 }
 
-/* [at, at + size) of the leaves' sum; size is at most BLOCK. */
+/* Computes [at, at + size) of the leaves' sum; size is at most BLOCK. */
 static void sum_block(float *sum, const float *const *leaves, int count, size_t at, size_t size)
 {
     float right[BLOCK];

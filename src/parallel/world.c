@@ -14,19 +14,19 @@ static int environment_integer(const char *name)
     return text ? atoi(text) : 0;
 }
 
-/* ---- copies: processes that were started together but do not know of each other ---- */
+/* ---- copies: processes that were started together, but each as an MPI job of size 1 ---- */
 
-/* The variables in which a launcher tells each process how many it starts, and its number. The innermost launcher comes first, as
- * srun may have started mpirun. */
+/* The variables in which a launcher passes each process the number of processes and its own number. mpirun comes before srun, which
+ * may have started it. */
 static const struct {
     const char *size, *number;
 } launchers[] = {
     {"OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK"}, /* Open MPI's mpirun */
     {"PMI_SIZE", "PMI_RANK"},                         /* MPICH's mpirun, srun --mpi=pmi2 */
-    {"SLURM_STEP_NUM_TASKS", "SLURM_PROCID"},         /* srun of any kind, but not the batch script */
+    {"SLURM_STEP_NUM_TASKS", "SLURM_PROCID"},         /* srun, with any --mpi; not set in the batch script */
 };
 
-/* If the MPI library does not understand the launcher, N processes start that each believe they are alone. */
+/* If the MPI library does not support the launcher, each of N processes believes that it is the only one. */
 static void find_copies(struct world *world)
 {
     size_t i = 0, last = sizeof launchers / sizeof *launchers - 1;
@@ -42,13 +42,13 @@ static bool has_process_manager(void)
 {
     extern char **environ;
     for (char **variable = environ; *variable; variable++)
-        if (!strncmp(*variable, "PMI", 3) && strncmp(*variable, "PMIX_MCA_", 9)) /* PMI_RANK, PMIX_RANK; not a user's settings */
+        if (!strncmp(*variable, "PMI", 3) && strncmp(*variable, "PMIX_MCA_", 9)) /* PMI_RANK, PMIX_RANK; not user settings */
             return true;
     return false;
 }
 
-/* In a process that srun started without PMI, also in a shell, Open MPI 4 refuses to start and prints a page. It recognizes srun
- * by this variable. */
+/* In a process that srun started without PMI, for example in its shell, Open MPI 4 refuses to start and prints a page. It
+ * recognizes srun by this variable. */
 static void hide_srun(void)
 {
     if (!has_process_manager())
@@ -57,7 +57,7 @@ static void hide_srun(void)
 
 int world_refuse_copies(const struct world *world, struct error *why)
 {
-    enum { FIRST_WORDS = 2 }; /* seconds for the first copy's sentence: some launchers end all copies as soon as one ends */
+    enum { FIRST_WORDS = 2 }; /* seconds for the first copy to print: some launchers end all copies as soon as one ends */
     if (world->copies <= 1)
         return 0;
     if (world->copy > 0)
@@ -136,7 +136,7 @@ static int start_library(struct world *world, int *argc, char ***argv, struct er
     return 0;
 }
 
-/* The communicators, with errors as statuses. */
+/* Sets up the communicators, so that their errors are returned as statuses, and finds this rank. */
 static int find_ranks(struct world *world, struct error *why)
 {
     struct world_state *s = world->state;
@@ -164,7 +164,7 @@ int world_open(struct world *world, int *argc, char ***argv, struct error *why)
     return find_nodes(world, why) || (ONE_EXIT_CODE && find_processes(world, why)) ? -1 : 0;
 }
 
-/* Waits up to 2 s for the node's other processes to end, so that the launcher sees them end first. */
+/* Waits up to 2 s for the node's other ranks to end, so that the launcher sees rank 0 end last. */
 static void outlast(const int *processes, int count)
 {
     const struct timespec tick = {.tv_nsec = 20000000};

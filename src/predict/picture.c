@@ -9,12 +9,12 @@
 
 #include "data.h"
 
-/* A whole file: *bytes is freed by the caller. */
+/* Reads a whole file; the caller frees *bytes. */
 static int read_bytes(const char *file, void **bytes, size_t *size, struct error *why)
 {
     struct stat found;
     *bytes = NULL;
-    int descriptor = open(file, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* does not wait for a pipe that nobody writes to */
+    int descriptor = open(file, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* O_NONBLOCK: open must not wait for a pipe without a writer */
     FILE *stream = descriptor < 0 ? NULL : fdopen(descriptor, "r");
     if (!stream)
         return error_set(why, "%s: cannot be opened: %s", file, strerror(errno));

@@ -4,7 +4,6 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "backend.h"
 #include "picture.h"
@@ -37,7 +36,7 @@ static int find_checkpoint(struct predictor *p, struct error *why)
                                       o->train_dir);
 }
 
-/* A run that trains there may have removed the checkpoint in the meantime. Then there is a newer one. */
+/* A run in the directory may have removed the checkpoint in the meantime; then there is a newer one. */
 static int find_again(struct predictor *p, struct error *why)
 {
     return p->options->checkpoint[0] || !checkpoint_is_gone(p->file) ? -1 : find_checkpoint(p, why);
@@ -83,8 +82,8 @@ static int load_parameters(struct predictor *p, struct error *why)
     return tower_set_parameters(&p->tower, p->parameters, why);
 }
 
-/* Images get the size of those that the checkpoint was trained on, unless an option gives another. Older checkpoints do not contain
- * the size: it was 32 x 32. */
+/* Images are resized to the size of the training images, unless an option sets another. Older checkpoints do not contain the size,
+ * which was always 32 x 32. */
 static int choose_size(struct predictor *p, struct error *why)
 {
     const struct options *o = p->options;
@@ -133,7 +132,7 @@ static int predict_image(struct predictor *p, const char *file, struct error *wh
     return 0;
 }
 
-/* An image that cannot be read does not stop the others. Each failure is printed once, the last one by the caller. */
+/* An image that cannot be read does not stop the others. Every failure is printed; the last one by the caller. */
 static int predict_images(struct predictor *p, struct error *why)
 {
     bool failed = false;

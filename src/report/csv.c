@@ -1,4 +1,4 @@
-/* metrics.csv: a row an interval (report.h describes its columns). */
+/* metrics.csv: one row per interval (report.h describes the columns). */
 #include <inttypes.h>
 
 #include "row_file.h"

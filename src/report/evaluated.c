@@ -1,4 +1,4 @@
-/* Evaluations: the tutorial's line, and eval.csv. */
+/* Reports of evaluations: the tutorial's line, and a row of eval.csv. */
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
@@ -8,7 +8,7 @@
 
 static const char evaluated_header[] = "time,step,split,images,precision_at_1,cross_entropy,parameters,data_sha256\n";
 
-/* The file is opened for each row: hours may lie between two, and the directory may have been replaced meanwhile. */
+/* Opens the file for each row: hours may pass between two rows, and the directory may be replaced meanwhile. */
 static int append_evaluated(const char *directory, const char *row, struct error *why)
 {
     struct row_file file;

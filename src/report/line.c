@@ -1,4 +1,4 @@
-/* Lines for people: the tutorial's log line on standard output and in train.log. */
+/* The log lines, in the tutorial's format, on standard output and in train.log. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
@@ -22,8 +22,8 @@ static void stamp(char *text, size_t size)
     snprintf(text, size, "%s.%06ld", seconds, (long)now.tv_usec);
 }
 
-/* A run has its log in a file too, and goes on. For other commands standard output is the result, and main() checks it. A closed
- * pipe stops a run, which says so itself (stop.c). */
+/* A training run also has its log in a file, so it goes on if standard output fails. For other commands standard output is the
+ * result, and main() checks it. A closed pipe (EPIPE) is not reported here: it stops the run (stop.c). */
 static void flush_output(struct report *report)
 {
     bool failed = fflush(stdout);
@@ -45,7 +45,7 @@ void report_line(struct report *report, const char *format, ...)
     text_printable(text);
     stamp(time, sizeof time);
     snprintf(line, sizeof line, "%s: %s\n", time, text);
-    if (report->progress.shared) /* mpirun may forward standard error and output in another order */
+    if (report->progress.shared) /* mpirun may reorder the two streams: erase the progress line on standard output instead */
         report->progress.drawn = false;
     progress_clear(&report->progress);
     printf("%s%s", report->progress.shared ? PROGRESS_ERASE : "", line);

@@ -1,4 +1,4 @@
-/* The reports of rank 0: to each sink in turn. */
+/* Rank 0's reports: hands each one to every sink. */
 #include "report.h"
 
 #include <inttypes.h>

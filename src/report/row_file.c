@@ -61,7 +61,7 @@ static bool row_is_later(const char *line, const char *step_format, uint64_t ste
     return sscanf(line, step_format, &found) == 1 && found > step;
 }
 
-/* Bytes of `stream` before its first later or unfinished line; *all: there is no such line. */
+/* The number of bytes before the first line that is of a later step or unfinished; *all: there is no such line. */
 static long kept_bytes(FILE *stream, const char *step_format, uint64_t step, bool *all)
 {
     char *line = NULL;
@@ -76,7 +76,7 @@ static long kept_bytes(FILE *stream, const char *step_format, uint64_t step, boo
     return kept;
 }
 
-/* Copies `from`, from `start` on, to the end of the open file; where that fails, cuts off the part that was copied. */
+/* Copies `from`, from `start` on, to the end of the open file `to`; if that fails, cuts the copied part off again. */
 static int copy_rest(FILE *from, long start, int to)
 {
     char block[65536];
@@ -92,7 +92,7 @@ static int copy_rest(FILE *from, long start, int to)
     return failed ? -1 : 0;
 }
 
-/* Copies it to the end of FILE.undone. */
+/* Copies `from`, from `start` on, to the end of FILE.undone. */
 static int append_rest(const char *file, FILE *from, long start, struct error *why)
 {
     char aside[NAME_SIZE + 8];
@@ -107,8 +107,8 @@ static int append_rest(const char *file, FILE *from, long start, struct error *w
     return status;
 }
 
-/* The file is open for reading and writing. */
-static int move_rest(const char *file, FILE *stream, const char *step_format, uint64_t step, struct error *why)
+/* Moves the lines of later steps to FILE.undone. The stream reads from the descriptor, which is open for reading and writing. */
+static int move_rest(const char *file, int descriptor, FILE *stream, const char *step_format, uint64_t step, struct error *why)
 {
     bool all;
     long bytes = kept_bytes(stream, step_format, step, &all);
@@ -118,7 +118,7 @@ static int move_rest(const char *file, FILE *stream, const char *step_format, ui
         return 0;
     if (append_rest(file, stream, bytes, why))
         return -1;
-    return ftruncate(fileno(stream), bytes) ? error_set(why, "%s: cannot be cut: %s", file, strerror(errno)) : 0;
+    return ftruncate(descriptor, bytes) ? error_set(why, "%s: cannot be cut: %s", file, strerror(errno)) : 0;
 }
 
 int row_file_rewind(const char *directory, const char *name, const char *step_format, uint64_t step, struct error *why)
@@ -134,7 +134,7 @@ int row_file_rewind(const char *directory, const char *name, const char *step_fo
         close(descriptor);
         return error_set(why, "%s: cannot be read: %s", file, strerror(errno));
     }
-    int status = move_rest(file, stream, step_format, step, why);
+    int status = move_rest(file, descriptor, stream, step_format, step, why);
     fclose(stream);
     return status;
 }

@@ -1,4 +1,4 @@
-/* What the sinks share: a line that is lost is reported once, and the run goes on. */
+/* Shared by the sinks. A line that cannot be written is reported once, and the run goes on. */
 #include "sink.h"
 
 #include <errno.h>

@@ -23,7 +23,7 @@ static void data_set_of(const struct tensor *t, const char *group, char name[H5_
     snprintf(name, H5_NAME, "/%s/%s", group, t->name);
 }
 
-/* Moving averages are kept of what is trained; the other tensors of a net with averages are those of /params. */
+/* The group that holds a tensor. Optimizer states exist only for trained tensors; any other tensor is in /params. */
 static const char *group_of(const struct tensor *t, const char *group)
 {
     return t->role == TENSOR_TRAINED ? group : "params";
@@ -43,7 +43,7 @@ static int tensors_write(struct h5 *h5, const struct net *net, const char *group
     return 0;
 }
 
-/* Whether a data set is as the net wants it. */
+/* Refuses a data set whose type or shape is not the one that the net needs. */
 static int data_set_check(struct h5 *h5, const char *name, const struct h5_shape *wanted, struct error *why)
 {
     struct h5_shape found;
@@ -59,11 +59,14 @@ static int data_set_check(struct h5 *h5, const char *name, const struct h5_shape
                      found_text, wanted_text);
 }
 
-static int tensors_read(struct h5 *h5, const struct net *net, const char *group, float *values, struct error *why)
+/* complete: tensors that the group does not hold are read from /params; else they are left as they are. */
+static int tensors_read(struct h5 *h5, const struct net *net, const char *group, bool complete, float *values, struct error *why)
 {
     char name[H5_NAME];
     struct h5_shape shape;
     for (const struct tensor *t = net->tensors; t < net->tensors + net->tensor_count; t++) {
+        if (!complete && strcmp(group_of(t, group), group))
+            continue;
         data_set_of(t, group_of(t, group), name, &shape);
         if (data_set_check(h5, name, &shape, why) || h5_read(h5, name, 0, shape.size[0], values + t->offset, why))
             return -1;
@@ -71,7 +74,7 @@ static int tensors_read(struct h5 *h5, const struct net *net, const char *group,
     return 0;
 }
 
-/* ---- the optimizer's states: each a group of its own ---- */
+/* ---- the optimizer's states: one group each ---- */
 
 static int states_write(struct h5 *h5, const struct checkpoint *c, const struct net *net, struct error *why)
 {
@@ -83,9 +86,11 @@ static int states_write(struct h5 *h5, const struct checkpoint *c, const struct 
 
 static int states_read(struct h5 *h5, const struct checkpoint *c, const struct net *net, struct error *why)
 {
-    for (int i = 0; c->optimizer && i < c->optimizer->state_count; i++)
-        if (c->states[i] && tensors_read(h5, net, c->optimizer->states[i].name, c->states[i], why))
+    for (int i = 0; c->optimizer && i < c->optimizer->state_count; i++) {
+        const struct optimizer_state *state = &c->optimizer->states[i];
+        if (c->states[i] && tensors_read(h5, net, state->name, state->from_parameters, c->states[i], why))
             return -1;
+    }
     return 0;
 }
 
@@ -149,7 +154,7 @@ static int content_digest(struct h5 *h5, char text[DIGEST_TEXT], struct error *w
 
 /* ---- saving ---- */
 
-/* Omits what is unknown. */
+/* Writes nothing if the image size is unknown. */
 static int image_write(struct h5 *h5, const struct checkpoint *c, struct error *why)
 {
     if (!c->image_height)
@@ -230,7 +235,7 @@ int checkpoint_save(const struct checkpoint *checkpoint, const struct net *net, 
     checkpoint_name(directory, checkpoint->step, file, sizeof file);
     if (file_beside(file, temporary, sizeof temporary, why))
         return -1;
-    leftovers_remove(directory, &ignored); /* frees their space; a leftover does no harm */
+    leftovers_remove(directory, &ignored); /* to free their disk space; a leftover that stays does no harm */
     struct h5 *h5 = h5_create_in_memory(temporary, why);
     if (!h5)
         return -1;
@@ -244,7 +249,7 @@ int checkpoint_save(const struct checkpoint *checkpoint, const struct net *net, 
 
 /* ---- loading ---- */
 
-/* Returns 0, -1 for another format, or CHECKPOINT_DAMAGED, as the two functions below do. */
+/* Returns 0, -1 for another format version, or CHECKPOINT_DAMAGED; so do the functions below. */
 static int label_check(struct h5 *h5, struct error *why)
 {
     char found[64];
@@ -289,8 +294,8 @@ static int check_once(const char *file, struct error *why)
     return status;
 }
 
-/* HDF5 does not distinguish damage in the file from a failure to read it. The system does, and a temporary failure does not
- * happen twice. */
+/* HDF5 does not distinguish a damaged file from a failure to read it. So after a failure, reads the whole file by system calls,
+ * which do distinguish them, and then checks again, in case the failure was temporary. */
 int checkpoint_check(const char *file, struct error *why)
 {
     int status = check_once(file, why);
@@ -299,7 +304,7 @@ int checkpoint_check(const char *file, struct error *why)
     return status;
 }
 
-/* Older checkpoints lack it. */
+/* Reads the image size and resize; older checkpoints lack them. */
 static int image_read(struct h5 *h5, struct checkpoint *c, struct error *why)
 {
     int64_t height = 0, width = 0;
@@ -372,7 +377,7 @@ static int checkpoint_read(struct checkpoint *checkpoint, const struct net *net,
     bool failed = label_check(h5, why) || state_read(h5, &found, why);
     if (!failed && net)
         failed = net_match(h5, &found, net, why) ||
-                 tensors_read(h5, net, "params", found.parameters, why) ||
+                 tensors_read(h5, net, "params", true, found.parameters, why) ||
                  states_read(h5, &found, net, why) || digest_check(h5, why);
     if (h5_close(h5, failed ? &ignored : why) || failed) {
         free(found.class_names);

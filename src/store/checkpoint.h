@@ -1,4 +1,4 @@
-/* Private to src/store: the directory of checkpoints, for checkpoint_save. */
+/* Private to src/store: what checkpoint_save needs from checkpoint_directory.c. */
 #ifndef STORE_CHECKPOINT_H
 #define STORE_CHECKPOINT_H
 

@@ -35,7 +35,8 @@ static int newest_first(const void *left, const void *right)
     return l < r ? 1 : l > r ? -1 : 0;
 }
 
-/* A checkpoint may be a link to a file. One removed after it was listed counts: the caller fails to open it and lists again. */
+/* A checkpoint may be a link to a file. One that was removed after it was listed counts too: the caller fails to open it, and lists
+ * the directory again. */
 static bool is_checkpoint(int directory, const char *name)
 {
     struct stat found;
@@ -44,14 +45,14 @@ static bool is_checkpoint(int directory, const char *name)
     return fstatat(directory, name, &found, AT_SYMLINK_NOFOLLOW) && errno == ENOENT;
 }
 
-/* Anything that unlink removes: a killed writer leaves a file, but there may be a link or a pipe. */
+/* Anything that unlink can remove: a killed writer leaves a file, but there may also be a link or a pipe. */
 static bool is_leftover(int directory, const char *name)
 {
     struct stat found;
     return !fstatat(directory, name, &found, AT_SYMLINK_NOFOLLOW) && !S_ISDIR(found.st_mode);
 }
 
-/* The steps of all files of such names for which is_meant is true, newest first. */
+/* The steps of all files named PREFIXcheckpoint-STEP.h5SUFFIX for which is_meant is true, newest first. */
 static int steps_list(const char *directory, const char *prefix, const char *suffix, bool (*is_meant)(int, const char *),
                       uint64_t **steps, int *count, struct error *why)
 {

@@ -18,7 +18,7 @@ static int newest_listed(const char *directory, char *file, size_t size, struct 
             break;
         bool said = skipped->text[0] != '\0';
         size_t known = strlen(directory);
-        known = said && !strncmp(why->text, directory, known) && why->text[known] ? known + 1 : 0; /* the directory is named once */
+        known = said && !strncmp(why->text, directory, known) && why->text[known] ? known + 1 : 0; /* name the directory once */
         error_add(skipped, "%s%s", said ? "; " : "", why->text + known);
     }
     free(steps);

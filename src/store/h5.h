@@ -2,12 +2,12 @@
 #ifndef STORE_H5_H
 #define STORE_H5_H
 
-#define H5_USE_110_API 1 /* H5O_info_t and its functions as in HDF5 1.10, which later versions support too */
+#define H5_USE_110_API 1 /* HDF5 1.10's H5O_info_t and its functions, which later versions still offer */
 #include <hdf5.h>
 
 #include "store.h"
 
-#if !H5_VERSION_GE(1, 12, 0) /* which has both under other names */
+#if !H5_VERSION_GE(1, 12, 0) /* earlier versions have both under other names */
 #define H5O_info2_t H5O_info_t
 #define H5Ovisit3 H5Ovisit2
 #endif
@@ -15,7 +15,7 @@
 struct h5 {
     hid_t file;
     char path[4096];
-    int64_t bytes;  /* size of a file opened for reading: bounds every size that it claims */
+    int64_t bytes;  /* size of a file opened for reading: no size stored in it may exceed this */
     bool writing;   /* a new file */
     bool failed;    /* a write failed: later calls of the library may succeed, but h5_close fails */
     bool in_memory; /* h5_create_in_memory: h5_close writes the image */

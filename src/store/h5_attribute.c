@@ -25,7 +25,7 @@ static int attribute_write(struct h5 *h5, const char *name, const char *attribut
     return status;
 }
 
-/* UTF-8 of this many bytes, including the final zero. */
+/* The HDF5 type of a UTF-8 text of `size` bytes, including the final zero. */
 static hid_t text_type(size_t size)
 {
     hid_t type = H5Tcopy(H5T_C_S1);
@@ -157,7 +157,7 @@ int h5_get_real(struct h5 *h5, const char *name, const char *attribute, double *
     return number_read(h5, name, attribute, H5T_FLOAT, "floating-point number", H5T_NATIVE_DOUBLE, value, why);
 }
 
-/* Reads texts of equal length, with room for a final zero. */
+/* Reads texts of fixed length into `all`, each cut to stride - 1 bytes. */
 static int array_read(struct h5_attribute *open, hid_t type, char *all, size_t stride)
 {
     struct error ignored;

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A chunk is read and written as a whole in memory, so its size is limited. */
+/* The library holds a whole chunk in memory to read or write any part of it, so its size is limited. */
 enum { CHUNK_BYTES_MAX = 64 << 20 };
 
 static const struct {
@@ -58,7 +58,7 @@ int64_t h5_bytes(const struct h5_shape *shape, int64_t rows)
 
 /* ---- making ---- */
 
-/* Written as by H5DSset_label of HDF5's high-level library; h5py shows them as `dims`. */
+/* Writes dimension labels as H5DSset_label of HDF5's high-level library does; h5py shows them as `dims`. */
 static int label(struct h5 *h5, hid_t set, const char *name, const char *const *labels, int rank, struct error *why)
 {
     hsize_t count = (hsize_t)rank;
@@ -153,7 +153,7 @@ int h5_make(struct h5 *h5, const char *name, const struct h5_shape *shape, const
 
 /* ---- checking ---- */
 
-/* Whether a type is supported, in any byte order. */
+/* Whether the type is one of ours, in any byte order; sets *known. */
 static bool type_known(hid_t type, enum h5_type *known)
 {
     size_t size = H5Tget_size(type);

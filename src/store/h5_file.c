@@ -46,8 +46,8 @@ int h5_error(struct h5 *h5, struct error *why, const char *format, ...)
     return -1;
 }
 
-/* Before each file, sets the library to print nothing, to install no exit handler (which would write again to a file on a full
- * disk, and crash), and to follow no links to other files and load no plugins. Repeating a setting may fail, which is ignored. */
+/* Called before each file. Makes the library print nothing, install no exit handler (which would write again to a file on a full
+ * disk, and crash), follow no links to other files and load no plugins. Repeating a setting may fail; that is ignored. */
 static void library_limit(void)
 {
     H5dont_atexit();
@@ -71,8 +71,8 @@ static struct h5 *h5_new(const char *file, struct error *why)
     return h5;
 }
 
-/* These allocate the core driver's memory, which therefore outlives the closed file. H5Fget_file_image, called before closing,
- * would copy a superblock with a wrong checksum (HDF5 1.10.8). */
+/* Callbacks that manage the core driver's memory, so that we still have it after the file is closed. (H5Fget_file_image, called
+ * before closing, would copy a superblock with a wrong checksum in HDF5 1.10.8.) */
 static void *image_grow(void *image, size_t size, H5FD_file_image_op_t reason, void *data)
 {
     (void)reason;
@@ -116,7 +116,7 @@ static herr_t owner_keep(void *data)
 static bool keep_in_memory(hid_t access, struct h5 *h5)
 {
     enum { GROW_BYTES = 1 << 20 };
-    /* No metadata block: closing would release its unused part, and the file would be shorter than h5_close expects. */
+    /* No metadata blocks: closing would release the unused part of one, and the file would be shorter than h5_close expects. */
     if (H5Pset_meta_block_size(access, 0) < 0)
         return false;
     H5FD_file_image_callbacks_t callbacks = {image_new,   image_copy, image_grow, image_keep,
@@ -124,8 +124,8 @@ static bool keep_in_memory(hid_t access, struct h5 *h5)
     return H5Pset_fapl_core(access, GROW_BYTES, false) >= 0 && H5Pset_file_image_callbacks(access, &callbacks) >= 0;
 }
 
-/* Plain file access, regardless of HDF5_DRIVER; no lock (network file systems lack them, and we write under a temporary name and
- * rename); new files in the format whose object headers carry checksums. */
+/* Plain file access, whatever HDF5_DRIVER says; no locks (network file systems lack them, and we write under a temporary name and
+ * rename); new files in the format whose object headers have checksums. */
 static hid_t access_list(void)
 {
     hid_t list = H5Pcreate(H5P_FILE_ACCESS);
@@ -236,7 +236,7 @@ const char *h5_library(char *text, size_t size)
     return text;
 }
 
-/* A file on disk is left open in the library after a failed write, since closing it would crash; but its disk space is freed. */
+/* Frees the disk space of a file after a failed write. The file stays open in the library, since closing it would crash. */
 static void abandon(const struct h5 *h5)
 {
     void *descriptor = NULL;

@@ -1,4 +1,4 @@
-/* Lists a file's data sets and an object's attributes, and shows both as text. */
+/* Lists a file's data sets and an object's attributes. Computes a data set's digest. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,7 +42,7 @@ static herr_t object_visit(hid_t object, const char *name, const H5O_info_t *inf
         return names_add(names, "/", name);
     if (strlen(name) < H5_NAME)
         return 0;
-    names->problem = "holds a name that is too long"; /* nested groups, which the library follows recursively */
+    names->problem = "holds a name that is too long"; /* deeply nested groups, in which the library recurses */
     return -1;
 }
 
@@ -53,7 +53,7 @@ static herr_t attribute_visit(hid_t object, const char *name, const H5A_info_t *
     return names_add(data, "", name);
 }
 
-/* The result of a visit: the names, or a sentence. */
+/* Hands over the names that a visit found, or sets a sentence if it failed. */
 static int names_take(struct h5 *h5, herr_t visited, struct names *found, char (**names)[H5_NAME], int *count,
                       struct error *why)
 {

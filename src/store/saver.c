@@ -1,4 +1,4 @@
-/* A thread that writes checkpoints. It holds the lock only to read or change its state, so the owner never waits for a disk. */
+/* A thread that writes checkpoints. It holds the mutex only to read or change its state, so the owner never waits for the disk. */
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,14 +9,14 @@
 #include "store.h"
 #include "thread.h"
 
-enum phase { IDLE, WRITING, DONE };
+enum saver_stage { IDLE, WRITING, DONE };
 
 struct saver_state {
     struct saver_request request;
     pthread_t thread;
     pthread_mutex_t lock;
-    pthread_cond_t changed; /* the phase, or `ending` */
-    enum phase phase;
+    pthread_cond_t changed; /* signals a change of `stage` or `ending` */
+    enum saver_stage stage;
     bool started, ending;
     struct saved saved; /* belongs to the thread while WRITING, to the owner once DONE */
 };
@@ -45,7 +45,8 @@ void saver_write(struct saver *saver, struct saved *saved)
     saved->seconds = clock_seconds() - before;
 }
 
-/* On a core shared with a tower the thread takes a tenth of the time and does not preempt it, so no step takes long. */
+/* Lowers the thread's priority: on a core shared with a tower it then takes a tenth of the time and never preempts the tower, so no
+ * step takes long. */
 static void step_back(void)
 {
     enum { NICER = 10 };
@@ -61,15 +62,15 @@ static void *saver_work(void *of)
     struct saver_state *state = saver->state;
     step_back();
     pthread_mutex_lock(&state->lock);
-    while (!state->ending || state->phase == WRITING) {
-        if (state->phase != WRITING) {
+    while (!state->ending || state->stage == WRITING) {
+        if (state->stage != WRITING) {
             pthread_cond_wait(&state->changed, &state->lock);
             continue;
         }
         pthread_mutex_unlock(&state->lock);
         saver_write(saver, &state->saved);
         pthread_mutex_lock(&state->lock);
-        state->phase = DONE;
+        state->stage = DONE;
         pthread_cond_broadcast(&state->changed);
     }
     pthread_mutex_unlock(&state->lock);
@@ -125,7 +126,7 @@ bool saver_busy(const struct saver *saver)
 {
     struct saver_state *state = saver->state;
     pthread_mutex_lock(&state->lock);
-    bool busy = state->phase != IDLE;
+    bool busy = state->stage != IDLE;
     pthread_mutex_unlock(&state->lock);
     return busy;
 }
@@ -134,7 +135,7 @@ void saver_start(struct saver *saver)
 {
     struct saver_state *state = saver->state;
     pthread_mutex_lock(&state->lock);
-    state->phase = WRITING;
+    state->stage = WRITING;
     pthread_cond_broadcast(&state->changed);
     pthread_mutex_unlock(&state->lock);
 }
@@ -143,12 +144,12 @@ bool saver_take(struct saver *saver, bool wait, struct saved *saved)
 {
     struct saver_state *state = saver->state;
     pthread_mutex_lock(&state->lock);
-    while (wait && state->phase == WRITING)
+    while (wait && state->stage == WRITING)
         pthread_cond_wait(&state->changed, &state->lock);
-    bool done = state->phase == DONE;
+    bool done = state->stage == DONE;
     if (done) {
         *saved = state->saved;
-        state->phase = IDLE;
+        state->stage = IDLE;
     }
     pthread_mutex_unlock(&state->lock);
     return done;

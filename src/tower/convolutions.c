@@ -1,4 +1,4 @@
-/* Which way to compute each convolution: a tower of each way is timed, stage by stage. */
+/* Chooses the algorithm of each convolution: times a tower of each algorithm, stage by stage. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,21 +12,39 @@ bool convolution_has_two_ways(const struct backend *backend, const struct net_la
     return l->layer.kind == LAYER_CONVOLUTION && backend->knows && backend->knows(l, CONVOLUTION_WINOGRAD);
 }
 
-/* A step that changes nothing: its rate is 0. */
+int convolution_ways_init(struct convolution_ways *ways, const struct net *net, struct error *why)
+{
+    const char *what = "the algorithms of convolutions";
+    size_t layers = (size_t)net->layer_count;
+    *ways = (struct convolution_ways){0};
+    ways->choices = memory_new(layers, sizeof *ways->choices, what, why);
+    ways->direct = memory_new(layers, sizeof *ways->direct, what, why);
+    ways->winograd = memory_new(layers, sizeof *ways->winograd, what, why);
+    return ways->choices && ways->direct && ways->winograd ? 0 : -1;
+}
+
+void convolution_ways_free(struct convolution_ways *ways)
+{
+    free(ways->choices);
+    free(ways->direct);
+    free(ways->winograd);
+    *ways = (struct convolution_ways){0};
+}
+
+/* A step that leaves the parameters unchanged: its rate is 0. */
 static int step_alone(struct tower *tower, struct reducer *reducer, const struct batch *batch, struct error *why)
 {
     const float *sums;
     double penalty;
     const struct step unchanged = {.rate = 0};
-    memset(tower->times, 0, sizeof tower->times);
+    tower_zero_times(tower);
     if (tower_gradients(tower, batch, reducer, reducer_begin(reducer, 0), why) || reducer_end(reducer, why) ||
         reducer_finish(reducer, &sums, why))
         return -1;
     return tower_update(tower, sums, 1, &unchanged, &penalty, why);
 }
 
-/* seconds: by layer, forward and backward of the stage that begins with it; the best of some trials, after one that does not
- * count. */
+/* seconds: by layer, forward and backward of the stage that begins with it: the best of TRIALS, after one to warm up. */
 static int time_steps(struct tower *tower, const struct batch *batch, double *seconds, struct error *why)
 {
     struct world alone = {.size = 1, .nodes = 1, .node_size = 1};
@@ -58,7 +76,7 @@ static int time_tower(const struct tower_request *request, const float *numbers,
     return status;
 }
 
-/* Both ways, on images and parameters of ordinary size. */
+/* Times both algorithms, with values of ordinary size as images and parameters. */
 static int time_ways(struct tower_request *request, double *direct, double *winograd, struct error *why)
 {
     size_t images = (size_t)request->batch * shape_size(request->net->input);
@@ -79,9 +97,9 @@ static int time_ways(struct tower_request *request, double *direct, double *wino
 
 int convolutions_measure(struct convolution_ways *ways, const struct tower_request *request, struct error *why)
 {
-    const double margin = 1.1; /* so that noise does not choose */
+    const double margin = 1.1; /* so that noise does not decide */
     const struct net *net = request->net;
-    double direct[NET_LAYERS_MAX] = {0}, winograd[NET_LAYERS_MAX] = {0};
+    double *direct = ways->direct, *winograd = ways->winograd;
     struct tower_request trial = *request;
     bool any = false;
     for (int i = 0; i < net->layer_count; i++)
@@ -92,11 +110,10 @@ int convolutions_measure(struct convolution_ways *ways, const struct tower_reque
     if (any && time_ways(&trial, direct, winograd, why))
         return -1;
     for (int i = 0; i < net->layer_count; i++)
-        if (direct[i] > 0 && winograd[i] > 0 && convolution_has_two_ways(request->backend, &net->layers[i])) {
+        if (direct[i] > 0 && winograd[i] > 0 && convolution_has_two_ways(request->backend, &net->layers[i]))
             ways->choices[i] = direct[i] * margin < winograd[i] ? CONVOLUTION_DIRECT : CONVOLUTION_WINOGRAD;
-            ways->direct[i] = direct[i];
-            ways->winograd[i] = winograd[i];
-        }
+        else
+            direct[i] = winograd[i] = 0;
     return 0;
 }
 

@@ -1,10 +1,10 @@
-/* The steps of a tower on a device. Everything is enqueued; after the first steps, it is captured as graphs and replayed.
+/* The steps of a tower on a device. All work is enqueued; after the first steps it is captured as graphs and replayed.
  *
- *   pass      each slice: distort, forward, loss, backward; gradients for the host's reducer are sent beside the backward pass
+ *   pass      each slice: distort, forward, loss, backward; gradients for the host's reducer are sent during the backward pass
  *   exchange  by the reducer, by MPI or by NCCL
- *   update    then the stages' own layouts of the new parameters
+ *   update    then each stage's own layout of the new parameters
  *
- * Without an exchange on the host the whole step is one graph, or DEVICE_AT_ONCE steps are; otherwise a step is two graphs. */
+ * If the host takes no part in the exchange, a step or DEVICE_AT_ONCE steps are one graph; otherwise a step is two graphs. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -12,7 +12,7 @@
 #include "steps.h"
 #include "walk.h"
 
-enum { WARM_UP = 2 };  /* steps before the capture: libraries load and choose at their first calls */
+enum { WARM_UP = 2 };  /* steps before the capture: libraries load and choose algorithms in their first calls */
 enum { ATTEMPTS = 2 }; /* to capture a part of a step */
 
 static const struct device *device_of(const struct tower *tower)
@@ -27,7 +27,7 @@ static size_t parcel_length(const struct tower *tower)
 
 /* ---- start and end ---- */
 
-/* The reducer's memory, on the host, where slices are written and sums are read. */
+/* Pins the reducer's host memory, where slices are written and sums are read. */
 static int pin_reducer(struct tower *tower, struct error *why)
 {
     struct training *t = &tower->training;
@@ -45,9 +45,10 @@ int device_start(struct tower *tower, struct error *why)
     struct device_data data = {.images = dataset->images, .labels = dataset->labels, .count = dataset->count,
                                .height = dataset->height, .width = dataset->width, .channels = dataset->channels,
                                .augmentations = *t->request.augmentations, .seed = t->request.seed};
-    size_t samples = DEVICE_AT_ONCE * (size_t)tower->plan.batch;
+    size_t samples = DEVICE_AT_ONCE * (size_t)tower->plan.batch, stages = (size_t)tower->plan.stage_count;
     if (shuffle_init(&t->shuffle, t->request.seed, (uint32_t)dataset->count, why) ||
         !(t->samples = memory_new(samples, sizeof *t->samples, "the passes' samples", why)) ||
+        !(t->offsets = memory_new(stages, sizeof *t->offsets, "the offsets of the parcel's parts", why)) ||
         device_of(tower)->data(&tower->plan, &data, t->data, sizeof t->data, why))
         return -1;
     return exchange_is_on_host(t->request.exchange) ? pin_reducer(tower, why) : 0;
@@ -62,6 +63,7 @@ void device_end(struct tower *tower)
         device_of(tower)->unpin(reducer_memory(t->request.reducer, --t->pinned, &bytes), &ignored);
     shuffle_free(&t->shuffle);
     free(t->samples);
+    free(t->offsets);
 }
 
 bool device_runs_ahead(const struct tower *tower)
@@ -70,9 +72,9 @@ bool device_runs_ahead(const struct tower *tower)
     return exchange == EXCHANGE_NONE || exchange == EXCHANGE_NCCL;
 }
 
-/* ---- what is enqueued, or captured ---- */
+/* ---- the work to enqueue or capture ---- */
 
-/* Sends the host what is complete since the last message, once it is a message's worth or the last part. */
+/* Sends the host what was completed since the last message, if it fills a message or is the last part. */
 static int send_part(struct tower *tower, const struct stage *stage, float *parcel, size_t *sent, struct error *why)
 {
     struct training *t = &tower->training;
@@ -87,15 +89,15 @@ static int send_part(struct tower *tower, const struct stage *stage, float *parc
     return 0;
 }
 
-/* NCCL adds the parcel up in two parts: first its second half or more, beside the backward pass of the other stages, then the
- * rest. The net alone decides where it is cut, so all ranks cut it there. */
+/* NCCL adds the parcel up in two parts: first its second half or more, during the backward pass of the other stages, then the
+ * rest. The place of the cut depends on the net only, so it is the same on all ranks. */
 static int reduce_part(struct tower *tower, const struct stage *stage, size_t *sent, struct error *why)
 {
     size_t length = parcel_length(tower), offset = stage->complete;
     bool early = offset > 0 && *sent == length && length - offset >= length / 2;
     if (!early && stage > tower->plan.stages)
         return 0;
-    if (!early && device_of(tower)->send_end(&tower->plan, why)) /* the two sums in this order on all ranks */
+    if (!early && device_of(tower)->send_end(&tower->plan, why)) /* all ranks make the two sums in this order */
         return -1;
     if (device_of(tower)->allreduce(&tower->plan, tower->gradients + offset, *sent - offset, early, why))
         return -1;
@@ -103,7 +105,7 @@ static int reduce_part(struct tower *tower, const struct stage *stage, size_t *s
     return 0;
 }
 
-/* Passes on what a stage's backward pass has completed, to be added up. */
+/* Starts the exchange of what a stage's backward pass has completed. */
 static int pass_on(struct tower *tower, const struct stage *stage, float *parcel, size_t *sent, struct error *why)
 {
     if (tower->training.request.exchange == EXCHANGE_NCCL)
@@ -119,7 +121,7 @@ static int enqueue_loss(struct tower *tower, struct error *why)
     return walk_time(tower, before, &tower->loss_seconds, why);
 }
 
-/* Forward, loss and backward. The gradients go to the host's parcel, if there is one, or are added up by NCCL. */
+/* Forward, loss and backward. The gradients are sent to the host's `parcel`, unless it is NULL, or added up by NCCL. */
 static int enqueue_pass(struct tower *tower, float *parcel, struct error *why)
 {
     struct plan *plan = &tower->plan;
@@ -162,7 +164,7 @@ static int enqueue(struct tower *tower, enum device_part part, float *parcel, st
 
 /* ---- graphs ---- */
 
-/* Of two failures it reports the first. */
+/* Captures a part of a step. Of two failures it reports the first. */
 static int record(struct tower *tower, enum device_part part, float *parcel, struct error *why)
 {
     struct error second;
@@ -182,8 +184,8 @@ static void tell_failure(struct training *t, int attempt, const struct error *re
         error_in(&t->notice, "the step cannot be captured as a graph (slower)");
 }
 
-/* Collective: all ranks capture the part or none does, since NCCL cannot add up what one rank captured and another did not. After
- * two failures, on any rank, the steps go on without graphs: nothing was done yet. */
+/* Collective. Either all ranks capture the part or none does, since NCCL cannot add up what one rank captured and another did not.
+ * If both attempts fail on any rank, steps are run without graphs; a failed capture has run nothing. */
 static int capture_part(struct tower *tower, enum device_part part, float *parcel, struct error *why)
 {
     struct training *t = &tower->training;
@@ -201,7 +203,7 @@ static int capture_part(struct tower *tower, enum device_part part, float *parce
     return 0;
 }
 
-/* By a graph once the first steps are done. */
+/* Runs a part of a step: as a graph after the first steps. */
 static int run_part(struct tower *tower, enum device_part part, float *parcel, struct error *why)
 {
     struct training *t = &tower->training;
@@ -214,7 +216,7 @@ static int run_part(struct tower *tower, enum device_part part, float *parcel, s
 
 /* ---- a pass ---- */
 
-/* Begins the passes of slice `slice` of this rank's part of each step's global batch. */
+/* Copies to the device the passes of `count` steps over slice `slice` of this rank. */
 static int begin(struct tower *tower, const struct step *steps, int count, int slice, struct error *why)
 {
     struct device_pass passes[DEVICE_AT_ONCE];
@@ -229,9 +231,9 @@ static int begin(struct tower *tower, const struct step *steps, int count, int s
     return device_of(tower)->begin(&tower->plan, passes, count, why);
 }
 
-/* ---- a step whose gradients meet on the host ---- */
+/* ---- a step whose exchange needs the host ---- */
 
-/* Of several slices each is sent as a whole, where the reducer has room for it. */
+/* With several slices, sends each as a whole and outside the graph, since its place in the reducer varies. */
 static int send_whole(struct tower *tower, float *parcel, struct error *why)
 {
     struct training *t = &tower->training;
@@ -242,7 +244,7 @@ static int send_whole(struct tower *tower, float *parcel, struct error *why)
     return device_of(tower)->send_end(&tower->plan, why);
 }
 
-/* The device writes the parcel after its copy of the last sums, so nobody has to wait for that copy first. */
+/* The device writes the parcel after it has copied the last sums, so the host need not wait for that copy. */
 static int enqueue_slice(struct tower *tower, const struct step *step, int slice, struct error *why)
 {
     float *parcel = reducer_begin(tower->training.request.reducer, slice);
@@ -273,7 +275,7 @@ static int exchange_on_host(struct tower *tower, const struct step *step, struct
     return device_of(tower)->receive(&tower->plan, tower->gradients, sums, parcel_length(tower), why);
 }
 
-/* The device's own memory is MPI's buffer. */
+/* MPI works on the device's memory. */
 static int exchange_in_place(struct tower *tower, const struct step *step, struct error *why)
 {
     if (begin(tower, step, 1, 0, why) || run_part(tower, DEVICE_GRADIENTS, NULL, why) ||
@@ -293,9 +295,9 @@ static int step_by_host(struct tower *tower, const struct step *step, struct err
     return 0;
 }
 
-/* ---- steps that meet no host ---- */
+/* ---- steps without the host ---- */
 
-/* By one graph where they are DEVICE_AT_ONCE, else one by one. */
+/* As one graph if there are DEVICE_AT_ONCE steps, else one by one. */
 static int steps_ahead(struct tower *tower, const struct step *steps, int count, struct error *why)
 {
     struct training *t = &tower->training;
@@ -311,14 +313,14 @@ static int steps_ahead(struct tower *tower, const struct step *steps, int count,
     return 0;
 }
 
-/* The number of steps that begin together, of those that are left. */
+/* How many of the steps left to begin together. */
 static int begin_together(const struct tower *tower, int left)
 {
     int most = tower->training.done < WARM_UP ? WARM_UP : DEVICE_AT_ONCE;
     return left < most ? left : most;
 }
 
-/* ---- given, and read ---- */
+/* ---- giving steps and reading results ---- */
 
 int device_give(struct tower *tower, const struct step *steps, int count, struct error *why)
 {

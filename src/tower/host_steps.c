@@ -1,4 +1,4 @@
-/* The steps of a tower on the host: each is done before the next is given. */
+/* The steps of a tower on the host: each is finished before the next is given. */
 #include "finite.h"
 #include "steps.h"
 
@@ -13,7 +13,7 @@ static int next_batch(struct tower *tower, int slice, struct batch *batch, struc
     return 0;
 }
 
-/* Gradient sums of all slices of all ranks: a parcel. */
+/* *sums: a parcel summed over all slices of all ranks. */
 static int sum_gradients(struct tower *tower, const struct step *step, const float **sums, struct error *why)
 {
     const struct training_request *r = &tower->training.request;
@@ -39,7 +39,7 @@ int host_step(struct tower *tower, const struct step *step, struct error *why)
         return -1;
     const float *tail = sums + gradients;
     *result = (struct step_result){.step = step->number, .loss = tail[PARCEL_LOSS], .correct = tail[PARCEL_CORRECT],
-                                   .count = tail[PARCEL_COUNT], .stop = tail[PARCEL_STOP]};
+                                   .count = tail[PARCEL_COUNT], .stop = parcel_stops(tail)};
     result->fault = !parcel_is_sound(tail) || !floats_finite(sums, gradients);
     if (result->fault > 0)
         return 0;

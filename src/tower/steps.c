@@ -1,7 +1,5 @@
-/* Training steps are given to a tower, and their results are read: one way for towers on the host and on a device. */
+/* Giving training steps to a tower and reading their results, alike for towers on the host and on a device. */
 #include "steps.h"
-
-#include <string.h>
 
 int tower_start(struct tower *tower, const struct training_request *request, struct error *why)
 {

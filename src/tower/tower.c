@@ -11,8 +11,9 @@ static int take_memory(struct tower *tower, const struct tower_request *request,
 {
     const struct backend *backend = tower->backend;
     const struct optimizer *optimizer = tower->optimizer = request->optimizer;
-    size_t parameters = tower->net->parameters;
-    if (!(tower->parameters = backend->memory_allocate(parameters, "the parameters", why)))
+    size_t parameters = tower->net->parameters, stages = (size_t)tower->plan.stage_count;
+    if (!(tower->times = memory_new(stages, sizeof *tower->times, "the stages' times", why)) ||
+        !(tower->parameters = backend->memory_allocate(parameters, "the parameters", why)))
         return -1;
     for (int i = 0; optimizer && i < optimizer->state_count; i++)
         if (optimizer_keeps(optimizer, i, request->master) &&
@@ -54,7 +55,13 @@ void tower_free(struct tower *tower)
     for (int i = 0; i < OPTIMIZER_STATES_MAX; i++)
         if (tower->states[i])
             tower->backend->memory_free(tower->states[i]);
+    free(tower->times);
     memset(tower, 0, sizeof *tower);
+}
+
+void tower_zero_times(struct tower *tower)
+{
+    memset(tower->times, 0, (size_t)tower->plan.stage_count * sizeof *tower->times);
 }
 
 int tower_set_parameters(struct tower *tower, const float *parameters, struct error *why)
@@ -85,7 +92,7 @@ int tower_get_states(struct tower *tower, float *const *states, struct error *wh
     return 0;
 }
 
-/* input (batch->count, H, W, C) → logits → loss; in training the sums of STATE tensors to `gradients`. */
+/* input (batch->count, H, W, C) → logits → loss; in training also writes the sums of STATE tensors to `gradients`. */
 static int forward(struct tower *tower, const struct batch *batch, float *gradients, struct loss_sums *sums, struct error *why)
 {
     if (walk_images(tower, batch->images, batch->count, gradients, why))
@@ -96,8 +103,7 @@ static int forward(struct tower *tower, const struct batch *batch, float *gradie
     return status;
 }
 
-/* The gradient is complete from the stage's offset to `end`, where that of the next stage begins. On a device it is copied to the
- * parcel first. */
+/* Copies the gradient of a stage, from stage->complete to `end`, to the host's parcel, if it is on a device. */
 static int bring(const struct tower *tower, const struct stage *stage, float *parcel, size_t end, struct error *why)
 {
     size_t from = stage->complete;
@@ -139,7 +145,7 @@ int tower_evaluate(struct tower *tower, const struct batch *batch, struct loss_s
     return 0;
 }
 
-/* Of a STATE tensor p += (1 - keep) * (g * scale - p): a step of size keep - 1 with a decay of -1. */
+/* A STATE tensor: p += (1 - keep) * (g * scale - p), which is sgd with rate keep - 1 and decay -1. */
 static int update_tensor(struct tower *tower, const struct tensor *t, const float *gradients, float scale, float rate,
                          double *penalty, struct error *why)
 {
@@ -168,7 +174,7 @@ static int average_parameters(struct tower *tower, float ema_decay, struct error
 {
     float *shadows = tower->states[OPTIMIZER_EMA];
     double before = clock_seconds();
-    if (shadows && tower->backend->ema(shadows, tower->parameters, tower->net->parameters, ema_decay, why))
+    if (shadows && tower->backend->ema(shadows, tower->parameters, tower->net->trained, ema_decay, why))
         return -1;
     tower->ema_seconds += clock_seconds() - before;
     return 0;

@@ -1,6 +1,6 @@
-/* Compares what a run's trajectory depends on with the run that wrote a checkpoint. The rest may change: when the run ends, what it
- * logs and saves; the number of ranks, with the same global batch; the number of threads, unless bits are promised; and the tower,
- * whose sums differ by rounding only. */
+/* Compares this run with the one that wrote a checkpoint, in everything that the trajectory depends on. The rest may change: when
+ * the run ends, what it logs and saves; the number of ranks, with the same global batch; the number of threads, unless the run
+ * promises the same bits; and the tower, since results of different towers differ by rounding only. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,7 +25,7 @@ static void remedy_add(struct differences *all, const char *flag, const char *va
     error_add(&all->remedy, "%s %s%s%s", all->remedy.text[0] ? "" : " with", flag, *value ? " " : "", word);
 }
 
-/* Only one setting is a switch, --deterministic, and it comes last: so "without" cannot be read as meant for another one. */
+/* Only one setting is a switch, --deterministic. It comes last, so "without" cannot be misread as applying to another one. */
 static void setting_add(struct differences *all, const char *setting, const char *then, const char *now)
 {
     char name[64];
@@ -37,7 +37,7 @@ static void setting_add(struct differences *all, const char *setting, const char
         remedy_add(all, name, strcmp(then, "yes") ? then : "");
 }
 
-/* A setting that the checkpoint's older program did not have counts as equal. */
+/* A setting that is missing from the checkpoint, written by an older version, counts as equal. */
 static int setting_compare(const struct run *run, struct h5 *h5, const char *setting, struct differences *all, struct error *why)
 {
     char then[OPTION_TEXT], now[OPTION_TEXT];
@@ -51,7 +51,7 @@ static int setting_compare(const struct run *run, struct h5 *h5, const char *set
     return 0;
 }
 
-/* Where these ranks cannot share the batch evenly, all->ranks is the next smaller number that can. */
+/* If these ranks cannot share the batch evenly, all->ranks becomes the next smaller number that can. */
 static int batch_compare(const struct run *run, struct h5 *h5, struct differences *all, struct error *why)
 {
     char text[32], now[96];
@@ -74,7 +74,7 @@ static int batch_compare(const struct run *run, struct h5 *h5, struct difference
     return 0;
 }
 
-/* A data file of another name may still be there; all->gone: it has the same name, and so was replaced. */
+/* A data file of another name may still exist. One of the same name was replaced: all->gone. */
 static int data_compare(const struct run *run, struct h5 *h5, const struct checkpoint *found, struct differences *all,
                         struct error *why)
 {
@@ -94,7 +94,7 @@ static int data_compare(const struct run *run, struct h5 *h5, const struct check
     return 0;
 }
 
-/* --conv auto keeps the algorithms that the run had; they differ only where another one is asked for. */
+/* --conv auto keeps the earlier run's algorithms, so only --conv direct or winograd can differ from them. */
 static void ways_compare(const struct run *run, const struct checkpoint *found, struct differences *all)
 {
     enum convolution_choice asked = run->options->conv;
@@ -105,9 +105,9 @@ static void ways_compare(const struct run *run, const struct checkpoint *found, 
     remedy_add(all, "--conv", "auto");
 }
 
-/* What changes only bits; another tower changes them anyway. --slices promises bits and makes a run deterministic by itself. But
- * the bits depend on the algorithms of convolutions; on a CPU also on the number of threads, which changes how sums round; and on
- * a device on the workspace, by which its library chooses engines. */
+/* Settings that affect rounding only; they do not matter if the tower differs, which changes rounding anyway. --slices promises the
+ * same bits and implies --deterministic. Then the bits depend on the algorithms of convolutions; on a CPU also on the number of
+ * threads, which changes the order of sums; on a device also on the workspace, which affects the library's choice of engines. */
 static int bits_compare(const struct run *run, struct h5 *h5, const struct checkpoint *found, struct differences *all,
                         struct error *why)
 {
@@ -137,7 +137,7 @@ int differences_find(const struct run *run, const struct checkpoint *found, cons
         status = batch_compare(run, h5, all, why);
     if (!status)
         status = bits_compare(run, h5, found, all, why);
-    h5_close(h5, &ignored); /* was only read */
+    h5_close(h5, &ignored); /* the file was only read */
     if (all->ranks)
         error_add(&all->remedy, " on %d rank%s (mpirun -np %d)", all->ranks, all->ranks > 1 ? "s" : "", all->ranks);
     return status;

@@ -1,5 +1,4 @@
-/* Ranks and their devices: who has which, and how gradients meet. */
-#include <stdio.h>
+/* Which rank uses which device, and how gradients are summed. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,7 +6,7 @@
 
 /* ---- which device ---- */
 
-/* A UUID is unique in the world. A place on the bus, for GPUs that have no UUID, is unique on its node. */
+/* A UUID identifies a device anywhere; a PCI address, for GPUs without a UUID, only on its node. */
 struct place {
     char host[64], uuid[40], pci[32];
     int node;
@@ -21,7 +20,7 @@ static enum sharing sharing_of(const struct place *a, const struct place *b)
     return one_gpu ? SHARING_GPU : SHARING_NONE;
 }
 
-/* Rank 0: the most that any two ranks share, and the first two that share it. */
+/* Rank 0: the closest sharing of any two ranks, and the first two ranks that share so. */
 static enum sharing find_shared(const struct place *places, int size, int *first, int *second)
 {
     enum sharing most = SHARING_NONE;
@@ -61,7 +60,7 @@ static int compare_places(struct run *run, const struct place *mine, struct erro
     return status;
 }
 
-/* All ranks have a device, or none has: gradients are added where they lie. */
+/* Either all ranks have a device or none has, since gradients are added where they are. */
 static int check_alike(struct run *run, struct error *why)
 {
     int64_t with_device = run->backend->device != NULL;
@@ -86,7 +85,7 @@ int run_check_devices(struct run *run, struct error *why)
     return compare_places(run, &mine, why);
 }
 
-/* ---- how gradients meet ---- */
+/* ---- how gradients are summed ---- */
 
 static int settle(struct run *run, enum exchange exchange, const char *reason)
 {
@@ -95,7 +94,7 @@ static int settle(struct run *run, enum exchange exchange, const char *reason)
     return 0;
 }
 
-/* --allreduce nccl and mpi-cuda: what must be true for them. */
+/* Whether --allreduce nccl or mpi-cuda is possible. */
 static int check_on_device(const struct run *run, enum allreduce how, struct error *why)
 {
     const struct device *device = run->backend->device;
@@ -115,7 +114,7 @@ static int check_on_device(const struct run *run, enum allreduce how, struct err
     return 0;
 }
 
-/* The fastest between devices, where the order of additions is free. */
+/* The fastest exchange between devices if the order of additions is free. */
 static int settle_device(struct run *run)
 {
     struct error unused;
@@ -128,7 +127,7 @@ static int settle_device(struct run *run)
                   : "no NCCL in this build, and MPI cannot read a GPU's memory");
 }
 
-/* --allreduce auto. */
+/* --allreduce auto, and tree. */
 static int settle_best(struct run *run)
 {
     const struct world *world = run->world;
@@ -149,7 +148,7 @@ static int choose_exchange(struct run *run, struct error *why)
         return -1;
     if (nccl || direct)
         return settle(run, nccl ? EXCHANGE_NCCL : EXCHANGE_MPI_DEVICE, "as asked for");
-    if (how == ALLREDUCE_MPI) /* --slices: the tree, so that the bits do not depend on the ranks */
+    if (how == ALLREDUCE_MPI) /* with --slices the tree, so that the bits do not depend on the number of ranks */
         return settle(run, run->tree ? EXCHANGE_TREE : EXCHANGE_BUCKETS, "as asked for");
     return settle_best(run);
 }
@@ -182,15 +181,15 @@ const char *exchange_text(enum exchange exchange)
     return texts[exchange];
 }
 
-/* ---- the devices meet ---- */
+/* ---- connecting the devices ---- */
 
 static int without_nccl(struct error *why)
 {
     return error_add(why, "; --allreduce mpi does without NCCL");
 }
 
-/* The join returns on no rank before all ranks have called it. So all agree first on what can fail on one rank, and a rank whose
- * join fails ends the job, as others may wait for it. */
+/* tower_join returns on no rank before all ranks have called it. So the ranks first agree that nothing has failed, and a rank whose
+ * join fails aborts the job, as others may be waiting for it. */
 int run_join_devices(struct run *run, struct error *why)
 {
     unsigned char identity[DEVICE_IDENTITY] = {0};

@@ -1,4 +1,4 @@
-/* A loss or gradient that is not finite: which rank had it, and whether the run goes on (--on-nan). */
+/* A loss or gradient that is not finite: which rank had it, and whether the run continues (--on-nan). */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,15 +7,15 @@
 #include "finite.h"
 #include "run.h"
 
-enum { FAULTS_IN_A_ROW = 3 }; /* tolerated */
+enum { FAULTS_IN_A_ROW = 3 }; /* consecutive faults tolerated */
 enum { FILE_NAME = sizeof ((struct run *)0)->resumed_from };
 
 /* ---- which rank, which layer ---- */
 
-/* The first layer whose parameters hold a number that is not finite; NULL where all are. */
+/* The first layer with a parameter that is not finite; NULL: none. */
 static const char *spoilt_layer(struct run *run)
 {
-    struct error ignored; /* then the sentence is without it */
+    struct error ignored; /* the sentence then names no layer */
     if (tower_get_parameters(&run->tower, run->state.parameters, &ignored))
         return NULL;
     for (const struct tensor *t = run->net.tensors; t < run->net.tensors + run->net.tensor_count; t++)
@@ -31,8 +31,8 @@ static int bad_loss(struct run *run, struct error *why)
     return layer ? error_add(why, ", nor are the parameters of layer %s", layer) : -1;
 }
 
-/* This rank's own part; -1 with a sentence where it is not finite. It names the last such layer: the fault spread to those before
- * it. */
+/* -1 with a sentence if this rank's own gradients or loss are not finite. It names the last such layer, as the backward pass spread
+ * the fault to the layers before it. */
 static int check_own(struct run *run, struct error *why)
 {
     const struct reducer *reducer = &run->reducer;
@@ -44,8 +44,8 @@ static int check_own(struct run *run, struct error *why)
     return 0;
 }
 
-/* Collective. The sentence of the first rank that had the fault, the same on all. On a device other steps have begun since, so it
- * names no layer. */
+/* Collective. All ranks get the sentence of the lowest rank with the fault. On a device later steps have begun since, so the
+ * sentence names no layer. */
 static void find_source(struct run *run, uint64_t step, struct error *why)
 {
     struct error source;
@@ -56,9 +56,9 @@ static void find_source(struct run *run, uint64_t step, struct error *why)
     error_set(why, "step %" PRIu64 ": %s", step, source.text);
 }
 
-/* ---- how the run goes on ---- */
+/* ---- --on-nan: stop, skip or roll back ---- */
 
-/* Rank 0: the last checkpoint of this run, or the one that it was resumed from; "" where there is none. */
+/* Rank 0: the last checkpoint of this run, or the one that it was resumed from; "" if there is none. */
 static void last_good(struct run *run, char file[FILE_NAME])
 {
     checkpoint_name(run->options->train_dir, run_saved_step(run), file, FILE_NAME);
@@ -77,7 +77,7 @@ static int stop(struct run *run, struct error *why)
     return ALL_FAILED;
 }
 
-/* Rank 0: parameters and states of the last good checkpoint into run->state. Refused after a few rollbacks in a row that had
+/* Rank 0: loads parameters and states of the last good checkpoint into run->state. Fails after FAULTS_IN_A_ROW rollbacks with
  * neither a good step nor a newer checkpoint between them. */
 static int load_good(struct run *run, bool in_a_row, struct error *why)
 {
@@ -98,7 +98,7 @@ static int load_good(struct run *run, bool in_a_row, struct error *why)
     return 0;
 }
 
-/* Collective. Only parameters and states go back. Samples and steps go on, so that the run does not meet the same fault again. */
+/* Collective. Restores only parameters and states. Samples and step numbers continue, so that the same fault does not recur. */
 static int roll_back(struct run *run, bool in_a_row, struct error *why)
 {
     const struct world *world = run->world;

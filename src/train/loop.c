@@ -1,8 +1,6 @@
-/* How a run reads, top to bottom: steps, and what follows on them. */
+/* The training loop: steps, and what happens after them. */
 #include <errno.h>
 #include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
 
 #include "clock.h"
 #include "run.h"
@@ -14,14 +12,14 @@ static void at_most(uint64_t *number, uint64_t limit)
     *number = *number < limit ? *number : limit;
 }
 
-/* No further than the next multiple of `every` after `step`; 0: there is none. */
+/* Limits a number of steps so that they end no later than the next multiple of `every` after `step`; every = 0: no limit. */
 static void at_most_until(uint64_t *number, uint64_t step, int64_t every)
 {
     if (every)
         at_most(number, (uint64_t)every - step % (uint64_t)every);
 }
 
-/* The next block of steps ends at the latest where something is logged, compared or saved. */
+/* The length of the next block of steps, which ends no later than the next log line, parity check or checkpoint. */
 static int block_length(const struct run *run)
 {
     const struct options *o = run->options;
@@ -33,7 +31,7 @@ static int block_length(const struct run *run)
     return (int)steps;
 }
 
-/* Prints, once, what was met while steps were given. */
+/* Prints the tower's notice once. */
 static void print_notice(struct run *run)
 {
     struct error *notice = &run->tower.training.notice;
@@ -61,9 +59,9 @@ static int give(struct run *run, struct error *why)
     return 0;
 }
 
-/* Whether the next block is given before the results of the last one are read, so that a device works on meanwhile. Not where the
- * state between them is needed: to compare ranks, or to save it. The same on all ranks, though only rank 0 has the clock that says
- * when a checkpoint is due. */
+/* Collective. *ahead: whether to give the next block before the results of the last one are read, so that a device stays busy.
+ * False if the state between the blocks is needed, to compare ranks or to save it. Rank 0 decides for all, as only it knows when a
+ * checkpoint is due. */
 static int goes_ahead(struct run *run, bool stopped, bool *ahead, struct error *why)
 {
     const struct options *o = run->options;
@@ -78,7 +76,7 @@ static int goes_ahead(struct run *run, bool stopped, bool *ahead, struct error *
     return world_broadcast(run->world, ahead, sizeof *ahead, why);
 }
 
-/* A step that was given before a rollback began from parameters that are gone: it does not count, as if it had a fault. */
+/* A step that was enqueued before a rollback used discarded parameters: it is treated as faulty, and not counted. */
 static int take_result(struct run *run, struct step_result *result, struct error *why)
 {
     bool gone = result->step <= run->gone;
@@ -94,7 +92,7 @@ static int take_result(struct run *run, struct step_result *result, struct error
     return status;
 }
 
-/* Waits for the results of the block that was given first. */
+/* Waits for the results of the oldest block. */
 static int take_results(struct run *run, struct step_result *results, int count, struct error *why)
 {
     int status = tower_results(&run->tower, results, count, why);
@@ -105,13 +103,13 @@ static int take_results(struct run *run, struct step_result *results, int count,
 
 /* ---- after the steps ---- */
 
-/* From the first loss on. The tutorial's starts at 0, and so shows a loss for its first dozens of steps that never was. */
+/* Starts at the first loss. (The tutorial's average starts at 0, and is far too low for the first dozens of steps.) */
 static double moving_average(double average, double value)
 {
     return average == 0 ? value : 0.9 * average + 0.1 * value;
 }
 
-/* The row of metrics.csv and the log line of the steps since the last one. */
+/* Writes a row of metrics.csv and a log line about the steps since the last ones. */
 static void report_interval(struct run *run, const struct step_result *result, double last_loss)
 {
     struct tally *tally = &run->tally;
@@ -135,7 +133,7 @@ static void report_interval(struct run *run, const struct step_result *result, d
     report_step(&run->report, &interval);
 }
 
-/* Rank 0: averages, log line, progress. A step without an update has had a line of its own. */
+/* Rank 0: averages, log line, progress. A step without an update was already logged (run_fault). */
 static void after_step(struct run *run, const struct step_result *result)
 {
     struct checkpoint *state = &run->state;
@@ -156,10 +154,9 @@ static void after_step(struct run *run, const struct step_result *result)
                     state->total_loss_average);
 }
 
-/* All ranks hold the same bits, or the run stops. */
+/* Collective. Ends the run if the ranks' parameters differ in a bit. */
 static int check_parity(struct run *run, struct error *why)
 {
-    run->compared = run->state.step;
     if (run->world->size == 1)
         return 0;
     phase_enter(&run->phases, PHASE_PARITY, PHASE_WHOLE);
@@ -170,7 +167,7 @@ static int check_parity(struct run *run, struct error *why)
     return status == PARITY_DIFFERS ? ALL_FAILED : status;
 }
 
-/* Rank 0 saves. The others wait for it in the next step, and know when it may have to wait for a disk. */
+/* Rank 0 saves. The others wait for it in the next step, which counts as slow if rank 0 may have to wait for the disk. */
 static int save(struct run *run, struct error *why)
 {
     uint64_t step = run->state.step;
@@ -181,7 +178,15 @@ static int save(struct run *run, struct error *why)
     return run_save(run, why);
 }
 
-/* `count` steps are done: log, parity check, checkpoint. */
+/* Every --parity-steps, and after the last step, whose parameters are saved. */
+static bool compares_now(const struct run *run, bool stopped)
+{
+    int64_t every = run->options->parity_steps;
+    bool last = run->given == run->state.step && (stopped || run->state.step == run->last_step);
+    return is_multiple(run->state.step, every) || (every && last);
+}
+
+/* After `count` steps: log, parity check, checkpoint. */
 static int look_at(struct run *run, const struct step_result *results, int count, bool *stopped, struct error *why)
 {
     int status = 0;
@@ -192,15 +197,15 @@ static int look_at(struct run *run, const struct step_result *results, int count
         if (run->world->rank == 0)
             after_step(run, &results[i]);
     }
-    if (is_multiple(run->state.step, run->options->parity_steps))
+    if (compares_now(run, *stopped))
         status = check_parity(run, why);
     return status ? status : save(run, why);
 }
 
 /* ---- a run ---- */
 
-/* Gives a block unless one is under way, gives the next one where the tower can run ahead, then looks at the first. What stops the
- * run is found there, so the block after it is the last. */
+/* Gives a block unless one is under way, gives the next one if the tower can run ahead, then handles the results of the first. A
+ * request to stop is found there, so a block that was given ahead is the last. */
 static int train_block(struct run *run, bool *stopped, struct error *why)
 {
     struct step_result results[STEPS_AT_ONCE];
@@ -226,18 +231,16 @@ int run_steps(struct run *run, bool *stopped, struct error *why)
 {
     int status = 0;
     *stopped = false;
-    run->given = run->compared = run->state.step;
+    run->given = run->state.step;
     run->tally = (struct tally){.started = clock_seconds()};
     run->stop.under_way = tower_runs_ahead(&run->tower);
     phases_step(&run->phases, run->state.step + 1, true);
     while (!status && goes_on(run, *stopped))
         status = train_block(run, stopped, why);
-    if (!status && run->options->parity_steps && run->compared < run->state.step) /* what is saved last was compared */
-        status = check_parity(run, why);
     return status;
 }
 
-/* The log's last line says how it ended: job scripts read that. */
+/* The log's last line says how the run ended; job scripts read it. */
 static void tell_end(struct run *run, const char *cause)
 {
     const char *directory = run->options->train_dir;

@@ -1,4 +1,4 @@
-/* Initial or saved state. Only rank 0 reads files and decides; then it shares the state. */
+/* The state that training begins with, initial or saved. Rank 0 reads files and decides, then sends the state to all ranks. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,7 +8,7 @@
 #include "file.h"
 #include "run.h"
 
-/* What the trajectory depends on must be the same as before, unless --force is given: then this run's settings hold. */
+/* Everything that the trajectory depends on must be as before, unless --force is given: then this run's settings apply. */
 static int check_differences(const struct run *run, const struct differences *all, const char *file, struct error *why)
 {
     if (!all->list.text[0] || run->options->force)
@@ -18,8 +18,8 @@ static int check_differences(const struct run *run, const struct differences *al
                      all->gone ? "" : "; ");
 }
 
-/* Loads one file into the state; seed and data set stay this run's own. Differences are checked before the file is loaded: other
- * data may need another net, and that error would name no remedy. */
+/* Loads a file into the state, except seed and data set, which stay this run's. Checks differences first: other data may need
+ * another net, and the error from loading would name no remedy. */
 static int load_file(struct run *run, const char *file, struct error *why)
 {
     struct checkpoint *state = &run->state;
@@ -45,7 +45,7 @@ static int load_file(struct run *run, const char *file, struct error *why)
     return 0;
 }
 
-/* The newest whole checkpoint in --train-dir, "" where there is none. Says which damaged ones were skipped. */
+/* The newest complete checkpoint in --train-dir; "" if there is none. Prints which damaged ones were skipped. */
 static int find_newest(const struct run *run, char *file, size_t size, struct error *why)
 {
     struct error skipped;
@@ -63,8 +63,8 @@ static int load_newest(struct run *run, struct error *why)
     return file[0] ? load_file(run, file, why) : 0;
 }
 
-/* A file that shows that --train-dir holds a run: its newest checkpoint, whole or not, or the log of a run that was killed before
- * its first checkpoint. "" where there is none. */
+/* A file that shows that --train-dir holds a run: its newest checkpoint, complete or not, or the log of a run that was killed
+ * before its first checkpoint. "" if there is none. */
 static int find_run(const struct run *run, char *file, size_t size, struct error *why)
 {
     const char *directory = run->options->train_dir;
@@ -88,8 +88,8 @@ static bool same_file(const char *left, const char *right)
     return !stat(left, &l) && !stat(right, &r) && l.st_dev == r.st_dev && l.st_ino == r.st_ino;
 }
 
-/* --resume FILE. Refused where --train-dir holds newer checkpoints or another run: they would be overwritten, and a later restart
- * would continue the wrong run. A directory with damaged checkpoints only is not refused. */
+/* --resume FILE. Refused if --train-dir holds newer checkpoints or another run: they would be overwritten, and a later restart
+ * would continue the wrong run. A directory that has only damaged checkpoints is not refused. */
 static int load_given(struct run *run, struct error *why)
 {
     const char *given = run->options->resume, *directory = run->options->train_dir;
@@ -121,7 +121,7 @@ static int refuse_run(const struct run *run, struct error *why)
                                      found);
 }
 
-/* Locks the directory before it is read, so that no other run changes it. If it is not there yet, run_begin makes it. */
+/* Locks the directory before it is read, so that no other run changes it. If it does not exist yet, run_begin makes it. */
 static int lock_directory(struct run *run, struct error *why)
 {
     const char *directory = run->options->train_dir;
@@ -133,7 +133,7 @@ static int lock_directory(struct run *run, struct error *why)
     return lock_take(&run->lock, directory, why);
 }
 
-/* Makes the directory. Another run may have made it meanwhile, and may have ended. */
+/* Makes the directory. Another run may have made it in the meantime, and may even have ended. */
 static int make_directory(struct run *run, struct error *why)
 {
     const char *directory = run->options->train_dir;
@@ -146,7 +146,7 @@ static int make_directory(struct run *run, struct error *why)
                                      "nothing was changed", directory, found);
 }
 
-/* Rank 0: the state to begin with, on this rank. */
+/* Rank 0: finds the state to begin with. */
 static int find_state(struct run *run, struct error *why)
 {
     const char *resume = run->options->resume;

@@ -1,4 +1,4 @@
-/* Rank 0: what a run saves, and when. */
+/* Rank 0: what a run saves and when. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdarg.h>
@@ -9,9 +9,9 @@
 #include "clock.h"
 #include "run.h"
 
-/* ---- provenance: all options, and what ran them ---- */
+/* ---- provenance: all options, and the program, libraries and ranks that ran ---- */
 
-enum { FACTS = 10 /* beside the options */, PROVENANCE_MAX = FACTS + OPTIONS_MAX };
+enum { FACTS = 10 /* besides the options */, PROVENANCE_MAX = FACTS + OPTIONS_MAX };
 
 struct run_provenance {
     struct provenance list[PROVENANCE_MAX];
@@ -26,7 +26,7 @@ static void provenance_add(struct run_provenance *all, const char *name, const c
 {
     va_list arguments;
     if (all->count == PROVENANCE_MAX)
-        abort(); /* FACTS is too small; the options fit, as their table is checked against OPTIONS_MAX */
+        abort(); /* FACTS is too small: the options table is checked against OPTIONS_MAX elsewhere */
     va_start(arguments, format);
     vsnprintf(all->texts[all->count], sizeof all->texts[0], format, arguments);
     va_end(arguments);
@@ -48,12 +48,12 @@ static void provenance_collect(struct run_provenance *all, const struct run *run
     provenance_add(all, "ranks", "%d", run->world->size);
     provenance_add(all, "nodes", "%d", run->world->nodes);
     provenance_add(all, "global_batch", "%d", run->global_batch);
-    provenance_add(all, "last_step", "%" PRIu64, run->last_step); /* of --max-steps or --epochs: eval ends there */
+    provenance_add(all, "last_step", "%" PRIu64, run->last_step); /* from --max-steps or --epochs; eval ends there */
     for (int i = 0; options_text(run->options, i, &name, value, sizeof value, &is_default); i++)
         provenance_add(all, name, "%s", value);
 }
 
-enum { SLOW_DISK = 20000000 }; /* bytes a second, until it is known better */
+enum { SLOW_DISK = 20000000 }; /* bytes a second; assumed until a checkpoint is timed */
 
 int run_save_open(struct run *run, struct error *why)
 {
@@ -77,7 +77,7 @@ void run_save_close(struct run *run)
 
 /* ---- collecting ---- */
 
-/* The present parameters and states, for the saver. */
+/* Copies the current state to the saver's snapshot. */
 static int collect(struct run *run, struct error *why)
 {
     struct checkpoint *state = &run->state, *snapshot = &run->saver.snapshot;
@@ -92,7 +92,7 @@ static int collect(struct run *run, struct error *why)
            tower_get_states(&run->tower, snapshot->states, why) ? -1 : 0;
 }
 
-/* A failure that a later checkpoint cannot mend. The saver finds it, so that training need not wait. */
+/* A failure that no later checkpoint can repair. The saver's thread detects it, so that training need not wait for the check. */
 static bool is_final(const struct saved *saved)
 {
     return saved->status == SAVED_NOT_FINITE || saved->status == SAVED_NOT_OURS;
@@ -109,14 +109,14 @@ static int tell_final(const struct run *run, const struct saved *saved, struct e
 
 /* ---- saving ---- */
 
-/* An old checkpoint that --keep should have removed. */
+/* Reports an old checkpoint that could not be removed for --keep. */
 static void tell_old(struct run *run, const struct saved *saved)
 {
     if (saved->why.text[0])
         report_line(&run->report, "an old checkpoint stays: %s", saved->why.text);
 }
 
-/* A failed write does not stop a run: the next checkpoint is tried when it is due. */
+/* A failed write does not end the run: the next checkpoint is tried when it is due. */
 static int tell(struct run *run, const struct saved *saved, struct error *why)
 {
     if (is_final(saved))
@@ -142,7 +142,7 @@ static int take_outcome(struct run *run, bool wait, struct error *why)
 
 uint64_t run_saved_step(struct run *run)
 {
-    struct error ignored; /* that it is not finite either */
+    struct error ignored; /* the caller reports a fault already */
     take_outcome(run, true, &ignored);
     return run->saved_step;
 }
@@ -152,7 +152,7 @@ bool run_save_is_due(const struct run *run)
     return clock_seconds() - run->saved_at >= (double)run->options->checkpoint_secs && !saver_busy(&run->saver);
 }
 
-/* --checkpoint-steps names exact steps, and may have to wait for the writer; --checkpoint-secs does not wait. */
+/* --checkpoint-steps names exact steps, so it may have to wait for the writer; --checkpoint-secs never waits. */
 int run_save(struct run *run, struct error *why)
 {
     bool asked = is_multiple(run->state.step, run->options->checkpoint_steps);

@@ -1,4 +1,4 @@
-/* Setting a run up. Steps that can fail on one rank alone end in world_agree. */
+/* Setting up a run. Each part that can fail on one rank alone is followed by world_agree. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,7 +7,7 @@
 #include "recipe.h"
 #include "run.h"
 
-/* How the global batch is cut: slices over ranks. */
+/* Divides the global batch into slices, the same number on each rank. */
 static int plan_slices(struct run *run, struct error *why)
 {
     const struct options *o = run->options;
@@ -27,7 +27,7 @@ static int plan_slices(struct run *run, struct error *why)
     return 0;
 }
 
-/* Model and backend: what the options name. */
+/* The model and backend that the options name. */
 static int choose(struct run *run, struct error *why)
 {
     run->model = model_find(run->options->model, why);
@@ -38,12 +38,13 @@ static int choose(struct run *run, struct error *why)
     return run->backend ? plan_slices(run, why) : -1;
 }
 
-/* The net, and memory for its state. */
+/* The net, and memory for its parameters and the optimizer's states. */
 static int lay_out(struct run *run, struct error *why)
 {
     struct checkpoint *state = &run->state;
     state->optimizer = &optimizer_sgd;
     if (net_init(&run->net, run->model, run->dataset.channels, run->dataset.classes, why) ||
+        convolution_ways_init(&run->ways, &run->net, why) ||
         !(state->parameters = memory_new(run->net.parameters, sizeof(float), "the parameters", why)))
         return -1;
     return optimizer_allocate(state->optimizer, run->world->rank == 0, run->net.parameters, state->states, why);
@@ -63,8 +64,8 @@ static struct tower_request tower_wanted(const struct run *run)
                                   .deterministic = run->options->deterministic || run->tree};
 }
 
-/* Rank 0: the way that --conv names; else that of the checkpoint, so that the bits go on; else the faster one as measured, or with
- * --slices the one for the shape, so that runs on any number of ranks are alike. */
+/* Rank 0: the algorithm of each convolution. --conv names it; else it is the checkpoint's, so that the bits stay the same; else the
+ * faster one as measured; with --slices it depends on the shape only, so that it is the same on any number of ranks. */
 static int choose_ways(struct run *run, struct error *why)
 {
     struct checkpoint *state = &run->state;
@@ -81,7 +82,22 @@ static int choose_ways(struct run *run, struct error *why)
     return status;
 }
 
-/* The tower with its state. */
+/* Collective. Sends rank 0's choices and times to all ranks. */
+static int share_ways(struct run *run, struct error *why)
+{
+    struct convolution_ways *ways = &run->ways;
+    size_t layers = (size_t)run->net.layer_count;
+    int status = world_broadcast(run->world, ways->choices, layers * sizeof *ways->choices, why);
+    if (!status)
+        status = world_broadcast(run->world, ways->direct, layers * sizeof *ways->direct, why);
+    if (!status)
+        status = world_broadcast(run->world, ways->winograd, layers * sizeof *ways->winograd, why);
+    if (!status)
+        status = world_broadcast(run->world, &ways->batch, sizeof ways->batch, why);
+    return status;
+}
+
+/* The tower with its parameters and states; on rank 0 also the saver. */
 static int build(struct run *run, struct error *why)
 {
     struct tower_request request = tower_wanted(run);
@@ -109,13 +125,13 @@ static void begin_state(struct run *run)
                                       .epoch_samples = (uint64_t)run->dataset.count};
 }
 
-/* --epochs counts samples from the stream's beginning, --max-steps steps: both from step 0. */
+/* --max-steps counts steps, --epochs samples, both from step 0. */
 static void set_last_step(struct run *run)
 {
     const struct checkpoint *state = &run->state;
     run->last_step = (uint64_t)run->options->max_steps;
     if (run->options->epochs > 0) {
-        /* whole samples: 1.1 * 50,000 is a little more than 55,000 in binary, and would make a step more */
+        /* rounded: 1.1 * 50,000 is a little more than 55,000 in binary, which would add a step */
         uint64_t samples = (uint64_t)fmax(1, round(run->options->epochs * (double)run->dataset.count));
         uint64_t left = samples > state->position ? samples - state->position : 0, batch = (uint64_t)run->global_batch;
         run->last_step = state->step + (left + batch - 1) / batch;
@@ -151,7 +167,7 @@ static int check_images(const struct run *run, struct error *why)
                      run->model->height, run->model->width, run->model->name, good_image_size(run->model));
 }
 
-/* What the tower's steps need. A loader prepares batches for a tower on the host; a device makes its own. */
+/* Prepares the tower for steps. A loader makes the batches for a tower on the host; a device makes its own. */
 static int start_training(struct run *run, struct error *why)
 {
     bool device = run->backend->device != NULL;
@@ -173,7 +189,7 @@ static int start_training(struct run *run, struct error *why)
 
 /* ---- in order ---- */
 
-/* Collective. What surrounds the training: the watch, signals, each rank's backend, the data. */
+/* Collective. The stall watch, signals, each rank's backend, the exchange, the data. */
 static int open_surroundings(struct run *run, struct error *why)
 {
     const struct world *world = run->world;
@@ -209,7 +225,7 @@ static int open_state(struct run *run, struct error *why)
     status = world->rank == 0 ? choose_ways(run, why) : 0;
     if (world_agree(world, status, why))
         return -1;
-    if (world_broadcast(world, &run->ways, sizeof run->ways, why))
+    if (share_ways(run, why))
         world_abort(world, why->text);
     set_last_step(run);
     return 0;
@@ -258,6 +274,7 @@ void run_close(struct run *run)
     loader_free(&run->loader);
     tower_free(&run->tower);
     reducer_free(&run->reducer);
+    convolution_ways_free(&run->ways);
     net_free(&run->net);
     report_close(&run->report);
     free(run->state.parameters);

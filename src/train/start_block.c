@@ -1,4 +1,4 @@
-/* The start block: what runs where, on what, and every option that is not at its default. */
+/* The start block: ranks, hosts and hardware, the run, and every option that is not at its default. */
 #include <inttypes.h>
 #include <sched.h>
 #include <stddef.h>
@@ -30,11 +30,11 @@ static void introduce(const struct run *run, struct introduction *mine)
     mine->cores = (int)sysconf(_SC_NPROCESSORS_ONLN);
     mine->allowed = sched_getaffinity(0, sizeof allowed, &allowed) ? mine->cores : CPU_COUNT(&allowed);
     memcpy(mine->host, run->world->host, sizeof mine->host);
-    snprintf(mine->tower, sizeof mine->tower, "%s", run->backend->name); /* auto may choose another one on another node */
+    snprintf(mine->tower, sizeof mine->tower, "%s", run->backend->name); /* auto may choose another on another node */
     memcpy(mine->about, run->place.about, sizeof mine->about);
 }
 
-/* Threads that share a core wait for each other: the most common reason for a slow run. */
+/* Warns of threads that share a core and so wait for each other: the most common reason for a slow run. */
 static void warn_of_threads(const struct run *run, const struct introduction *rank)
 {
     int64_t threads = run->options->threads, loaders = run->options->loader_threads;
@@ -47,8 +47,8 @@ static void warn_of_threads(const struct run *run, const struct introduction *ra
                          PRId64, rank->host, rank->allowed, rank->allowed > 1 ? "s" : "", wanted, wanted);
 }
 
-/* A rank with a device has more threads than the one that enqueues steps: those that save, NCCL's and the driver's. Open MPI's
- * mpirun binds each rank to one core where there are two. */
+/* A rank with a device has other threads besides the one that enqueues steps: the saver's, NCCL's and the driver's. Open MPI's
+ * mpirun binds each of up to two ranks to one core. */
 static void warn_of_binding(const struct introduction *rank)
 {
     if (rank->allowed == 1 && rank->cores > rank->node_size)
@@ -56,7 +56,7 @@ static void warn_of_binding(const struct introduction *rank)
                          "with mpirun --bind-to none, or srun --cpus-per-task 2", rank->host, rank->cores);
 }
 
-/* Only --verbose shows where each GPU is. Without the places, all ranks of a job that compute alike share one line. */
+/* Removes the GPUs' PCI addresses, which only --verbose shows, so that all ranks with the same hardware share one line. */
 static void leave_out_places(struct introduction *ranks, int size)
 {
     for (int i = 0; i < size; i++) {
@@ -78,7 +78,7 @@ static bool alike(const struct introduction *a, const struct introduction *b, bo
     return (!verbose || same_host(a, b)) && !memcmp((const char *)a + start, (const char *)b + start, sizeof *a - start);
 }
 
-/* "rank 0-3   host: tower": a line for neighbouring ranks that are alike. */
+/* "rank 0-3   host: tower": one line for neighbouring ranks that are alike. */
 static void print_rank_lines(const struct run *run, struct introduction *ranks)
 {
     int size = run->world->size;
@@ -102,7 +102,7 @@ static void print_rank_lines(const struct run *run, struct introduction *ranks)
 
 /* ---- the run ---- */
 
-/* A line that only a device has. */
+/* The line for towers on a device. */
 static void print_device(const struct run *run)
 {
     char precision[16];
@@ -125,7 +125,7 @@ static void print_batch(const struct run *run)
                      o->lr_decay_epochs, o->lr_decay_epochs * (double)run->dataset.count / run->global_batch);
 }
 
-/* The model sees a crop, not the whole picture made smaller: how large a part that is. */
+/* Says how large a part of an image the model sees: it sees a crop, not the whole image made smaller. */
 static void print_images(const struct dataset *data, const struct model *model)
 {
     int tall = 100 * model->height / data->height, wide = 100 * model->width / data->width;
@@ -164,7 +164,7 @@ static bool was_measured(const struct run *run)
     return false;
 }
 
-/* The algorithms of convolutions are shown since they change the bits. */
+/* Shows the algorithms of convolutions, as they affect rounding. */
 static void print_model(const struct run *run)
 {
     const char *ways = run->state.convolutions;
@@ -188,7 +188,7 @@ static void print_place(const struct run *run)
                          run->options->epochs > 0 ? "epochs" : "max-steps");
 }
 
-/* The options as words for a shell, to be copied after the program's name. Those of --config are among them, so --config is not. */
+/* The options as shell words, to be copied after the program's name. They include those from --config, so --config is left out. */
 static void print_options(const struct run *run)
 {
     const char *name;
@@ -213,8 +213,8 @@ static void print_run(const struct run *run, struct introduction *ranks)
     printf("cifar10_mpi %s: %d rank%s on %d node%s, %s\n", VERSION, world->size, world->size > 1 ? "s" : "",
            world->nodes, world->nodes > 1 ? "s" : "", world->library);
     print_rank_lines(run, ranks);
-    if (run->place.passed_by[0])
-        start_block_line("tower", "%s", run->place.passed_by);
+    if (run->place.skipped[0])
+        start_block_line("tower", "%s", run->place.skipped);
     if (run->backend->device)
         print_device(run);
     print_batch(run);

@@ -4,19 +4,19 @@
 
 #include "run.h"
 
-/* "  LABEL          text" (printf's, made printable): lines of at most 80 columns, broken at blanks. */
+/* Prints "  LABEL          text" in lines of at most 80 columns, broken at blanks. Control characters are replaced. */
 void start_block_line(const char *label, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Threads, how gradients are summed, the table of layers, how convolutions were chosen. Its lines may be longer than 80 columns. */
 void start_block_verbose(const struct run *run);
 
-/* A line that words are added to; `joint` ends it when it is full, and the next line continues it. */
+/* A line that is built word by word. When it is full, `joint` is printed at its end and a new line begins. */
 struct row {
     size_t column;
     const char *joint;
 };
 struct row row_begin(const char *label, const char *joint);
-/* A word that begins a line has no blanks before it. */
+/* Adds a word, with `blanks` before it unless it begins a line. */
 void row_add(struct row *row, size_t blanks, const char *word, size_t length);
 
 #endif

@@ -28,7 +28,7 @@ static void print_layers(const struct net *net)
     printf("%61s%15.0f a training step\n", "", net_step_multiply_adds(net));
 }
 
-/* What the library chose for each stage, a line each. */
+/* What the library chose for each stage, one line per stage. */
 static void print_choices(const struct plan *plan)
 {
     const char *label = "  convolutions";

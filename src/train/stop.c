@@ -13,11 +13,11 @@
 #include "clock.h"
 
 enum { SIGNAL_STACK = 1 << 16 };
-enum { SLURM_RESERVE = 60 }; /* seconds before the job's end by which all is over */
-enum { ENDING = 2 };         /* seconds for MPI's start and end, which stop_wanted does not see, and for surprises */
+enum { SLURM_RESERVE = 60 }; /* seconds before the job's end by which the run must have ended */
+enum { ENDING = 2 };         /* seconds for starting and ending MPI, which stop_wanted cannot measure, and a margin */
 static const double ECHO_SECONDS = 0.2;
 
-/* Not SIGQUIT (Ctrl-\ ends a program at once, with a core), nor SIGALRM (the stall watch's last resort). */
+/* Not SIGQUIT, by which Ctrl-\ ends a program at once with a core file, nor SIGALRM, the stall watch's last resort. */
 static const struct {
     int number;
     const char *name;
@@ -27,11 +27,11 @@ enum { SIGNALS = sizeof signals / sizeof *signals };
 
 /* ---- signals ---- */
 
-/* The one piece of global state: what a signal handler may touch. */
+/* The only global state, as a signal handler has no argument for it. */
 static volatile sig_atomic_t noted; /* the first signal */
 static double noted_at;
 
-/* Shell and system may both tell of one hangup; from a soft limit of CPU time on, SIGXCPU comes each second. */
+/* Shell and system may both send SIGHUP for one hangup; beyond the soft limit of CPU time, SIGXCPU comes every second. */
 static bool repeats_itself(int number)
 {
     return number == SIGHUP || number == SIGXCPU;
@@ -45,19 +45,19 @@ static void note(int number)
         noted = number;
     } else if (now - noted_at > ECHO_SECONDS && !repeats_itself(number)) {
         signal(number, SIG_DFL);
-        raise(number); /* it comes when the handler has returned */
+        raise(number); /* delivered when the handler returns */
     }
 }
 
-/* nohup means it so. */
+/* SIGHUP stays ignored under nohup. */
 static bool stays_ignored(int number)
 {
     struct sigaction before;
     return number == SIGHUP && !sigaction(number, NULL, &before) && before.sa_handler == SIG_IGN;
 }
 
-/* The handler has a stack of its own. Without one, a run in twenty that got a signal ended with a corrupted heap: code that
- * libraries make at run time seems to keep values below the stack pointer, where a signal's frame writes over them. */
+/* The handler uses its own stack. Without one, about one in twenty runs that received a signal ended with a corrupted heap: code
+ * that libraries generate at run time seems to keep values below the stack pointer, where a signal's frame overwrites them. */
 static int hear_signals(struct stop *stop, struct error *why)
 {
     struct sigaction action = {.sa_handler = note, .sa_flags = SA_ONSTACK | SA_RESTART};
@@ -72,13 +72,13 @@ static int hear_signals(struct stop *stop, struct error *why)
     for (int i = 0; i < SIGNALS; i++)
         if (!stays_ignored(signals[i].number) && sigaction(signals[i].number, &action, NULL))
             return error_set(why, "%s cannot be watched: %m", signals[i].name);
-    signal(SIGPIPE, SIG_IGN); /* look() finds out whether somebody reads the output */
+    signal(SIGPIPE, SIG_IGN); /* look() checks whether the output still has a reader */
     return 0;
 }
 
 /* ---- the clock ---- */
 
-/* Seconds until Slurm ends the job. An end that is over is that of another job, whose variables were inherited. */
+/* Seconds until Slurm ends the job. An end in the past belongs to another job, whose environment was inherited. */
 static double slurm_left(void)
 {
     const char *text = getenv("SLURM_JOB_END_TIME");
@@ -100,8 +100,8 @@ static void set_end(struct stop *stop)
     }
 }
 
-/* Twice: the step before the last is not known to be that until the last one begins, and where a checkpoint is being written
- * as the run stops, the last one waits for it. */
+/* Whether to request a stop now. Allows for the blocks under way and two more: the next one and, if the request comes only at the
+ * next call, the one after it. Allows for two checkpoints: the last one may have to wait for one that is being written. */
 static bool time_is_up(const struct stop *stop, double now, double saving)
 {
     return now + (2 + stop->under_way) * stop->pace + 2 * saving + ENDING >= stop->ends_at;
@@ -109,7 +109,7 @@ static bool time_is_up(const struct stop *stop, double now, double saving)
 
 /* ---- the output ---- */
 
-/* A pipe whose reader is gone. Not a terminal that is: its user may have left the run behind on purpose. */
+/* Whether the output is a pipe without a reader. A closed terminal does not count: its user may have left the run on purpose. */
 static bool output_closed(void)
 {
     struct pollfd output = {.fd = STDOUT_FILENO};
@@ -130,7 +130,7 @@ int stop_open(struct stop *stop, const struct options *options, bool watches, st
 
 void stop_close(struct stop *stop)
 {
-    sigaltstack(&(stack_t){.ss_flags = SS_DISABLE}, NULL); /* where it was not set, nothing happens */
+    sigaltstack(&(stack_t){.ss_flags = SS_DISABLE}, NULL); /* no effect if it was not set */
     free(stop->stack);
     stop->stack = NULL;
 }
@@ -154,7 +154,7 @@ static enum stop_cause look(struct stop *stop, double now, double saving)
 bool stop_wanted(struct stop *stop, double saving)
 {
     double now = clock_seconds();
-    if (stop->asked_at > 0) /* one long step is forgotten after some thousand */
+    if (stop->asked_at > 0) /* a single slow step loses its effect after about a thousand */
         stop->pace = fmax(now - stop->asked_at, 0.999 * stop->pace);
     stop->asked_at = now;
     if (stop->cause == STOP_NONE)
@@ -162,7 +162,7 @@ bool stop_wanted(struct stop *stop, double saving)
     return stop->cause != STOP_NONE;
 }
 
-/* counts: ranks that each signal came to. */
+/* counts: number of ranks that received each signal. rank_sum: sum of their ranks, so with one rank its number. */
 static void tell_signals(const int64_t *counts, int64_t rank_sum, int size, char text[STOP_TEXT])
 {
     int64_t ranks = 0;
@@ -187,7 +187,7 @@ static void tell_file(const struct stop *stop, char text[STOP_TEXT])
 
 void stop_tell(struct stop *stop, const struct world *world, char text[STOP_TEXT])
 {
-    int64_t sums[SIGNALS + 2] = {0}; /* ranks that each signal came to; the sum of their numbers; whether it was the file */
+    int64_t sums[SIGNALS + 2] = {0}; /* ranks that received each signal; the sum of their numbers; whether it was the file */
     struct error why;
     for (int i = 0; i < SIGNALS; i++)
         sums[i] = noted == signals[i].number;

@@ -25,9 +25,10 @@ static void test_measure(void **state)
     const struct subject *subject = *state;
     struct net net;
     struct tower_request request;
-    struct convolution_ways ways = {0};
+    struct convolution_ways ways;
     struct error why;
     request_open(subject, &net, &request);
+    must(convolution_ways_init(&ways, &net, &why), &why);
     must(convolutions_measure(&ways, &request, &why), &why);
     for (int i = 0; i < LAYERS; i++) {
         bool two = subject->backend->knows && (i == CONV2 || i == CONV3);
@@ -37,6 +38,7 @@ static void test_measure(void **state)
             assert_int_equal(ways.choices[i] == CONVOLUTION_DIRECT, ways.direct[i] * 1.1 < ways.winograd[i]);
     }
     assert_int_equal(ways.batch, 4);
+    convolution_ways_free(&ways);
     net_free(&net);
 }
 
@@ -45,9 +47,13 @@ static void test_text(void **state)
     const struct subject *subject = *state;
     struct net net;
     struct tower_request request;
-    struct convolution_ways ways = {.choices = {[CONV2] = CONVOLUTION_DIRECT}}, read = {0};
+    struct convolution_ways ways, read;
+    struct error why;
     char text[1024];
     request_open(subject, &net, &request);
+    must(convolution_ways_init(&ways, &net, &why), &why);
+    must(convolution_ways_init(&read, &net, &why), &why);
+    ways.choices[CONV2] = CONVOLUTION_DIRECT;
     convolutions_text(&ways, subject->backend, &net, text, sizeof text);
     assert_string_equal(text, subject->backend->knows ? "conv2=direct conv3=winograd" : "");
     convolutions_read(&read, &net, "conv2=direct other=direct conv3=winograd conv4");
@@ -55,6 +61,8 @@ static void test_text(void **state)
     assert_int_equal(read.choices[CONV3], CONVOLUTION_WINOGRAD);
     assert_int_equal(read.choices[CONV1], CONVOLUTION_AUTO);
     assert_int_equal(read.choices[CONV4], CONVOLUTION_AUTO);
+    convolution_ways_free(&ways);
+    convolution_ways_free(&read);
     net_free(&net);
 }
 
@@ -64,7 +72,7 @@ static void test_followed(void **state)
     const struct subject *subject = *state;
     struct net net;
     struct tower_request request;
-    const enum convolution_choice choices[NET_LAYERS_MAX] = {[CONV2] = CONVOLUTION_DIRECT, [CONV3] = CONVOLUTION_WINOGRAD};
+    const enum convolution_choice choices[LAYERS] = {[CONV2] = CONVOLUTION_DIRECT, [CONV3] = CONVOLUTION_WINOGRAD};
     struct tower tower;
     struct error why;
     request_open(subject, &net, &request);

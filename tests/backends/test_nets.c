@@ -1,6 +1,7 @@
 /* A net with frozen layers, and neighbours that would be fused if nothing else read what lies between them: its gradients against
- * finite differences, and those in bfloat16 against those in float. */
+ * finite differences, and those in bfloat16 against those in float. And a net of hundreds of layers. */
 #include "fixture.h"
+#include "tower.h"
 
 enum { BATCH = 6, CHANNELS_IN = 3, CLASSES = 4, SAMPLES = 6 };
 
@@ -115,9 +116,94 @@ static void test_bfloat16(void **state)
     rig_close(&half), rig_close(&whole);
 }
 
+/* ---- hundreds of layers, each of which returns its input: 1x1 convolutions with the identity as their weights ---- */
+
+enum { MANY = 600, CHANNELS = 2, VALUES = BATCH * CHANNELS }; /* images of 1x1 */
+
+static void identity_fill(const struct net *net, float *parameters)
+{
+    memset(parameters, 0, net->parameters * sizeof *parameters);
+    for (int i = 0; i < net->layer_count; i++)
+        for (size_t c = 0; c < CHANNELS; c++)
+            parameters[net->layers[i].weights->offset + c * CHANNELS + c] = 1;
+}
+
+static void check_passes(const struct subject *subject, const struct model *many)
+{
+    struct rig rig;
+    uint64_t random = 23;
+    rig_open_model(&rig, subject, many, CHANNELS, CHANNELS, BATCH, true);
+    fill_random(rig.input, rig.input_count, &random);
+    fill_random(rig.output_gradient, rig.output_count, &random);
+    identity_fill(&rig.net, rig.parameters);
+    rig_forward(&rig);
+    rig_backward(&rig);
+    assert_close_floats("output", rig.output, rig.input, rig.output_count, 0);
+    assert_close_floats("input gradient", rig.input_gradient, rig.output_gradient, rig.input_count, 0);
+    for (int i = 1; i < MANY; i++)
+        assert_close_floats("weights' gradient", rig.gradients + rig.net.layers[i].weights->offset, rig.gradients,
+                            rig.net.layers[i].weights->count, 1e-5);
+    rig_close(&rig);
+}
+
+/* A tower keeps times of each stage. */
+static void check_tower(const struct subject *subject, const struct model *many)
+{
+    struct net net;
+    struct tower tower;
+    struct error why;
+    float images[VALUES], logits[VALUES];
+    uint64_t random = 24;
+    must(net_init(&net, many, CHANNELS, CHANNELS, &why), &why);
+    struct tower_request request = {.backend = subject->backend, .net = &net, .batch = BATCH};
+    float *parameters = floats_new(net.parameters);
+    identity_fill(&net, parameters);
+    fill_random(images, VALUES, &random);
+    must(tower_init(&tower, &request, &why), &why);
+    must(tower_set_parameters(&tower, parameters, &why), &why);
+    must(tower_forward(&tower, images, BATCH, logits, &why), &why);
+    assert_close_floats("logits", logits, images, VALUES, 0);
+    assert_true(tower.times[tower.plan.stage_count - 1].forward > 0);
+    tower_zero_times(&tower);
+    for (int i = 0; i < tower.plan.stage_count; i++)
+        assert_true(tower.times[i].forward == 0 && tower.times[i].backward == 0);
+    free(parameters);
+    tower_free(&tower);
+    net_free(&net);
+}
+
+/* A device's launches have tables of limited size: there it is refused. */
+static void check_refusal(const struct subject *subject, const struct model *many)
+{
+    struct net net;
+    struct plan plan;
+    struct error why = {"(nothing)"};
+    must(net_init(&net, many, CHANNELS, CHANNELS, &why), &why);
+    const struct plan_request request = {.net = &net, .batch = BATCH, .training = true};
+    assert_int_equal(subject->backend->plan(&plan, &request, &why), -1);
+    assert_non_null(strstr(why.text, "a net of 600 layers: the cudnn backend computes at most"));
+    net_free(&net);
+}
+
+static void test_many_layers(void **state)
+{
+    const struct subject *subject = *state;
+    static struct layer layers[MANY];
+    for (int i = 0; i < MANY; i++)
+        layers[i] = (struct layer){CONV("l", NULL, 1, 1, CHANNELS)};
+    const struct model many = {"many", "hundreds of layers", 1, 1, layers, MANY};
+    if (subject->backend->device) {
+        check_refusal(subject, &many);
+        return;
+    }
+    check_passes(subject, &many);
+    check_tower(subject, &many);
+}
+
 static const struct backend_test tests[] = {
     {"gradients of branches and frozen layers", test_frozen_layers, NULL, false},
     {"branches and frozen layers in bfloat16", test_bfloat16, NULL, false},
+    {"a net of 600 layers", test_many_layers, NULL, false},
 };
 
 int main(int argc, char **argv)

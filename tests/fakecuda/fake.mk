@@ -1,5 +1,5 @@
-# The referee's libraries, and the test of it. Included by the Makefile (BUILD, SANITIZE, CUDA_INC, CUDNN_INC, NCCL_INC), or by
-# itself: make -f tests/fakecuda/fake.mk fakecuda
+# Builds the referee's libraries and its tests. Included by the Makefile (which sets BUILD, SANITIZE, CUDA_INC, CUDNN_INC, NCCL_INC),
+# or used alone: make -f tests/fakecuda/fake.mk fakecuda
 BUILD     ?= build
 CUDA_HOME ?= /usr/local/cuda
 CUDA_INC  ?= $(CUDA_HOME)/include
@@ -14,7 +14,7 @@ fake_cflags := -std=c11 -D_GNU_SOURCE -Wall -Wextra -Wshadow -Wstrict-prototypes
   -fvisibility=hidden -ffp-contract=off -pthread \
   $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=undefined) \
   -I$(FAKE_DIR) -Iinclude -Isrc/backends/cudnn $(addprefix -isystem ,$(sort $(CUDA_INC) $(CUDNN_INC) $(NCCL_INC)))
-# As the real ones: never unloaded; what the executable defines itself comes first (a test's own twins).
+# Like the real libraries, these are never unloaded, and symbols that the executable defines itself (a test's own twins) come first.
 fake_link = $(FAKE_CC) -shared -pthread $(if $(SANITIZE),-fsanitize=$(SANITIZE)) -Wl,-soname,$(@F) -Wl,-z,nodelete,-z,relro -o $@ $(filter %.o,$^)
 fake_objects = $(patsubst %,$(FAKE)/%.o,$(1))
 
@@ -38,12 +38,12 @@ $(FAKE)/libnccl.so.2: $(call fake_objects,nccl) $(FAKE)/libcudart.so.13
 $(FAKE)/libcudnn.so.9: $(call fake_objects,$(patsubst $(FAKE_DIR)/%.c,%,$(wildcard $(FAKE_DIR)/cudnn*.c))) $(FAKE)/libcudart.so.13
 	$(call say,build $@)$(fake_link) -L$(FAKE) -l:libcudart.so.13 -lopenblas -lm
 
-# An MPI that knows devices, loaded before the real one.
+# An MPI library that can read device memory; it is loaded before the real one.
 fakecuda: $(FAKE)/mpi_cuda.so
 $(FAKE)/mpi_cuda.so: $(FAKE_DIR)/mpi_cuda.c $(FAKE)/libcudart.so.13
 	$(call say,build $@)$(MPICC) $(fake_cflags) -fvisibility=default -shared -o $@ $< -L$(FAKE) -l:libcudart.so.13
 
-# The test's programs, with the fakes' folder in their run path.
+# The test programs, with the referee's folder in their run path.
 fake_program = $(FAKE_CC) $(fake_cflags) -MMD -MP -o $@ $(filter %.c %.o,$^) -L$(FAKE) -Wl,-rpath,'$$ORIGIN/../../fakecuda' \
   -l:libcudart.so.13 -l:libcublasLt.so.13 -l:libnccl.so.2 -lcmocka -lm
 NVCC ?= $(wildcard $(CUDA_HOME)/bin/nvcc)
@@ -58,7 +58,7 @@ $(FAKE)/referee.cu.o: $(FAKE_DIR)/referee.cu
 	$(call say,build $@)$(NVCC) -ccbin $(FAKE_CC) -gencode=arch=compute_90,code=sm_90 -O2 -Xcompiler -fPIC,-fno-exceptions,-fno-threadsafe-statics,-fno-rtti -c -o $@ $<
 endif
 
-# The kernels' own: their twins against the CPU's towers, without the referee.
+# The tests of the kernels: compare their twins with the CPU towers, without the referee.
 KERNEL_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard $(FAKE_DIR)/test_kernels*.c))
 $(KERNEL_TESTS): $(BUILD)/tests/fakecuda/%: $(FAKE_DIR)/%.c $(FAKE)/twins.o $(LIBRARY)
 	@mkdir -p $(@D)

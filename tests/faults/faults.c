@@ -1,16 +1,16 @@
-/* Loaded before the C library (LD_PRELOAD): makes one call of the program fail, and counts calls. Set by the environment:
+/* Loaded before the C library (LD_PRELOAD): makes a chosen call of the program fail, and counts calls. Environment variables:
  *
  *   FAULT_CALL   read, write, fsync, rename, open, close, truncate, unlink, mmap or malloc: a kind of call (see below)
- *   FAULT_AT     the number of the call that fails, from 1; 0: none, calls are only counted
- *   FAULT_TIMES  how many calls fail from there on (1)
- *   FAULT_ERRNO  the number for errno; SHORT: a read or write of half of the bytes, which is no failure
- *   FAULT_PATH   only calls for files with this in their path count (except for malloc)
- *   FAULT_FROM   only calls of malloc from a library or program with this in its path count
- *   FAULT_RANK   only calls of this rank count (0)
- *   FAULT_COUNT  a file for the number of calls, written when the program ends
+ *   FAULT_AT     the number of the call that fails, counted from 1; 0: none fails, calls are only counted
+ *   FAULT_TIMES  the number of calls that fail from there on (1)
+ *   FAULT_ERRNO  the value of errno; SHORT: a read or write transfers only half of the bytes, without an error
+ *   FAULT_PATH   counts only calls for files with this text in their path (does not apply to malloc)
+ *   FAULT_FROM   counts only calls of malloc from a library or program with this text in its path
+ *   FAULT_RANK   counts only calls of this rank (0)
+ *   FAULT_COUNT  the file to which the number of calls is written when the program ends
  *
- * Calls inside the C library cannot be intercepted. So streams of files that match FAULT_PATH are built here from calls that can.
- * A failed call does nothing, except that a failed close still closes, as on Linux. */
+ * Calls inside the C library cannot be intercepted. So streams of files that match FAULT_PATH are implemented here, by calls that
+ * can be. A call that fails does nothing, except that a failed close still closes the file, as on Linux. */
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
@@ -29,13 +29,13 @@
 enum { MODULES_MAX = 512, SHORT = -1 };
 
 static struct {
-    const char *call, *path, *count_file; /* call NULL: nothing fails in this process */
+    const char *call, *path, *count_file; /* call NULL: no call fails in this process */
     long at, times;
     int error;
     atomic_long count;
     struct {
         uintptr_t first, end;
-    } modules[MODULES_MAX]; /* code whose calls of malloc count */
+    } modules[MODULES_MAX]; /* address ranges of the code whose calls of malloc count */
     int module_count;
 } fault;
 
@@ -87,13 +87,13 @@ __attribute__((destructor)) static void end(void)
     }
 }
 
-/* Counts a call; true if it is to fail. */
+/* Counts a call; true if it must fail. */
 static bool fails(void)
 {
     long number = ++fault.count;
     if (!fault.at || number < fault.at || number >= fault.at + fault.times)
         return false;
-    errno = fault.error == SHORT ? errno : fault.error; /* a short one sets no errno */
+    errno = fault.error == SHORT ? errno : fault.error; /* a short read or write sets no errno */
     return true;
 }
 
@@ -128,7 +128,7 @@ static bool descriptor_fails(const char *call, int descriptor)
 
 /* ---- files ---- */
 
-/* How many of `bytes` the real call gets; -1: it fails. */
+/* The number of bytes to pass to the real call; -1: the call fails. */
 static ssize_t part(const char *call, int descriptor, size_t bytes)
 {
     if (!descriptor_fails(call, descriptor))
@@ -242,7 +242,7 @@ static ssize_t stream_read(void *cookie, char *data, size_t bytes)
     return read((int)(intptr_t)cookie, data, bytes);
 }
 
-/* To the end or to a failure, as the C library does. */
+/* Writes until all is written or a call fails, as the C library does. */
 static ssize_t stream_write(void *cookie, const char *data, size_t bytes)
 {
     size_t done = 0;
@@ -310,7 +310,7 @@ static bool memory_fails(const void *caller)
     return false;
 }
 
-/* The C library's own functions have these names too. They are needed since dlsym itself allocates. */
+/* The C library's functions under their internal names. REAL would not work here, since dlsym itself allocates. */
 void *__libc_malloc(size_t bytes);
 void *__libc_calloc(size_t count, size_t size);
 void *__libc_realloc(void *memory, size_t bytes);

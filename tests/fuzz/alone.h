@@ -1,4 +1,4 @@
-/* A world of one rank without MPI, for harnesses of collective functions: these definitions take precedence over the library's. */
+/* A world of one rank without MPI, so that harnesses can call collective functions. These definitions replace the library's. */
 #ifndef TESTS_FUZZ_ALONE_H
 #define TESTS_FUZZ_ALONE_H
 

@@ -1,5 +1,5 @@
-/* What the harnesses share. A harness passes one input through the program: clang's libFuzzer calls LLVMFuzzerTestOneInput again
- * and again in one process, with arbitrary bytes. */
+/* Shared by the harnesses. A harness gives one input to a part of the program: clang's libFuzzer calls LLVMFuzzerTestOneInput many
+ * times in one process, with arbitrary bytes. */
 #ifndef TESTS_FUZZ_H
 #define TESTS_FUZZ_H
 
@@ -13,15 +13,15 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* libFuzzer's: changes the data at random and returns the new size. */
+/* Part of libFuzzer: changes the data at random and returns the new size. */
 size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t size_max);
-/* Ours, for formats with checksums: corrects them after a change, so that the code that follows is reached. */
+/* Defined by harnesses for formats with checksums: corrects these after a change, so that the code after the check is reached. */
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t size_max, unsigned seed);
 
-/* Must hold for every input; a failure is a finding. */
+/* A condition that holds for every input; if it does not, libFuzzer has found a bug. */
 #define must(condition) ((condition) ? (void)0 : abort())
 
-/* A directory of this process in TMPDIR, which the caller of the harness removes. */
+/* A new directory in TMPDIR for this process; tests/fuzz/run removes it. */
 static inline const char *fuzz_directory(void)
 {
     static char directory[256];
@@ -33,7 +33,7 @@ static inline const char *fuzz_directory(void)
     return directory;
 }
 
-/* A new file of these bytes there, since a library may still hold the last one open. */
+/* Writes the bytes to a new file in that directory; the last one cannot be overwritten, since a library may still have it open. */
 static inline const char *fuzz_file(const char *name, const uint8_t *data, size_t size)
 {
     static char path[512];

@@ -1,4 +1,4 @@
-/* Archives: tar and zip, compressed or not, of records and of images. */
+/* Archives of records or images: tar and zip, compressed or not. */
 #include "source.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -9,7 +9,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 enum { BLOCK = 512, SUM = 148, SUM_LENGTH = 8, MAGIC = 257 };
 
-/* The checksum of a tar header is over its bytes, with spaces in place of the checksum. */
+/* The checksum of a tar header is the sum of its bytes, with spaces in place of the checksum. */
 static void sum_repair(uint8_t *header)
 {
     unsigned sum = 0;

@@ -1,4 +1,4 @@
-/* Checkpoints: checkpoint_peek, checkpoint_load into the buffers of a small model, checkpoint_check, and `inspect`. */
+/* Checkpoints: read by checkpoint_peek, checkpoint_load (into the buffers of a small model), checkpoint_check and `inspect`. */
 #include "alone.h"
 #include "h5_edits.h"
 
@@ -14,7 +14,7 @@ static const char *const attributes[] = {"format", "format_version", "model", "s
 static const struct edit_targets targets = {"tests/fuzz/seeds/checkpoint/latest.h5", sets, attributes, sizeof sets / sizeof *sets,
                                             sizeof attributes / sizeof *attributes};
 
-/* That of the seeds (tests/fuzz/seeds.py). */
+/* The model of the seeds (tests/fuzz/seeds.py). */
 static const struct layer layers[] = {
     {.name = "conv1", .kind = LAYER_CONVOLUTION, .kernel = 3, .stride = 1, .outputs = 2, .activation = ACTIVATION_RELU},
     {.name = "softmax_linear", .kind = LAYER_DENSE},

@@ -30,7 +30,7 @@ static uint32_t crc_of(const uint8_t *data, size_t size)
     return ~crc;
 }
 
-/* A PNG image is chunks of a length, a type, data, and a sum over type and data. */
+/* A PNG image consists of chunks: a length, a type, data, and a checksum of type and data. */
 static void sums_repair(uint8_t *data, size_t size)
 {
     enum { SIGNATURE = 8, AROUND = 12 };

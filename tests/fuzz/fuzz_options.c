@@ -1,4 +1,4 @@
-/* The command line: the input's lines are its words. */
+/* The command line: each line of the input is one argument. */
 #include "fuzz.h"
 
 #include "options.h"

@@ -1,4 +1,4 @@
-/* The packed file: a split of it as training opens it, and `inspect`. */
+/* Packed files: opens the training split as training does, and runs `inspect`. */
 #include "alone.h"
 #include "h5_edits.h"
 

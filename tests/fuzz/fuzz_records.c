@@ -1,5 +1,5 @@
-/* CIFAR-10's binary version: a directory of class names and records. The input: the length of batches.meta.txt (two bytes,
- * the lower one first), its text, and data_batch_1.bin. */
+/* CIFAR-10's binary version: a directory with class names and records. The input is the length of batches.meta.txt (two bytes, low
+ * byte first), its text, and data_batch_1.bin. */
 #include "source.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -1,6 +1,6 @@
 /* HDF5 files that are well formed but wrong: the input says how to change a valid file through the library. A change is nine bytes:
- * its kind and its object (the upper and the lower half of the first), and a number. An input that begins like an HDF5 file is used
- * as it is; such files with corrected checksums of their metadata crash HDF5 1.10.8 itself. */
+ * the upper half of the first byte is its kind, the lower half its object; the other eight are a number. An input that begins like
+ * an HDF5 file is used as it is; its checksums are not corrected, since such files crash HDF5 1.10.8 itself. */
 #ifndef TESTS_FUZZ_H5_EDITS_H
 #define TESTS_FUZZ_H5_EDITS_H
 
@@ -9,7 +9,7 @@
 #include "fuzz.h"
 
 struct edit_targets {
-    const char *file; /* the one to change */
+    const char *file; /* the valid file that is changed */
     const char *const *sets;
     const char *const *attributes; /* of the file */
     int set_count, attribute_count;
@@ -50,7 +50,7 @@ static inline void attribute_edit(hid_t object, const char *name, int how, const
     }
 }
 
-/* Each byte of the number is a dimension: a small number or a power of two. */
+/* Bytes 1 to 5 of the number each give a dimension: a small number or a power of two. */
 static inline void set_make(hid_t file, const char *name, int how, const uint8_t number[8])
 {
     const hid_t types[] = {H5T_STD_U8LE, H5T_IEEE_F32LE, H5T_IEEE_F64BE, H5T_STD_I64LE, H5T_STD_I8LE, H5T_C_S1};

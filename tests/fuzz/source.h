@@ -1,4 +1,4 @@
-/* Reads a source of samples to its end, as `pack` does. */
+/* Reads all samples of a source, as `pack` does. */
 #ifndef TESTS_FUZZ_SOURCE_H
 #define TESTS_FUZZ_SOURCE_H
 
@@ -7,7 +7,7 @@
 #include "../../src/pack/parts.h"
 #include "data.h"
 
-/* The packed file has a place for every sample. */
+/* Checks that the packed file has a place for the sample. */
 static inline void sample_check(const struct survey *survey, const struct source *source, const struct sample *sample)
 {
     must(sample->split == TRAIN || sample->split == TEST);
@@ -17,7 +17,7 @@ static inline void sample_check(const struct survey *survey, const struct source
     (void)last;
 }
 
-/* Reads as far as possible; -1 if it is refused. */
+/* Reads the source as far as possible; -1 if it is refused. */
 static inline int source_try(const char *from, const struct pack_request *request)
 {
     static struct survey survey;
@@ -38,7 +38,7 @@ static inline int source_try(const char *from, const struct pack_request *reques
     return status;
 }
 
-/* Class folders without train and test folders above them need --test-share. */
+/* If the source is refused, tries again with --test-share, which class folders without train and test folders need. */
 static inline void source_read(const char *from)
 {
     static const struct pack_request plain = {

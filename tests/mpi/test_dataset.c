@@ -22,15 +22,15 @@ static const char digest[] = "0123456789abcdef0123456789abcdef0123456789abcdef01
 static struct world world;
 static char directory[128], file[160];
 
-/* What is in a file; the train split of the good one. */
+/* What to put into a file; for `good`, the content of its train split. */
 struct content {
     const char *format;
     int64_t version;
     int classes;
     bool without_sha256;
-    const char *class_name, *label_digest; /* where not NULL */
+    const char *class_name, *label_digest; /* replace the usual ones; NULL: do not */
     struct h5_shape images, labels;
-    int label; /* of the last image, where not 0 */
+    int label; /* replaces the label of the last image; 0: does not */
 };
 static const struct content good = {
     .format = "cifar10_mpi dataset",
@@ -96,7 +96,7 @@ static void write_split(struct h5 *h5, const char *split, const struct content *
     must(h5_set_text(h5, name, "sha256", content->label_digest ? content->label_digest : digest, &why), &why);
 }
 
-/* Collective. The file, made by rank 0. */
+/* Collective. Rank 0 makes the file. */
 static void make_file(const struct content *content)
 {
     struct error why;
@@ -111,7 +111,7 @@ static void make_file(const struct content *content)
     must(world_barrier(&world, false, &why), &why);
 }
 
-/* Collective. All ranks are refused with the same sentence, and it has this part. */
+/* Collective. Checks that the file is refused on all ranks with the same sentence, which has this part. */
 static void check_refused_at(const char *path, const char *split, const char *part)
 {
     struct dataset dataset;
@@ -123,7 +123,7 @@ static void check_refused_at(const char *path, const char *split, const char *pa
     first = why;
     must(world_broadcast(&world, first.text, sizeof first.text, &call), &call);
     assert_string_equal(why.text, first.text);
-    must(world_barrier(&world, false, &call), &call); /* before rank 0 makes the next one */
+    must(world_barrier(&world, false, &call), &call); /* then rank 0 may make the next file */
 }
 
 static void check_refused(const char *part)
@@ -223,7 +223,7 @@ static void test_other_files(void **state)
     check_refused_at("/nowhere/at/all.h5", "train", "make one with: ./cifar10_mpi pack --download data/cifar10.h5");
 }
 
-/* Collective. A bit of the second training image is changed, or the file cut there. */
+/* Collective. Changes a bit of the second training image, or cuts the file there. */
 static void damage_file(bool cut)
 {
     struct error why;
@@ -244,7 +244,7 @@ static void damage_file(bool cut)
     must(world_barrier(&world, false, &why), &why);
 }
 
-/* Collective. What tells the data in the file from other data. */
+/* Collective. Makes a file and finds the digest that identifies its data. */
 static void find_identity(const struct content *content, char sha256[65])
 {
     struct dataset dataset;

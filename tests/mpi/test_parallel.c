@@ -1,4 +1,4 @@
-/* World, parity and reducer, on any number of ranks. tests/run takes these numbers.
+/* World, parity and reducer, on any number of ranks. tests/run uses these numbers.
  * ranks: 1 2 3 4 5 8 */
 #include <setjmp.h>
 #include <inttypes.h>
@@ -15,11 +15,11 @@
 #include "parallel.h"
 
 static struct world world;
-static struct world apart; /* the same ranks, as if on two nodes: they share no memory */
+static struct world apart; /* the same ranks as if they were on two nodes: they share no memory */
 
 enum { PARAMETERS = 5003, LENGTH = PARAMETERS + PARCEL_SLOTS };
 
-/* An invented gradient: a pure function of (slice, index). Its values differ by orders of magnitude, so that another order of
+/* A made-up gradient, a pure function of (slice, index). Its values differ by orders of magnitude, so that another order of
  * additions gives other bits. */
 static float gradient(int slice, int index)
 {
@@ -34,7 +34,7 @@ static float whole_number(int slice, int index)
     return (float)((slice * 31 + index) % 1000);
 }
 
-/* The fixed tree by its definition: the largest power of two of slices is on the left. */
+/* Sums in the fixed tree, by its definition: the left part has the largest power of two below the number of slices. */
 static float tree_sum(float (*value)(int, int), int first, int count, int index)
 {
     if (count == 1)
@@ -87,13 +87,13 @@ static void test_buckets_sum_exactly(void **state)
                 assert_true(sums[i] == expected);
             }
         }
-        assert_int_equal(phases.now.kind, PHASE_BACKWARD); /* it comes back after the waiting */
+        assert_int_equal(phases.now.kind, PHASE_BACKWARD); /* restored after the phase of waiting */
         assert_int_equal(phases.now.part, 3);
         reducer_free(&reducer);
     }
 }
 
-/* found: the exchange after reducer_init. */
+/* found: the exchange that reducer_init must choose. */
 static void check_tree(const struct world *on, enum exchange exchange, enum exchange found, int slices)
 {
     struct reducer reducer;
@@ -134,7 +134,8 @@ static void test_the_fastest_exchange(void **state)
     assert_int_equal(exchange_fastest(&apart, true), EXCHANGE_TREE);
 }
 
-/* A fault on one rank, and a loss that is finite on each rank but not in the sum, are no step; a wish to stop is one. */
+/* The step is not done if one rank has a fault, or if the loss is finite on each rank but not in the sum. It is if a rank wants to
+ * stop. */
 static void test_what_a_parcel_says(void **state)
 {
     (void)state;
@@ -243,7 +244,7 @@ static void test_parity_names_the_rank_that_drifted(void **state)
     }
     if (world.size == 1)
         return;
-    for (int odd = 0; odd < world.size; odd++) { /* also rank 0; two ranks have no majority */
+    for (int odd = 0; odd < world.size; odd++) { /* rank 0 may be the odd one; two ranks have no majority */
         values[500] += world.rank == odd ? 1e-3f : 0;
         uint64_t hash = parity_hash(values, 1001);
         assert_int_equal(parity_check(&world, hash, 6, &why), PARITY_DIFFERS);

@@ -1,5 +1,5 @@
-/* Whole training steps on several ranks: the batch is cut up, the gradients meet in the reducer, and what comes out
- * must still be TensorFlow's step of the whole batch, on every rank.
+/* Whole training steps on several ranks: the batch is divided, the reducer sums the gradients, and every rank must still get
+ * TensorFlow's step for the whole batch.
  * ranks: 1 2 4 8 */
 #include "backends/step.h"
 
@@ -43,7 +43,7 @@ static void end_run(struct run *run)
     reference_close(run->h5);
 }
 
-/* This rank's slices, and with the others' their sums. */
+/* Computes the gradients of this rank's slices, and returns their sums over all ranks. */
 static const float *reduce_gradients(struct run *run, int step)
 {
     struct error why;
@@ -81,7 +81,7 @@ static void make_step(struct run *run, int step)
     must(tower_get_states(&run->tower, &outcome->average, &why), &why);
 }
 
-/* Every rank sees the same bits, and all of them TensorFlow's numbers. */
+/* Checks that all ranks have the same bits, and that they agree with TensorFlow's numbers. */
 static void check_steps(const struct backend *backend, enum exchange exchange, int slices)
 {
     struct experiment e = {backend, exchange == EXCHANGE_BUCKETS ? "buckets" : "tree"};
@@ -102,7 +102,7 @@ static void test_buckets(void **state)
     check_steps(((const struct subject *)*state)->backend, EXCHANGE_BUCKETS, 1);
 }
 
-/* A slice an image: eight slices on any number of ranks. */
+/* One slice per image: eight slices on any number of ranks. */
 static void test_tree(void **state)
 {
     check_steps(((const struct subject *)*state)->backend, EXCHANGE_SHARED, STEP_BATCH / world.size);

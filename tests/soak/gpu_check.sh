@@ -1,5 +1,5 @@
 #!/bin/bash
-# The dry run of all parts of scripts/gpu-check.sh ends with a report. Takes minutes: make soak.
+# A dry run of all parts of scripts/gpu-check.sh ends with a report. Takes minutes: make soak.
 # time limit: 900 s
 . tests/lib.sh
 . tests/referee.sh

@@ -1,5 +1,5 @@
 #!/bin/bash
-# README's two commands on bare systems of Debian 12 and 13, and the unit tests on ARM under qemu.
+# Runs README's two commands on bare Debian 12 and 13, and the unit tests on ARM under qemu.
 # time limit: 14400 s
 . tests/lib.sh
 if ! command -v mmdebstrap > /dev/null || [ "$(id -u)" -ne 0 ]; then

@@ -1,6 +1,6 @@
 #!/bin/bash
-# The backends' tests of the cudnn tower on the referee: the rest of 20 orders, and 20 with sanitizers; and every fault put into the
-# backend is found. Takes minutes: make soak.
+# Runs the backends' tests of the cudnn tower on the referee in the rest of the 20 orders, and in 20 orders with sanitizers; and checks
+# that the tests find every fault put into the backend. Takes minutes: make soak.
 # time limit: 7200 s
 . tests/lib.sh
 . tests/referee.sh

@@ -3,7 +3,7 @@
 # --slices, on 1, 2 and 4 ranks; and from a checkpoint that the earlier commit wrote.
 #   tests/soak/same_bits.sh [PATTERN]   only names that match, such as onednn-2 or cudnn; default: all
 #   SAME_BITS_COMMIT   the earlier commit
-#   SAME_BITS_DIR      where its build and its checkpoints are kept (default: build/same-bits)
+#   SAME_BITS_DIR      the folder for that commit's build and checkpoints (default: build/same-bits)
 # time limit: 7200 s
 . tests/lib.sh
 . tests/referee.sh
@@ -24,7 +24,7 @@ build_before() {
 check "$commit builds" build_before
 data=$before/data.h5
 
-# run TREE DIRECTORY RANKS TOWER OPTION...: trains with the program of TREE; the newest checkpoint is compared.
+# run TREE DIRECTORY RANKS TOWER OPTION...: trains with the program of TREE.
 run() {
     local tree=$1 directory=$2 ranks=$3 tower=$4
     shift 4
@@ -33,7 +33,7 @@ run() {
         --log-frequency 50 --deterministic --share-devices "$@"
 }
 
-# compare NAME RANKS TOWER OPTION...
+# compare NAME RANKS TOWER OPTION...: checks that both programs write the same bits
 compare() {
     local name=$1 old=$before/runs/$1 new=$tmp/$1
     [[ $name =~ $pattern ]] || return
@@ -45,7 +45,7 @@ compare() {
     rm -rf "$new"
 }
 
-goes_on() { # NAME RANKS TOWER OPTION...: from the earlier commit's checkpoint
+goes_on() { # NAME RANKS TOWER OPTION...: continues from the earlier commit's checkpoint
     [[ $1 =~ $pattern ]] || return
     local name=$1 old=$before/runs/$1 whole=$before/runs/$1-on part=$tmp/$1-on
     shift

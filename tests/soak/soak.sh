@@ -1,7 +1,7 @@
 #!/bin/bash
-# A long run: 4 ranks, a checkpoint every 5 s, and every 40 to 120 s a signal (USR1 or TERM to one rank, KILL of one rank),
-# after which the same command goes on. Memory and file descriptors of rank 0 stay flat, no process is left over, and in the end the
-# parameters are those of an undisturbed run, bit for bit.
+# A long run on 4 ranks with a checkpoint every 5 s. Every 40 to 120 s one rank gets a signal (USR1, TERM or KILL), and the same command
+# then continues the run. Rank 0's memory and file descriptors do not grow, no process is left over, and at the end the parameters are
+# those of an undisturbed run, bit for bit.
 #   MINUTES=20 SEED=N tests/soak/soak.sh
 # time limit: 10800 s
 . tests/lib.sh
@@ -17,8 +17,8 @@ options() { echo train --data "$data" --slices 4 --log-frequency 50 "$@"; }
 running() { kill -0 "$job" 2> /dev/null; }
 pid() { cat "$tmp/ranks/pid.$1"; }
 
-# Lines "LIFE SECOND KiB DESCRIPTORS" of rank 0. Only its private memory counts, since the system keeps and drops pages of files. The
-# first seconds of a life do not count: the second checkpoint allocates memory once.
+# Records lines "LIFE SECOND KiB DESCRIPTORS" for rank 0; a life is the time from one start to the next. Only private memory counts,
+# since the system keeps and drops pages of files. The first seconds do not count, since the second checkpoint allocates memory once.
 watch_until() { # SECONDS
     local process memory descriptors
     process=$(pid 0)
@@ -30,7 +30,7 @@ watch_until() { # SECONDS
     done
 }
 
-# A life ends with 75 after a signal that asks for it, with another code after a lost rank; no process stays.
+# A life ends with code 75 after a signal that asks the run to stop, and with another one after a rank was killed; no process is left.
 left() { ls -d /proc/[0-9]*/cwd 2> /dev/null | while read -r cwd; do # zombies have none
     [ "$(tr '\0' '\n' < "${cwd%cwd}cmdline" 2> /dev/null | grep -c "^$tmp/run$")" -eq 0 ] || echo "$cwd"; done; }
 nobody_left() { [ -z "$(left)" ]; }

@@ -1,4 +1,4 @@
-/* What the tests of checkpoints share: a small model, a state of it, a directory. */
+/* Shared by the tests of checkpoints: a small model with a state to save, and a directory. */
 #ifndef TESTS_UNIT_CHECKPOINT_FIXTURE_H
 #define TESTS_UNIT_CHECKPOINT_FIXTURE_H
 
@@ -30,7 +30,7 @@
             fail_msg("'%s' is not in the sentence '%s'", words, why.text);       \
     } while (0)
 
-/* ---- a small model, the tutorial's, and a state of either ---- */
+/* ---- a small model and the tutorial's, and a state for either ---- */
 
 static const struct layer small_layers[] = {
     {.name = "conv1", .kind = LAYER_CONVOLUTION, .kernel = 3, .stride = 1, .outputs = 4, .activation = ACTIVATION_RELU},

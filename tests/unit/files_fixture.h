@@ -1,4 +1,4 @@
-/* What the tests of whole files share: a small checkpoint, a small packed file, and readers that know their content. */
+/* Shared by the tests of whole files: a small checkpoint, a small packed file, and readers that know their content. */
 #ifndef TESTS_UNIT_FILES_FIXTURE_H
 #define TESTS_UNIT_FILES_FIXTURE_H
 
@@ -42,12 +42,12 @@ void world_unshare(struct shared_memory *memory)
 
 /* ---- the checkpoint ---- */
 
-/* -1 if the file is refused; fails the test if other content is read. */
+/* Reads the checkpoint. Returns -1 if it is refused; fails the test if its content is not what was saved. */
 static inline int read_checkpoint(struct fixture *f, const char *file, struct error *why)
 {
     struct checkpoint peeked = {.classes = 0};
     char text[64];
-    if (!checkpoint_peek(&peeked, file, why)) /* the net is laid out before the digest is checked */
+    if (!checkpoint_peek(&peeked, file, why)) /* as programs do, before they lay out the net */
         free(peeked.class_names);
     if (checkpoint_load(&f->loaded, &f->net, file, why))
         return -1;
@@ -103,7 +103,7 @@ static inline bool same_dataset(const struct dataset *left, const struct dataset
            !memcmp(left->labels, right->labels, (size_t)left->count);
 }
 
-static struct dataset splits[SPLITS]; /* of the whole file */
+static struct dataset splits[SPLITS]; /* what the undamaged file holds */
 
 static inline void splits_open(const char *file)
 {
@@ -112,7 +112,7 @@ static inline void splits_open(const char *file)
     for (int split = 0; split < SPLITS; split++)
         assert_fine(dataset_open(&splits[split], &alone, file, split_names[split], &why));
     assert_int_equal(splits[TRAIN].count, IMAGES * 4 / 5);
-    assert_string_equal(splits[TRAIN].resize, "squash"); /* like the file of an older pack, which has no such attribute */
+    assert_string_equal(splits[TRAIN].resize, "squash"); /* the file has no such attribute, like those of older versions */
     assert_int_equal(splits[TRAIN].images[SIDE * SIDE * 3], pixel(2, 0));
 }
 

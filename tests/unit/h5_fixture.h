@@ -1,4 +1,4 @@
-/* What the tests of the HDF5 helpers share: a directory and a file of rows. */
+/* Shared by the tests of the HDF5 helpers: a directory, and a file of rows. */
 #ifndef TESTS_UNIT_H5_FIXTURE_H
 #define TESTS_UNIT_H5_FIXTURE_H
 
@@ -76,7 +76,7 @@ static inline int write_rows(const char *file, struct error *why)
     return h5_close(h5, status ? &ignored : why) || status ? -1 : 0;
 }
 
-/* -1 if the file is refused; fails the test if other rows are read. */
+/* Reads the rows. Returns -1 if the file is refused; fails the test if they are not those that were written. */
 static inline int read_rows(const char *file, struct error *why)
 {
     static uint8_t found[1000 * 30];

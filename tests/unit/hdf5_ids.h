@@ -1,5 +1,5 @@
-/* What the tests of the store room share about the HDF5 library: whether everything was closed again. With a sanitizer: which leaks
- * are the library's own, and a limit of memory, against sizes that a damaged file only claims. */
+/* Shared by the tests of src/store: checks that everything opened in the HDF5 library was closed again. Also sets options for the
+ * address sanitizer, to recognise the library's own leaks and to limit allocations to less than a damaged file may claim. */
 #ifndef TESTS_UNIT_HDF5_IDS_H
 #define TESTS_UNIT_HDF5_IDS_H
 
@@ -12,17 +12,18 @@
 #include <hdf5.h>
 #include <stdlib.h>
 
-/* Open files, groups, sets and attributes; the caller's spaces, lists and types. */
+/* Numbers of open objects (files, groups, data sets, attributes), and of the caller's spaces, lists and types. */
 struct ids {
     long objects, spaces, lists, types;
 };
 
 static struct ids ids_before;
 
-/* The ids of the kind of `newest`, which is closed here: the library numbers them in order and never reuses one. */
+/* The number of open ids of the same kind as `newest`, not counting `newest`, which is closed here. The library numbers ids in
+ * order and never reuses one. */
 static inline long ids_open(hid_t newest, herr_t (*close)(hid_t))
 {
-    const hid_t first = newest & ~(((hid_t)1 << 56) - 1); /* the upper byte is the kind */
+    const hid_t first = newest & ~(((hid_t)1 << 56) - 1); /* the upper byte gives the kind */
     long count = 0;
     assert_true(newest > 0 && close(newest) >= 0);
     for (hid_t id = first; id < newest; id++)
@@ -47,7 +48,7 @@ static inline int ids_remember(void **state)
     return 0;
 }
 
-/* The last test of a group that began with ids_remember. */
+/* Must be the last test of a group whose setup is ids_remember. */
 static inline void test_all_is_closed(void **state)
 {
     (void)state;
@@ -58,13 +59,13 @@ static inline void test_all_is_closed(void **state)
     assert_int_equal(now.types, ids_before.types);
 }
 
-/* For the child of a test: a failed assertion ends it, since otherwise it would go on as a second runner of the tests. */
+/* Called in the child process of a test: makes a failed assertion end it; otherwise it would go on to run the other tests. */
 static inline void end_at_failure(void)
 {
     setenv("CMOCKA_TEST_ABORT", "1", 1);
 }
 
-/* The library has no frame pointers: only slow unwinding tells which of its functions allocated (tests/leaks.supp). */
+/* The library has no frame pointers, so only slow unwinding finds which of its functions allocated (for tests/leaks.supp). */
 #ifdef __SANITIZE_ADDRESS__
 const char *__asan_default_options(void);
 const char *__asan_default_options(void)

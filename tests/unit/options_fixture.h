@@ -16,7 +16,7 @@
 #include "recipe.h"
 
 static struct options options;
-static char printed[8192]; /* by the last parse, to standard output and error */
+static char printed[8192]; /* what the last parse printed to standard output and error */
 
 /* Parses the words of `line`, split at blanks, after the program's name. */
 static enum options_outcome parse(const char *line)
@@ -45,7 +45,7 @@ static enum options_outcome parse(const char *line)
     return outcome;
 }
 
-/* A second model has a recipe of its own. This function takes the place of that in src/model/model.c. */
+/* Replaces the function in src/model/model.c: adds a second model with its own recipe. */
 const struct recipe *recipe_find(const char *model)
 {
     extern const struct recipe recipe_tutorial;

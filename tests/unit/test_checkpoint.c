@@ -1,4 +1,4 @@
-/* Checkpoints: whole or absent, found, pruned, and refused with a sentence if anything differs. */
+/* Checkpoints are whole or absent, are found and pruned, and are refused with a sentence if anything differs. */
 #include <glob.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -41,7 +41,7 @@ static void attribute_write(const char *name, const char *attribute, int64_t val
     assert_true(H5Aclose(open) >= 0 && H5Fclose(file) >= 0);
 }
 
-/* ---- what is saved is loaded ---- */
+/* ---- what was saved is loaded ---- */
 
 static void test_round_trip(void **state)
 {
@@ -91,7 +91,7 @@ static void test_image_size(void **state)
     assert_refused(checkpoint_peek(&peeked, file, &why), "makes no sense: images of -48 x 64");
 }
 
-/* The layout that the header promises, through the helpers. */
+/* The file has the layout that store.h promises. */
 static void test_layout(void **state)
 {
     struct fixture *f = *state;
@@ -129,7 +129,7 @@ static void test_layout(void **state)
     assert_fine(h5_close(h5, &why));
 }
 
-/* Of tensors that are not trained there are no moving averages: the shadows hold their values. */
+/* Tensors that are not trained have no moving averages: loading fills their shadows with their values. */
 static void test_state_tensors(void **state)
 {
     struct fixture *f = *state;
@@ -150,7 +150,7 @@ static void test_state_tensors(void **state)
     assert_memory_equal(f->loaded.states[OPTIMIZER_EMA] + f->net.trained, f->saved.parameters + f->net.trained, states);
 }
 
-/* ---- what differs is refused ---- */
+/* ---- a checkpoint of something else is refused ---- */
 
 static void test_other_model(void **state)
 {
@@ -234,7 +234,7 @@ static void test_truncated(void **state)
     free(bytes);
 }
 
-/* A flipped bit is found, or changes nothing that is loaded. */
+/* A flipped bit is either noticed or changes nothing that is loaded. */
 static void test_flipped_bits(void **state)
 {
     struct fixture *f = *state;
@@ -266,7 +266,7 @@ static void test_flipped_bits(void **state)
     free(bytes);
 }
 
-/* The digest finds a change by another program that keeps all of HDF5's checksums right. */
+/* The digest reveals a change by another program, although HDF5's checksums are all correct. */
 static void test_changed(void **state)
 {
     struct fixture *f = *state;
@@ -344,7 +344,7 @@ static void test_keep(void **state)
         free(steps);
     }
     assert_int_equal(access(leftover, F_OK), -1);
-    f->saved.step = 5; /* a run that went back: what it saved stays, and so does the newest */
+    f->saved.step = 5; /* a run that went back to an earlier step: both its checkpoint and the newest one stay */
     assert_fine(checkpoint_save(&f->saved, &f->net, f->directory, NULL, 0, &why));
     assert_fine(checkpoint_prune(f->directory, 5, 2, &why));
     assert_fine(checkpoint_list(f->directory, &steps, &count, &why));
@@ -362,8 +362,8 @@ int linkat(int from, const char *old, int to, const char *new, int flags)
     return links ? (int)syscall(SYS_linkat, from, old, to, new, flags) : -1;
 }
 
-/* best.h5 is the file that was open, even if it was removed in the meantime. The trainer does not take it for one of its own
- * checkpoints and does not remove it. */
+/* best.h5 is the file that was open, even if it was removed in the meantime. The trainer does not treat it as one of its
+ * checkpoints, and so does not remove it. */
 static void test_best(void **state)
 {
     struct fixture *f = *state;
@@ -372,16 +372,16 @@ static void test_best(void **state)
     struct stat kept, original;
     glob_t temporary;
     snprintf(best, sizeof best, "%s/best.h5", f->directory);
-    snprintf(file, sizeof file, "%s/.best.h5.tmp", f->directory); /* of another process */
+    snprintf(file, sizeof file, "%s/.best.h5.tmp", f->directory); /* another process's file */
     bytes_write(file, (const uint8_t *)"another", 7);
-    for (int how = 0; how < 4; how++) { /* linked or copied, from a file that is there or gone */
+    for (int how = 0; how < 4; how++) { /* linked or copied, from a file that exists or was removed */
         links = how % 2 == 0;
         strcpy(file, save(f, 10));
         int descriptor = open(file, O_RDONLY);
         assert_true(descriptor >= 0 && !fstat(descriptor, &original));
         if (how >= 2)
             assert_int_equal(unlink(file), 0);
-        for (int i = 0; i < 2; i++) /* the second time, a link is that file already */
+        for (int i = 0; i < 2; i++) /* the second time, best.h5 may already be a link to that file */
             assert_fine(file_keep(descriptor, best, &why));
         assert_int_equal(stat(best, &kept), 0);
         assert_int_equal(kept.st_ino == original.st_ino, how == 0);
@@ -395,7 +395,7 @@ static void test_best(void **state)
     assert_int_equal(unlink(temporary.gl_pathv[0]), 0);
     globfree(&temporary);
     assert_fine(checkpoint_newest(f->directory, file, sizeof file, &passed, &why));
-    assert_string_equal(file, ""); /* best.h5 alone is no run's checkpoint */
+    assert_string_equal(file, ""); /* best.h5 is not a checkpoint of the run */
     save(f, 5);
     save(f, 7);
     assert_fine(checkpoint_prune(f->directory, 7, 1, &why));
@@ -403,7 +403,7 @@ static void test_best(void **state)
     assert_non_null(strstr(file, "checkpoint-00000007.h5"));
     assert_int_equal(access(best, F_OK), 0);
     assert_int_equal(file_keep(-1, best, &why), -1);
-    assert_fine(checkpoint_check(best, &why)); /* the old one stays if nothing can be kept */
+    assert_fine(checkpoint_check(best, &why)); /* if file_keep fails, the old file stays */
 }
 
 static void test_provenance(void **state)
@@ -419,7 +419,7 @@ static void test_provenance(void **state)
     assert_refused(checkpoint_provenance("/no/such/file", "seed", text, sizeof text, &why), "No such file");
 }
 
-/* The newest whole checkpoint is found. A file that cannot be read, or of another format, is not skipped. */
+/* Finds the newest whole checkpoint. A file that cannot be read or has another format version is not skipped. */
 static void test_newest(void **state)
 {
     struct fixture *f = *state;
@@ -438,7 +438,7 @@ static void test_newest(void **state)
         assert_string_equal(file, older);
         assert_non_null(strstr(passed.text, "checkpoint-00000002.h5"));
     }
-    bytes_write(file, bytes, size / 2); /* now both are torn */
+    bytes_write(file, bytes, size / 2); /* now both are damaged */
     assert_int_equal(checkpoint_newest(f->directory, file, sizeof file, &passed, &why), CHECKPOINT_DAMAGED);
     assert_non_null(strstr(why.text, "no checkpoint there is whole"));
     assert_non_null(strstr(why.text, "; checkpoint-00000001.h5: ")); /* each file is named, the directory once */
@@ -450,7 +450,7 @@ static void test_newest(void **state)
     assert_refused(checkpoint_newest(f->directory, file, sizeof file, &passed, &why), "of format 2");
     snprintf(file, sizeof file, "%s/checkpoint-00000004.h5", f->directory);
     assert_refused(checkpoint_check(file, &why), "No such file");
-    assert_refused(checkpoint_check("/proc/self/mem", &why), "/proc/self/mem"); /* there, but cannot be read */
+    assert_refused(checkpoint_check("/proc/self/mem", &why), "/proc/self/mem"); /* exists, but cannot be read */
 }
 
 static void test_no_directory(void **state)

@@ -1,4 +1,4 @@
-/* Checkpoints on a full disk, and a process killed while it saves one. */
+/* Checkpoints on a full disk, and a process that is killed while it saves one. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -76,7 +76,7 @@ static void test_file_size_limit(void **state)
 
 /* ---- what cannot be removed ---- */
 
-/* A file on which something is mounted cannot be removed, not even by root. */
+/* A file that is a mount point cannot be removed, not even by root. */
 static void test_stuck_files(void **state)
 {
     struct fixture *f = *state;
@@ -99,9 +99,9 @@ static void test_stuck_files(void **state)
     assert_int_equal(files_in(f->directory), 1);
 }
 
-/* ---- removed by its run just after it was listed ---- */
+/* ---- a checkpoint that its run removes just after it was listed ---- */
 
-static struct fixture *saves; /* after a directory was read */
+static struct fixture *saves; /* saves a newer checkpoint after a directory was read */
 
 struct dirent *readdir(DIR *directory)
 {
@@ -156,7 +156,7 @@ static void test_killed(void **state)
         usleep((useconds_t)(1e6 * once * (0.15 * i + 0.05)));
         assert_int_equal(kill(child, SIGKILL), 0);
         assert_int_equal(waitpid(child, &status, 0), child);
-        assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL); /* not by a save that failed */
+        assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL); /* it did not end because a save failed */
         assert_fine(checkpoint_list(f->directory, &steps, &count, &why));
         for (int k = 0; k < count; k++) {
             char file[4200];

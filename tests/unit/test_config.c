@@ -4,7 +4,7 @@
 
 #include "options_fixture.h"
 
-/* Parses "--config FILE" and the words of `line`, FILE with these bytes. */
+/* Writes the bytes to a file, and parses "--config FILE" and the words of `line`. */
 static enum options_outcome parse_bytes(const void *bytes, size_t size, const char *line)
 {
     char file[] = "/tmp/test_options.XXXXXX", words[1024];
@@ -57,7 +57,7 @@ static void the_line_overrides_a_file(void **state)
     assert_string_equal(options.checkpoint, "");
     assert_int_equal(parse_with("checkpoint-dir = \"c\"", "eval --train-dir d"), OPTIONS_RUN);
     assert_string_equal(options.train_dir, "d");
-    assert_int_equal(parse_with("model = \"other\"; batch-size = 2", "--learning-rate 3"), OPTIONS_RUN); /* over the recipe */
+    assert_int_equal(parse_with("model = \"other\"; batch-size = 2", "--learning-rate 3"), OPTIONS_RUN); /* override the recipe */
     assert_int_equal(options.batch_size, 2);
     assert_true(options.epochs == 9.9 && options.learning_rate == 3);
     assert_int_equal(parse_with("deterministic = true; no-graph = true", "--deterministic=no"), OPTIONS_RUN);
@@ -80,7 +80,7 @@ static void groups_are_for_one_command(void **state)
     assert_string_equal(options.eval_data, "x.h5");
 }
 
-/* A file with a mistake, and what the sentence must name beside the file. */
+/* Files with a mistake, and what the sentence about each must contain besides the file's name. */
 static void mistakes_in_a_file_are_placed(void **state)
 {
     static const char *const files[][2] = {
@@ -147,7 +147,7 @@ static void whole_numbers_keep_64_bits(void **state)
     assert_true(options.seed == 12 && options.epochs == 3);
 }
 
-/* A pipe that nobody writes to must not be waited for: alarm() ends the test. */
+/* The program must not wait for the writer of a pipe: if it does, alarm() ends the test. */
 static void only_a_small_regular_file_is_read(void **state)
 {
     enum { MOST = 1 << 20 };

@@ -93,8 +93,8 @@ static void test_equal_to_the_chain(void **state)
     }
 }
 
-/* All values equal; one different value; two adjacent values; black and white; constant channels. The deviations are small and the
- * means large, so the lower bound of the deviation matters. */
+/* Images with all values equal, one different value, two adjacent values, black and white, or constant channels. Their
+ * deviations are small and their means large, so the lower bound of the deviation matters. */
 static void test_equal_to_the_chain_on_flat_images(void **state)
 {
     (void)state;
@@ -142,7 +142,7 @@ static void test_draws_depend_on_seed_and_position_only(void **state)
     assert_true(a.brightness != draw_usual(5, 77 + (1ull << 32)).brightness);
 }
 
-/* If one kind is off, the draws of the others do not change. */
+/* If one kind of distortion is off, the draws for the others do not change. */
 static void test_each_kind_draws_alone(void **state)
 {
     (void)state;

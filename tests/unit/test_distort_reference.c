@@ -1,4 +1,4 @@
-/* Distortions compared with TensorFlow's for the same draws; and tests of the distributions of draws. */
+/* Distortions compared with TensorFlow's for the same draws, and tests of the distributions of the draws. */
 #include "reference.h"
 
 #include "data.h"
@@ -122,8 +122,8 @@ static struct distortion draw_at(uint64_t seed, uint64_t position)
     return distort_draw(tutorial(), seed, position, &frame);
 }
 
-/* Chi-square of `cells` counts that should be equal, as a normal deviate (Wilson and Hilferty): beyond 4 by chance
- * once in 30,000. The draws are fixed, so this cannot fail today and pass tomorrow. */
+/* Chi-square of `cells` counts that should be equal, as a normal deviate (Wilson and Hilferty), which exceeds 4 by chance once in
+ * 30,000. The draws are fixed, so the result is the same in every run. */
 static void check_even(const char *what, const int *counts, int cells, double samples)
 {
     double expected = samples / cells, chi = 0, free_cells = cells - 1;
@@ -135,7 +135,7 @@ static void check_even(const char *what, const int *counts, int cells, double sa
         fail_msg("%s: not even: chi-square %.1f over %d cells", what, chi, cells);
 }
 
-/* Which of `cells` equal parts of [low, high). */
+/* The index of the cell that holds the value; [low, high) is divided into `cells` equal cells. */
 static int cell_of(double value, double low, double high, int cells)
 {
     if (!(value >= low && value < high))
@@ -199,7 +199,7 @@ static void check_uniform(const char *what, float *values, double low, double hi
         most = fmax(most, fmax((i + 1.0) / DRAWS - share, share - (double)i / DRAWS));
     }
     printf("# %s: from %g to %g, Kolmogorov-Smirnov %.2f\n", what, values[0], values[DRAWS - 1], most * sqrt(DRAWS));
-    if (most * sqrt(DRAWS) > 2.2) /* by chance once in 8,000 */
+    if (most * sqrt(DRAWS) > 2.2) /* happens by chance once in 8,000 */
         fail_msg("%s: not uniform: distance %g", what, most);
 }
 
@@ -231,8 +231,8 @@ static int coarse_cell(struct distortion d)
     return cell * 2 + contrast_cell(d, 2);
 }
 
-/* Draws of one position do not depend on each other, nor on the neighbour's, nor on those of the same
- * position an epoch later or under the next seed. */
+/* Draws of one position are independent of each other, of the next position's, and of those of the same position in the next epoch
+ * and with the next seed. */
 static void test_independence(void **state)
 {
     (void)state;
@@ -273,7 +273,7 @@ static void test_order(void **state)
     assert_false(equal(draw_at(5, 1), draw_at(5 + (UINT64_C(1) << 32), 1)));
 }
 
-/* A crop of the whole image has one place; in other images both ends of the range occur. */
+/* A crop as large as the image has only one place; in larger images both ends of the range occur. */
 static void test_ranges(void **state)
 {
     (void)state;

@@ -1,5 +1,5 @@
-/* The generator against the published known answers of Philox4x32-10 (Random123, kat_vectors), and the numbers made of its
- * words. */
+/* Compares the generator with the published known answers of Philox4x32-10 (Random123, kat_vectors), and tests the numbers made
+ * from its words. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -52,7 +52,7 @@ static void test_round_trip(void **state)
     const char *labels[] = {"N", "H", "W"};
     struct h5_shape shape = {H5_UINT8, 3, {0, 2, 3}};
     assert_fine(h5_make(h5, "/train/images", &shape, labels, 3, &why));
-    assert_fine(h5_put(h5, "/train/images", 4, 3, images + 24, &why)); /* in any order */
+    assert_fine(h5_put(h5, "/train/images", 4, 3, images + 24, &why)); /* rows may be written in any order */
     assert_fine(h5_put(h5, "/train/images", 0, 4, images, &why));
     assert_refused(h5_put(h5, "/train/images", -1, 1, images, &why), "cannot write 1 rows from -1 on");
     float weights[6] = {1, -2, 3.5f, 0, 1e-30f, 7};
@@ -107,7 +107,7 @@ static void test_round_trip(void **state)
     labels_are(path("a.h5"), "/train/images", (const char *[]){"N", "H", "W"});
 }
 
-/* ---- files of other programs, made by the library itself ---- */
+/* ---- files as other programs write them, made by direct calls of the library ---- */
 
 static hid_t foreign_file(const char *name, H5F_libver_t least)
 {
@@ -351,7 +351,7 @@ static void test_equal_files(void **state)
 
 static int prepare(void **state)
 {
-    unsetenv("HDF5_USE_FILE_LOCKING"); /* the library prefers it to the program's choice */
+    unsetenv("HDF5_USE_FILE_LOCKING"); /* it would override the program's choice */
     return ids_remember(state) || make_directory(state);
 }
 

@@ -18,7 +18,7 @@
 #include "h5_fixture.h"
 #include "hdf5_ids.h"
 
-/* ---- no room, while streaming ---- */
+/* ---- a disk that becomes full while rows are appended ---- */
 
 /* Appends until a write is refused, at most 16 MB. */
 static void stream_too_much(const char *file, const char *reason)
@@ -39,7 +39,7 @@ static void stream_too_much(const char *file, const char *reason)
     free(images);
 }
 
-/* The process goes on in the space that is free again, and ends normally. */
+/* After a failure the disk space is free again; the process can use it, and ends normally. */
 static int stream_and_go_on(const char *reason)
 {
     struct error why;
@@ -76,7 +76,7 @@ static void test_full_disk(void **state)
     assert_int_equal(umount2(directory, MNT_DETACH), 0);
 }
 
-/* For every number of pages on the disk: an error, or everything is there. */
+/* With any number of pages on the disk, there is either an error or a complete file. */
 static void test_every_full_disk(void **state)
 {
     (void)state;

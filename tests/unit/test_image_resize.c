@@ -1,4 +1,4 @@
-/* Resizing by cropping, against what Pillow 9.4 makes of the same picture: numpy.mgrid's y, x, c of (h, w, 3) and
+/* Resizing by cropping, compared with Pillow 9.4's result for the same picture: numpy.mgrid's y, x, c of (h, w, 3) and
  *     ImageOps.fit(Image.fromarray(((y * 37 + x * 91 + c * 53 + y * x * 11) % 256).astype("uint8")), (W, H), Image.BILINEAR)
  * Pillow rounds between its two passes, so a value may differ by one. */
 #include <setjmp.h>
@@ -40,7 +40,7 @@ static const struct {
     {4, 5, 4, 4, {46, 99, 152, 137, 190, 115, 100, 153, 78, 63, 116, 169, 88, 141, 194, 190,
                   115, 168, 164, 89, 142, 138, 191, 116, 131, 184, 109, 116, 169, 94, 101, 154,
                   79, 86, 139, 64, 173, 98, 151, 169, 94, 147, 165, 90, 143, 161, 86, 139}},
-    /* to a shape that is no square either */
+    /* to a shape that is not square */
     {9, 4, 6, 3, {52, 105, 158, 169, 145, 147, 106, 113, 136, 108, 148, 150, 137, 148, 115, 136, 146, 80,
                   134, 140, 193, 139, 116, 117, 145, 90, 113, 136, 189, 135, 127, 103, 105, 117, 124, 147,
                   162, 96, 106, 95, 127, 159, 147, 157, 91, 69, 92, 99, 149, 150, 127, 156, 101, 154}},

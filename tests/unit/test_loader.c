@@ -1,5 +1,5 @@
-/* The loader: batches in the order of the sample stream, the same for any number of threads, ranks
- * and slices. Run it under the thread sanitizer too:
+/* The loader gives batches in the order of the sample stream, the same for any number of threads, ranks and slices. To run this
+ * under the thread sanitizer:
  *   make BUILD=build/tsan SANITIZE=thread build/tsan/tests/unit/test_loader && build/tsan/tests/unit/test_loader */
 #include <dirent.h>
 #include <setjmp.h>
@@ -16,7 +16,7 @@
 #include "data.h"
 #include "recipe.h"
 
-/* Each image's label is its number, so that a batch tells which samples it holds. */
+/* The label of each image is its number, so that a batch shows which samples it holds. */
 enum { COUNT = 100, SIDE = 9, CROP = 6, IMAGE = SIDE * SIDE * 3, CROPPED = CROP * CROP * 3, SEED = 11 };
 static uint8_t images[COUNT * IMAGE], labels[COUNT];
 static struct dataset dataset = {.count = COUNT, .height = SIDE, .width = SIDE, .channels = 3, .classes = COUNT,
@@ -54,7 +54,7 @@ static struct batch next(struct loader *loader)
     return batch;
 }
 
-/* Compares a batch with what shuffle and distort give, sample by sample. */
+/* Compares each sample of a batch with the results of shuffle and distort. */
 static void check_batch(const struct batch *batch, uint64_t position, int count)
 {
     struct shuffle shuffle;
@@ -85,7 +85,7 @@ static void test_same_for_any_threads_and_depth(void **state)
             request.depth = depth;
             request.position = 1000003;
             struct loader loader = start(&request);
-            for (uint64_t step = 0; step < 40; step++) { /* 9.6 epochs; some batches lie in two */
+            for (uint64_t step = 0; step < 40; step++) { /* 9.6 epochs; some batches are in two epochs */
                 struct batch batch = next(&loader);
                 check_batch(&batch, 1000003 + step * 24, 24);
             }
@@ -113,7 +113,7 @@ static void test_slices_are_parts_of_the_global_batch(void **state)
 
 enum { GLOBAL = 16, STEPS = 50, STREAM = GLOBAL * STEPS }; /* 8 epochs */
 
-/* What all ranks together take from the stream, by position. */
+/* The samples that all ranks together take from the stream, by position. */
 static void take_stream(int ranks, int slices, int samples[STREAM])
 {
     for (int i = 0; i < STREAM; i++)
@@ -130,7 +130,7 @@ static void take_stream(int ranks, int slices, int samples[STREAM])
             for (int j = 0; j < batch.count; j++) {
                 assert_true(batch.position + (uint64_t)j < STREAM);
                 int *place = &samples[batch.position + (uint64_t)j];
-                assert_int_equal(*place, -1); /* taken once */
+                assert_int_equal(*place, -1); /* not taken before */
                 *place = batch.labels[j];
             }
         }
@@ -199,7 +199,7 @@ static void test_free_joins_all_threads(void **state)
     (void)state;
     struct loader_request request = plain;
     request.threads = 3;
-    struct loader loader = start(&request); /* a sanitizer may start a thread of its own with the first */
+    struct loader loader = start(&request); /* a sanitizer may start its own thread together with our first one */
     loader_free(&loader);
     int before = count_threads(false);
     for (int i = 0; i < 50; i++) {
@@ -208,11 +208,11 @@ static void test_free_joins_all_threads(void **state)
             next(&loader);
         loader_free(&loader);
     }
-    /* A joined thread may stay in the list for a moment. */
+    /* A joined thread may remain in the system's list for a moment. */
     for (int i = 0; i < 1000 && count_threads(false) > before; i++)
         usleep(1000);
     assert_int_equal(count_threads(false), before);
-    loader_free(&loader); /* again, and of a zeroed one */
+    loader_free(&loader); /* a second time: the loader is zeroed now */
     assert_null(loader.state);
 }
 

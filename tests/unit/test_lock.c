@@ -1,4 +1,4 @@
-/* One run at a time in a directory: the holder is named, and a lock that nobody holds is taken over. */
+/* One run at a time in a directory: a refusal names the holder, and a lock whose holder has ended is taken over. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -37,12 +37,12 @@ static void assert_refused(struct lock *lock, const char *words)
         fail_msg("'%s' is not in the sentence '%s'", words, why.text);
 }
 
-/* ---- a file system without locks, and one whose lock is taken late ---- */
+/* ---- fake system calls: a file system without locks, and other processes that interfere ---- */
 
-static int watched; /* seconds that a file was watched; none really pass here */
+static int watched; /* seconds for which a file was watched, in the program's view; no time really passes */
 static void (*each_second)(void);
 
-/* Pure waiting takes no time. A thread that waits for its end wakes up a hundred times a second. */
+/* Without descriptors, poll only waits: this one returns at once. A thread that waits for its end wakes up 100 times a second. */
 int poll(struct pollfd *of, nfds_t count, int milliseconds)
 {
     (void)milliseconds;
@@ -54,9 +54,9 @@ int poll(struct pollfd *of, nfds_t count, int milliseconds)
     return 0;
 }
 
-static int fail_with;      /* the errno of all calls; 0: the system is asked */
-static int looks;          /* how often a process that only looks holds the lock */
-static int removed_before; /* how often another run removes its file between open and flock */
+static int fail_with;      /* the errno with which every flock fails; 0: calls the system's */
+static int looks;          /* the number of calls that find the lock held by a process that only checks it */
+static int removed_before; /* the number of times that another run removes its file between open and flock */
 
 int flock(int descriptor, int operation)
 {
@@ -104,7 +104,7 @@ static void test_held(void **state)
     lock_free(&none);
 }
 
-/* A child that holds the lock until it is killed. */
+/* Starts a child that holds the lock until it is killed. */
 static pid_t start_holder(void)
 {
     int ready[2];
@@ -141,7 +141,7 @@ static void test_killed(void **state)
     lock_free(&lock);
 }
 
-/* lock_is_held takes nothing and does not wait. */
+/* lock_is_held does not take the lock, and does not wait. */
 static void test_looked_at(void **state)
 {
     (void)state;
@@ -174,13 +174,13 @@ static void test_looked_at(void **state)
     }
     fail_with = 0;
     assert_int_equal(unlink(file), 0);
-    assert_int_equal(symlink("somewhere", file), 0); /* a run never makes a link */
+    assert_int_equal(symlink("somewhere", file), 0); /* not made by a run: runs never make links */
     assert_false(lock_is_held(directory));
     assert_int_equal(unlink(file), 0);
     assert_int_equal(watched, 0);
 }
 
-/* A link does not keep a run out either. */
+/* A link at the lock's place does not protect the directory either. */
 static void test_while_another_looks(void **state)
 {
     (void)state;
@@ -261,14 +261,14 @@ static void test_touched(void **state)
             i = 200;
     }
     assert_true(now.st_mtim.tv_sec != before.st_mtim.tv_sec || now.st_mtim.tv_nsec != before.st_mtim.tv_nsec);
-    write_file("process %ld on %s\n", 7, "elsewhere"); /* took it over, for example while this process was stopped */
+    write_file("process %ld on %s\n", 7, "elsewhere"); /* another run took the lock over, perhaps while this one was stopped */
     assert_int_equal(lock_check(&lock, directory, &why), -1);
     lock_free(&lock);
     assert_int_equal(unlink(file), 0); /* it was not removed */
     fail_with = 0;
 }
 
-/* ---- removed, replaced, or never what it should be ---- */
+/* ---- a lock file that was removed or replaced, or that is not a regular file ---- */
 
 static void test_checked(void **state)
 {
@@ -338,7 +338,7 @@ static void test_private(void **state)
     }
 }
 
-/* The previous run removes its file just after this one opened it: a lock on that file would keep no run out. */
+/* The previous run removes its file just after this one has opened it. A lock on the removed file would not stop another run. */
 static void test_removed_meanwhile(void **state)
 {
     (void)state;
@@ -391,7 +391,7 @@ static int make_directory(void **state)
     return 0;
 }
 
-/* The directory is empty. */
+/* Checks that the directory is empty. */
 static int remove_directory(void **state)
 {
     (void)state;

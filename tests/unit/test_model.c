@@ -65,7 +65,7 @@ static void test_layout(void **state)
     net_free(&net);
 }
 
-/* Tensors lie in layer order, weights before biases, with the shapes of TensorFlow's checkpoint of the tutorial. */
+/* Tensors are in layer order, weights before biases, with the shapes of TensorFlow's checkpoint of the tutorial. */
 static void test_tensors(void **state)
 {
     (void)state;
@@ -113,7 +113,7 @@ static void test_tensors(void **state)
     net_free(&net);
 }
 
-/* A block with a shortcut: TRAINED tensors lie first, STATE and FROZEN ones after all of them. */
+/* A block with a shortcut: TRAINED tensors come first, and STATE and FROZEN ones after all of these. */
 static void test_branches_and_roles(void **state)
 {
     (void)state;
@@ -184,7 +184,7 @@ static void test_classes_and_channels(void **state)
     net_free(&net);
 }
 
-/* ---- SAME padding, as tensorflow.org/api_docs/python/tf/nn#notes_on_padding_2 has it ---- */
+/* ---- SAME padding, as defined by tensorflow.org/api_docs/python/tf/nn#notes_on_padding_2 ---- */
 
 static void test_padding(void **state)
 {
@@ -221,7 +221,7 @@ static int compare_floats(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* The largest distance between the empirical distribution and the truncated normal's. */
+/* The largest distance between the empirical distribution and the truncated normal distribution. */
 static double distribution_distance(const float *values, size_t count, double stddev)
 {
     float *sorted = malloc(count * sizeof *sorted);
@@ -238,12 +238,12 @@ static double distribution_distance(const float *values, size_t count, double st
     return worst;
 }
 
-/* Mean and deviation may differ by five times their standard error; chance exceeds Kolmogorov's 1.95 / sqrt(n) once in a thousand
- * times. */
+/* Mean and deviation may differ by five standard errors, and the distance may be 1.95 / sqrt(n), which chance exceeds once in 1,000
+ * times (Kolmogorov). */
 static void check_weights(const struct tensor *t, const float *weights)
 {
     double n = (double)t->count, stddev = t->stddev, sum = 0, squares = 0, largest = 0;
-    const double truncated = 0.8796256610342398 * stddev; /* a normal's, of what lies within two deviations */
+    const double truncated = 0.8796256610342398 * stddev; /* deviation of a normal distribution cut at two deviations */
     for (size_t i = 0; i < t->count; i++) {
         sum += weights[i];
         squares += (double)weights[i] * weights[i];
@@ -275,7 +275,7 @@ static void test_weights(void **state)
     net_free(&net);
 }
 
-/* A pure function of (seed, index): another seed changes nearly all parameters, later layers change none. */
+/* Initial parameters are a pure function of (seed, index): another seed changes nearly all; adding later layers changes none. */
 static void test_seed(void **state)
 {
     (void)state;
@@ -360,21 +360,36 @@ static void test_refused_branches(void **state)
     refused(&model, 3, 10, "layer b: no layer reads its output");
 }
 
-static void test_refused_models(void **state)
+/* A net may have any number of layers. */
+static void test_thousand_layers(void **state)
 {
     (void)state;
-    static struct layer layers[NET_LAYERS_MAX + 1];
-    for (int i = 0; i <= NET_LAYERS_MAX; i++)
-        layers[i] = (struct layer){.name = "l", .kind = LAYER_MAX_POOL, .kernel = 1, .stride = 1};
-    struct model model = {"odd", "many layers", 8, 8, layers, NET_LAYERS_MAX};
+    enum { LAYERS = 1000, FIRST = 3 * 2 + 2, EACH = 2 * 2 + 2 }; /* parameters of the first layer, and of each other */
+    static struct layer layers[LAYERS];
+    for (int i = 0; i < LAYERS; i++)
+        layers[i] = (struct layer){.name = "l", .kind = LAYER_CONVOLUTION, .kernel = 1, .stride = 1, .outputs = 2};
+    const struct model model = {"deep", "many layers", 8, 8, layers, LAYERS};
     struct net net;
     struct error why;
     assert_int_equal(net_init(&net, &model, 3, 10, &why), 0);
+    assert_int_equal(net.layer_count, LAYERS);
+    assert_int_equal(net.tensor_count, 2 * LAYERS);
+    assert_int_equal(net.parameters, FIRST + (LAYERS - 1) * EACH);
+    for (int i = 1; i < LAYERS; i++) {
+        assert_int_equal(net.layers[i].from, i - 1);
+        assert_int_equal(net.layers[i].weights->offset, FIRST + (i - 1) * EACH);
+    }
     net_free(&net);
-    model.layer_count = NET_LAYERS_MAX + 1;
-    refused(&model, 3, 10, "model odd: 513 layers are not between 1 and 512");
-    model.layer_count = 0;
-    refused(&model, 3, 10, "model odd: 0 layers");
+}
+
+static void test_refused_models(void **state)
+{
+    (void)state;
+    struct layer layers[] = {{.name = "l", .kind = LAYER_MAX_POOL, .kernel = 1, .stride = 1}};
+    struct model model = {"odd", "one layer", 8, 8, layers, 0};
+    refused(&model, 3, 10, "model odd: 0 layers: there must be at least 1");
+    model.layer_count = -1;
+    refused(&model, 3, 10, "model odd: -1 layers");
     model.layer_count = 1;
     refused(&model, 0, 10, "model odd: images of 8x8x0");
     refused(&model, 65537, 10, "model odd: images of 8x8x65537");
@@ -387,15 +402,16 @@ static void test_refused_models(void **state)
     refused(&model, 3, 0, "layer logits: 0 outputs");
 }
 
-/* Also if their number overflows: 512 layers of 2^58 weights. */
+/* The number of parameters overflows: 512 layers of 2^58 weights. */
 static void test_too_many_parameters(void **state)
 {
     (void)state;
-    static struct layer layers[NET_LAYERS_MAX];
-    for (int i = 0; i < NET_LAYERS_MAX; i++)
+    enum { LAYERS = 512 };
+    static struct layer layers[LAYERS];
+    for (int i = 0; i < LAYERS; i++)
         layers[i] = (struct layer){.name = "l", .kind = LAYER_CONVOLUTION, .kernel = 8192, .stride = 1,
                                    .outputs = 65536};
-    struct model model = {"huge", "for no machine", 8192, 8192, layers, NET_LAYERS_MAX};
+    struct model model = {"huge", "for no machine", 8192, 8192, layers, LAYERS};
     refused(&model, 65536, 10, "model huge: 288230376151777280 parameters up to layer l do not fit one message");
 }
 
@@ -420,6 +436,7 @@ int main(void)
         cmocka_unit_test(test_seed),
         cmocka_unit_test(test_refused_layers),
         cmocka_unit_test(test_refused_branches),
+        cmocka_unit_test(test_thousand_layers),
         cmocka_unit_test(test_refused_models),
         cmocka_unit_test(test_too_many_parameters),
         cmocka_unit_test(test_unknown_model),

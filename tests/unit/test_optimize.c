@@ -1,4 +1,4 @@
-/* The update against TensorFlow's: learning rate, decay of the averages, SGD with weight decay, EMA. */
+/* Compares the update with TensorFlow's: learning rate, decay of the averages, SGD with weight decay, EMA. */
 #include "reference.h"
 
 #include "optimize.h"
@@ -10,9 +10,9 @@ static double relative(double found, double expected)
     return fabs(found - expected) / (expected != 0 ? fabs(expected) : 1);
 }
 
-/* Ours counts samples: the rate falls with the first step behind 350 whole epochs. TensorFlow's counts steps and
- * cuts batches an epoch * 350 to a whole number, so where that is not whole its stairs come a little early: by less
- * than a step for the first stair, less than two for the second. */
+/* Our schedule counts samples: the rate falls at the first step after 350 whole epochs. TensorFlow's counts steps, and rounds
+ * batches per epoch * 350 down to a whole number, so its rate may fall slightly earlier: by less than one step the first time,
+ * and by less than two the second. */
 static int rate_agrees(float found, float expected, int64_t step, int64_t decay_steps, double exact_decay_steps)
 {
     if (relative(found, expected) < 1e-6)
@@ -58,7 +58,8 @@ static void test_learning_rate(void **state)
     reference_close(h5);
 }
 
-/* The expected rate comes from whole numbers: epochs_e5 counts units of 1e-5 epochs, so a stair is epochs_e5 / 2 samples. */
+/* The expected rate is computed in whole numbers: epochs_e5 counts units of 1e-5 epochs, so the rate falls every epochs_e5 / 2
+ * samples. */
 static void check_stairs(uint64_t epochs_e5, uint64_t batch)
 {
     struct schedule schedule = {.rate = 0.1, .factor = 0.1, .epochs = (double)epochs_e5 / 1e5, .epoch_samples = SAMPLES_AN_EPOCH};
@@ -73,7 +74,8 @@ static void check_stairs(uint64_t epochs_e5, uint64_t batch)
     }
 }
 
-/* The rate falls on the very step where the samples complete a stair, even if the quotient of doubles rounds to just below it. */
+/* The rate falls exactly at the step where enough samples are complete, even if the quotient of doubles is rounded to just below a
+ * whole number. */
 static void test_decay_on_its_step(void **state)
 {
     (void)state;
@@ -170,7 +172,7 @@ static void test_sgd(void **state)
     reference_close(h5);
 }
 
-/* The same bits however the vector is cut up: what lets ranks and slices agree. */
+/* The update gives the same bits however the vector is divided; ranks and slices rely on that. */
 static void test_updates_element_by_element(void **state)
 {
     (void)state;
@@ -192,7 +194,7 @@ static void test_updates_element_by_element(void **state)
     assert_memory_equal(shadow_whole, shadow_parts, sizeof shadow_whole);
 }
 
-/* An optimizer of two states: the moving averages, which only rank 0 keeps, and one that its update would read on all ranks. */
+/* An optimizer with two states: the moving averages, which only rank 0 keeps, and one that all ranks keep for the update. */
 static void test_states(void **state)
 {
     (void)state;

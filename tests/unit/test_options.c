@@ -99,7 +99,7 @@ static void choices_are_enums(void **state)
     assert_int_equal(options.predict_resize, RESIZE_CROP);
 }
 
-/* A mistake, and what the sentence must name. */
+/* Mistakes, and what the sentence about each must contain. */
 static const struct {
     const char *line, *named[3];
 } mistakes[] = {
@@ -199,7 +199,7 @@ static void long_texts_are_refused(void **state)
 }
 
 /* For each flag of the tutorial's programs (cifar10_train.py, cifar10_multi_gpu_train.py, cifar10_eval.py, cifar10.py) the sentence
- * says what it is called here. */
+ * gives its name in this program. */
 static void tutorial_flags_are_answered(void **state)
 {
     static const char *const words[][2] = {
@@ -239,7 +239,7 @@ static void help_fits_a_screen(void **state)
                                     "                            auto|direct|winograd [auto]\n"));
 }
 
-/* The usual flags come first, in a group of their own; without a command only these are shown. */
+/* The usual flags come first, in their own group; help without a command shows only these. */
 static void help_has_two_groups(void **state)
 {
     (void)state;
@@ -310,10 +310,10 @@ static void a_models_recipe_has_the_defaults(void **state)
     assert_int_equal(options.batch_size, 64);
     assert_true(options.epochs == 2 && options.learning_rate == 1.5);
     assert_false(is_default("batch-size") || is_default("epochs"));
-    assert_int_equal(parse("--max-steps 5 --model other"), OPTIONS_RUN); /* instead of the recipe's epochs */
+    assert_int_equal(parse("--max-steps 5 --model other"), OPTIONS_RUN); /* overrides the recipe's epochs */
     assert_int_equal(options.max_steps, 5);
     assert_true(options.epochs == 0 && is_default("epochs"));
-    assert_int_equal(parse("--model unheard-of"), OPTIONS_RUN); /* the command says so */
+    assert_int_equal(parse("--model unheard-of"), OPTIONS_RUN); /* the command reports it, not the parser */
     assert_int_equal(options.batch_size, 128);
 }
 

@@ -22,7 +22,7 @@ struct file {
     unsigned long size;
 };
 
-/* A gradient with an edge, for `channels` values a pixel. */
+/* A gradient with an edge, with `channels` values per pixel. */
 static void paint(uint8_t *pixels, int channels)
 {
     for (int i = 0; i < HEIGHT * WIDTH; i++)
@@ -131,8 +131,8 @@ static void test_scans(void **state)
     free(file.bytes);
 }
 
-/* Every truncated file is refused; a changed byte may go unnoticed, but does no harm. The bytes lie at the end of their block,
- * where the sanitizer sees any access beyond it. */
+/* Every truncated file is refused; a changed byte may go unnoticed, but does no harm. The bytes are at the end of their memory
+ * block, so that the sanitizer notices any access beyond them. */
 static void damage(const struct file *whole, unsigned long least)
 {
     struct error why;
@@ -186,7 +186,7 @@ static void test_damage(void **state)
     }
 }
 
-/* Without enough memory a file is not called damaged: with ever more kilobytes, from none, until it is decoded. */
+/* If memory is short, a file is not reported as damaged. Tries with more and more kilobytes, from none, until it is decoded. */
 static void starve(const struct file *file)
 {
     enum { BLOCK = 1024, BLOCKS = 1 << 16 };
@@ -235,7 +235,7 @@ static struct image image_of(int height, int width)
     return image;
 }
 
-/* By hand: doubling a row of 0 and 100 puts weights 3/4 and 1/4 inside and repeats the border. */
+/* Worked out by hand: doubling a row of 0 and 100 gives weights of 3/4 and 1/4 inside, and repeats the border. */
 static void test_growing(void **state)
 {
     (void)state;
@@ -251,8 +251,8 @@ static void test_growing(void **state)
     image_free(&image);
 }
 
-/* By hand: halving columns 0, 0, 160, 160: a triangle of centre 1 and radius 2 weighs the first three
- * 0.75, 0.75 and 0.25, so the left pixel is 160 * 0.25 / 1.75. */
+/* Worked out by hand: to halve columns 0, 0, 160, 160, a triangle of centre 1 and radius 2 gives the first three the weights 0.75,
+ * 0.75 and 0.25, so the left pixel is 160 * 0.25 / 1.75. */
 static void test_shrinking(void **state)
 {
     (void)state;

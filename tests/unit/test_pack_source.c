@@ -1,4 +1,4 @@
-/* Sources of samples: the meaning of names, the order of samples and pixels, and sentences about errors. */
+/* Sources of samples: what names mean, the order of samples and pixels, and the sentences about errors. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -33,7 +33,7 @@ static int remove_directory(void **state)
     return system(command);
 }
 
-/* Writes a file below the test's directory, making its folders; missing content is zeros. */
+/* Writes a file below the test's directory, and makes its folders; without content it is all zeros. */
 static void put(const char *name, const void *content, size_t bytes)
 {
     char path[8200];
@@ -175,7 +175,7 @@ static void test_binary(void **state)
     survey_free(&survey);
 }
 
-/* The error of reading the source to its end, or "". */
+/* Reads the source to its end; returns the error's sentence, or "". */
 static const char *sentence(void)
 {
     static struct error why;
@@ -278,7 +278,7 @@ static void test_classes(void **state)
     assert_string_equal(survey.top, "top/");
     assert_int_equal(survey.images[TRAIN], 3);
     survey_free(&survey);
-    put("batches.meta.txt", "a\nb\nc\nd\ne\nf\ng\nh\ni\nj\n", 20); /* not these folders' names */
+    put("batches.meta.txt", "a\nb\nc\nd\ne\nf\ng\nh\ni\nj\n", 20); /* does not apply to folders */
     assert_int_equal(survey_take(&survey, directory, &request, &why), 0);
     assert_int_equal(survey.classes.count, 3);
     assert_string_equal(survey.classes.names[0], "Bee");
@@ -294,7 +294,7 @@ static void test_classes(void **state)
     assert_says("the class folder's name is longer than 63 bytes");
 }
 
-/* A class folder without images is a class; one that contains folders of a split or of another data set is not. */
+/* An empty class folder is a class; a folder that contains folders of a split or of another data set is not. */
 static void test_empty_folders(void **state)
 {
     (void)state;
@@ -315,7 +315,7 @@ static void test_empty_folders(void **state)
     put("flat/README", "", 0);
     put("flat/set/ant/1.txt", "", 0);
     put("flat/set/cat/1.png", "", 0);
-    put("flat/set/train/1.png", "", 0); /* a class of vehicles */
+    put("flat/set/train/1.png", "", 0); /* here `train` is a class: the vehicle */
     char name[5000];
     snprintf(name, sizeof name, "%s/flat", directory);
     assert_int_equal(survey_take(&survey, name, &shared, &why), -1);
@@ -330,7 +330,7 @@ static void test_seen(void **state)
 {
     (void)state;
     struct error why;
-    struct seen seen = {.most = 1536}; /* three quarters of 2048, the most that are used */
+    struct seen seen = {.most = 1536}; /* three quarters of 2048 slots, as many as may be used */
     uint32_t pixels[4] = {0};
     struct sample sample = {.pixels = (const uint8_t *)pixels};
     for (int round = 0; round < 3; round++)
@@ -346,7 +346,7 @@ static void test_seen(void **state)
     seen_free(&seen);
 }
 
-/* A file is read only up to the largest size of an image; claimed sizes are not trusted. */
+/* Reads a file only up to the largest size of an image, whatever size the archive claims. */
 static void test_large(void **state)
 {
     (void)state;

@@ -1,4 +1,4 @@
-/* Pictures of many kinds are decoded as by Pillow (scripts/make_pictures.py), and other kinds of files are named. */
+/* Pictures of many kinds are decoded as Pillow decodes them (scripts/make_pictures.py), and other kinds of files are named. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -102,7 +102,7 @@ static void test_other_kinds(void **state)
         assert_int_equal(image_decode(&image, files[i].bytes, files[i].size, "cat.jpg", &why), -1);
         assert_string_equal(why.text, expected);
     }
-    for (size_t size = 1; size < 12; size++) { /* the sanitizer sees any step beyond the end */
+    for (size_t size = 1; size < 12; size++) { /* the sanitizer notices a read beyond the end */
         uint8_t *zeros = calloc(size, 1);
         assert_int_equal(image_decode(&image, zeros, size, "cat.jpg", &why), -1);
         assert_string_equal(why.text, "cat.jpg: is neither a JPEG nor a PNG image");

@@ -1,4 +1,4 @@
-/* Log line, metrics.csv, and what is left of both when a cut run goes on. */
+/* The log line and metrics.csv, and what remains of both when an interrupted run continues. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -43,7 +43,7 @@ static int remove_directory(void **state)
     remove(path("metrics.csv"));
     remove(path("train.log.undone"));
     remove(path("metrics.csv.undone"));
-    return rmdir(directory); /* fails where another file was left */
+    return rmdir(directory); /* fails if another file was left */
 }
 
 static const char *contents(const char *name)
@@ -67,7 +67,7 @@ static void write_file(const char *name, const char *text)
 static struct report report;
 static struct error why;
 
-/* Reports go to standard output too, which belongs to TAP: send them to /dev/null. */
+/* Reports also go to standard output, which is for TAP: sends them to /dev/null. */
 static void quietly(int (*act)(void), int expected)
 {
     fflush(stdout);
@@ -91,7 +91,7 @@ static int two_steps(void)
     interval.step = 20;
     report_step(&report, &interval);
     report_close(&report);
-    report_close(&report); /* also of a closed one */
+    report_close(&report); /* it may be closed twice */
     return 0;
 }
 
@@ -169,7 +169,7 @@ static void a_torn_last_line_is_moved_aside(void **state)
     write_file("metrics.csv", "step,epoch\n9,1\n10,2\n1");
     quietly(go_on_after_11, 0);
     assert_string_equal(contents("metrics.csv"), "step,epoch\n9,1\n10,2\n");
-    assert_string_equal(contents("metrics.csv.undone"), "11,3\n12,4\n1"); /* after what was moved before */
+    assert_string_equal(contents("metrics.csv.undone"), "11,3\n12,4\n1"); /* appended to the rows moved earlier */
 }
 
 static void a_missing_directory_is_named(void **state)
@@ -199,7 +199,7 @@ int ftruncate(int descriptor, off_t size)
     return stuck ? -1 : (int)syscall(SYS_ftruncate, descriptor, size);
 }
 
-/* What is printed on standard error goes to the file `said`. */
+/* Redirects standard error to the file `said`. */
 static int said_of(void (*steps)(void))
 {
     int kept = dup(STDERR_FILENO);
@@ -269,7 +269,7 @@ static void half_a_row_is_cut_off_and_told_of_once(void **state)
     remove(path("said"));
 }
 
-/* ---- what else may lie there ---- */
+/* ---- links and other things at the files' places ---- */
 
 static void planted(const char *name, const char *words)
 {
@@ -324,7 +324,7 @@ static void names_begin_no_line_of_their_own(void **state)
 
 /* ---- the progress line ---- */
 
-/* Opens a terminal of that width; -1: there is none. */
+/* Opens a terminal of that width; -1 if terminals are not available. */
 static int terminal(unsigned short columns)
 {
     struct winsize size = {.ws_row = 24, .ws_col = columns};
@@ -336,7 +336,7 @@ static int terminal(unsigned short columns)
     return slave;
 }
 
-/* Step 50 after 49 s, a second each. */
+/* Step 50, 49 s after step 1: one second per step. */
 static void draw_step(int descriptor)
 {
     struct report drawn = {.progress = {.terminal = descriptor, .started = clock_seconds() - 49, .first = 1},
@@ -344,7 +344,7 @@ static void draw_step(int descriptor)
     report_progress(&drawn, 50, 1500, 1.2345, 4.3014);
 }
 
-/* 30 of 150 MB, after 10 s in which the last 20 came. */
+/* 30 of 150 MB have arrived, the last 20 of them in 10 s. */
 static void draw_count(int descriptor)
 {
     struct progress drawn = {.terminal = descriptor, .started = clock_seconds() - 10, .first = 10000000};
@@ -357,7 +357,7 @@ static void draw_without_a_total(int descriptor)
     progress_count(&drawn, "packing", "images", 1, 1234, 0);
 }
 
-/* What is drawn on standard error goes to the file `said`. */
+/* Redirects what is drawn on standard error to the file `said`. */
 static void draw(void (*line)(int descriptor), int descriptor)
 {
     fflush(stderr);

@@ -1,5 +1,5 @@
-/* The thread that writes checkpoints: whole files, an outcome for each, nothing shared while it works (also run with the thread
- * sanitizer). */
+/* The thread that writes checkpoints: its files are whole, each has an outcome, and it shares nothing while it works (the thread
+ * sanitizer runs this test too). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -64,7 +64,7 @@ static void test_one_after_another(void **state)
         assert_int_equal(saved.step, step);
         assert_string_equal(saved.why.text, "");
         assert_true(saved.seconds > 0);
-        assert_false(saver_take(&saver, false, &saved)); /* once */
+        assert_false(saver_take(&saver, false, &saved)); /* it can be taken only once */
         load_step(f, step);
     }
     snapshot_fill(f, &saver, 11);
@@ -75,7 +75,7 @@ static void test_one_after_another(void **state)
     assert_int_equal(count, 3);
     free(steps);
     saver_free(&saver);
-    saver_free(&saver); /* also of a zeroed one */
+    saver_free(&saver); /* a zeroed saver may be freed too */
 }
 
 /* A snapshot that is being written when the owner frees the saver is completed. */
@@ -203,7 +203,7 @@ static void test_signals(void **state)
     saver_free(&saver);
 }
 
-/* Each state of an optimizer is a group of its own; one without a buffer is neither written nor read. */
+/* Each state of an optimizer has its own group in the file; a state without a buffer is neither written nor read. */
 static void test_states_round_trip(void **state)
 {
     const struct optimizer two = {"two", 2, {{"ema", true, true}, {"velocity", false, false}}};

@@ -1,4 +1,4 @@
-/* The order of samples: a permutation an epoch, a pure function of seed and epoch. */
+/* The order of samples: one permutation per epoch, a pure function of seed and epoch. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -43,7 +43,7 @@ static void test_each_epoch_is_a_permutation(void **state)
     }
 }
 
-/* How many places of two orders hold the same sample: 1 is expected of independent ones. */
+/* The number of places at which two orders have the same sample; if they are independent, 1 is expected. */
 static int count_equal(struct shuffle *a, uint64_t epoch_a, struct shuffle *b, uint64_t epoch_b)
 {
     int equal = 0;

@@ -17,7 +17,7 @@
 
 static const struct world alone = {.rank = 5, .size = 6, .nodes = 1, .node_size = 1, .host = "here"};
 
-/* ---- processes that stand still ---- */
+/* ---- processes that make no progress ---- */
 
 static void rest(double seconds)
 {
@@ -49,7 +49,7 @@ static void is_slow(struct phases *phases)
     rest(2.5);
 }
 
-/* Stopped, threads and all, until a child wakes it after 2.5 s. The watch counts less than half a second of that. */
+/* Stops itself with all threads; a child continues it after 2.5 s. The watch counts less than half a second of that. */
 static void is_suspended(struct phases *phases)
 {
     pid_t self = getpid(), waker = fork();
@@ -65,7 +65,7 @@ static void is_suspended(struct phases *phases)
     waitpid(waker, NULL, 0);
 }
 
-/* The exit code of a process whose phases may take one second; `said`: what it printed. */
+/* Runs `body` in a process whose phases may take one second. Returns its exit code; `said`: what it printed. */
 static int exit_code(void (*body)(struct phases *), char *said, size_t size)
 {
     int ends[2], status;

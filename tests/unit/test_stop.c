@@ -57,7 +57,7 @@ static void time_to_save_is_left(void **state)
     assert_false(stop_wanted(&stop, 5));
     assert_true(stop_wanted(&stop, 9.1));
     assert_int_equal(stop.cause, STOP_MAX_SECONDS);
-    assert_true(stop_wanted(&stop, AT_ONCE)); /* decided before */
+    assert_true(stop_wanted(&stop, AT_ONCE)); /* it has decided to stop already */
     stop_close(&stop);
     begin(&stop, 20, false); /* other ranks leave the decision to rank 0 */
     assert_false(stop_wanted(&stop, 9.1));
@@ -118,7 +118,7 @@ static void the_file_is_found(void **state)
     assert_false(stop_wanted(&stop, AT_ONCE));
     snprintf(file, sizeof file, "%s/stop", directory);
     fclose(fopen(file, "w"));
-    assert_false(stop_wanted(&stop, AT_ONCE)); /* it looks once a second */
+    assert_false(stop_wanted(&stop, AT_ONCE)); /* it looks for the file only once a second */
     usleep(1010000);
     assert_true(stop_wanted(&stop, AT_ONCE));
     assert_int_equal(stop.cause, STOP_FILE);
@@ -128,7 +128,7 @@ static void the_file_is_found(void **state)
     assert_int_equal(unlink(file), 0);
 }
 
-/* The life of a rank: exit code 0 if it ends by itself. */
+/* Runs a rank in a child process. Returns 0 if it notices the first signal and ends by itself, or the signal that ended it. */
 static int life(int first, int second, useconds_t between)
 {
     struct stop stop;
@@ -159,7 +159,7 @@ static void a_second_signal_ends(void **state)
     }
 }
 
-/* The signal of a terminal's hangup may come twice, that of a CPU time limit every second. */
+/* A terminal's hangup may send its signal twice; a CPU time limit sends one every second. */
 static void some_signals_repeat_themselves(void **state)
 {
     (void)state;
@@ -194,7 +194,7 @@ static enum stop_cause reader_goes(bool watches)
     close(ends[0]);
     usleep(1010000); /* it looks once a second */
     bool after = stop_wanted(&stop, AT_ONCE);
-    ssize_t written = write(STDOUT_FILENO, "\n", 1); /* and this rank is not killed by it */
+    ssize_t written = write(STDOUT_FILENO, "\n", 1); /* does not kill this rank */
     dup2(output, STDOUT_FILENO);
     close(ends[1]);
     close(output);

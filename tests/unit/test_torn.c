@@ -1,5 +1,5 @@
-/* A checkpoint and a packed file, each cut at 500 places and with 2,000 random changes of a byte: the file is refused with a
- * sentence, or what is read is what was written. SEED chooses the changes. */
+/* Cuts a checkpoint and a packed file at 500 places each, and makes 2,000 random changes of a byte in each: the file is refused
+ * with a sentence, or what is read is what was written. SEED chooses the changes. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -21,8 +21,8 @@ enum { CUTS = 500, CHANGES = 2000 };
 
 /* ---- damage ---- */
 
-/* Limits memory to little more than now, so that a size which the file only claims cannot be allocated. The address sanitizer needs
- * a lot itself, but has a limit of its own (hdf5_ids.h). */
+/* Limits memory to slightly more than is in use now, so that a size that the file falsely claims cannot be allocated. Not with the
+ * address sanitizer, which needs much memory itself, but has its own limit (hdf5_ids.h). */
 static void limit_memory(void)
 {
 #ifndef __SANITIZE_ADDRESS__
@@ -53,7 +53,7 @@ static uint64_t draw(uint64_t *state)
 
 typedef int reader(struct fixture *f, const char *file, struct error *why);
 
-/* 1 if the file is refused correctly: with a sentence about the file, and not for lack of the memory that it claims. */
+/* 1 if the file is refused correctly: with a sentence about the file, and not because memory is too small for a size it claims. */
 static int is_refused(reader *read, struct fixture *f, const char *file)
 {
     struct error why = {""};

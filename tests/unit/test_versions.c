@@ -1,5 +1,5 @@
 /* Reads files of other versions of HDF5, from tests/data/hdf5.tar.xz, and checks that this version writes the same bytes.
- * KEEP=DIRECTORY keeps what this version writes. */
+ * KEEP=DIRECTORY keeps the files that this version writes. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,7 +15,7 @@
 #include "files_fixture.h"
 #include "hdf5_ids.h"
 
-/* Replaces the C library's: a checkpoint contains the time when it was written. */
+/* Replaces the C library's function, since a checkpoint contains the time when it was written. */
 time_t time(time_t *now)
 {
     const time_t always = 1000000000;
@@ -80,14 +80,14 @@ static void test_every_version(void **state)
     read_both(*state, "every/packed.h5", "every/checkpoint.h5");
 }
 
-/* The same content, rewritten by h5py 3.16 and HDF5 2.0.0 in the formats of versions 1.8 and 1.10. */
+/* Files with the same content, rewritten by h5py 3.16 and HDF5 2.0.0 in the formats of versions 1.8 and 1.10. */
 static void test_h5py(void **state)
 {
     read_both(*state, "h5py-v108/packed.h5", "h5py-v108/checkpoint.h5");
     read_both(*state, "h5py-v110/packed.h5", "h5py-v110/checkpoint.h5");
 }
 
-/* And in the format of 2.0, which no earlier version can read. */
+/* The same in the format of version 2.0, which no earlier version can read. */
 static void test_newest_format(void **state)
 {
 #if H5_VERSION_GE(2, 0, 0)

@@ -1,5 +1,6 @@
-# cudnn is a shared module, which alone is linked with CUDA's libraries (module.mk): the program starts without them. They are
-# found in CUDA_HOME, or where each is said to be (pip's NVIDIA packages have a folder each, and no links without a version).
+# cudnn is a shared module (module.mk). Only the module is linked with CUDA's libraries, so the program starts without them. They are
+# found in CUDA_HOME, or in the folder that the variable of each names (pip's NVIDIA packages have one folder each, and no library
+# names without a version).
 CUDA_HOME ?= $(or $(firstword $(wildcard /usr/local/cuda /opt/cuda)),$(nvcc_home),/usr)
 nvcc_home = $(patsubst %/bin/nvcc,%,$(shell command -v nvcc 2>/dev/null))
 NVCC      ?= $(or $(wildcard $(CUDA_HOME)/bin/nvcc),nvcc)
@@ -16,7 +17,7 @@ cudnn_header = $(firstword $(wildcard $(addsuffix /cudnn_version.h,$(CUDNN_INC))
 cudnn_new    = $(if $(cudnn_header),$(shell awk '/define CUDNN_MAJOR/ && $$3 >= 9 {print "yes"}' $(cudnn_header)))
 nvcc_found   = $(shell command -v $(NVCC) 2>/dev/null)
 cudnn_flags  = $(addprefix -isystem ,$(sort $(CUDA_INC) $(CUDNN_INC) $(NCCL_INC)))
-# For C, after all others, nvcc's own folder: CUDA's headers include crt/*.h, which pip's package of them lacks.
+# C code searches nvcc's own folder last: CUDA's headers include crt/*.h, which pip's package of headers lacks.
 cudnn_cflags = $(cudnn_flags) -idirafter $(CUDA_HOME)/include
 cudnn_libs   = $(call shared_library,cudart,$(CUDA_LIB)) $(call shared_library,cublasLt,$(CUBLAS_LIB)) \
   $(call shared_library,cudnn,$(CUDNN_LIB))

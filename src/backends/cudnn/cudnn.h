@@ -49,9 +49,9 @@ struct captured_last {
 };
 
 struct cudnn_library {
-    cudaStream_t stream, beside; /* the work; what runs beside it: cudnn_library_fork, library_join */
+    cudaStream_t stream, beside; /* the work; what runs beside it: cudnn_library_fork, cudnn_library_join */
     cudaEvent_t forked, joined;
-    bool is_forked; /* since the last library_join */
+    bool is_forked; /* since the last cudnn_library_join */
     cudnnHandle_t cudnn;
     cublasLtHandle_t cublas;
     cudnnBackendDescriptor_t properties; /* of a device that is not there: plans are made, and cannot run (tests). Else NULL */

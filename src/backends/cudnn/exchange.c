@@ -1,10 +1,15 @@
 /* Copies between the device and pinned memory, beside the work. */
+#include <stdlib.h>
+
 #include "plan.h"
 
 int exchange_init(struct plan *plan, struct error *why)
 {
     struct cudnn_plan_state *s = state_of(plan);
-    for (int i = 0; i < NET_LAYERS_MAX; i++)
+    s->sent = memory_new((size_t)plan->stage_count, sizeof *s->sent, "the plan's events", why);
+    if (!s->sent)
+        return -1;
+    for (int i = 0; i < plan->stage_count; i++)
         if (CUDA(cudaEventCreateWithFlags(&s->sent[i], cudaEventDisableTiming), why))
             return -1;
     return 0;
@@ -13,9 +18,10 @@ int exchange_init(struct plan *plan, struct error *why)
 void exchange_free(struct plan *plan)
 {
     struct cudnn_plan_state *s = state_of(plan);
-    for (int i = 0; i < NET_LAYERS_MAX; i++)
+    for (int i = 0; s->sent && i < plan->stage_count; i++)
         if (s->sent[i])
             cudaEventDestroy(s->sent[i]);
+    free(s->sent);
 }
 
 int cudnn_pin(void *memory, size_t bytes, struct error *why)

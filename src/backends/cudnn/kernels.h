@@ -135,7 +135,7 @@ struct pool_backward_arguments {
     int half;
 };
 
-/* y = x * s^-beta, s = k + alpha * sum of x^2 over |j - c| <= radius (src/backends/openblas/norm.c has both formulas). */
+/* y = x * s^-beta, s = k + alpha * sum of x^2 over |j - c| <= radius (src/backends/openblas/lrn.c has both formulas). */
 struct norm_rule {
     int channels; /* at most NORM_CHANNELS_MAX; together with a pool a multiple of 4 */
     int radius;

@@ -41,6 +41,7 @@ __attribute__((visibility("default"))) const struct backend_module cifar10_modul
         .probe = cudnn_device_probe,
         .set_threads = set_threads,
         .supports = cudnn_supports,
+        .layers_max = SLICES_MAX,
         .plan = cudnn_plan,
         .plan_free = cudnn_plan_free,
         .loss = cudnn_loss,

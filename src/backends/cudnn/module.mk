@@ -1,5 +1,5 @@
-# The shared module. Its one exported symbol is what the program asks for; the folders of its libraries are noted in it, and
-# LD_LIBRARY_PATH comes before them.
+# The shared module. It exports one symbol, which the program looks up. Its run path has the folders of its libraries;
+# LD_LIBRARY_PATH overrides them.
 MODULE_SOURCES := $(filter-out $(cudnn_left_out),$(wildcard src/backends/cudnn/*.c)) \
   src/base/error.c src/base/memory.c src/model/net.c src/backends/plan.c
 MODULE_OBJECTS := $(MODULE_SOURCES:src/%.c=$(BUILD)/module/%.o) $(BUILD)/module/kernels.o
@@ -15,7 +15,7 @@ $(BUILD)/module/%.o: src/%.c $(BUILD)/flags
 	  -MMD -MP -c -o $@ $<
 $(BUILD)/module/backends/cudnn/module.o: $(BUILD)/abi
 
-# The same bits as on a CPU: no contraction to fused multiply-adds. No C++ library is needed.
+# No contraction to fused multiply-adds, so that kernels give the same bits as on a CPU. No C++ library is needed.
 $(BUILD)/module/kernels.o: $(wildcard src/backends/cudnn/kernels.*) $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call say,compile $@)$(NVCC) -O3 --fmad=false $(GENCODE) $(NVCC_FLAGS) -Iinclude $(cudnn_flags) \

@@ -379,14 +379,34 @@ static int choose_engines(struct plan *plan, struct error *why)
     return 0;
 }
 
+static int tables_new(struct cudnn_plan_state *s, struct error *why)
+{
+    size_t layers = (size_t)s->net->layer_count;
+    s->operations = memory_new(layers, sizeof *s->operations, "the plan", why);
+    s->activations = memory_new(layers, sizeof *s->activations, "the plan", why);
+    s->gradients = memory_new(layers, sizeof *s->gradients, "the plan", why);
+    return s->operations && s->activations && s->gradients ? 0 : -1;
+}
+
+static void tables_free(struct cudnn_plan_state *s)
+{
+    for (int i = 0; s->activations && s->gradients && i < s->net->layer_count; i++) {
+        device_free(s->activations[i]);
+        device_free(s->gradients[i]);
+    }
+    free(s->operations);
+    free(s->activations);
+    free(s->gradients);
+}
+
 static int fill_plan(struct plan *plan, const struct plan_request *request, struct error *why)
 {
-    if (request->net->layer_count > SLICES_MAX)
-        return error_set(why, "a net of %d layers: the cudnn backend computes at most %d", request->net->layer_count, SLICES_MAX);
     struct cudnn_plan_state *s = plan->state = memory_new(1, sizeof *s, "the plan", why);
     if (!s)
         return -1;
     s->net = request->net;
+    if (tables_new(s, why))
+        return -1;
     make_operations(plan, request);
     if (check_memory(request, why) || cudnn_library_open(&s->library, request, why) ||
         plan_allocate_ends(plan, request, cudnn_allocate, why) || allocate_half_ends(plan, request, why) ||
@@ -408,7 +428,8 @@ int cudnn_supports(const struct layer *l, struct error *why)
 
 int cudnn_plan(struct plan *plan, const struct plan_request *request, struct error *why)
 {
-    if (!plan_begin(plan, request, &(struct backend){.supports = cudnn_supports}, why) && !fill_plan(plan, request, why))
+    static const struct backend limits = {.name = "cudnn", .supports = cudnn_supports, .layers_max = SLICES_MAX};
+    if (!plan_begin(plan, request, &limits, why) && !fill_plan(plan, request, why))
         return 0;
     cudnn_plan_free(plan);
     return -1;
@@ -428,10 +449,7 @@ void cudnn_plan_free(struct plan *plan)
     steps_free(plan);
     for (int i = 0; i < plan->stage_count; i++)
         plan->stages[i].free(&plan->stages[i]);
-    for (int i = 0; i < NET_LAYERS_MAX; i++) {
-        device_free(s->activations[i]);
-        device_free(s->gradients[i]);
-    }
+    tables_free(s);
     void *const others[] = {plan->input, plan->output, plan->output_gradient, plan->input_gradient, s->images,
                             s->image_gradients, s->addend, s->logits, s->logit_gradients, s->labels, s->loss.images,
                             s->tail, s->record, s->faults};

@@ -39,8 +39,8 @@ struct steps {
 struct cudnn_plan_state {
     struct cudnn_library library;
     const struct net *net;
-    struct cudnn_operation operations[NET_LAYERS_MAX];
-    void *activations[NET_LAYERS_MAX], *gradients[NET_LAYERS_MAX]; /* of layer i's output; NULL: the plan's, or not kept */
+    struct cudnn_operation *operations; /* (net->layer_count) */
+    void **activations, **gradients;    /* (net->layer_count): of layer i's output; NULL: the plan's, or not kept */
     void *addend; /* room for a gradient that is added to another reader's; NULL: each activation has one reader */
     /* The ends in bfloat16 (and with padded channels), where the operations want them so; else NULL. */
     void *images, *image_gradients, *logits, *logit_gradients;
@@ -53,7 +53,7 @@ struct cudnn_plan_state {
     uint32_t *faults;  /* finish.c's, in device memory: which of its tiles met a number that is not finite */
     int fault_count;   /* of its last check */
     struct steps steps;
-    cudaEvent_t sent[NET_LAYERS_MAX];
+    cudaEvent_t *sent; /* (stage_count), by ticket */
     cudaGraphExec_t graphs[DEVICE_PARTS];
     void *communicator; /* nccl.c's */
 };

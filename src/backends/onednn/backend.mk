@@ -6,7 +6,7 @@ openmp_found  = $(call try,omp.h,omp_get_max_threads,$(onednn_flags))
 onednn_why    = needs $(if $(openmp_found),oneDNN 2 or 3: dnnl.h and libdnnl (Debian: libdnnl-dev),a \
   compiler with OpenMP (Debian: gcc, or libomp-dev for clang))
 
-# libxsmm makes its small products faster; without it oneDNN's own sgemm computes them.
+# libxsmm makes the backend's small matrix products faster; without it oneDNN's sgemm computes them.
 libxsmm_libs := -lxsmm -lxsmmnoblas -lpthread -lrt -ldl -lm
 libxsmm_found = $(if $(onednn_found),$(call try,libxsmm.h,libxsmm_smmdispatch,$(libxsmm_libs)))
 onednn_libs   = $(dnnl_libs) $(if $(libxsmm_found),$(libxsmm_libs))
@@ -14,7 +14,7 @@ PROBED += openmp_found onednn_found libxsmm_found
 
 onednn_left_out = $(if $(libxsmm_found),src/backends/onednn/products_none.c,src/backends/onednn/products_libxsmm.c)
 
-# Loops in vector types, compiled for instruction sets that are chosen at run time; they fuse multiply-adds.
+# Loops over vector types, compiled for several instruction sets, one of which is chosen at run time. They fuse multiply-adds.
 flags_vectors_generic = -ffp-contract=fast
 flags_vectors_avx2    = -ffp-contract=fast $(if $(X86),-mavx2 -mfma)
 flags_vectors_avx512  = -ffp-contract=fast \

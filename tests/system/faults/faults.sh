@@ -1,8 +1,8 @@
 #!/bin/bash
-# Every system call fails once. A run goes on from a checkpoint and saves two more, while the k-th call of a kind fails: calls on files
-# of the train-dir, and for memory. Each time: no hang, no crash, one sentence, all checkpoints whole, none lost; and the same command
-# then ends with the bits of an undisturbed run.
-#   tests/system/faults/faults.sh [N [SEED]]    of the many calls that read or allocate memory N (8), chosen by the seed
+# Makes each system call fail once. A run continues from a checkpoint and saves two more, while the k-th call of one kind fails: a call
+# on a file of the train-dir, or one that allocates memory. Each time it must not hang or crash, must print one sentence, and must leave
+# all checkpoints whole; and the same command then ends with the bits of an undisturbed run.
+#   tests/system/faults/faults.sh [N [SEED]]    tries only N (8) of the many calls that read or allocate memory, chosen by the seed
 # time limit: 600 s
 . tests/lib.sh
 many=${1:-8} seed=${2:-$RANDOM}
@@ -13,7 +13,7 @@ data=$(small_data) && [ -e "$shim" ] || { not_ok "a packed data set and $shim" "
 good=$tmp/good last=checkpoint-00000005.h5
 train() { timeout -k 5 60 ./cifar10_mpi train --data "$data" --batch-size 4 --log-frequency 1 --train-dir "$@"; }
 
-# Runs go on from step 2 of a good run that has a log to cut. Several run at the same time; $run is the train-dir of one.
+# Runs continue from step 2 of a good run, whose log is longer and must be cut. Several run at the same time; $run is one's train-dir.
 check "an undisturbed run of 5 steps" train "$good" --max-steps 5 --checkpoint-steps 1 --keep 0
 prepare() {
     rm -rf "$run"
@@ -31,7 +31,7 @@ checkpoints_whole() {
     [ $whole -gt 0 ] || echo "no checkpoint is left"
 } 2>&1
 
-verdict() { # EXIT-CODE SENTENCE: what is wrong after a run; a failure must have been told with the sentence (grep -E)
+verdict() { # EXIT-CODE SENTENCE: prints what is wrong after a run; a run that failed must have printed SENTENCE (grep -E)
     local rc=$1 said
     [ "$rc" -ne 124 ] && [ "$rc" -ne 137 ] || echo "it hung"
     [ "$rc" -le 128 ] || [ -n "$may_crash" ] || echo "it crashed: $(tail -n 3 "$run-said" | xargs)"
@@ -50,7 +50,7 @@ recovers() { # the same command, without a fault
     checkpoints_whole
 }
 
-fault() { # SENTENCE VARIABLE=VALUE...: prints what is wrong, each line behind what failed
+fault() { # SENTENCE VARIABLE=VALUE...: runs with this fault and prints what is wrong, each line after the name of the fault
     local sentence=$1 rc
     shift
     prepare
@@ -60,7 +60,7 @@ fault() { # SENTENCE VARIABLE=VALUE...: prints what is wrong, each line behind w
 }
 
 workers=2 may_crash= tolerance=
-faults() { # NAME SENTENCE NUMBERS VARIABLE=VALUE...: a fault for each of these numbers of calls
+faults() { # NAME SENTENCE NUMBERS VARIABLE=VALUE...: one run for each number in NUMBERS, in which the call of that number fails
     local name=$1 sentence=$2 numbers=($3) worker i wrong
     shift 3
     for ((worker = 0; worker < workers; worker++)); do
@@ -74,26 +74,26 @@ faults() { # NAME SENTENCE NUMBERS VARIABLE=VALUE...: a fault for each of these 
     if [ -z "$wrong" ] && [ ${#numbers[@]} -gt 0 ]; then ok "$name"; else not_ok "$name" "$wrong"; fi
 }
 
-count() { # VARIABLE=VALUE...: how many calls there are in a run without faults
+count() { # VARIABLE=VALUE...: prints the number of calls in a run without faults
     local run=$tmp/run
     prepare
     (export LD_PRELOAD=$shim FAULT_COUNT="$tmp/count" "$@"; go_on > "$run-out" 2>&1) && cat "$tmp/count"
 }
 
-sample() { # ALL: the numbers from 1 to ALL, or $many of them at equal distances
+sample() { # ALL: prints the numbers from 1 to ALL, or $many of them at equal distances
     awk -v many="$many" -v all="$1" -v first="$RANDOM" 'BEGIN {
         step = all > many ? all / many : 1
         for (at = step > 1 ? step * first / 32768 : 0; at < all; at += step) print int(at) + 1 }'
 }
 
-of_files() { # KIND ERRNO SENTENCE [VARIABLE=VALUE...]: calls of the kind on files of the train-dir
+of_files() { # KIND ERRNO SENTENCE [VARIABLE=VALUE...]: failures of calls of this kind on files of the train-dir
     local all numbers
     all=$(count FAULT_CALL="$1" FAULT_PATH="$tmp/run")
     numbers=$(if [ "$1" = read ]; then sample "$all"; else seq "$all"; fi)
     faults "$1${4:+, $4}: $2 ${3:+($3)}, of $all calls" "$3" "$numbers" FAULT_CALL="$1" FAULT_PATH="$tmp/run" FAULT_ERRNO="$2" "${@:4}"
 }
 
-of_memory() { # KIND FROM [may_crash [TOLERANCE]]: malloc of this program or library, or mmap; an option of h5diff
+of_memory() { # KIND FROM [may_crash [TOLERANCE]]: failures of malloc called from FROM, or of mmap; TOLERANCE: an option of h5diff
     local all may_crash=${3:-} tolerance=${4:-}
     all=$(count FAULT_CALL="$1" FAULT_FROM="$2")
     faults "$1 ${2:+for $2}, of $all calls" "" "$(sample "$all")" FAULT_CALL="$1" FAULT_FROM="$2" FAULT_ERRNO=12
@@ -108,11 +108,11 @@ of_files open 24 "Too many open files"
 of_files close 5 "Input/output error"
 of_files truncate 5 "Input/output error"
 of_files unlink 5 "Input/output error"
-of_files read 5 "" # HDF5 does not always tell why
+of_files read 5 "" # HDF5 does not always give the reason
 of_memory malloc cifar10_mpi
-# These libraries end the program themselves, some with a message of their own: HDF5, Open MPI, oneDNN and what they use.
+# Without memory, these libraries may end the program, some with their own message: HDF5, Open MPI, oneDNN and what they use.
 of_memory malloc libhdf5 may_crash
 of_memory malloc /lib may_crash
-# oneDNN 3 without memory for generated code computes without it, with other rounding.
+# If oneDNN 3 gets no memory for generated code, it computes without it, and rounds differently.
 of_memory mmap "" may_crash "-d 1e-3"
 finish

@@ -1,5 +1,5 @@
 #!/bin/bash
-# 20 seconds of fuzzing for each harness (`make fuzz`: ten minutes each). Earlier findings are among the seeds and run first.
+# Runs each fuzzing harness for 20 seconds (`make fuzz`: ten minutes each). Earlier findings are among the seeds and run first.
 # time limit: 200 s
 . tests/lib.sh
 seeds=tests/fuzz/seeds

@@ -1,9 +1,9 @@
 #!/bin/bash
-# One run after another in the same train-dir is killed with SIGKILL, and the next goes on, on 1, 2 or 4 ranks. In the end the
+# Kills one run after another in the same train-dir with SIGKILL; each next run continues, on 1, 2 or 4 ranks. At the end the
 # parameters are those of an undisturbed run, bit for bit.
-#   tests/system/faults/kill.sh [COUNT [SEED]]    COUNT kills (25), random by the seed
-# Killed are all ranks, one of them, or the whole group with mpirun. Half of the kills come within 10 ms of a checkpoint's temporary
-# file appearing, a quarter at any moment of the training, and a quarter at any moment, also before it.
+#   tests/system/faults/kill.sh [COUNT [SEED]]    COUNT kills (25), chosen at random from the seed
+# A kill hits all ranks, one rank, or the whole group including mpirun. Half of the kills come within 10 ms after a checkpoint's
+# temporary file appears, a quarter at any moment of the training, and a quarter at any moment of the run, start-up included.
 # time limit: 1800 s
 . tests/lib.sh
 count=${1:-25} seed=${2:-$RANDOM}
@@ -11,10 +11,10 @@ RANDOM=$seed
 echo "# seed $seed"
 data=$(small_data) || { not_ok "a packed data set" "$data"; finish; exit; }
 steps=400 last=checkpoint-00000400.h5
-# What killed ranks leave behind is removed with the test.
+# Open MPI's temporary files go into $tmp, so that those of killed ranks are removed with it.
 export OMPI_MCA_orte_tmpdir_base=$tmp/mpi OMPI_MCA_btl_vader_backing_directory=$tmp/mpi
 mkdir "$tmp/mpi"
-# mpirun gives each rank a process group, but setsid starts a session, and its number is that of mpirun, $job.
+# mpirun gives each rank its own process group, but all are in the session that setsid starts, whose number is that of mpirun, $job.
 everybody() { ps -o pid= -s "$job"; }
 cleanup() { [ -z "${job:-}" ] || kill -KILL $(everybody) 2> /dev/null; }
 
@@ -31,7 +31,7 @@ start() { # RANKS
 check "a run of $steps steps that nothing disturbs" timeout 120 mpirun -np 2 ./cifar10_mpi $(arguments 2 "$tmp/good")
 
 running() { kill -0 "$job" 2> /dev/null; }
-pause() { sleep "$(awk -v ms="$1" -v r=$RANDOM 'BEGIN { printf "%.4f", ms / 1000 * r / 32768 }')"; } # up to so many milliseconds
+pause() { sleep "$(awk -v ms="$1" -v r=$RANDOM 'BEGIN { printf "%.4f", ms / 1000 * r / 32768 }')"; } # MILLISECONDS: at most that long
 until_training() { while running && ! grep -qs ': step ' "$tmp/out"; do sleep 0.02; done; }
 until_writing() { while running && ! compgen -G "$tmp/run/.checkpoint-*.tmp" > /dev/null; do :; done; }
 
@@ -53,14 +53,14 @@ kill_some() {
     esac 2> /dev/null
 }
 
-# The next run starts when every process that may write there has ended. mpirun sometimes hangs when a rank dies during start-up.
+# The next run starts when every process that may write to the train-dir has ended. mpirun sometimes hangs if a rank dies at start-up.
 left() { ps -o pid=,stat= -s "$job" | grep -v Z; }
 ranks_gone() { ! left | grep -qv "^ *$job "; }
 all_gone() { [ -z "$(left)" ]; }
 
 complain() { wrong+="kill $kills, $ranks ranks, $whom, $moment: $*"$'\n'; }
 
-compare() { # a chain of runs has come to its end
+compare() { # compares the last checkpoint, when a chain of runs has reached its last step
     same_bits "$tmp/good/$last" "$tmp/run/$last" > "$tmp/differs" 2>&1 || complain "$(tail -n 1 "$tmp/differs")"
     rm -rf "$tmp/run"
     ends=$((ends + 1))
@@ -79,10 +79,10 @@ while [ $kills -lt "$count" ] && [ -z "$wrong" ]; do
     rc=$?
     ! grep -q 'skipping a damaged' "$tmp/out" || complain "$(grep 'skipping a damaged' "$tmp/out")"
     if [ $rc -eq 0 ] && grep -q 'done at step' "$tmp/out"; then
-        compare # it was faster
+        compare # the run ended before it was killed
         continue
     fi
-    # A slow mpirun leaves the other ranks time to name the dead one.
+    # If mpirun is slow, the other ranks have time to report the dead one; any other sentence is a failure.
     ! grep '^cifar10_mpi: ' "$tmp/out" | grep -v ') has died while ' || complain "$(tail -n 1 "$tmp/out")"
     kills=$((kills + 1)) torn=$((torn + $(ls -A "$tmp/run" 2> /dev/null | grep -c '\.tmp$')))
     tally[$whom]=$((${tally[$whom]:-0} + 1)) tally[$moment]=$((${tally[$moment]:-0} + 1))

@@ -1,5 +1,6 @@
 #!/bin/bash
-# Limits of the system, and a train-dir that disappears and returns during a run: one sentence, or the run goes on; nothing is lost.
+# System limits, and a train-dir that disappears during a run and returns: the run goes on, or ends with one sentence, and no checkpoint
+# is lost.
 # time limit: 240 s
 . tests/lib.sh
 data=$(small_data) || { not_ok "a packed data set" "$data"; finish; exit; }
@@ -21,7 +22,7 @@ check "a lock that others hold on a file of the system's stops nobody" timeout 2
 kill $holder
 holder=
 
-# No file above 6 MB, the size of a checkpoint. The signal for that is ignored.
+# No file may exceed 6 MB, which is less than a checkpoint. The program ignores the signal for that (SIGXFSZ).
 check "two steps, saved" train run --max-steps 2
 before=$(sha256sum "$tmp"/run/*.h5)
 limited_files() { (ulimit -f 6000; train run --max-steps 6 --checkpoint-steps 3 --keep 1); }
@@ -29,11 +30,11 @@ refused "a limit of the size of files ends in a sentence" "checkpoint-00000006.h
 check "which the log has of the one under way" grep -q "no checkpoint at step 3: .*File too large; training goes on" "$tmp/run/train.log"
 check "the checkpoint before is as it was" test "$before" = "$(sha256sum "$tmp"/run/*.h5)"
 
-# Limits of open files and of the address space, from the lowest with which MPI itself can start. Short of memory, Open MPI and oneDNN
-# sometimes crash: they must leave a trace, and no torn file. Below these limits Open MPI 5 may hang at its start.
+# Limits on open files and on the address space, from the lowest with which MPI itself can start (below it, Open MPI 5 may hang). If
+# memory is short, Open MPI and oneDNN sometimes crash: then there must be a message and no damaged file.
 mpi_starts() { timeout 10 ./cifar10_mpi --version > /dev/null 2>&1; }
 starts_with() { (ulimit -"$1" "$2" && mpi_starts) 2> /dev/null; }
-least() { # LETTER NUMBER STEP: the first from NUMBER on with which MPI starts, by halving
+least() { # LETTER NUMBER STEP: prints the lowest of NUMBER, NUMBER + STEP, ... with which MPI starts, found by bisection
     local below=-1 enough=31 middle
     while [ $((enough - below)) -gt 1 ]; do
         middle=$(((below + enough) / 2))
@@ -41,7 +42,7 @@ least() { # LETTER NUMBER STEP: the first from NUMBER on with which MPI starts, 
     done
     echo $(($2 + enough * $3))
 }
-limited() { # NAME LETTER FIRST STEP COUNT: so many limits, from the first with which MPI starts
+limited() { # NAME LETTER FIRST STEP COUNT: runs with COUNT limits, from the first with which MPI starts
     local at rc good=0 sentences=0 crashes=0 wrong=""
     at=$(least "$2" "$3" "$4")
     for _ in $(seq "$5"); do
@@ -62,7 +63,7 @@ limited() { # NAME LETTER FIRST STEP COUNT: so many limits, from the first with 
 limited "numbers of open files" n 8 1 12
 limited "sizes of the address space" v 100000 40000 8
 
-# A train-dir that is moved away during a run and back; then removed.
+# A train-dir that is moved away during a run and moved back; then removed.
 ranks_start 2 "$tmp/ranks" $(arguments moved --max-steps 100000 --checkpoint-secs 1 --log-frequency 50)
 check "a run that saves" eventually 30 compgen -G "$tmp/moved/checkpoint-*.h5"
 mv "$tmp/moved" "$tmp/away"
@@ -81,7 +82,7 @@ wait $job
 check "and ends with an error" test $? -eq 1
 check "that it tells once" test "$(grep -c '^cifar10_mpi: .*No such file' "$tmp/ranks/output")" -eq 1
 
-# A disk of 2 MB that has room for the log only, later not even for that, and then gets more room during the run.
+# A disk of 2 MB: at first it has room for the log only, later not even for that, and then it is enlarged during the run.
 mkdir "$tmp/disk"
 if mount -t tmpfs -o size=2m none "$tmp/disk" 2> /dev/null; then
     mounted=$tmp/disk

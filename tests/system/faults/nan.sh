@@ -1,5 +1,6 @@
 #!/bin/bash
-# A NaN or infinite loss or gradient on one rank: all ranks see it before the update, it is never saved; --on-nan stop, skip, rollback.
+# A loss or gradient on one rank is NaN or infinite: all ranks notice it before the update, and it is never saved. Also the three
+# choices of --on-nan: stop, skip, rollback.
 . tests/lib.sh
 . tests/spoil.sh
 data=$(small_data) || { not_ok "a packed data set" "$data"; finish; exit; }
@@ -47,7 +48,7 @@ refused "3 times in a row, whatever is saved between" "step 9: .*, and going bac
     spoilt loss 0 6 train round --on-nan rollback --checkpoint-steps 1
 refused "there must be one" "step 2: .*, and there is no checkpoint to go back to: $diverged 0; " spoilt loss 0 2 train none --on-nan rollback
 
-# A learning rate that drives the model to infinity, on all ranks and from then on.
+# A learning rate that makes the parameters infinite, on all ranks and in all later steps.
 refused "a rate too high, --on-nan skip" "step [0-9]+: .*is not finite.*, as in the 3 steps before, which were skipped: $diverged" \
     train diverged --learning-rate 1000 --on-nan skip
 finish

@@ -1,5 +1,5 @@
 #!/bin/bash
-# A bit of one replica's parameters flips in memory: the run stops at the next parity check and names the rank.
+# A bit flips in one rank's copy of the parameters: the run stops at the next parity check and names the rank.
 . tests/lib.sh
 . tests/spoil.sh
 data=$(small_data) || { not_ok "a packed data set" "$data"; finish; exit; }
@@ -20,9 +20,11 @@ refused "of 2 ranks both hashes are told" "step 10: the parameters of rank 0 $ha
     spoilt parameter 1 7 train 2 two
 refused "in the last step" "step 14: the parameters of rank 2 " spoilt parameter 2 14 train 3 last
 check "which is not saved" test ! -e "$tmp/last/checkpoint-00000014.h5"
+refused "in the last step, when a checkpoint is due" "step 14: the parameters of rank 2 " spoilt parameter 2 14 train 3 due --checkpoint-steps 7
+check "which is not saved either" test "$(cd "$tmp/due" && echo checkpoint-*)" = checkpoint-00000007.h5
 check "--parity-steps 0 compares nothing, at the end neither" spoilt parameter 2 14 train 3 none --parity-steps 0
 mkdir "$tmp/stopped" && touch "$tmp/stopped/stop"
 refused "a run that is stopped between two checks compares before it saves" "step 1: the parameters of rank 1 " \
-    spoilt parameter 1 1 train 3 stopped
+    spoilt parameter 1 1 train 3 stopped --checkpoint-steps 1
 check "and saves nothing" test ! -e "$tmp/stopped/checkpoint-00000001.h5"
 finish

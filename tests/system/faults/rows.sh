@@ -1,10 +1,10 @@
 #!/bin/bash
-# train.log and metrics.csv of a run that is killed repeatedly have every step once, with the numbers of an unbroken run.
+# In a run that is killed repeatedly, train.log and metrics.csv have every step once, with the numbers of an undisturbed run.
 . tests/lib.sh
 data=$(small_data) || { not_ok "a packed data set" "$data"; finish; exit; }
 steps=120 RANDOM=${SEED:-11}
 arguments() { echo train --data "$data" --tower openblas --train-dir "$tmp/$1" --batch-size 4 --log-frequency 1 --max-steps $steps; }
-rows() { tail -n +2 "$tmp/$1/metrics.csv" | cut -d, -f1,3-8; } # all but rates and times
+rows() { tail -n +2 "$tmp/$1/metrics.csv" | cut -d, -f1,3-8; } # DIRECTORY: step, losses and learning rate, without rates and times
 logged() { grep -o ' step [0-9]*, loss = [^ ]*' "$tmp/$1/train.log"; }
 reached() { [ -s "$tmp/killed/metrics.csv" ] && [ "$(tail -n 1 "$tmp/killed/metrics.csv" | grep -oE '^[0-9]+')" -ge "$1" ]; }
 cleanup() { [ -z "${job:-}" ] || kill "$job" 2> /dev/null; }

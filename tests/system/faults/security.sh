@@ -1,5 +1,5 @@
 #!/bin/bash
-# Untrusted input: archives, downloads, images, HDF5 files. And how the program is linked.
+# Untrusted input: archives, downloads, images and HDF5 files. Also the security options that the program is linked with.
 # time limit: 200 s
 . tests/lib.sh
 export no_proxy='*' TERM=dumb
@@ -7,7 +7,7 @@ make_files() { /usr/bin/python3 tests/system/faults/security_files.py "$tmp"; }
 check "hostile files to begin with" make_files
 pack() { ./cifar10_mpi pack --from "$tmp/$1" "$tmp/out.h5"; }
 
-# Runs a command and reports when it takes more than 10 seconds or 300 MB.
+# Runs a command and reports if it takes more than 10 seconds or 300 MB.
 frugal() {
     /usr/bin/python3 -c '
 import resource, subprocess, sys, time
@@ -23,7 +23,7 @@ sys.exit(code)' "$@"
 }
 thrifty() { frugal ./cifar10_mpi pack --from "$tmp/$1" "$tmp/out.h5"; }
 
-# ---- members of archives never become files
+# ---- members of archives are never written to disk
 mkdir -p "$tmp/deep/er"
 echo untouched > "$tmp/victim"
 kept() { find "$tmp" ! -name refused ! -name out.h5 ! -path "$tmp" -printf '%p %s %T@ %l\n' | sort; }
@@ -64,7 +64,7 @@ refused "groups in groups in groups" "nested.h5: holds a name that is too long" 
 coloured() { ./cifar10_mpi inspect "$tmp/coloured.h5" > "$tmp/said" && grep -q 'name  *?\[31mred?' "$tmp/said" && ! grep -q $'\033' "$tmp/said"; }
 check "an attribute that would steer the terminal is shown harmless" coloured
 
-# ---- a train-dir in which others have put links or pipes: nothing is written through them, and no pipe is waited for
+# ---- a train-dir in which other users have put links or pipes: the program writes through none of them, and waits for no pipe
 data=$(small_data) || not_ok "a packed data set" "$data"
 into() { timeout -k 1 10 ./cifar10_mpi train --data "$data" --batch-size 4 --max-steps 2 --train-dir "$@"; }
 mkdir "$tmp/planted"
@@ -97,7 +97,7 @@ check "and is evaluated so" prints_plainly ./cifar10_mpi eval --data "$data" --c
 check "and inspected" prints_plainly ./cifar10_mpi inspect "$odd/checkpoint-00000002.h5"
 
 # ---- downloads
-serve() { # KIND FILE: an HTTP server of that kind; its port is in FILE
+serve() { # KIND FILE: starts an HTTP server of that kind; FILE then has its port
     /usr/bin/python3 tests/system/faults/security_server.py "$1" "$tmp" > "$2" 2> /dev/null &
     servers+=($!)
     eventually 5 test -s "$2"
@@ -109,7 +109,7 @@ serve endless "$tmp/port"
 refused "a server that sends more than was published" "sends more than the expected 170052171 bytes" \
     fetch "http://localhost:$(cat "$tmp/port")/x"
 check "of which nothing stays" eval '! ls "$tmp" | grep -q "down.h5"'
-# Not even files of this machine: a device or a pipe has no end.
+# Local files too are refused if they are devices or pipes, which may never end.
 mkfifo "$tmp/pipe.tar"
 truncate -s 17G "$tmp/sparse.bin"
 endless() { timeout -k 1 5 ./cifar10_mpi pack --download --md5 none --url "file://$1" "$tmp/down.h5" 2>&1 | grep -v "not verified" >&2; return "${PIPESTATUS[0]}"; }
@@ -139,7 +139,7 @@ cp "$tmp/plain" "$tmp/target"
 serve secure "$tmp/tls"
 url=https://localhost:$(cat "$tmp/tls")
 refused "a server that nobody vouches for" "cannot be downloaded: .*certificate" fetch "$url/data.tar.gz" --md5 c32a1d4ab5d03f1284b67883e8d87530
-trusting() { # COMMAND...: where this server's certificate is the one that is trusted
+trusting() { # COMMAND...: runs the command in a mount namespace where only this server's certificate is trusted
     unshare -m bash -c 'mount --bind "$0/cert.pem" /etc/ssl/certs/ca-certificates.crt && "$@"' "$tmp" "$@"
 }
 if trusting true 2> /dev/null; then

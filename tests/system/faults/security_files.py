@@ -37,7 +37,7 @@ def png(side, before=b""):
             before + chunk(b"IDAT", rows) + chunk(b"IEND", b""))
 
 
-# ---- archives whose members would rather be elsewhere
+# ---- archives whose members try to get outside of the directory
 
 def tar(name, members):
     with tarfile.open(path(name), "w:gz" if name.endswith("gz") else "w") as archive:
@@ -69,7 +69,7 @@ with open(os.path.join(os.path.dirname(__file__), "..", "..", "data", "pictures"
 write("segments/train/cat/1.jpg", picture[:2], b"\xff\xe1\0\2" * 400000, picture[2:])
 
 
-# ---- bombs: compressed streams may follow one another, so that 10 GB are the same block many times
+# ---- bombs: compressed streams may be concatenated, so 10 GB can consist of one block repeated many times
 
 def header(name, size):
     member = tarfile.TarInfo(name)
@@ -101,7 +101,7 @@ with zipfile.ZipFile(path("bomb-batch.zip"), "w", zipfile.ZIP_DEFLATED, compress
             member.write(zeros)
 
 
-class Stream(io.BytesIO):  # a zip file that streams has its sizes behind the data
+class Stream(io.BytesIO):  # not seekable: zipfile then writes the sizes after the data
     def seekable(self):
         return False
 

@@ -1,9 +1,9 @@
 #!/bin/bash
-# Everything that asks a run to stop: signals at random moments, the file `stop`, --max-seconds, Slurm's end of the job, a closed pipe.
-#   tests/system/faults/signals.sh [RUNS [SEED]]      RUNS interrupted runs (15), random by the seed
+# Everything that asks a run to stop: signals at random moments, the file `stop`, --max-seconds, the end of a Slurm job, a closed pipe.
+#   tests/system/faults/signals.sh [RUNS [SEED]]      RUNS interrupted runs (15), chosen at random from the seed
 # time limit: 120 s
 ignored=0x$(sed -n 's/^SigIgn:\t//p' /proc/$$/status)
-[ $((ignored & 1)) -eq 0 ] || exec env --default-signal=HUP bash "$0" "$@" # these tests under nohup
+[ $((ignored & 1)) -eq 0 ] || exec env --default-signal=HUP bash "$0" "$@" # nohup makes these tests ignore SIGHUP: undo that
 . tests/lib.sh
 runs=${1:-15} seed=${2:-$RANDOM}
 RANDOM=$seed
@@ -14,16 +14,17 @@ cleanup() { [ -z "${job:-}" ] || kill -KILL "$job" 2> /dev/null; }
 # One trajectory on any number of ranks.
 arguments() { echo train --data "$data" --train-dir "$tmp/$1" --slices 4 --batch-size $((8 / $2)) --log-frequency 5; } # RUN RANKS
 train() { timeout 100 mpirun -np "$2" ./cifar10_mpi $(arguments "$1" "$2") "${@:3}"; } # RUN RANKS OPTION...
-begin() { # RUN RANKS OPTION...: in the background, until its start block is printed
+begin() { # RUN RANKS OPTION...: starts a run in the background and waits for its start block
     ranks_start "$2" "$tmp/ranks" $(arguments "$1" "$2") --max-steps 1000000 "${@:3}"
     wait_for 60 '^  options ' "$tmp/ranks/output"
 }
-newest() { # RUN [COUNTED-FROM-END]: 0 where there is none
+newest() { # RUN [N]: prints the step of the newest checkpoint, or of the N-th newest; 0 if there is none
     local step
     step=$(ls -r "$tmp/$1" | sed -n 's/^checkpoint-0*\(.*\)\.h5$/\1/p' | sed -n "${2:-1}p")
     echo "${step:-0}"
 }
-# A run that stopped: exit code 75 (76: by the file `stop`), its last line names the cause, and one more checkpoint, of its last step.
+# Succeeds if a run stopped as it should: exit code 75 (76 for the file `stop`), the cause in the last line of its log, and exactly one
+# more checkpoint, that of its last step.
 obeyed() { # RUN EXIT-CODE CAUSE STEP-BEFORE
     local last step code=75
     [[ $3 != "the file stop"* ]] || code=76
@@ -37,9 +38,9 @@ obeyed() { # RUN EXIT-CODE CAUSE STEP-BEFORE
 }
 continued() { [ "$1" -eq 0 ] || unwrapped "$tmp/ranks/output" | grep -q "^  continues .*, step $1 of "; } # STEP
 
-# ---- every signal, to one rank, to all, to mpirun: a chain of runs on 1, 2 and 4 ranks, each going on from the one before
-# mpirun does not pass on SIGINT, SIGTERM and SIGHUP: it sends SIGTERM a second later and SIGKILL after another, and ends with its own
-# exit code. A run that is not saved in that time goes on from its last checkpoint.
+# ---- every signal, to one rank, to all, to mpirun: a chain of runs on 1, 2 and 4 ranks, each of which continues the previous one
+# mpirun does not pass on SIGINT, SIGTERM and SIGHUP: it sends SIGTERM a second later and SIGKILL one second after that, and ends with
+# its own exit code. If a run cannot save in that time, the next one continues from the last checkpoint.
 ended=0 in_time=0
 mpirun_ended() { # EXIT-CODE STEP-BEFORE
     [ "$1" -ne 0 ] && { [ "$(newest chain)" -eq "$2" ] || obeyed chain 75 "SIGTERM on [a-z0-9 ]*" "$2"; }
@@ -80,7 +81,7 @@ check "the last of them goes on to step $end" train chain 2 --max-steps $end
 check "beside a run that was not disturbed" train undisturbed 2 --max-steps $end
 same "after $runs interruptions" chain undisturbed $end
 
-# ---- a signal while the run is being set up: the first step is the last
+# ---- a signal while the run is being set up: it stops after its first step
 ranks_start 2 "$tmp/ranks" $(arguments early 2) --max-steps 1000000
 hears() { [ $((0x$(sed -n 's/^SigCgt:\t//p' "/proc/$(cat "$tmp/ranks/pid.1")/status") >> 9 & 1)) -eq 1 ]; } 2> /dev/null # bit 9: SIGUSR1
 for ((tries = 3000; tries > 0; tries--)); do hears && break; sleep 0.01; done
@@ -89,7 +90,7 @@ wait $job
 check "a signal while it is set up stops a run" obeyed early $? "SIGUSR1 on rank 1" 0
 check "behind its first step" test "$(newest early)" = 1
 
-# ---- a second signal, during a step of some seconds in which the first cannot be obeyed yet
+# ---- a second signal ends the run at once, during a step of some seconds, while the first is still waiting for the step's end
 rm -rf "$tmp/ranks" && mkdir "$tmp/ranks"
 ./cifar10_mpi train --data "$data" --train-dir "$tmp/twice" --batch-size 32768 --slices 512 > "$tmp/ranks/output" 2>&1 &
 job=$!

@@ -1,11 +1,11 @@
-/* Preloaded into a run by tests/system: causes a fault in a rank that the program itself never has. Set by the environment:
+/* Preloaded into a run by tests/spoil.sh: causes a numerical fault in one rank, or makes the disk slow. Environment variables:
  *   SPOIL_RANK     the rank, by Open MPI's number
- *   SPOIL_STEP     the first step of this process with the fault, from 1; SPOIL_STEPS: the number of such steps (1)
+ *   SPOIL_STEP     the first step with the fault, counted from 1 in this process; SPOIL_STEPS: the number of such steps (1)
  *   SPOIL_WHAT     gradient: a NaN in the weights' gradient of the layer with 384 outputs (local3)
  *                  loss: one image's logarithm is NaN
- *                  parameter: a bit of a weight of that layer flips, in the rank's own memory
+ *                  parameter: a bit of one weight of local3 flips, in this rank's copy only
  *                  disk: each fsync lasts SPOIL_SECONDS
- * Steps are counted by the openblas tower's products of local3: one forward and one for the weights in each step of one slice. */
+ * Counts steps by the openblas tower's forward products of local3: with one slice per rank there is one in each step. */
 #include <cblas.h>
 #include <dlfcn.h>
 #include <math.h>
@@ -17,7 +17,7 @@
 
 enum { INPUTS = 2304, OUTPUTS = 384 };
 
-static int step; /* the current one of this rank */
+static int step; /* this rank's current step */
 
 static int number(const char *name, int otherwise)
 {

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Ranks that hang, and ranks that die while others wait for them: the job ends, names them, and leaves no process.
+# Some ranks hang, or die while others wait for them: the job ends, names these ranks, and leaves no process behind.
 . tests/lib.sh
 . tests/spoil.sh
 data=$(small_data) || { not_ok "a packed data set" "$data"; finish; exit; }
@@ -7,12 +7,12 @@ seconds=1
 cleanup() { [ -z "${job:-}" ] || kill -KILL "$job" 2> /dev/null; }
 arguments() { echo train --data "$data" --train-dir "$tmp/$1" --batch-size 8 --max-steps 1000000 --log-frequency 5 --stall-seconds $seconds; } # RUN
 
-left() { # the processes of the last run that still exist, without zombies
+left() { # prints the processes of the last run that still exist, except zombies
     local file
     for file in "$tmp"/ranks/pid.*; do ls -d "/proc/$(cat "$file")/cwd/." 2> /dev/null; done
 }
 nobody_left() { [ -z "$(left)" ] || { left; return 1; }; }
-ended() { # WHAT SECONDS CODE...: the job ends within SECONDS, with one of the codes
+ended() { # WHAT SECONDS CODE...: checks that the job ends within SECONDS, with one of the codes
     local what=$1 limit=$2 start=$EPOCHREALTIME watchdog rc taken
     shift 2
     { sleep 30; kill -KILL "$job" $(cat "$tmp"/ranks/pid.*); } 2> /dev/null &
@@ -28,7 +28,7 @@ ended() { # WHAT SECONDS CODE...: the job ends within SECONDS, with one of the c
 once() { [ "$(grep -cE -- "$1" "$tmp/ranks/output")" -eq 1 ] || { cat "$tmp/ranks/output"; return 1; }; }
 named() { check "rank $1 is named, once" once "^cifar10_mpi: no step was finished for [0-9]+ s: rank $1 on $2"; } # RANK PATTERN
 
-# Stopped, threads and all.
+# A rank whose process is stopped with all its threads, its stall watch included.
 for ranks in 2 4; do
     victim=$((ranks - 1))
     [ $ranks -eq 4 ] && victim=0
@@ -39,7 +39,7 @@ for ranks in 2 4; do
     named $victim ".* \(process $(cat "$tmp/ranks/pid.$victim"), stopped\) .*; $((ranks - 1)) others? of this node waits? for that$"
 done
 
-# The whole job is stopped for longer than that, and then woken: no rank is to blame.
+# The whole job is stopped for longer than --stall-seconds and then continued: no rank is to blame, so it must go on.
 ranks_start 2 "$tmp/ranks" $(arguments suspended)
 check "2 ranks train" wait_for 30 'step 20, loss' "$tmp/ranks/output"
 kill -STOP $(cat "$tmp"/ranks/pid.*)
@@ -51,19 +51,19 @@ check "suspended as a whole, and woken: it goes on" eventually 10 goes_on
 kill -USR1 "$(cat "$tmp/ranks/pid.0")"
 ended "and is then asked to stop" 10 75
 
-# A rank is killed while others wait for it: they notice long before that time.
+# A rank is killed while others wait for it: they notice long before --stall-seconds.
 seconds=60
 for signal in KILL SEGV; do
     ranks_start 4 "$tmp/ranks" $(arguments killed$signal)
     check "4 ranks train" wait_for 30 'step 20, loss' "$tmp/ranks/output"
     kill -$signal "$(cat "$tmp/ranks/pid.2")"
     ended "SIG$signal of rank 2" 5 137 139
-    # By the others, or by mpirun: Open MPI 5 may leave them no time.
+    # The other ranks name it, or mpirun does: Open MPI 5 may end them before they can.
     check "and names it" grep -E "^cifar10_mpi: rank 2 on .* has died while .*, step|process rank 2 .*exited on" "$tmp/ranks/output"
 done
 seconds=1
 
-# Rank 0 in a system call that does not return: it writes to a pipe that nobody reads.
+# Rank 0 is in a system call that does not return: it writes to a pipe that nobody reads.
 mkfifo "$tmp/pipe"
 sleep 100 < "$tmp/pipe" &
 reader=$!
@@ -74,7 +74,7 @@ ended "log lines that nobody reads" $((seconds + 25)) 1
 named 0 ".* is writing the log, step [0-9]+$"
 kill $reader 2> /dev/null
 
-# A slow disk is waited for, up to ten times as long; one that never answers ends the run.
+# A run waits ten times --stall-seconds for a slow disk; a disk that never answers ends it.
 spoil_or_skip "a slow disk"
 slow_disk() { # SECONDS RUN OPTION...
     export SPOIL_SECONDS=$1

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Two runs in one train-dir: the second is refused while the first is alive, however the first ends.
+# Two runs in one train-dir: the second is refused as long as the first is alive, and no longer, in whatever way the first ends.
 . tests/lib.sh
 data=$(small_data) || { not_ok "a packed data set" "$data"; finish; exit; }
 arguments="train --data $data --tower openblas --train-dir $tmp/run --batch-size 8 --log-frequency 1"
@@ -18,7 +18,7 @@ check "the first is killed" test -e "$tmp/run/lock"
 check "another one goes on" second --max-steps 3
 check "and leaves no lock" test ! -e "$tmp/run/lock"
 
-# The lock is removed by hand: the first run notices at its next checkpoint, and leaves the directory to the second.
+# Somebody removes the lock by hand: the first run notices at its next checkpoint, and leaves the directory to the second.
 rm -r "$tmp/run"
 ranks_start 2 "$tmp/ranks" $arguments --max-steps 100000 --checkpoint-steps 100
 check "a run that saves" wait_for 60 "checkpoint [0-9]+ saved" "$tmp/ranks/output"

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Descriptors, valid and invalid: the referee's cuDNN answers to each as the real cuDNN does.
+# The referee's cuDNN accepts and refuses the same descriptors as the real cuDNN.
 . tests/lib.sh
 . tests/referee.sh
 descriptors=build/tests/gpu/descriptors
@@ -11,7 +11,7 @@ ask() { # WHOM COMMAND...
 check "the real cuDNN is asked" ask real env
 check "the referee's is asked" ask referee on_referee 1
 
-# Some that the real cuDNN plans are refused by the referee, since the backend never makes them.
+# The referee refuses some descriptors that the real cuDNN plans, since the backend never makes them.
 stricter='^(a stride of 0|rows with gaps|x NCHW|windows without a mode|dilations of 2 with their padding|a true convolution|alpha as a double|'
 stricter+='input gradient with beta 1|weights gradient with alpha 2|a sum of another shape|a graph in another order|one uid for two tensors|'
 stricter+='results into a tensor|results into nothing|a plan without a device): '

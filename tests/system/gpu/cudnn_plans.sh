@@ -1,13 +1,13 @@
 #!/bin/bash
-# The real cuDNN plans every convolution of every model for devices that are not present, the tutorial's at three batch sizes: fp32
-# without tensor cores, tf32, bf16, deterministic or not, fused forward, within the default workspace.
+# The real cuDNN plans every convolution of every model (the tutorial's at three batch sizes) for devices that are not present: in fp32
+# without tensor cores, in tf32 and bf16, deterministic or not, with fused forward passes, within the default workspace.
 # With --table it prints the table of src/backends/cudnn/README.md instead.
 # time limit: 300 s
 . tests/lib.sh
 plans=build/tests/gpu/plans readme=src/backends/cudnn/README.md
 [ -x $plans ] || { skip "cuDNN's plans" "the cudnn backend was not built (make info tells why)"; finish; exit; }
 
-all_planned() { # DEVICE: each line a plan, no generic engine before another
+all_planned() { # DEVICE: succeeds if every pass has a plan, and no generic engine comes before another one
     $plans tests/gpu/"$1"-device.json "$1" > "$tmp/$1" 2>&1 || { cat "$tmp/$1"; return 1; }
 }
 # The tutorial's plans, without the device's name: by layer, pass and precision, then by batch size.
@@ -19,11 +19,12 @@ table() {
 [ "${1:-}" != --table ] || { all_planned h100 && table; exit; }
 
 no_tensor_cores() { ! grep '| fp32 |.*tensor cores |' "$tmp/$1"; }
-on_tensor_cores() { # of those that are suggested first for bf16, and with tensor cores at hand
+on_tensor_cores() { # DEVICE: every engine that is suggested first for bf16 uses tensor cores
     [ "$(grep -c '| bf16 |.*tensor cores |' "$tmp/$1")" -eq "$(grep -c '| bf16 |' "$tmp/$1")" ]
 }
 as_asked() { ! grep -E '^\| [a-z0-9]+ \| yes \|.*not deterministic' "$tmp/$1"; }
-# Plans that a workspace of 32 MiB excludes at these batches, and engines that no heuristic suggests: tf32's conv2 forward has 11, 7 on tensor cores.
+# The default workspace grows with the batch, so no plan is excluded (32 MiB would exclude some): conv2's forward pass in tf32 has 11
+# engines at every batch, 7 of them on tensor cores, including those that no heuristic suggests.
 grows() { [ "$(grep -cE '\| conv2 \| forward \| tf32 \| (128|512|2048) \| [0-9]+ \| 11 \| 7 \| 1 \|' "$tmp/h100")" -eq 6 ]; }
 as_in_readme() { diff <(table) <(sed -n '/^| layer | pass/,/^$/p' $readme | grep '^|'); }
 for device in h100 a100; do

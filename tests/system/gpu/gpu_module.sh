@@ -6,7 +6,7 @@ data=$(small_data) || { not_ok "a packed data set" "$data"; finish; exit; }
 no_cuda_libraries() { ! ldd ./cifar10_mpi | grep -E 'libcud|libcublas|libnccl|nvidia'; }
 check "the program is linked with nothing of CUDA's" no_cuda_libraries
 
-# Runs the program in a folder of its own, with what is put beside it.
+# Runs a copy of the program in its own folder, where the tests put modules beside it.
 mkdir -p "$tmp/bin"
 cp cifar10_mpi "$tmp/bin"
 module=$tmp/bin/cifar10_cudnn.so
@@ -41,7 +41,7 @@ if [ -f cifar10_cudnn.so ]; then
     no_driver_linked() { ! readelf -d cifar10_cudnn.so | grep -E 'NEEDED.*libcuda\.so'; }
     check "the driver's library is not linked" no_driver_linked
 
-    # Builds it again with a header that differs in a comment (-o: without its other objects, which take long).
+    # Builds the module again with a header that differs in a comment (-o: does not rebuild its other objects, which would take long).
     tree=$tmp/tree
     mkdir -p "$tree/build"
     tar -cf - Makefile include src | tar -xf - -C "$tree"

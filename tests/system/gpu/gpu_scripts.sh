@@ -25,7 +25,7 @@ check "an archive that is not there is refused" says 'there is no file .*/none.t
 check "gpu-stage.sh wants a folder" says 'makes the folder DIR' scripts/gpu-stage.sh
 check "and not one that is there" says 'is there already' scripts/gpu-stage.sh "$tmp"
 
-# pip's packages, in folders of their own.
+# CUDA's libraries from pip's packages, which have one folder each.
 mkdir -p "$tmp"/pip/nvidia/{cudnn,nccl,cu13}/{include,lib}
 touch "$tmp"/pip/nvidia/{cudnn/include/cudnn.h,cudnn/lib/libcudnn.so.9,nccl/lib/libnccl.so.2,cu13/lib/libcublasLt.so.13}
 found() { PYTHONPATH=$tmp/pip CUDA_HOME=$tmp bash -c '. scripts/gpu-check/cuda.sh; echo "${!1:-}"' - "$1"; }
@@ -38,7 +38,7 @@ chmod +x "$tmp/python"
 of_torch() { TORCH_PYTHON=$tmp/python CUDA_HOME=$tmp bash -c '. scripts/gpu-check/cuda.sh; echo "${CUDNN_INC:-}"'; }
 check "pip's packages of the Python that has PyTorch" test "$(of_torch)" = "$tmp/pip/nvidia/cudnn/include"
 
-# The jobs, without Slurm: the signal before the time limit stops all ranks and puts the job into the queue again.
+# The job scripts, without Slurm: the signal before the time limit stops all ranks and requeues the job.
 data=$(small_data) || { not_ok "a packed data set" "$data"; finish; exit; }
 mkdir "$tmp/bin"
 printf '#!/bin/bash\necho "$*" >> "%s"\n' "$tmp/asked" > "$tmp/bin/scontrol"
@@ -59,7 +59,7 @@ steps=$(sed -n 's/.*stopped at step \([0-9]*\).*/\1/p' "$tmp/job.log")
 in_turn() { (job "$1"); }
 check "submitted again, it goes on and ends" in_turn $((steps + 2))
 check "and is not put into the queue" test "$(wc -l < "$tmp/asked")" -eq 1
-ended() { # by somebody's file
+ended() { # succeeds if a file `stop` from outside the script ends the job with code 76
     job 1000000 > "$tmp/job.log" 2>&1 &
     wait_for 30 ': step [0-9]*5,' "$tmp/job.log"
     touch "$tmp/run/stop"
@@ -69,7 +69,7 @@ ended() { # by somebody's file
 check "a file \`stop\` ends it with an exit code of its own" ended
 check "nor is it put into the queue then" test "$(wc -l < "$tmp/asked")" -eq 1
 
-# Both scripts with a launcher that starts no ranks, and a signal just before or just after it ends: eight at a time.
+# Both job scripts with a launcher that starts no ranks, and a signal just before or after the launcher ends: eight jobs at a time.
 cat > "$tmp/bin/launcher" << 'END'
 #!/bin/bash
 mkdir -p "$RUN" && echo "$$: $SAYS at step 5" >> "$RUN/train.log"
@@ -78,7 +78,7 @@ sleep 0.003
 exit $CODE
 END
 chmod +x "$tmp/bin/launcher"
-ends() { # KIND CODE QUEUED: the exit code of all, how many are put into the queue again; and none leaves a file `stop`
+ends() { # KIND CODE QUEUED: all jobs end with CODE, QUEUED of them are requeued, and none leaves a file `stop`
     local jobs=() codes=() id
     rm -rf "$tmp/asked" "$tmp"/fast.*
     touch "$tmp/asked"
@@ -98,7 +98,7 @@ for kind in cpu gpu; do
     TELL=true CODE=76 check "nor where they saw somebody else's" ends $kind 76 0
 done
 
-# Instruction times next to byte times: 147,456 threads, 32 in a warp, 5,000 instructions each, at 132 * 4 * 1.7e9 * 0.6 a second.
+# Times by instructions and by bytes. By instructions: 147,456 threads / 32 per warp * 5,000 / (132 * 4 * 1.7e9 * 0.6 per second).
 mkdir -p "$tmp/expect/build/module"
 cp scripts/gpu_expect.py "$tmp/expect"
 touch "$tmp/expect/build/module/kernels.o"
@@ -113,7 +113,7 @@ check "a missed goal is reported" expects '^- bf16: the goal is at most 130 µs 
 rm "$tmp/expect/gpu_sass.py"
 check "so are missing counts" expects '^Instructions are not counted .scripts/gpu_sass.py is missing.'
 
-# Measured values from made-up results: an earlier step before the one that counts, remarks of ncu's, several units.
+# Tables of made-up measurements: an earlier step that must not count, messages of ncu, several units.
 figures=$tmp/figures
 mkdir "$figures"
 printf 'card,Card 100\ndriver,580.1\n' > "$figures/machine.csv"
@@ -167,7 +167,7 @@ check "without results nothing is measured" measured
 check "MEASURED.md is what the script writes" diff "$tmp/measured.md" src/backends/cudnn/MEASURED.md
 
 referee_or_skip "a dry run"
-begins() { # PATTERN: its line of the counts, which stand in the order of first calls
+begins() { # PATTERN: prints the number of its line in the counts, which are in the order of first calls
     grep -nm1 -E "$1" "$tmp/counts" | cut -d : -f 1
 }
 profiled() {
@@ -184,7 +184,7 @@ passes() { gpu_check "$@" || { cat "$tmp/said"; return 1; }; }
 has() { grep -qE -- "$1" "$tmp/said" || { cat "$tmp/said"; return 1; }; }
 reports() { grep -qE -- "$1" "$out/report.md" || { cat "$out/report.md"; return 1; }; }
 kept() { tar -xzOf "$out/gpu-check.tar.gz" "gpu-check/$1"; }
-# A check runs in a shell of its own, so the folder is set here.
+# `check` runs commands in a subshell, where a variable would be lost, so the folder is set here.
 out=$tmp/first
 check "45 seconds: what fits is run" passes first --minutes 0.75 properties ncu
 check "properties" has '^properties  passed, [0-9]+ s$'
@@ -193,7 +193,7 @@ check "the report has it" reports '^\| ncu \| Duration .* \| not run \| 0 \| .* 
 for part in $parts; do check "the report has a row of $part" reports "^\| $part \| .* \| (passed|not run) \|"; done
 check "there are two files" test "$(ls "$out" | xargs)" = "gpu-check.tar.gz report.md"
 
-# In another place, with only the archive and a stage.
+# A second call in another folder, with only the first one's archive and a stage.
 stage=stage-of-test.$$
 cleanup() { rm -rf "build/stage/$stage"; }
 mkdir "$tmp/$stage"
@@ -210,7 +210,7 @@ check "every launch stands in the report" reports '^\| 20 \| update \|'
 check "the archive has commands" says '^\+ compute-sanitizer --tool racecheck' kept sanitizer.log
 check "and the report" says '^# cifar10_mpi on a GPU' kept report.md
 
-# A failed part does not stop the others and is run again; so is a part that passed with other sources.
+# A part that fails does not stop the others, and runs again in the next call; so does a part that passed with other sources.
 fails() { FAKECUDA_FAIL=cudaMemcpyAsync:1 gpu_check second ncu properties; [ $? -eq 1 ]; }
 check "a failure is an exit code" fails
 check "its log's end is shown" has '^    \| .*cudaMemcpyAsync'

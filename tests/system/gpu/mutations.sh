@@ -1,6 +1,6 @@
 #!/bin/bash
-# The listed faults still apply to the cudnn backend. `make soak`, or tests/fakecuda/mutations by itself, tries each and checks that
-# it is found.
+# The faults listed in tests/fakecuda/mutations still apply to the cudnn backend. That script alone, or `make soak`, also checks that the
+# tests find each of them.
 . tests/lib.sh
 check "each fault of the list applies to the backend's source" tests/fakecuda/mutations --check
 finish

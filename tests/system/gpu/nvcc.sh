@@ -1,6 +1,6 @@
 #!/bin/bash
-# The kernels as nvcc compiles them for A100, H100 and every other device: no spilled registers, no fused multiply-adds where the CPU
-# has none, no C++ library; the kernels for the tutorial's shapes take few instructions and no divisions. Prints what each one uses.
+# Checks the kernels as nvcc compiles them for A100, H100 and other devices: no spilled registers, no fused multiply-adds if the CPU code
+# has none, no C++ library; kernels for the tutorial's shapes have few instructions and no divisions. Prints what each kernel uses.
 . tests/lib.sh
 
 if ! why=$(make --no-print-directory info 2>&1 | grep -o 'cudnn: not built in.*'); [ -n "$why" ]; then
@@ -15,7 +15,7 @@ compiles() {
     tail -30 "$tmp/said"
     return 1
 }
-core_seconds() { times | awk -F'[ms]' 'NR == 2 { print int(60 * $1 + $2) }'; } # of all that was run
+core_seconds() { times | awk -F'[ms]' 'NR == 2 { print int(60 * $1 + $2) }'; } # user time of all commands so far
 began=$(core_seconds)
 check "the kernels compile" compiles
 check "in less than 30 s of a core" test $(($(core_seconds) - began)) -lt 30
@@ -41,12 +41,12 @@ check "four blocks of each fit a multiprocessor" few_registers
 only_cuda() { ! nm -u "$object" | awk '{ print $2 }' | grep -vxE '__cuda[A-Za-z]*|atexit|_GLOBAL_OFFSET_TABLE_'; }
 check "nothing of the C++ library is needed" only_cuda
 
-# The intermediate code from which an H100's code is made.
+# PTX, the intermediate code from which the H100's code is generated.
 nvcc=$(make --no-print-directory -s -f - nvcc <<< $'include Makefile\nnvcc: ; @echo $(NVCC)')
 to_ptx() { "$nvcc" -O3 --fmad=false -arch=compute_90 -ptx -Iinclude -o "$tmp/kernels.ptx" src/backends/cudnn/kernels.cu; }
 check "the kernels compile to PTX" to_ptx
 body() { awk "/\.entry kernel_$1\(/, /^}/" "$tmp/kernels.ptx"; }
-not_fused() { # KERNEL: and it is there at all
+not_fused() { # KERNEL: it has multiplications, none of them fused with an addition
     [ "$(body "$1" | grep -cE 'mul\.(rn\.)?f32')" -gt 0 ] && ! body "$1" | grep -E '(fma|mad)\.[a-z.]*f(32|64)'
 }
 for kernel in update distort; do check "$kernel fuses no multiply-add" not_fused $kernel; done
@@ -54,7 +54,7 @@ by_fours() { body "$1" | grep -qE 'ld\.global(\.nc)?\.v4\.' && body "$1" | grep 
 for kernel in update pool_forward pool_backward mask_bias bias_relu convert $(grep float <<< "${instances// /$'\n'}"); do
     check "$kernel reads and writes four floats at a time" by_fours $kernel
 done
-all_wait() { # and the next kernel may come: before they touch memory, which is where each other kernel's results are
+all_wait() { # every kernel waits for the previous one before it touches memory, which holds that one's results, and lets the next start
     awk '/\.entry kernel_/ { kernels++; name = $0; waits = 0 }
          /griddepcontrol\.wait;/ { waits = 1; waiting++ }
          /griddepcontrol\.launch_dependents;/ { let++ }
@@ -63,8 +63,8 @@ all_wait() { # and the next kernel may come: before they touch memory, which is 
 }
 check "each kernel waits for the one before it" all_wait
 
-# The instances: their instructions if cuobjdump is found, else that the intermediate code has no division.
-# The limit for each is a little above what nvcc 13.0 produces.
+# Kernels for one shape: counts their instructions if cuobjdump is found; otherwise only checks that their PTX has no division.
+# Each limit is slightly above what nvcc 13.0 produces.
 limit_of() {
     case $1 in
         pool_backward_*) echo 300 ;;
@@ -79,7 +79,7 @@ short() { # KERNEL
     echo "$name: $static instructions, $divisions of divisions, $spilled of spills; waits first: $waits; a thread executes $dynamic"
     [ "$static" -le "$(limit_of "$1")" ] && [ "$divisions" -eq 0 ] && [ "$spilled" -eq 0 ] && [ "$waits" = yes ] && [ "$dynamic" -gt 100 ]
 }
-# The kernels that a step launches for all shapes.
+# Kernels for all shapes, with the arguments that a step launches them with.
 followed() { # KERNEL LIMIT
     local name static dynamic rest
     while read -r name static dynamic rest; do

@@ -1,5 +1,6 @@
 #!/bin/bash
-# Convolutions of the cudnn tower on the referee, against their definition and followed by a pool. More orders: make soak.
+# Convolutions of the cudnn tower on the referee, compared with their definition, alone and followed by a pool. make soak tries more
+# orders.
 # time limit: 300 s
 . tests/lib.sh
 . tests/referee.sh
@@ -10,12 +11,12 @@ check "test_convolution_pool, 2 orders" in_orders 1 2 build/tests/backends/test_
 # Engines of the referee's cuDNN (cudnn_engines.c): 0, 5 and 7 compute, no heuristic lists 7, 8 fails when it runs, 9 cannot be
 # captured, 3 needs 1 GiB, 10 is compiled when it is planned, 11 is the fastest and omits the last image.
 data=$(small_data) || { not_ok "a packed data set" "$data"; finish; exit; }
-engines() { # LIST OPTION...: 3 steps with those; what the run says, in $tmp/engines
+engines() { # LIST OPTION...: trains 3 steps with these engines; the output goes to $tmp/engines
     rm -rf "$tmp/run"
     FAKECUDA_ENGINES=$1 on_referee 4 ./cifar10_mpi train --data "$data" --train-dir "$tmp/run" --tower cudnn --verbose --batch-size 2 --max-steps 3 \
         "${@:2}" > "$tmp/engines" 2>&1
 }
-chosen() { # PATTERN LIST OPTION...: the run ends well, and says that of the first pass
+chosen() { # PATTERN LIST OPTION...: the run succeeds, and prints PATTERN for conv1's forward pass
     engines "${@:2}" && grep -E "conv1: forward $1; weights" "$tmp/engines" || { cat "$tmp/engines"; return 1; }
 }
 refuses() { # PATTERN LIST OPTION...

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Every CUDA function that the module calls fails once: one sentence that names it, exit code 1, nothing leaked.
-# And the referee has exactly those functions.
+# Makes every CUDA function that the module calls fail once: the run prints one sentence that names it, exits with 1 and leaks nothing.
+# Also, the referee has exactly those functions.
 # time limit: 300 s
 . tests/lib.sh
 . tests/referee.sh
@@ -12,33 +12,33 @@ exports() { for library in "$fakes"/lib*.so.*; do nm -D --defined-only "$library
 alike() { diff <(imports | grep -vx cudaLaunchKernel) <(exports | grep -vx cudaLaunchKernel); } # the referee's own tests call it
 check "the referee has what the module calls, and nothing else" alike
 
-# Functions that only report an error and those that release something are left out: nothing follows from their failure.
-# If one heuristic fails, another is asked. After a failed cudaDeviceSynchronize the state of the device, and so what may be freed, is unknown.
+# Left out: functions that only describe an error or release something, whose failure has no consequences; cudnnBackendGetAttribute,
+# since if one heuristic fails another is tried; cudaDeviceSynchronize, since after its failure it is unknown what may be freed.
 silent='cudnnBackendGetAttribute|cudaDeviceSynchronize|Error|StatusString|Destroy|^cudaFree|^__cuda|Unregister|LastErrorString|^cudnnGetVersion|^ncclGetVersion|cudaStreamIsCapturing|cudaProfilerStart'
-fails() { # FUNCTION COUNT SLICES ALLREDUCE [must]: the COUNT-th call is made
+fails() { # FUNCTION COUNT SLICES ALLREDUCE [must]: the COUNT-th call fails; must: there have to be that many calls
     local said=$tmp/said rc
     on_referee 5 env FAKECUDA_FAIL="$1:$2" FAKECUDA_DEVICES=1 ./cifar10_mpi train --data "$data" --train-dir "$tmp/run" --tower cudnn \
         --batch-size 8 --max-steps 4 --slices "$3" --resume never --allreduce "$4" > "$tmp/out" 2> "$said"
     rc=$?
     rm -rf "$tmp/run"
     grep -v '^-\|^MPI_ABORT\|^with errorcode\|^NOTE\|^You may\|^exactly\|^$\|mpirun\|^In: PMI_Abort\|ORTE_ERROR_LOG' "$said" > "$tmp/sentences"
-    [ $rc -eq 0 ] && [ "$2" -gt 1 ] && [ -z "${5:-}" ] && return # it is not called so often
+    [ $rc -eq 0 ] && [ "$2" -gt 1 ] && [ -z "${5:-}" ] && return # there are fewer calls
     [ $rc -eq 1 ] && [ "$(wc -l < "$tmp/sentences")" -eq 1 ] && grep -q "${1%_v2}\|device has no\|are free" "$tmp/sentences" ||
         { echo "$1, call $2: exit code $rc"; cat "$said"; return 1; }
 }
-dropped() { # FUNCTION SLICES: an engine fails, the run does not
+dropped() { # FUNCTION SLICES: an engine fails and is dropped, and the run succeeds
     rm -rf "$tmp/run"
     on_referee 5 env FAKECUDA_FAIL="$1:1" ./cifar10_mpi train --data "$data" --train-dir "$tmp/run" --tower cudnn --batch-size 8 --max-steps 1 \
         --slices "$2" --resume never --verbose > "$tmp/out" 2>&1 && grep -q 'conv1: forward engine.*, [0-9] failed' "$tmp/out" || { cat "$tmp/out"; return 1; }
     rm -rf "$tmp/run"
 }
-uncaptured() { # FUNCTION: it fails from then on
+uncaptured() { # FUNCTION: its calls fail from some call on, and the run succeeds without graphs
     rm -rf "$tmp/uncaptured"
     on_referee 5 env FAKECUDA_FAIL="$1:6+" ./cifar10_mpi train --data "$data" --train-dir "$tmp/uncaptured" --tower cudnn --batch-size 8 \
         --max-steps 4 --slices 4 > "$tmp/out" 2>&1 && grep "the step cannot be captured as a graph (slower): CUDA: $1" "$tmp/out" &&
         same_bits "$tmp/eager/checkpoint-00000004.h5" "$tmp/uncaptured/checkpoint-00000004.h5" || { cat "$tmp/out"; return 1; }
 }
-broken() { # what is waited for after the failed capture
+broken() { # a capture fails, and then work that was enqueued before it fails: the run ends, and names both
     ! on_referee 5 env FAKECUDA_FAIL="cudaGraphInstantiate:6,run:kernel_update:2" ./cifar10_mpi train --data "$data" --train-dir "$tmp/broken" \
         --tower cudnn --deterministic --batch-size 8 --max-steps 4 > "$tmp/out" 2>&1 &&
         grep 'rank 0 .*: capturing the step: CUDA: cudaStreamSynchronize.*illegal memory access' "$tmp/out" || { cat "$tmp/out"; return 1; }
@@ -50,7 +50,7 @@ all_fail() {
             nccl*) fails "$function" 1 0 nccl ;;
             cudaEventElapsedTime) dropped "$function" 0 ;;
             cudaHostRegister) fails "$function" 1 4 auto ;;
-            # While engines are tried, a failure only excludes one of them; 5 passes are chosen. Later a step runs without a graph.
+            # While engines are tried (for 5 passes), a failure only excludes one of them. Later the step runs without a graph.
             cudaStreamBeginCapture | cudaStreamEndCapture | cudaGraphInstantiate) dropped "$function" 4 && uncaptured "$function" ;;
             cudnnBackendExecute) dropped "$function" 4 && fails "$function" 50 4 auto must ;;
             cudaStreamSynchronize) dropped "$function" 4 ;;

@@ -1,5 +1,6 @@
 #!/bin/bash
-# Gradients of the cudnn tower on the referee against finite differences, and odd shapes next to forbidden memory. More orders: make soak.
+# Gradients of the cudnn tower on the referee, compared with finite differences; odd shapes next to forbidden memory. make soak tries
+# more orders.
 . tests/lib.sh
 . tests/referee.sh
 referee_or_skip "the cudnn tower's gradients"

@@ -1,11 +1,11 @@
 #!/bin/bash
-# A loss or gradient that is not finite, on the cudnn tower and the referee: --on-nan stop, skip and rollback. Steps are enqueued
-# before earlier results are read. A skipped step changes nothing, as on the CPU.
+# A loss or gradient that is not finite, on the cudnn tower and the referee: --on-nan stop, skip and rollback. Steps are enqueued before
+# the results of earlier ones are read. A skipped step changes nothing, as on the CPU.
 . tests/lib.sh
 . tests/referee.sh
 referee_or_skip "a loss that is NaN on the cudnn tower"
 data=$(small_data) || { not_ok "a packed data set" "$data"; finish; exit; }
-run() { # DIRECTORY OPTION...: the steps between two log lines are given at once
+run() { # DIRECTORY OPTION...: the steps between two log lines are enqueued together
     on_referee 7 ./cifar10_mpi train --data "$data" --train-dir "$tmp/$1" --tower cudnn --deterministic --batch-size 4 --log-frequency 50 "${@:2}"
 }
 bad="loss, gradient or parameter not finite"
@@ -19,7 +19,7 @@ once() { test "$(grep -A 1 "$bad$" "$tmp/$1/train.log" | grep -c "back to the pa
 check "goes back once, though more steps followed the first fault" once run
 check "and has those of the checkpoint" same_bits "$tmp/run/checkpoint-00000002.h5" "$tmp/run/checkpoint-00000012.h5"
 
-skips() { # NAME RANKS TOWER OPTION...: three steps
+skips() { # NAME RANKS TOWER OPTION...: trains three steps
     cp -r "$tmp/huge" "$tmp/$1"
     on_referee 8 mpirun -np "$2" ./cifar10_mpi train --data "$data" --train-dir "$tmp/$1" --tower "$3" --on-nan skip --max-steps 5 \
         --batch-size $((4 / $2)) "${@:4}" || return 1
@@ -30,7 +30,7 @@ check "a checkpoint whose gradients' sum is infinite" huge_checkpoint "$tmp/huge
 check "--on-nan skip changes nothing on the CPU" skips cpu 2 openblas
 check "nor on a device" skips one 1 cudnn --deterministic
 for how in mpi nccl; do check "nor with two ranks by $how" skips $how 2 cudnn --deterministic --allreduce $how; done
-# The fault is found in one block of steps after the next block was enqueued.
+# The fault is found in one block of steps when the next block has been enqueued already.
 blocks() { run blocks --log-frequency 4 --learning-rate 1000 --on-nan rollback --max-steps "$@"; }
 check "two steps, then two blocks" eval "blocks 2 && blocks 8"
 check "goes back once, though the next block followed the first fault" once blocks

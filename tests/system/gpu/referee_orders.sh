@@ -1,20 +1,20 @@
 #!/bin/bash
-# A short training of the cudnn tower on the referee, in many orders of concurrent device operations: always the same bits.
+# A short training of the cudnn tower on the referee gives the same bits in any order of concurrent device operations.
 . tests/lib.sh
 . tests/referee.sh
 referee_or_skip "training in many orders"
 data=$(small_data) || { not_ok "a packed data set" "$data"; finish; exit; }
 
-run() { # NAME SEED RANKS STEPS OPTIONS...: some steps one by one, then the capture, then replayed ones
+run() { # NAME SEED RANKS STEPS OPTIONS...: some steps are launched one by one, then one is captured, and the rest are replayed
     local log=$tmp/$1.$2.log
     train "$2" "$3" "$1.$2" --batch-size $((8 / $3)) --max-steps "$4" "${@:5}" > "$log" 2>&1 || { echo "seed $2:"; cat "$log"; return 1; }
 }
-alike() { # NAME SEED STEPS: as seed 1
+alike() { # NAME SEED STEPS: the run has the same bits as with seed 1
     local last=checkpoint-000000$3.h5
     same_bits "$tmp/$1.1/$last" "$tmp/$1.$2/$last" || { echo "seed $2 differs from seed 1"; return 1; }
     rm -r "${tmp:?}/$1.$2"
 }
-orders() { # NAME LAST RANKS STEPS OPTIONS...: two at a time
+orders() { # NAME LAST RANKS STEPS OPTIONS...: runs seeds up to LAST, two at a time
     local name=$1 last=$2 first failed=0 jobs=()
     shift 2
     run "$name" 1 "$@" || return 1
@@ -26,7 +26,7 @@ orders() { # NAME LAST RANKS STEPS OPTIONS...: two at a time
     return $failed
 }
 others=${ORDERS:-4} # make soak: 20
-ahead="--log-frequency 10 --batch-size 2" # two by two, eight by one graph; three more given before those are looked at
+ahead="--log-frequency 10 --batch-size 2" # two steps, then eight in one graph; three more are enqueued before their results are read
 check "one rank, 20 orders" orders one 20 1 13 $ahead
 check "two ranks that share a GPU, by MPI, $others orders" orders two "$others" 2 05 --share-devices --allreduce mpi
 check "two ranks, four slices, $others orders" orders slices "$others" 2 05 --share-devices --slices 4

@@ -1,5 +1,6 @@
 #!/bin/bash
-# What holds for every backend holds for the cudnn tower on the referee, in 20 orders; it is found, and a step allocates nothing.
+# The cudnn tower on the referee has the properties that every backend must have, in 20 orders; it is found in the registry, and its
+# steps allocate nothing.
 . tests/lib.sh
 . tests/referee.sh
 referee_or_skip "the cudnn tower's properties"

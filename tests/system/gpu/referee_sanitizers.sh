@@ -5,7 +5,7 @@
 referee_or_skip "the cudnn tower under sanitizers"
 [ -f build/asan/cifar10_cudnn.so ] || { skip "the cudnn tower under sanitizers" "the module was not built with them"; finish; exit; }
 
-# The gradients take half of the time and run beside the others.
+# The gradient tests take half of the time, so they run in parallel with the others.
 sanitized 1 test_gradients > "$tmp/gradients" 2>&1 &
 gradients=$!
 seed=1

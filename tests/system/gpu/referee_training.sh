@@ -9,13 +9,13 @@ export FAKECUDA_DEVICES=4
 
 says() { cat "$2" <(unwrapped "$2") | grep -E -- "$1" || { cat "$2"; return 1; }; }
 
-# One trajectory: 4 slices on 1, 2 and 4 ranks, each with a device or sharing one.
+# One trajectory: 4 slices on 1, 2 and 4 ranks, with one device per rank or one for all.
 seed=0
 for ranks in 1 2 4; do
     check "6 steps of 4 slices on $ranks ranks" train $((++seed)) $ranks slices$ranks --slices 4 --batch-size $((32 / ranks)) --max-steps 6
     [ $ranks -eq 1 ] || same "1 rank and $ranks ranks" slices1 slices$ranks 6
 done
-for ranks in 1 2; do # more slices a rank than the reducer has leaves
+for ranks in 1 2; do # more slices per rank than the reducer has leaves
     check "4 steps of 16 slices on $ranks ranks" train $((++seed)) $ranks many$ranks --slices 16 --batch-size $((32 / ranks)) --max-steps 4
 done
 same "16 slices on 1 rank and 2 ranks" many1 many2 4
@@ -29,13 +29,13 @@ FAKECUDA_DEVICES=1 refused "ranks that share a device unasked" "ranks 0 and 1 on
 refused "another workspace of a run with slices: it chooses other engines" "with --workspace-mib 0, not 16:" \
     train 1 1 slices1 --slices 4 --batch-size 32 --max-steps 8 --workspace-mib 16
 
-# The same as on the CPU.
+# Results agree with the CPU's.
 check "6 steps of the openblas tower" mpirun -np 2 ./cifar10_mpi train --data "$data" --train-dir "$tmp/cpu" --tower openblas --batch-size 16 \
     --max-steps 6 --log-frequency 2
 timed() { on_referee 3 ./cifar10_mpi bench --tower cudnn --batch-size 4 --bench-steps 2 | awk '/^#/ { next } { print } /^conv2 .*[0-9]/ { found = 1 } END { exit !found }'; }
 check "bench" timed
 core=$(taskset -cp $$ | sed 's/.*: *\([0-9]*\).*/\1/')
-engines() { # without --deterministic, two convolutions; on one core
+engines() { # trains on one core without --deterministic; the log names the engines chosen for both convolutions
     on_referee 4 taskset -c "$core" ./cifar10_mpi train --data "$data" --train-dir "$tmp/chosen" --tower cudnn --verbose --batch-size 4 --max-steps 2 > "$tmp/chosen.log"
     grep -E 'conv[12]: forward engine [0-9]+.* ms, best of [0-9]+, [0-9]+ too large, 2 failed, 1 wrong\); .*weights engine' "$tmp/chosen.log" | wc -l | grep -x 2
 }
@@ -62,7 +62,7 @@ check "losses as all on one" agree cpu mixed 1e-4
 check "evaluated on the device" on_referee 6 ./cifar10_mpi eval --data "$data" --checkpoint-dir "$tmp/mixed" --run-once --tower cudnn --batch-size 50 --verbose
 
 # Too little memory for the images, and for the batch.
-turns() { train 9 1 "$1" --workspace-mib 4 --batch-size 4 --max-steps 22 --log-frequency 11; } # more than the ring of a window has slots
+turns() { train 9 1 "$1" --workspace-mib 4 --batch-size 4 --max-steps 22 --log-frequency 11; } # more steps than the window's ring has slots
 check "images on the device" turns all
 check "images brought step by step" env FAKECUDA_MEMORY=$((100 << 20)) bash -c "$(declare -f turns train on_referee); fakes=$fakes tmp=$tmp data=$data
     turns window > $tmp/window.log 2>&1"
@@ -71,24 +71,24 @@ check "the epilogues of dense layers are in the log" says 'local3: forward with 
 same "images on the device or brought there" all window 22
 FAKECUDA_MEMORY=$((300 << 20)) refused "a batch that does not fit" "a batch of 4096 images needs about .* a batch of [0-9]+ would fit" \
     train 1 1 large --batch-size 4096 --max-steps 2
-would_fit() { # OPTION...: the batch that the refusal names
+would_fit() { # OPTION...: prints the batch size that the refusal suggests
     FAKECUDA_MEMORY=$((300 << 20)) train 1 1 large --batch-size 4096 --max-steps 2 "$@" 2>&1 | grep -oE 'a batch of [0-9]+ would' | tr -dc 0-9
 }
-workspace_counts() { # by default 3 * 24 * 24 * 64 floats an image
+workspace_counts() { # the default workspace, 3 * 24 * 24 * 64 floats per image, leaves room for a smaller batch than a fixed one
     local grows fixed
     grows=$(would_fit) && fixed=$(would_fit --workspace-mib 32) && echo "$grows $fixed" && [ "$grows" -gt 100 ] && [ "$fixed" -gt $((grows + 50)) ]
 }
 check "a workspace that grows with the batch is counted" workspace_counts
 
-# The launches of a step: our own kernels, calls of cuDNN and cuBLAS. Of eight steps: one graph and one copy of their samples. Of a log
-# line: the host waits once, for a block of steps after which the next one is enqueued already.
-counted() { # RUN PRECISION STEPS LOG-FREQUENCY: all calls of a run, and all that ran, into counts-RUN
+# Each step launches our own kernels and calls cuDNN and cuBLAS. Eight steps are one graph and one copy of their samples. For each log
+# line the host waits once, for a block of steps; the next block has been enqueued by then.
+counted() { # RUN PRECISION STEPS LOG-FREQUENCY: counts a run's calls, and the operations that ran, in counts-RUN
     rm -rf "$tmp/counted"
     on_referee 3 env FAKECUDA_COUNT="$tmp/counts-$1" ./cifar10_mpi train --data "$data" --train-dir "$tmp/counted" --tower cudnn --deterministic \
         --precision "$2" --batch-size 4 --max-steps "$3" --log-frequency "$4" > /dev/null
 }
 count() { awk -v what="$2 $3" '$1 " " $2 == what { n = $3 } END { print n + 0 }' "$tmp/counts-$1"; } # RUN call|run NAME
-more() { # N RUN RUN call|run NAME...: the second run has N more of each
+more() { # N RUN RUN call|run NAME...: succeeds if the second run has N more of each
     local name
     for name in "${@:5}"; do
         echo "$name: $(count "$2" $4 $name), $(count "$3" $4 $name)"
@@ -98,8 +98,8 @@ more() { # N RUN RUN call|run NAME...: the second run has N more of each
 sum() { awk '/^run / { sum += $NF } END { print sum }' "$tmp/counts-$1"; }
 launches() { echo "$(sum "$2") $(sum "$3")" && [ $(($(sum "$3") - $(sum "$2"))) -eq "$1" ]; }
 waits="cudaStreamSynchronize cudaDeviceSynchronize cudaMemcpy"
-# The model's own pools and norms use the kernels made for them. In the graph, one of our kernels may start before the kernel
-# before it has ended.
+# The model's pools and norms use the kernels made for their shapes. In the graph, our kernels may start before the previous kernel has
+# ended.
 instances() {
     local type=float
     [ "$1" = fp32 ] || type=half
@@ -121,7 +121,7 @@ check "18 steps with a log line in the middle, counted" counted lines fp32 18 9
 check "for which the host waits once" more 1 fp32-18 lines call cudaEventSynchronize
 check "but not for all work, nor by a copy from pageable memory" more 0 fp32-18 lines call $waits
 check "its results are added up by one launch" more 1 fp32-18 lines run kernel_results
-ahead() { # the second block of steps cannot be given: the losses of the first were not read yet
+ahead() { # enqueuing the second block of steps fails, before the losses of the first have been read
     rm -rf "$tmp/counted"
     FAKECUDA_FAIL=cudaGraphLaunch:8 on_referee 3 ./cifar10_mpi train --data "$data" --train-dir "$tmp/counted" --tower cudnn --deterministic \
         --batch-size 4 --max-steps 18 --log-frequency 9 > "$tmp/ahead.log" 2>&1
@@ -129,8 +129,8 @@ ahead() { # the second block of steps cannot be given: the losses of the first w
 }
 check "a block of steps is given before the results of the last one are read" ahead
 
-# A step whose capture fails is not lost: graphs and early launches only save time.
-refusing() { # NAME FAILURE OPTION...: two steps one by one, then by a graph, then eight at once
+# A step whose capture fails runs without a graph: graphs and early launches only save time.
+refusing() { # NAME FAILURE OPTION...: two steps are launched one by one, then one by a graph, then eight at once
     FAKECUDA_FAIL=$2 FAKECUDA_COUNT="$tmp/counts-$1" train 3 1 "$1" --batch-size 4 --max-steps 18 --log-frequency 9 "${@:3}"
 }
 told_once() { [ "$(grep -cE "$1" "$tmp/$2/train.log")" -eq 1 ] && [ "$(grep -c 'captured' "$tmp/$2/train.log")" -eq 1 ]; }

@@ -1,6 +1,6 @@
 #!/bin/bash
-# The backends on a CPU without AVX-512, by the switches of the libraries (our Winograd loops follow oneDNN's; loops cloned by the
-# compiler follow the CPU), and without libxsmm.
+# The backends as on a CPU without AVX-512, by means of the libraries' own switches (our Winograd loops follow oneDNN's switch; loops
+# that the compiler has cloned follow the CPU), and without libxsmm.
 # time limit: 300 s
 . tests/lib.sh
 
@@ -10,10 +10,10 @@ if ! grep -q HAVE_onednn build/flags; then
     exit
 fi
 
-# All three libraries are limited to AVX2; a CPU that has no more takes the same paths anyway.
+# Limits all three libraries to AVX2.
 lesser() { env ONEDNN_MAX_CPU_ISA=AVX2 LIBXSMM_TARGET=hsw OPENBLAS_CORETYPE=Haswell "$@"; }
 
-passes() { # PROGRAM: shows what it has to say of a failure
+passes() { # PROGRAM: succeeds if its tests pass; otherwise shows their failures
     "$@" > "$tmp/output" 2>&1 || { grep -A4 -E '^not ok [0-9]+ - |^ERROR' "$tmp/output"; return 1; }
 }
 

@@ -1,9 +1,9 @@
 #!/bin/bash
-# The build: only what changed is built again, several flavours can coexist, and missing parts are named.
+# The build: rebuilds only what has changed, can have several variants at the same time, and names missing parts.
 # time limit: 300 s
 . tests/lib.sh
 
-# In a copy of the sources, where a touched header disturbs nothing; -O0, since only the building is tested.
+# Works in a copy of the sources, so that it may touch headers; with -O0, since only the building is tested.
 tree=$tmp/tree
 mkdir "$tree"
 tar -cf - Makefile README.md LICENSE include src 2> /dev/null | tar -xf - -C "$tree"
@@ -37,7 +37,7 @@ check "and why another is not there" says 'backend +cudnn: not built in: needs n
 check "make help lists the targets" says '^make test .+' build help
 
 check "BACKENDS=openblas builds beside it" build BACKENDS=openblas BUILD=build/plain
-linked() { # with a library of the first name, and none of the second
+linked() { # NAME OTHER: the program is linked with a library called NAME, and with none called OTHER
     ldd "$tree/build/plain/cifar10_mpi" > "$tmp/linked" && grep -q "$1" "$tmp/linked" && ! grep "$2" "$tmp/linked"
 }
 check "with OpenBLAS, without oneDNN" linked openblas dnnl
@@ -54,7 +54,7 @@ check "puts the program under DESTDIR and PREFIX" test -x "$tmp/stage/opt/cifar/
 check "make clean" build clean
 check "leaves nothing" test ! -e "$tree/build" -a ! -e "$tree/cifar10_mpi"
 
-# Before anything is installed, the Makefile's own questions must not fail: `make run` installs first.
+# If nothing is installed yet, the Makefile's probes must not fail, since `make run` installs packages first.
 bare() { (cd "$tree" && env -i PATH="$tmp/bin" "$(command -v make)" --no-print-directory -n deps 2>&1); }
 mkdir "$tmp/bin"
 for tool in sh bash env printf echo cut grep sed awk; do ln -s "$(command -v $tool)" "$tmp/bin/$tool"; done

@@ -1,5 +1,5 @@
 #!/bin/bash
-# The house rules that a machine can check by reading; those about names are in names.sh.
+# Checks rules for the source text; names.sh checks those about names.
 . tests/lib.sh
 
 c_files() { find "$@" -name '*.[ch]'; }
@@ -18,7 +18,7 @@ check "JPEG and PNG only in image" nothing included_outside 'jpeglib\.h|png\.h' 
 check "libconfig only in options" nothing included_outside 'libconfig\.h' options
 check "Random123 only in base" nothing included_outside 'Random123/.*' base
 
-# A function begins a line before the brace in the first column, and ends at the one that closes it.
+# A function begins one line before the opening brace in the first column, and ends with the closing one.
 functions() { c_files src | xargs awk '/^\{/ { first = FNR - 1 } /^\}$/ && first { print FILENAME ":" first, FNR - first + 1; first = 0 }'; }
 long_functions() { functions | awk '$2 > 40 { print $1 ": a function of " $2 " lines" }'; }
 many_long_ones() { functions | awk '{ all++ } $2 >= 25 { long++ } END { if (long * 10 > all) print long " of " all }'; }
@@ -41,12 +41,12 @@ worlds() { grep -rlwE 'MPI_COMM_(WORLD|SELF)' src --include='*.c'; }
 check "MPI_COMM_WORLD in one file: all others take the world's communicators" test "$(worlds)" = src/parallel/world.c
 check "MPI_Finalize in one file, for the way out that is no error" test "$(finalizes)" = src/parallel/world.c
 
-# Not the tests' own, and not what nvcc makes: its stubs keep handles.
+# All objects but those of the tests, and those from nvcc, whose stubs keep handles in variables.
 rooms_objects() {
     find build -name '*.o' ! -path 'build/?san/*' ! -path 'build/fuzz/*' ! -path 'build/commands/*' ! -path build/train/stop.o ! -path build/main.o \
         ! -path 'build/fakecuda/*' ! -path 'build/arm64/*' ! -path build/module/kernels.o
 }
-mutable_state() { # in .data, .bss and their like; constants with addresses are in .data.rel.ro
+mutable_state() { # variables in .data, .bss and the like; constants that contain addresses are in .data.rel.ro
     for object in $(rooms_objects); do
         objdump -t "$object" |
             awk -v file="$object" '/ [gl] +O \.(t?bss|t?data)/ && !/ \.data\.rel\.ro/ { print file ": " $NF }'

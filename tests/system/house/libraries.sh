@@ -1,5 +1,5 @@
 #!/bin/bash
-# Libraries that pkg-config does not find, and a missing compiler.
+# Builds with libraries that pkg-config does not find, and without a compiler.
 # time limit: 300 s
 . tests/lib.sh
 
@@ -17,7 +17,7 @@ check "and blames no library" says 'backend +openblas: not built in: no-mpicc is
 without_mpicc() { ! build MPICC=no-mpicc; }
 check "so does make" says 'no-mpicc is missing' without_mpicc
 
-# A second HDF5 beside the system's.
+# A second HDF5 next to the system's.
 own=$tmp/own
 mkdir "$own"
 printf '%s\n' "Name: own" "Description: own" "Version: 9.9" "Cflags: -I$own" "Libs: -L$own -lhdf5" | tee "$own/hdf5.pc" > "$own/hdf5-own.pc"

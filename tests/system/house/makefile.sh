@@ -1,5 +1,5 @@
 #!/bin/bash
-# The Makefile when libraries appear, disappear or change their version, and what is built again then.
+# What the Makefile finds and rebuilds when libraries appear, disappear or change their version.
 # time limit: 300 s
 . tests/lib.sh
 
@@ -12,7 +12,7 @@ says() { # PATTERN COMMAND...
     local pattern=$1 output
     output=$("${@:2}" 2>&1) && grep -qE -- "$pattern" <<< "$output" || { echo "$output"; return 1; }
 }
-fails() { # PATTERN COMMAND...: not without saying so
+fails() { # PATTERN COMMAND...: succeeds if the command fails and prints PATTERN
     local pattern=$1 output
     if output=$("${@:2}" 2>&1) || ! grep -qE -- "$pattern" <<< "$output"; then echo "$output"; return 1; fi
 }
@@ -61,8 +61,8 @@ rm "$fakes/mpicc"
 check "a missing library is named with its package" says '^libpng +missing \(Debian: libpng-dev\)$' info_without libpng
 check "and one that is not needed" says '^libconfig +not built in.*\(Debian: libconfig-dev\)$' info_without libconfig
 
-# ---- the system is asked once
-asks() { # many|none OPTIONS...: whether make asks pkg-config
+# ---- the system is probed once
+asks() { # many|none OPTIONS...: checks whether make calls pkg-config
     rm -f "$tmp/asked"
     PATH=$fakes:$PATH HIDDEN=none build -n "${@:2}" || return 1
     if [ "$1" = many ]; then [ -e "$tmp/asked" ]; else [ ! -e "$tmp/asked" ]; fi
@@ -76,7 +76,7 @@ check "a library that is installed: asked again" asks many PKG_CONFIG_PATH="$tmp
 check "other CFLAGS: asked again" asks many PKG_CONFIG_PATH="$tmp/pc" CFLAGS=-DOTHER
 check "make info always asks" asks many PKG_CONFIG_PATH="$tmp/pc" CFLAGS=-DOTHER info
 
-# ---- other versions: headers that come first and lack functions
+# ---- other versions: headers found first that lack functions
 header() { mkdir -p "$fakes/$1" "$(dirname "$fakes/$1/$2")"; echo "$3" > "$fakes/$1/$2"; } # SET NAME TEXT
 header dnnl dnnl.h 'typedef struct dnnl_engine *dnnl_engine_t;'
 check "another oneDNN is told in a sentence" says 'onednn: not built in: needs oneDNN 2 or 3: ' build info CFLAGS="-I$fakes/dnnl"
@@ -95,7 +95,7 @@ fetch() { "$tree/build/curl/cifar10_mpi" pack --download --md5 none --url "$1" "
 check "which do download" fetch "file://$PWD/tests/data/cifar10-sample.tar.xz"
 check "and know which protocols there are" fails "cannot be downloaded" fetch "http://127.0.0.1:1/x"
 
-# pip's package of CUDA's headers lacks those in crt/, which they include.
+# CUDA's headers include crt/*.h, which pip's package of them lacks.
 folders() { (unset MAKEFLAGS MAKELEVEL; cd "$tree" && make -pn info CUDA_HOME=/nvcc CUDA_INC=/pip | sed -n 's/^cudnn_cflags := //p'); }
 check "C finds CUDA's headers in pip's folder, and what is not there in nvcc's" test "$(folders)" = "-isystem /pip -idirafter /nvcc/include"
 

@@ -1,8 +1,8 @@
 #!/bin/bash
-# Each name of src means one thing, no two files need each other, and README stays short.
+# In src, each function and struct has a name of its own and no files depend on each other in a circle; README stays short.
 . tests/lib.sh
 
-# The files that every build would have: of two that do the same, one is left out.
+# The files of this build: of two files for the same purpose only one is built in.
 left_out=$(make -pn info 2> /dev/null | sed -n 's/^LEFT_OUT := //p')
 sources() { find src -name '*.[ch]' | grep -vxFf <(xargs -n 1 <<< "$left_out") | sort; }
 check "make says which files are left out" test "$(wc -w <<< "$left_out")" -ge 3
@@ -25,7 +25,7 @@ objects() { # FOLDER PATTERN: the compiled files of those sources
 }
 program=$(objects build '\.c$') module=$(objects build/module '/cudnn/.*\.c$')
 
-# Pairs of files: the first uses a symbol that the second defines. tsort names the files of a circle.
+# Prints pairs of files, of which the first uses a symbol that the second defines. tsort reports the files of a circle.
 needs() {
     nm -A "$@" | awk '{ file = $1; sub(/:[^:]*$/, "", file) }
         $(NF - 1) == "U" { uses[file, $NF]; next } $(NF - 1) ~ /[A-TV-Z]/ { defined[$NF] = file }

@@ -1,14 +1,14 @@
 #!/bin/bash
-# The runner of the tests: every mistake of a test is reported and counted, on every rank.
+# tests/run reports and counts every failure of a test, on every rank.
 . tests/lib.sh
 
-# A copy with one test, whose lines are given below.
+# A copy of the runner with one test, which consists of the lines given below.
 mkdir -p "$tmp/tree/tests/system/user"
 cp tests/run tests/lib.sh tests/each-rank "$tmp/tree/tests/"
 fake=$tmp/tree/tests/system/user/fake.sh
 script() { printf '%s\n' '#!/bin/bash' "$@" > "$fake"; chmod +x "$fake"; }
 
-runs() { # NAME EXIT-CODE LAST-LINE PATTERN LINE...: a script of these lines
+runs() { # NAME EXIT-CODE LAST-LINE PATTERN LINE...: runs a script of these lines and checks what tests/run makes of it
     local name=$1 code=$2 last=$3 pattern=$4 output rc
     script "${@:5}"
     output=$("$tmp/tree/tests/run" tests/system/user/fake.sh 2>&1)
@@ -23,7 +23,7 @@ runs "a skipped result" 0 "0 passed, 0 failed, 1 skipped" "skipped: a: no b here
     'echo "ok 1 - a # SKIP no b here"; echo 1..1'
 runs "a skipped result of cmocka's, whose reason is the line before" 0 "1 passed, 0 failed, 1 skipped" "skipped: b: no c here" \
     'echo 1..2; echo other; echo ok 1 - a; echo no c here; echo "not ok 2 # SKIP b"'
-without="1 passed, 1 failed" # what was printed for another result is no reason
+without="1 passed, 1 failed" # a line printed for another result does not count as the reason of a skip
 runs "a skip without a reason" 1 "$without" "skipped without a reason: b" '. tests/lib.sh; ok a; skip b; finish'
 runs "one of cmocka's" 1 "$without" "skipped without a reason: b" 'echo 1..2; echo other; echo ok 1 - a; echo "not ok 2 # SKIP b"'
 runs "a failure and its reason" 1 "1 passed, 1 failed" "# why" \
@@ -41,7 +41,7 @@ runs "results missing after a failure" 1 "0 passed, 2 failed" "announced 3 resul
     'echo 1..3; echo not ok 1 - a; exit 1'
 runs "a time limit" 1 "0 passed, 1 failed" "still running after 1 s" "# time $(echo limit): 1 s" 'sleep 20'
 
-# The reasons of skips, without a mount command and with one that fails.
+# The reasons that skips give if there is no mount command, or one that fails.
 check "no mount: what is missing, and its package" test "$(PATH=/nonexistent no_mount)" = "there is no mount (Debian: mount)"
 mkdir "$tmp/bin"
 printf '#!/bin/sh\necho "mount: permission denied" >&2; exit 32\n' > "$tmp/bin/mount"
@@ -49,7 +49,7 @@ chmod +x "$tmp/bin/mount"
 PATH=$tmp/bin:$PATH no_mount > "$tmp/said"
 check "a mount that fails: what it said" grep -qE "^no file system can be mounted here: (mount: permission denied|unshare: .+)$" "$tmp/said"
 
-on_ranks() { # NAME SUCCEEDS? PATTERN LINE...: on 2 ranks, $OMPI_COMM_WORLD_RANK tells which
+on_ranks() { # NAME SUCCEEDS? PATTERN LINE...: runs a script of these lines on 2 ranks; $OMPI_COMM_WORLD_RANK is the rank
     local name=$1 expected=$2 pattern=$3 output rc
     script "${@:4}"
     output=$(tests/each-rank 2 "$fake" "$tmp/ranks" 2>&1)

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Other compilers and another MPI: clang builds without a warning, a build with MPICH trains and evaluates, and another processor gets
-# no x86 flags.
+# Other compilers and another MPI: clang builds without a warning, a build with MPICH trains and evaluates, and a compiler for another
+# processor gets no x86 flags.
 # time limit: 300 s
 . tests/lib.sh
 data=$(small_data) || { not_ok "a packed data set" "$data"; finish; exit; }

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Valgrind finds no uninitialised or invalid reads and no leaks in any command. Open MPI's own, at its start and end, are ignored
-# (tests/valgrind.supp).
+# Valgrind finds no uninitialised or invalid reads and no leaks in any command, except Open MPI's own at its start and end, which
+# tests/valgrind.supp suppresses.
 # time limit: 300 s
 . tests/lib.sh
 if ! command -v valgrind > /dev/null; then
@@ -15,7 +15,7 @@ watched() { # COMMAND...
         --suppressions=tests/valgrind.supp ./cifar10_mpi "$@"
 }
 check "pack" watched pack --from tests/fuzz/seeds/archive/batches.tar "$tmp/packed.h5"
-fast=openblas # a tower by name: CUDA's libraries, looked at by auto, lose memory
+fast=openblas # not auto, which loads CUDA's libraries, and these leak memory
 if grep -q HAVE_onednn build/flags; then fast=onednn; fi
 train() { watched train --data "$data" --train-dir "$tmp/run" --batch-size 2 --slices 2 --checkpoint-steps 1 "$@"; }
 check "train, openblas, in slices" train --tower openblas --max-steps 1

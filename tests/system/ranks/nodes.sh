@@ -1,6 +1,6 @@
 #!/bin/bash
-# How gradients travel: through memory that the ranks of a node share, if they can, else by MPI. And between two nodes, each a network
-# namespace with its own host name, joined by a wire.
+# How gradients are exchanged: through memory that the ranks of a node share, otherwise by MPI. Also between two nodes, which are network
+# namespaces with their own host names, connected by a virtual Ethernet.
 # time limit: 200 s
 . tests/lib.sh
 . tests/referee.sh
@@ -9,14 +9,14 @@ data=$(small_data) || { not_ok "a packed data set" "$data"; finish; exit; }
 train() { echo train --data "$data" --log-frequency 1 --train-dir "$tmp/$1" "${@:2}"; }
 slices="--slices 8 --max-steps 10 --batch-size"
 alone=$tmp/alone/checkpoint-00000010.h5
-loss() { sed -n 2,11p "$tmp/$1/metrics.csv" | cut -d, -f 4; } # cross-entropies of ten steps
-close() { # RUN RUN: their losses agree to 5e-5
+loss() { sed -n 2,11p "$tmp/$1/metrics.csv" | cut -d, -f 4; } # RUN: prints the cross-entropies of ten steps
+close() { # RUN RUN: succeeds if their losses agree to 5e-5
     awk '{ d = $1 - $2; worst = d > worst ? d : -d > worst ? -d : worst; n++ } END { print n, worst; exit !(n == 10 && worst < 5e-5) }' \
         <(paste <(loss "$1") <(loss "$2"))
 }
 check "8 slices on 1 rank" ./cifar10_mpi $(train alone $slices 128)
 
-# By MPI where that is asked for, though the ranks could share memory.
+# --allreduce mpi uses MPI even though the ranks could share memory.
 by_mpi() { timeout 60 mpirun -np 4 ./cifar10_mpi $(train "$1" --allreduce mpi --verbose "${@:2}") > "$tmp/block"; }
 check "--allreduce mpi on one node" by_mpi mpi --batch-size 32 --max-steps 10
 check "sends buckets" grep -q '1 slice a rank; allreduce mpi, in buckets (as asked for)' <(unwrapped "$tmp/block")
@@ -25,7 +25,7 @@ check "with slices" by_mpi sent $slices 32
 check "it sends their sums" grep -q '2 slices a rank; allreduce tree, by MPI (as asked for)' <(unwrapped "$tmp/block")
 check "the same bits" same_bits "$alone" "$tmp/sent/checkpoint-00000010.h5"
 
-# inside MOUNT DIRECTORY RANKS: the same, in a mount namespace in which MOUNT hides something
+# inside MOUNT DIRECTORY RANKS: trains with 8 slices, in a mount namespace in which a tmpfs (MOUNT) hides a directory
 inside() {
     OMPI_MCA_btl=self,tcp timeout 60 mpirun -np "$3" unshare --mount sh -c "mount -t tmpfs $1 && exec ./cifar10_mpi \"\$@\"" \
         sh $(train "$2" $slices $((128 / $3))) --verbose
@@ -60,7 +60,7 @@ if ! join_hosts 2> "$tmp/said"; then
     exit
 fi
 
-# What mpirun starts its daemons with, instead of ssh: HOST COMMAND...
+# A script that mpirun uses instead of ssh to start its daemons; its arguments are HOST COMMAND...
 cat > "$tmp/agent" << 'END'
 #!/bin/bash
 host=$1
@@ -68,11 +68,11 @@ shift
 exec ip netns exec "$host" unshare --uts sh -c "hostname $host; $*"
 END
 chmod +x "$tmp/agent"
-# tests/lib.sh allows only the loopback. Open MPI 5 has names that begin with PRTE.
+# Undo tests/lib.sh's restriction to the loopback interface. In Open MPI 5 some names begin with PRTE.
 unset OMPI_MCA_btl PMIX_MCA_ptl_tcp_if_include
 export OMPI_MCA_plm_rsh_agent=$tmp/agent PRTE_MCA_plm_ssh_agent=$tmp/agent
 export OMPI_MCA_oob_tcp_if_include=10.99.0.0/24 PRTE_MCA_oob_tcp_if_include=10.99.0.0/24 OMPI_MCA_btl_tcp_if_include=10.99.0.0/24
-export OMPI_MCA_pml=ob1 # by itself each host takes what its devices suggest, and the two need not agree
+export OMPI_MCA_pml=ob1 # otherwise each host chooses by its devices, and the two may choose differently
 apart() { # RANKS-A-NODE COMMAND...
     local each=$1
     shift
@@ -94,7 +94,7 @@ check "eval counts every image once" grep -qE ' of 200\)' \
 refused "one sentence, though on another node" "there is no tower 'abacus'|--tower 'abacus' is none of" \
     apart 1 $(train none --tower abacus)
 
-# Devices without a UUID (-1) in containers of the same host name: the nodes tell them apart.
+# Devices without a UUID (-1), in two containers with the same host name on two nodes: they are told apart by their nodes.
 namesakes() {
     timeout 60 "$tmp/agent" "${hosts[0]}" exec mpirun -np 2 --host "${hosts[0]}:1,${hosts[1]}:1" --bind-to none unshare --uts sh -c \
         "'hostname cifar && LD_LIBRARY_PATH=$fakes CIFAR10_MODULES=$PWD FAKECUDA_NODE=-1 exec ./cifar10_mpi \"\$@\"'" \
@@ -107,7 +107,7 @@ else
     skip "GPUs of two containers of one name" "the cudnn module or its referee was not built (make info tells why)"
 fi
 
-# A killed rank ends the job on other nodes too.
+# If a rank is killed, the job ends on the other nodes too.
 apart 1 $(train killed --batch-size 8 --max-steps 100000) > "$tmp/killed.log" 2>&1 &
 job=$!
 check "a run on both nodes" wait_for 30 'step 5,' "$tmp/killed.log"

@@ -1,5 +1,5 @@
 #!/bin/bash
-# The job scripts under a real Slurm on this host: the test starts munged, slurmctld and slurmd, on free ports.
+# Runs the job scripts under a real Slurm on this host: the test starts munged, slurmctld and slurmd on free ports.
 # time limit: 240 s
 . tests/lib.sh
 
@@ -12,11 +12,11 @@ fi
 dir=$tmp/slurm
 node=$(uname -n | cut -d. -f1)
 free() { ! (exec 3<> "/dev/tcp/127.0.0.1/$1") 2> /dev/null; }
-port=$((10000 + $$ % 20000)) # below those that the system hands out itself
+port=$((10000 + $$ % 20000)) # below the range from which the system takes ports
 until free $port && free $((port + 1)); do port=$((port + 2)); done
 export SLURM_CONF=$dir/slurm.conf
 
-# All at once and within seconds, so that ending this script takes no time.
+# Stops all daemons at the same time, so that this script ends within seconds.
 cleanup() {
     local pids
     timeout 2 scancel --user=root 2> /dev/null
@@ -55,7 +55,7 @@ MpiDefault=none
 NodeName=$node NodeAddr=127.0.0.1 CPUs=2 State=UNKNOWN
 PartitionName=test Nodes=$node Default=YES MaxTime=INFINITE State=UP
 END
-    # Newer versions do not start without control groups; older ones do not know this option.
+    # Newer versions need this option to start without control groups; older ones do not know it.
     if [[ $(slurmd -V) =~ \ (2[4-9]|[3-9][0-9])\. ]]; then echo CgroupPlugin=disabled > "$dir/cgroup.conf"; fi
 }
 
@@ -71,7 +71,7 @@ daemons() {
     sinfo
     return 1
 }
-# Their own messages, if one of them does not start.
+# If a daemon does not start, prints the daemons' own messages.
 start() { daemons && return; tail -n 5 "$dir"/*.log; return 1; }
 
 for program in munged slurmctld slurmd sbatch; do
@@ -99,8 +99,8 @@ check "and ends at step 10" test -f "$RUN/checkpoint-00000010.h5"
 check "sbatch jobs/eval.sbatch ends well" submit eval jobs/eval.sbatch
 check "it prints the precision" said 'precision @ 1 = 0\.[0-9]+' eval
 
-# At its time limit, whenever it comes, the job saves and queues itself again; the file `stop` ends it for good.
-waits() { # KIND: a job that waits for $job
+# When its time limit comes, the job saves and requeues itself; the file `stop` ends it for good.
+waits() { # KIND: submits a job that waits for $job
     sbatch --parsable --dependency="$1:$job" --time=1 --ntasks=1 --output="$tmp/waits.log" --wrap "echo $1 of $job started"
 }
 begin() { job=$(STEPS=1000000 RUN=$tmp/$1 sbatch --parsable --time=5 --ntasks=2 --output="$tmp/$1.log" jobs/train-cpu.sbatch); }
@@ -134,21 +134,21 @@ check "what waits by afterany starts" wait_for 60 "^afterany of $job started" "$
 check "what waits by afterok never does" eventually 30 shows "JobState=PENDING Reason=DependencyNeverSatisfied" "$after"
 scancel "$after"
 
-# The lines for other clusters, filled in for this one.
+# The optional lines of the scripts (partition, account, ...), filled in for this cluster.
 for script in jobs/*.sbatch; do
     sed -E 's/^##SBATCH/#SBATCH/; s/(partition|account)=NAME /\1=test /; s/--mem(-per-cpu)?=[0-9]+G /--mem=1M /; s/^(#SBATCH --gres)/#\1/; s/^#SBATCH --ntasks.*=[0-9]+$/#SBATCH --ntasks=1/' "$script" > "$tmp/filled.sbatch"
     check "$script: its lines for other clusters can be taken" sbatch --test-only "$tmp/filled.sbatch"
     check "all three" test "$(diff "$script" "$tmp/filled.sbatch" | grep -cE '^> #SBATCH --(partition=test|account=test|mem=1M) +#')" = 3
 done
 
-# A launcher that succeeds without starting anything, as srun may after a node has failed.
+# A launcher that succeeds without having started anything, as srun may do after a node has failed.
 ends_badly() { ! submit "$@"; }
 LAUNCH=true check "a job that did not train is no success" ends_badly idle jobs/train-cpu.sbatch
 check "and says so" said "^true ended with exit code 0, but .*/train.log does not end with 'done at step'" idle
 LAUNCH=true check "nor one that did not evaluate" ends_badly unread jobs/eval.sbatch
 check "which says so, too" said '^true ended with exit code 0, but no precision was printed' unread
 
-# A killed rank: srun alone lets the others wait until Slurm's KillWait is over, half a minute.
+# A rank is killed. Without --kill-on-bad-exit, srun would leave the others waiting for Slurm's KillWait, half a minute.
 srun --mpi=pmix --kill-on-bad-exit=1 -n 2 bash -c 'echo $$ > "$0.$SLURM_PROCID" && exec ./cifar10_mpi "$@"' "$tmp/pid" \
     train --data "$DATA" --train-dir "$tmp/killed" --batch-size 8 --log-frequency 5 > "$tmp/killed.log" 2>&1 < /dev/null &
 run=$!
@@ -160,17 +160,18 @@ check "ends with an error" test $? -ne 0
 check "within some seconds" awk "BEGIN { exit !($EPOCHREALTIME - $start < 12) }"
 check "and names the rank" said "rank 1 on .* \(process $(cat "$tmp/pid.1")\) has died while" killed
 
-# An mpirun that does not end, like one that waits for a node that is cut off.
+# An mpirun that does not end, as when it waits for a node that is cut off.
 mkdir "$tmp/bin"
 printf '#!/bin/bash\n"$@"\nexec sleep 1000\n' > "$tmp/bin/mpirun"
 chmod +x "$tmp/bin/mpirun"
 hanging() {
     PATH=$tmp/bin:$PATH LAUNCH=mpirun PATIENCE=1 RUN=$tmp/hanging STEPS=1000000 OPTIONS="--max-seconds 6" timeout 60 bash jobs/train-cpu.sbatch
-    [ $? -eq 143 ] # the launcher's
+    [ $? -eq 143 ] # the exit code of the killed launcher
 }
 check "an mpirun that stays without ranks is ended" hanging
 
-# Copies that do not know of each other; and a shell started by srun: --pty gives a terminal to the first task only.
+# Processes that do not know of each other do not train. Neither does one in a shell started by srun (`shell` acts like srun --pty, which
+# gives a terminal to the first task only); mpirun and the other commands do work there.
 alone="train --data $DATA --train-dir $tmp/alone --batch-size 16 --max-steps 2"
 lone() { timeout 60 srun --mpi=none -n 2 "$@"; }
 shell() { lone bash -c '[ "$SLURM_PROCID" -gt 0 ] || "$@"' shell "$@"; }

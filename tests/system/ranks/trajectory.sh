@@ -11,7 +11,8 @@ train() { # RANKS DIRECTORY OPTIONS...
 }
 
 
-# agree DIRECTORY DIRECTORY TOLERANCE: losses with and without weight decay of the first ten steps, relative
+# agree DIRECTORY DIRECTORY TOLERANCE: succeeds if the losses of the first ten steps, with and without weight decay, agree within this
+# relative tolerance
 agree() {
     /usr/bin/python3 - "$tmp/$1/metrics.csv" "$tmp/$2/metrics.csv" "$3" << 'END'
 import csv, sys

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Mistakes of a user, under mpirun with 3 ranks: one sentence, exit code 1 or 2, no hang, nothing lost.
+# A user's mistakes, under mpirun with 3 ranks: each gives one sentence and exit code 1 or 2, never hangs, and loses nothing.
 # time limit: 400 s
 . tests/lib.sh
 data=$(small_data) || { not_ok "a packed data set" "$data"; finish; exit; }
@@ -25,7 +25,7 @@ refused "a checkpoint as data file" "checkpoint-00000004.h5: is a 'cifar10_mpi c
     with_data "$tmp/run/checkpoint-00000004.h5"
 refused "a data file as checkpoint" "small.h5: is an HDF5 file, but no checkpoint" train --resume "$data"
 
-# Files that are almost right, written by another HDF5 writer.
+# Files that are almost right, written by h5py.
 variants() {
     /usr/bin/python3 - "$data" "$tmp" << 'END'
 import shutil, sys
@@ -36,7 +36,7 @@ def variant(name, change):
     shutil.copy(source, path)
     with h5py.File(path, "r+") as f:
         change(f)
-def replace(f, name, data):  # and keep what else is written on it
+def replace(f, name, data):  # and keep the attributes
     attributes = {key: value for key, value in f[name].attrs.items() if not key.isupper()}
     del f[name]
     f[name] = data
@@ -103,7 +103,7 @@ check "a checkpoint that names another model" other_model
 refused "a checkpoint of another model" "other_model.h5: is of model some_other_net .* not of model tutorial" \
     into "$tmp/other" --resume "$tmp/other_model.h5"
 
-# The newest checkpoint is torn: it is named, and the one before it is used.
+# The newest checkpoint is damaged: the run names it and uses the previous one.
 mkdir "$tmp/torn"
 cp "$tmp/run/checkpoint-00000004.h5" "$tmp/torn/"
 head -c 2000000 "$tmp/run/checkpoint-00000004.h5" > "$tmp/torn/checkpoint-00000009.h5"

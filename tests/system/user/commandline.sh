@@ -1,5 +1,5 @@
 #!/bin/bash
-# The command line as a user meets it: help, version, and one sentence with exit code 2 for each mistake.
+# The command line as a user sees it: help, version, and for each mistake one sentence and exit code 2.
 . tests/lib.sh
 
 for command in "" train eval pack predict inspect bench; do
@@ -8,7 +8,7 @@ for command in "" train eval pack predict inspect bench; do
     [ $rc -eq 0 ] && [ "$(wc -l <<< "$help")" -le 50 ] && [ "$(wc -L <<< "$help")" -le 80 ] && [[ $help == *Usage:* ]] &&
         ok "'help $command' fits a screen" || not_ok "'help $command' fits a screen" "$rc: $help"
 done
-# The README's and the scripts' flags must be there. Expected: the tutorial's values.
+# The flags that README and the scripts use must exist, with the tutorial's values as defaults.
 check "--help shows the tutorial's batch" grep -qE -- '--batch-size N .*\[128\]' <(./cifar10_mpi --help)
 check "and its averages' decay" grep -qE -- '--ema-decay X .*\[0.9999\]' <(./cifar10_mpi train --help)
 check "--version" grep -qE '^cifar10_mpi [0-9]+\.[0-9]+' <(./cifar10_mpi --version)
@@ -64,7 +64,7 @@ said_once "3 ranks say it once" 2 "--batch-size '0'" --batch-size=0
 said_once "3 ranks print help once" 0 "^Usage:" --help
 said_once "3 ranks print the version once" 0 "^cifar10_mpi [0-9]" --version
 
-# An end that all ranks agree on: the sentence is all there is to read, and mpirun passes the exit code on.
+# If all ranks agree to end, the sentence is the only output, and mpirun passes on the exit code.
 data=$(small_data) || not_ok "a packed data set" "$data"
 alone() { # NAME EXIT-CODE PATTERN WORD...
     said_once "$@"
@@ -73,7 +73,7 @@ alone() { # NAME EXIT-CODE PATTERN WORD...
 alone "a flag that is not there" 2 "^cifar10_mpi: train has no flag --bad" --bad
 alone "data that are not there" 1 "^cifar10_mpi: nowhere.h5: there is no such data file" --data nowhere.h5
 
-# A file of options: all ranks have them, the start block shows them, and the checkpoint keeps them.
+# A file of options: all ranks use them, the start block shows them, and the checkpoint stores them.
 if grep -q "^libconfig .*[0-9]$" <(make info); then
     printf 'batch-size = 2; max-steps = 3; seed = 5; tower = "openblas"\neval: { num-examples = 4; }\n' > "$tmp/own.cfg"
     config() { timeout 60 mpirun -np 2 ./cifar10_mpi train --data "$data" --train-dir "$tmp/config" --config "$tmp/own.cfg" --max-steps 1; }

@@ -1,8 +1,8 @@
 #!/bin/bash
-# What a run may be continued with: every change of its trajectory is named and refused without --force.
+# With which settings a run may be continued: every setting that changes its trajectory is named, and refused without --force.
 . tests/lib.sh
 data=$(small_data) || { not_ok "a packed data set" "$data"; finish; exit; }
-on() { # RANKS OPTION...: openblas, whose start is quick
+on() { # RANKS OPTION...: trains with the openblas tower, which starts quickly
     timeout 60 mpirun -np "$1" ./cifar10_mpi train --data "$data" --tower openblas --train-dir "$tmp/run" --log-frequency 1 "${@:2}"
 }
 usual() { on 2 --batch-size 8 --max-steps 4 "$@"; }
@@ -30,8 +30,7 @@ check "--force goes on" test $? -eq 0
 check "and tells what differs" says "going on by --force: .*with --seed 1, not 7; --learning-rate 0.1, not 0.05$" "$tmp/forced"
 check "from then on it is the run's own" usual --max-steps 6 --seed 7 --learning-rate 0.05
 
-# --slices promises the same bits. Two convolution algorithms, and sums over other numbers of threads, round differently; another
-# tower has other bits anyway.
+# --slices promises the same bits. Another convolution algorithm, number of threads or tower rounds differently.
 if ./cifar10_mpi bench --batch-size 2 --bench-steps 1 | grep -q "onednn tower"; then
     sliced() { on 1 --train-dir "$tmp/sliced" --slices 2 --batch-size 8 --tower onednn "$@"; }
     check "a run with slices" sliced --max-steps 1
@@ -42,7 +41,7 @@ else
     skip "another way of convolutions" "there is no onednn tower here"
 fi
 
-# Data with another number of classes, under a name that needs quotes.
+# Data with another number of classes, in a file whose name must be quoted.
 mkdir "$tmp/own"
 tar -xf tests/data/cifar10-sample.tar.xz -C "$tmp/own" --wildcards "*/[cd][ao][tg]/[0-9]*00.jpg"
 check "data of two classes" ./cifar10_mpi pack --from "$tmp/own" "$tmp/two classes.h5"
@@ -53,7 +52,7 @@ refused "other classes" "the images, labels and classes of .*: to go on, train w
 refused "which --force cannot go on with" "is of model tutorial for 3 channels and 2 classes .*, not .* 10 classes" \
     two --data "$data" --max-steps 2 --force
 
-# --resume FILE beside a newer checkpoint that is torn.
+# --resume FILE in a directory with a newer checkpoint that is damaged.
 mkdir "$tmp/torn"
 cp "$tmp/run/checkpoint-00000006.h5" "$tmp/torn"
 head -c 3000000 "$tmp/torn/checkpoint-00000006.h5" > "$tmp/torn/checkpoint-00000008.h5"

@@ -35,7 +35,7 @@ same_counts "3 images, fewer than ranks" 3 --data "$data" --num-examples 3
 
 eval_on() { timeout 60 mpirun -np "$1" ./cifar10_mpi eval --data "$data" --run-once "${@:2}"; } # RANKS OPTION...
 
-# ---- each class: expected from predict, which reads image files
+# ---- each class: the expected counts come from predict, which reads image files
 classes() { # RANKS OPTION...: "name right images"
     mpirun -np "$1" ./cifar10_mpi eval --checkpoint "$checkpoint" --run-once --verbose "${@:2}" |
         sed -nE 's/^ +[0-9.-]+ +([0-9]+) of +([0-9]+)  (.*)$/\3 \1 \2/p'
@@ -78,11 +78,11 @@ said() { grep -c "data: " <(eval_on 1 --checkpoint "$checkpoint" "$@"); }
 check "which need no word where they are given" test "$(said)" = 0
 check "others are said" grep "data: $sample, other than the run was trained on (.*, SHA-256 " \
     <(mpirun -np 2 ./cifar10_mpi eval --data "$sample" --checkpoint-dir "$tmp/run" --run-once)
-mkdir -p "$tmp/elsewhere/data" && cp "$tmp/long.h5" "$tmp/elsewhere/data/cifar10.h5" # which are not asked for
+mkdir -p "$tmp/elsewhere/data" && cp "$tmp/long.h5" "$tmp/elsewhere/data/cifar10.h5" # data that must not be used
 refused "where they are not there they are asked for" "^cifar10_mpi: $data, the data that the run was trained on, is not there: .*--data" \
     env -C "$tmp/elsewhere" "$PWD/cifar10_mpi" eval --checkpoint "$checkpoint"
 
-# Beside a run that keeps one checkpoint: the one that was found may be gone when it is opened.
+# While a run keeps only one checkpoint: the one that eval has found may be gone when eval opens it.
 mkdir "$tmp/moving"
 cp "$checkpoint" "$tmp/moving/checkpoint-00000040.h5"
 /usr/bin/python3 -c '

@@ -1,5 +1,6 @@
 #!/bin/bash
-# eval during a training: it says what it waits for, evaluates each checkpoint once, ends with the training, and keeps the best one.
+# eval during a training: it says what it waits for, evaluates each checkpoint once, ends when the training ends, and keeps the best
+# checkpoint.
 # time limit: 200 s
 . tests/lib.sh
 data=$(small_data) || { not_ok "a packed data set" "$data"; finish; exit; }
@@ -11,7 +12,7 @@ eval_of() { timeout 60 ./cifar10_mpi eval "$@"; }
 once() { eval_of --train-dir "$tmp/$1" --run-once "${@:2}"; } # DIRECTORY OPTION...
 times() { [ "$(grep -cE -- "$2" "$tmp/watch.log")" = "$1" ] || { cat "$tmp/watch.log"; return 1; }; } # COUNT PATTERN
 
-# ---- one eval from before the first checkpoint until the last
+# ---- one eval that starts before the first checkpoint and ends after the last
 ./cifar10_mpi eval --train-dir "$tmp/run" --eval-interval-secs 1 > "$tmp/watch.log" 2>&1 &
 watch=$!
 check "a directory that is not there yet is waited for" wait_for 30 \
@@ -43,7 +44,7 @@ watch=
 check "after the last checkpoint" test "$(tail -n 3 "$tmp/watch.log" | grep -cE "precision @ 1 = .*step $end:|training has ended at its last step, $end$")" = 2
 check "each was evaluated once" test -z "$(grep -oE "precision @ 1 = .*step [0-9]+:" "$tmp/watch.log" | sort | uniq -d)"
 
-# eval.csv has what was printed. The identity of the data is computed again here (src/data/dataset.c).
+# eval.csv has the numbers that eval printed. The data's SHA-256 is computed here independently (see src/data/dataset.c).
 csv_is_log() {
     /usr/bin/python3 - "$tmp/run/eval.csv" "$tmp/watch.log" "$data" << 'END'
 import csv, hashlib, re, sys
@@ -66,7 +67,7 @@ END
 check "eval.csv has what was printed" csv_is_log
 check "of a run that has ended it evaluates the last checkpoint and ends" eval_of --train-dir "$tmp/run"
 cp "$tmp/run/checkpoint-$(printf %08d $end).h5" "$tmp/end.h5"
-printf 'process %d on %s\n' $$ "$(uname -n)" > "$tmp/run/lock" # a crashed run's, whose number another process has by now
+printf 'process %d on %s\n' $$ "$(uname -n)" > "$tmp/run/lock" # as a crashed run leaves it; another process has that number by now
 check "where a lock was left behind, too" eval_of --train-dir "$tmp/run"
 printf 'process 7 on elsewhere\n' > "$tmp/run/lock"
 flock --no-fork "$tmp/run/lock" sleep 100 &
@@ -94,7 +95,7 @@ else
     skip "each next look on a terminal" "no terminal can be had here (script, /dev/pts)"
 fi
 
-# ---- the best one
+# ---- the best checkpoint
 check "a run with three checkpoints" train three 45 --checkpoint-steps 15 --keep 0
 check "and a worse one of another run" train one 1
 mkdir "$tmp/best"
@@ -126,12 +127,12 @@ refused "somebody's own best.h5 is not replaced" "one/best.h5: .*remove it first
 check "and is as it was" grep -x mine "$tmp/one/best.h5"
 rm "$tmp/one/best.h5"
 
-# ---- a directory that eval may not write
+# ---- a directory that eval may not write to
 ln -s "$tmp/target" "$tmp/one/eval.csv.link" && rm -f "$tmp/one/eval.csv" && mv "$tmp/one/eval.csv.link" "$tmp/one/eval.csv"
 check "a link is no eval.csv, which is no error" grep "no row in eval.csv: .*eval.csv: is a symbolic link" <(once one 2>&1)
 check "nothing was written through it" test ! -e "$tmp/target"
 rm "$tmp/one/eval.csv" && chmod a-w "$tmp/one"
-mortal=() # root may write anywhere, unless it gives up this right
+mortal=() # a command prefix: root may write anywhere, so it must give up that right
 [ "$(id -u)" -ne 0 ] || mortal=(setpriv --bounding-set=-dac_override)
 if "${mortal[@]}" ./cifar10_mpi --help > /dev/null 2>&1; then
     read_only() { "${mortal[@]}" ./cifar10_mpi eval --train-dir "$tmp/one" --run-once "$@"; }

@@ -1,5 +1,5 @@
 #!/bin/bash
-# inspect, and our files in other tools: h5dump reads their labels, h5py the parameters by name in TensorFlow's shapes.
+# inspect, and other tools on our files: h5dump reads the labels, and h5py the parameters by name, in TensorFlow's shapes.
 # time limit: 200 s
 . tests/lib.sh
 data=$(small_data) || { not_ok "a packed data set" "$data"; finish; exit; }
@@ -8,7 +8,7 @@ train() { timeout 100 mpirun -np 1 ./cifar10_mpi train --data "$data" --train-di
 checkpoint=$tmp/run/checkpoint-00000003.h5
 check "a run of 3 steps" train
 
-# says PATTERN COMMAND...: exit code 0, and PATTERN (grep -E) in the output.
+# says PATTERN COMMAND...: succeeds if the command does and its output has PATTERN (grep -E).
 says() { local pattern=$1; shift; "$@" > "$tmp/out" 2>&1 || return 1; grep -qE -- "$pattern" "$tmp/out" || { cat "$tmp/out"; return 1; }; }
 
 check "a checkpoint is complete and its digest right" says 'checkpoint-00000003.h5: a checkpoint, complete, its digest is right$' \
@@ -53,7 +53,7 @@ if what == "shapes":
             assert biases.shape == shape[-1:] and biases.dtype == np.float32, biases
             assert [d.label for d in weights.dims] == list(labels), [d.label for d in weights.dims]
             assert np.isfinite(weights[()]).all() and weights[()].std() > 0
-elif what == "values":  # of every data set, as inspect's table has them
+elif what == "values":  # the values of every data set in inspect's table
     rows = [line.split() for line in open(sys.argv[3]) if line.startswith("  /")]
     assert len(rows) == 20, len(rows)
     for name, _, shape, low, mean, high, deviation, nan in rows:
@@ -86,7 +86,7 @@ import h5py, sys
 
 def labels(old, new):
     for name in old.attrs:
-        if name != "DIMENSION_LABELS": # which are of variable length
+        if name != "DIMENSION_LABELS": # these texts are of variable length
             new.attrs.create(name, old.attrs[name], dtype=old.attrs.get_id(name).dtype)
 
 def write(name, item):

@@ -1,12 +1,12 @@
 #!/bin/bash
-# Packing: every kind of source, compared with numpy and PIL; downloads, bad sources, a full disk, memory.
+# Packing: every kind of source, compared with the results of numpy and PIL; downloads, bad sources, a full disk, memory.
 # time limit: 300 s
 . tests/lib.sh
-export LC_ALL=C.UTF-8 no_proxy='*' TERM=dumb # tar lists names, and Python takes them, as they are
+export LC_ALL=C.UTF-8 no_proxy='*' TERM=dumb # UTF-8, so that tar and Python do not change names
 python() { /usr/bin/python3 tests/system/user/pack_check.py "$@"; }
 pack() { timeout 100 ./cifar10_mpi pack "$@"; }
 md5() { md5sum < "$1" | cut -d' ' -f1; }
-cleanup() { exec 5>&-; } # the web server ends with its input
+cleanup() { exec 5>&-; } # the web server ends when its input does
 
 if ! why=$(/usr/bin/python3 -c 'import h5py, numpy, PIL' 2>&1); then
     skip "packing" "${why##*$'\n'}"; finish; exit
@@ -92,7 +92,7 @@ check "what is complete is not fetched again" download --url "$web/ranges/cifar.
 check "really not" test -z "$(requests)"
 check "nothing but the packed file is left of all that" only_output
 
-# A network that swallows packets: two ends of a cable, one of them deaf.
+# A network that loses packets: a virtual cable whose other end does not answer.
 deaf='ip link add c0 type veth peer name c1 && ip addr add 10.1.0.1/8 dev c0 && ip link set c0 up && ip link set c1 up &&
     ip neigh add 10.9.9.9 lladdr 00:11:22:33:44:55 dev c0 && ip link set lo up'
 if unshare -n bash -c "$deaf" 2> "$tmp/why"; then
@@ -108,10 +108,10 @@ echo mine > "$tmp/README.md"
 refused "an output that is another file" "README.md: exists and is not a packed data set" pack --from "$tmp/sample" "$tmp/README.md"
 check "which stays" test "$(cat "$tmp/README.md")" = mine
 
-# ---- bad sources: one sentence, and the previous output stays
+# ---- bad sources give one sentence, and the previous output stays
 before=$(sha256sum "$packed/out.h5")
 bad() { refused "$1" "$2" pack --from "$3" "$packed/out.h5"; }
-variant() { rm -rf "$tmp/bad"; cp -r "$1" "$tmp/bad"; } # of a good source, in $tmp/bad
+variant() { rm -rf "$tmp/bad"; cp -r "$1" "$tmp/bad"; } # SOURCE: copies a good source to $tmp/bad, to be spoilt there
 bad "no source" "missing: No such file" "$tmp/missing"
 mkdir "$tmp/empty"
 bad "an empty directory" "empty: holds neither" "$tmp/empty"

@@ -1,16 +1,16 @@
 #!/bin/bash
-# Packing unusual sources: archives in any order, links, folders that cannot be searched.
+# Packing unusual sources: archives in any order, links, folders without search permission.
 # time limit: 200 s
 . tests/lib.sh
 export LC_ALL=C.UTF-8 no_proxy='*' TERM=dumb
 pack() { timeout 60 ./cifar10_mpi pack "$@"; }
-batch() { # FILE LABEL COUNT: records of that label, and of pixels that follow from it
+batch() { # FILE LABEL COUNT: writes records with that label and pixels that depend on it
     local record=$tmp/record
     { printf '%b' "\\x0$2"; head -c 3072 /dev/zero | tr '\0' "$2"; } > "$record"
     for _ in $(seq "$3"); do cat "$record"; done > "$1"
 }
 digest() { h5dump -a "/$2/sha256" "$1" | grep -o '"[0-9a-f]*"'; } # FILE train/images
-same_data() { # FILE FILE: their four data sets are equal
+same_data() { # FILE FILE: succeeds if their four data sets are equal
     for set in {train,test}/{images,labels}; do
         [ "$(digest "$1" $set)" = "$(digest "$2" $set)" ] || { echo "$set differs"; return 1; }
     done
@@ -18,7 +18,7 @@ same_data() { # FILE FILE: their four data sets are equal
 }
 command -v h5dump > /dev/null || { skip "packing odd sources" "there is no h5dump (Debian: hdf5-tools)"; finish; exit; }
 
-# ---- one data set, for any order of the archive
+# ---- the archive's order does not matter
 bin=$tmp/bin dir=$tmp/dir.h5 other=$tmp/other.h5
 mkdir "$bin"
 for n in 1 2 3; do batch "$bin/data_batch_$n.bin" $n $((130 * n)); done
@@ -38,10 +38,10 @@ check "whose digest is that of the images" test "\"$(data_digest "$other" train/
 pictures=$tmp/pictures
 mkdir "$pictures"
 tar -xf tests/data/cifar10-sample.tar.xz -C "$pictures" --wildcards '*/000[0-3].jpg'
-says() { # LINE ARGUMENT...: packs to $other and says such a line (grep -Ex)
+says() { # LINE ARGUMENT...: packs to $other; succeeds if that prints such a line (grep -Ex)
     pack "${@:2}" "$other" > "$tmp/said" 2>&1 && grep -Exe "$1" "$tmp/said" || { cat "$tmp/said"; return 1; }
 }
-odd() { rm -rf "$tmp/odd" "$tmp/odd.tar"; cp -r "$pictures" "$tmp/odd"; } # a source to spoil
+odd() { rm -rf "$tmp/odd" "$tmp/odd.tar"; cp -r "$pictures" "$tmp/odd"; } # makes a source that may be changed
 odd; ln "$tmp/odd/train/cat/0000.jpg" "$tmp/odd/train/cat/copy.jpg"; tar -C "$tmp/odd" -cf "$tmp/odd.tar" train
 refused "a hard link in an archive" "odd.tar: train/cat/.*jpg: is a link without content" pack --from "$tmp/odd.tar" "$other"
 odd; ln -s 0000.jpg "$tmp/odd/train/cat/copy.jpg"; tar -C "$tmp/odd" -cf "$tmp/odd.tar" train
@@ -53,7 +53,7 @@ tar -C "$tmp/odd" -cf "$tmp/odd.tar" train
 check "images deeper in a class folder belong to it" says "    3        5        4  cat" --from "$tmp/odd"
 check "those of an archive too" says "    3        5        0  cat" --from "$tmp/odd.tar"
 odd; chmod a-x "$tmp/odd/train/cat"
-mortal=() # root may search any folder, unless it gives up these rights
+mortal=() # a command prefix: root may search any folder, so it must give up these rights
 [ "$(id -u)" -ne 0 ] || mortal=(setpriv --bounding-set=-dac_override,-dac_read_search)
 if "${mortal[@]}" ./cifar10_mpi --help > /dev/null 2> "$tmp/why"; then
     refused "a class folder that cannot be searched" "odd/train/cat/.*jpg: cannot be read: Permission denied" "${mortal[@]}" ./cifar10_mpi pack --from "$tmp/odd" "$other"
@@ -61,14 +61,14 @@ else
     skip "a class folder that cannot be searched" "root cannot give up its rights: $(tail -n 1 "$tmp/why")"
 fi
 
-# ---- folders as users have them
-tree() { rm -rf "$tmp/odd"; cp -rs "$(realpath "$pictures")" "$tmp/odd"; } # of links to the images
-archive() { (cd "$tmp/odd" && tar -chf "$tmp/odd.tar" --hard-dereference --sort=name -- *); } # of that tree
+# ---- folders such as users have
+tree() { rm -rf "$tmp/odd"; cp -rs "$(realpath "$pictures")" "$tmp/odd"; } # makes a tree of links to the images
+archive() { (cd "$tmp/odd" && tar -chf "$tmp/odd.tar" --hard-dereference --sort=name -- *); } # makes an archive of that tree
 not_said() { ! grep -E -- "$1" "$tmp/said"; }
 plain=$tmp/plain.h5
 pack --from "$pictures" "$plain" > "$tmp/said"
 check "equal counts are one line" test "$(sed -n 2p "$tmp/said")" = "Images of each class: 4 training, 4 test"
-renamed() { # TRAIN TEST LINE: the split folders are called so: the line is said, and the data are the same
+renamed() { # TRAIN TEST LINE: renames the split folders; packing then prints LINE, and the data are the same
     tree; mv "$tmp/odd/train" "$tmp/odd/x" && mv "$tmp/odd/x" "$tmp/odd/$1" && mv "$tmp/odd/test" "$tmp/odd/x" && mv "$tmp/odd/x" "$tmp/odd/$2"
     says "$3" --from "$tmp/odd" && same_data "$plain" "$other"
 }
@@ -112,11 +112,11 @@ check "is the directory's data set, of which nothing is left out" eval 'same_dat
 # ---- class folders side by side: --test-share
 flat=$tmp/odd
 side_by_side() { rm -rf "$flat"; cp -r "$pictures/train" "$flat"; }
-drawn() { # of each class: how many images' digests, read as numbers in [0, 1), are at least a quarter, and how many are below
+drawn() { # for each class, prints how many images have a digest of at least a quarter (read as a number in [0, 1)), and how many below
     local class
     for class in "$flat"/*/; do (cd "$class" && sha256sum -- *.jpg) | awk '/^[0-3]/ { below++ } END { print NR - below " " below + 0 }'; done
 }
-shared() { # packs with a quarter; the table's column has the counts of sha256sum
+shared() { # packs with --test-share 0.25; the printed table must have the counts that sha256sum gives
     pack --from "${1:-$flat}" --test-share 0.25 --allow-missing-classes "$other" > "$tmp/said" 2>&1 &&
         diff <(awk '/^ +[0-9]+ +[0-9]+ +[0-9]+  / { print $2 " " $3 }' "$tmp/said") <(drawn)
 }
@@ -209,7 +209,7 @@ refused "a class of which nothing is left" "odd: has classes without training im
 for file in "$tmp"/odd/train/*/*; do echo text > "$file"; done
 refused "no training image is left" "no training images are left; left out: train/airplane/0000.jpg: is neither" pack --from "$tmp/odd" --skip-bad --allow-missing-classes "$other"
 
-# ---- ignored files are named, and other data sets recognised
+# ---- ignored files are named, and unsupported data sets are recognised
 tree; for n in 1.webp 2.gif 3.BMP 4.tif notes.txt; do : > "$tmp/odd/train/cat/$n"; done; : > "$tmp/odd/train/dog/7.avif"; : > "$tmp/odd/README"; : > "$tmp/odd/train/cat/.hidden"
 cp "$pictures/train/cat/0000.jpg" "$tmp/odd/logo.jpg"
 check "files that are no images are left out" says "Left out, not JPEG or PNG images in a class folder( of a split)?: 7" --from "$tmp/odd"
@@ -219,7 +219,7 @@ check "five by name" test "$(grep -A6 '^Left out' "$tmp/said" | tail -n +2)" = "
   train/cat/3.BMP
   train/cat/4.tif
   and 2 more"
-recognised() { # PATTERN FILE...: empty files of such names, in a directory
+recognised() { # PATTERN FILE...: packing a directory of empty files with these names fails with PATTERN
     rm -rf "$tmp/odd"
     for file in "${@:2}"; do mkdir -p "$tmp/odd/$(dirname "$file")"; : > "$tmp/odd/$file"; done
     refused "a directory of $2" "odd: $1" pack --from "$tmp/odd" "$other"
@@ -249,7 +249,7 @@ odd; seq 10 | sed 's/^/kind /' > "$tmp/odd/batches.meta.txt"
 classes() { pack --from "$1" "$other" && h5dump -a /class_names "$other" | grep -q 'SIMPLE { ( 10 )'; }
 check "batches.meta.txt beside images adds no classes" classes "$tmp/odd"
 
-# ---- nothing half-made stays, and files of others are not written to
+# ---- no unfinished file stays, and other users' files are not written to
 out=$tmp/out
 mkdir "$out"
 left() { [ "$(ls -A "$out")" = "$1" ] || { ls -A "$out"; return 1; }; }
@@ -269,14 +269,14 @@ large=$tmp/large
 mkdir "$large"
 for n in 1 2 3 4 5; do truncate -s $((10000 * 3073)) "$large/data_batch_$n.bin"; done
 until_there() { for _ in $(seq 200); do compgen -G "$1" > /dev/null && return; sleep 0.02; done; echo "no $1"; return 1; }
-stopped() { # SIGNAL FILES COMMAND...: sends the signal as soon as there are such files
+stopped() { # SIGNAL FILES COMMAND...: sends the signal as soon as files that match FILES exist
     "${@:3}" > "$tmp/said" 2>&1 &
     local pid=$!
     until_there "$2" && kill -s "$1" $pid
     wait $pid
     [ $? -eq $((128 + $(kill -l "$1"))) ] || { cat "$tmp/said"; return 1; }
 }
-set -m # background jobs take SIGINT
+set -m # so that background jobs do not ignore SIGINT
 for signal in INT TERM; do
     check "SIG$signal ends packing" stopped $signal "$out/.a.h5.*.tmp" ./cifar10_mpi pack --from "$large" "$out/a.h5"
     check "and leaves nothing" left ""
@@ -288,7 +288,7 @@ c = s.accept()[0]; c.recv(4096); c.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: 
 until_there "$tmp/port" && sleep 0.5
 check "SIGINT ends an unverified download" stopped INT "$out/.a.h5.*.tmp" ./cifar10_mpi pack --download --md5 none --url "http://127.0.0.1:$(cat "$tmp/port")/x" "$out/a.h5"
 check "and leaves nothing" left ""
-two() { # packs that write the same file at the same time
+two() { # two packs write the same file at the same time
     pack --from "$large" "$out/a.h5" > /dev/null &
     pack --from "$bin" "$out/a.h5" > /dev/null && wait $! && ./cifar10_mpi inspect "$out/a.h5"
 }

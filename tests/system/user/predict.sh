@@ -1,5 +1,5 @@
 #!/bin/bash
-# predict says of image files what eval counts for the same images in a packed file.
+# predict classifies image files as eval classifies the same images in a packed file.
 # time limit: 300 s
 . tests/lib.sh
 data=$(small_data) || { not_ok "a packed data set" "$data"; finish; exit; }
@@ -9,7 +9,7 @@ checkpoint=$tmp/run/checkpoint-00000040.h5
 tar -xf tests/data/cifar10-sample.tar.xz -C "$tmp" --wildcards 'test/*/[0-9]*0.jpg'
 predict() { ./cifar10_mpi predict --checkpoint "$checkpoint" "$@"; }
 
-right() { # FLAG...: images whose folder is the first class named
+right() { # FLAG...: prints the number of images whose folder is the class that predict names first
     predict "$@" "$tmp"/test/*/*.jpg | awk -F: 'NR > 1 { n = split($1, part, "/"); split($2, word, " "); right += part[n - 1] == word[1] } END { print right, NR - 1 }'
 }
 counted() { # FLAG...
@@ -28,7 +28,7 @@ check "three classes with five decimals, falling probabilities, at most 1 togeth
 check "the newest checkpoint of --checkpoint-dir" grep -q 'checkpoint-00000040.h5' \
     <(./cifar10_mpi predict --checkpoint-dir "$tmp/run" "$tmp"/test/cat/0000.jpg)
 
-# Other file formats, made from a test image by other libraries: the same pixels get the same answer.
+# Other file formats, which other libraries make from a test image: the same pixels give the same answer.
 /usr/bin/python3 - "$data" "$tmp" 2> "$tmp/why" <<'END' || skip "other kinds of images" "$(tail -n 1 "$tmp/why")"
 import sys
 import h5py, numpy as np
@@ -56,8 +56,8 @@ if [ -s "$tmp/same.png" ]; then
     for file in grey.png grey.jpg palette.png tall.jpg; do check "$file is told" predict "$tmp/$file"; done
 fi
 
-# Images of another size and shape than the sample's: with the checkpoint alone, predict sees them as eval does in the packed file.
-# The cross-entropy of a test split of one image is -log of the probability of its class.
+# Images of another size and shape: with only the checkpoint to go by, predict resizes them as `pack` did for eval. If the test split is
+# a single image, its cross-entropy is -log of the probability of its class.
 if [ -s "$tmp/same.png" ]; then
     shapes=$tmp/shapes large=$tmp/large.h5 wide=$tmp/shapes/test/cat/wide.png
     /usr/bin/python3 - "$data" "$shapes" <<'END'
@@ -78,7 +78,7 @@ END
     train() { timeout 100 ./cifar10_mpi train --data "$large" --train-dir "$tmp/large" --batch-size 8 "$@"; }
     check "a run on 64 x 64" train --max-steps 10
     checkpoint=$tmp/large/checkpoint-00000010.h5
-    same_answer() { # DATA FLAG...: predict's probability of cat is that of eval's cross-entropy
+    same_answer() { # DATA FLAG...: predict's probability of cat is the one that eval's cross-entropy implies
         local entropy
         entropy=$(./cifar10_mpi eval --data "$1" --checkpoint "$checkpoint" --run-once | sed -n 's/.*cross-entropy \([0-9.]*\) .*/\1/p')
         predict "${@:2}" "$wide" | awk -v entropy="$entropy" -F '[ ,]+' '
@@ -143,13 +143,13 @@ else
     not_ok "bad images do not keep the others from being told" "$rc: $mixed $(cat "$tmp/said")"
 fi
 
-# A phone stores a picture as its sensor saw it, and EXIF says how to turn it.
-turned_pictures() { # one picture, stored in eight ways, as PNG and as JPEG
+# A phone stores a picture as its sensor saw it; an EXIF entry gives the orientation.
+turned_pictures() { # makes one picture in all eight orientations, as PNG and as JPEG
     /usr/bin/python3 - "$tmp" <<'END'
 import sys
 from PIL import Image
 upright = Image.open(f"{sys.argv[1]}/test/cat/0000.jpg").resize((128, 96), Image.BICUBIC)
-how_stored = [None, 0, 3, 1, 5, 2, 6, 4]  # Pillow's numbers of Transpose.*: the inverse of what EXIF's 1 to 8 ask for
+how_stored = [None, 0, 3, 1, 5, 2, 6, 4]  # Pillow's Transpose.* numbers: the inverse of the transformation for EXIF's 1 to 8
 for orientation, method in enumerate(how_stored, 1):
     exif = Image.Exif()
     exif[0x112] = orientation
@@ -158,7 +158,7 @@ for orientation, method in enumerate(how_stored, 1):
     stored.save(f"{sys.argv[1]}/turned-{orientation}.jpg", exif=exif, quality=100, subsampling=0)
 END
 }
-classified_alike() { # SUFFIX MOST: all eight get the same class, with probabilities within MOST
+classified_alike() { # SUFFIX MOST: all eight get the same class, with probabilities that differ by at most MOST
     predict "$tmp"/turned-?."$1" | awk -F '[ ,]+' -v most="$2" 'NR == 1 { next }
         { print; shown++ } shown == 1 { name = $2; p = $3 } $2 != name || $3 - p > most || p - $3 > most { wrong = 1 }
         END { exit wrong || shown != 8 }'

@@ -1,5 +1,5 @@
 #!/bin/bash
-# On a terminal, also through mpirun, a progress line shows the rest of the run; a file gets only log lines.
+# On a terminal, even through mpirun, a progress line shows how far the run is; a file gets only log lines.
 . tests/lib.sh
 data=$(small_data) || { not_ok "a packed data set" "$data"; finish; exit; }
 train="./cifar10_mpi train --data $data --batch-size 4 --max-steps 20 --train-dir $tmp"

@@ -1,7 +1,7 @@
 #!/bin/bash
-# README's first commands in their order, as root and as a user, with the files of a clone; then `make run` on a terminal.
-#   EPOCHS=yes      with README's epochs instead of 4 steps (tests/soak/readme.sh)
-# There is no network here: the repository's sample takes the place of the download.
+# Runs README's first commands in order, as root and as a user, in a clone; then `make run` on a terminal.
+#   EPOCHS=yes      trains for README's epochs instead of 4 steps (tests/soak/readme.sh)
+# Needs no network: uses the repository's sample instead of the download.
 # time limit: 240 s
 . tests/lib.sh
 git ls-files > /dev/null 2>&1 || { skip "README's commands" "this is no git repository"; finish; exit; }
@@ -9,22 +9,22 @@ for setting in ${!OMPI_*} ${!PRTE_*} ${!PMIX_*} ${!HWLOC_*} OMP_NUM_THREADS CIFA
     unset "$setting"
 done
 export https_proxy=http://127.0.0.1:1 TERM=xterm AIM=2
-chmod 711 "$tmp" # for the user
+chmod 711 "$tmp" # so that the user can enter it
 
-# Compiled files are copied with their times, so that nothing is compiled again.
+# Copies compiled files with their times, so that nothing is compiled again.
 clone() { # DIRECTORY
     mkdir "$1"
     { git ls-files -z; printf '%s\0' cifar10_* build; } |
         tar --exclude=build/{tests,asan,tsan,fuzz,fakecuda,platforms,arm64} --null -T - -cf - | tar -xf - -C "$1"
 }
 
-# The commands of a section's first code block, without the comments after them.
+# Prints the commands of a section's first code block, without their comments.
 commands() { # FILE SECTION
     awk -v title="## $2" '/^## / { inside = $0 == title } inside && /^```/ && fences++ { exit } inside && fences && !/^```/' "$1" |
         sed 's/  *# .*//; /^make test$/d'
 }
 
-# What a command prints when it has done its work. A command in README that is not listed here fails the test.
+# The output that shows that a command has worked. A command in README that is not listed here fails the test.
 expected() {
     case $1 in
         "make run") echo '== Results' ;;
@@ -43,12 +43,12 @@ expected() {
     esac
 }
 
-shorter() { # the same command, in less time and with the data that are here
+shorter() { # changes a command so that it takes less time and uses the sample
     sed -E "s,--download,--from tests/data/cifar10-sample.tar.xz,; /eval|predict|inspect|pack/! { ${EPOCHS:+/--epochs/b}
         s,--epochs [0-9]+,--max-steps 4,; t; s,( ./cifar10_mpi)$,\1 --max-steps ${EPOCHS:+30}8, }" <<< "$1"
 }
 
-session= # what the shell of a user has done so far that lasts
+session= # commands so far that have a lasting effect on the user's shell
 run() { # USER COMMAND [PATTERN]
     local said code pattern=${3:-$(expected "$2")}
     said=$(cd "$tmp/$1" && "${as[@]}" bash -c "$session $(shorter "$2")" 2>&1 < /dev/null)
@@ -100,7 +100,7 @@ check "it says what is saved and how to go on" grep -F "== Interrupted: $newest 
 check "mpirun says nothing" eval '! grep "^mpirun\|^Primary job" "$said"'
 check "the start block comes once" test "$(grep -c '^cifar10_mpi [0-9]' "$said")" -eq 1
 
-# A training that cannot save when it is stopped.
+# A training that is stopped and cannot save.
 mkdir "$tmp/bin"
 printf '#!/bin/bash\nuntil ls runs/make-run-*/stop; do sleep 0.1; done\nexit 1\n' > "$tmp/bin/mpirun"
 chmod +x "$tmp/bin/mpirun"

@@ -1,11 +1,11 @@
 #!/bin/bash
-# What a train-dir may be continued with, and what stays in it when something goes wrong: nothing is lost.
+# How a run in a train-dir may be continued, and that nothing in it is lost if something goes wrong.
 # time limit: 400 s
 . tests/lib.sh
 data=$(small_data) || { not_ok "a packed data set" "$data"; finish; exit; }
 run() { timeout 100 mpirun -np 2 ./cifar10_mpi "$@"; }
 train() { run train --data "$data" --batch-size 8 --log-frequency 1 "$@"; }
-state() { (cd "$1" && sha256sum -- * .[!.]* 2> /dev/null | grep -v ' lock$'); } # of all files of a run: a killed one leaves its lock
+state() { (cd "$1" && sha256sum -- * .[!.]* 2> /dev/null | grep -v ' lock$'); } # all files but the lock, which a killed run leaves
 untouched() { # NAME DIRECTORY STATE
     if [ "$(state "$2")" = "$3" ]; then ok "$1"; else not_ok "$1" "$(state "$2")"$'\n'"was"$'\n'"$3"; fi
 }
@@ -15,7 +15,7 @@ cleanup() {
     for at in "${mounted[@]}"; do umount "$at"; done
     [ -z "${group:-}" ] || rmdir "$group"
 }
-small_disk() { # NAME OPTIONS: an empty file system of its own at $tmp/NAME
+small_disk() { # NAME OPTIONS: mounts an empty tmpfs at $tmp/NAME
     mkdir "$tmp/$1" && mount -t tmpfs -o "$2" none "$tmp/$1" 2> /dev/null && mounted+=("$tmp/$1")
 }
 
@@ -39,7 +39,7 @@ check "--resume FILE into a new directory" train --train-dir "$tmp/branch" --max
 check "--resume with the newest checkpoint of the directory" train --train-dir "$tmp/branch" --max-steps 5 --resume "$tmp/branch/../branch/checkpoint-00000003.h5"
 check "holds the log from there on" test "$(grep -o 'step [0-9]*, loss' "$tmp/branch/train.log" | tr -d '\n')" = "step 3, lossstep 4, lossstep 5, loss"
 
-# The convolution algorithm decides the bits: a run keeps the one that it began with.
+# The bits depend on the convolution algorithm, so a run keeps the one that it began with.
 if ./cifar10_mpi bench --batch-size 2 --bench-steps 1 | grep -q "onednn tower"; then
     check "a run with direct convolutions" train --train-dir "$tmp/direct" --conv direct --max-steps 2
     check "goes on with them" train --train-dir "$tmp/direct" --max-steps 4
@@ -49,11 +49,11 @@ if ./cifar10_mpi bench --batch-size 2 --bench-steps 1 | grep -q "onednn tower"; 
     check "with slices the shape decides, not a measurement" grep -qx "  model  .*; conv2=winograd" <(train --train-dir "$tmp/sliced" --slices 2 --max-steps 1)
 fi
 
-# The steps of a decimal --epochs: in binary, 16.1 * 1000 images are a little more than 16,100.
+# The steps for a decimal --epochs: in floating point, 16.1 * 1000 images is slightly more than 16,100.
 check "16.1 epochs" train --train-dir "$tmp/epochs" --epochs 16.1 --batch-size 50
 check "of 1000 images are 161 steps of 100" test -e "$tmp/epochs/checkpoint-00000161.h5"
 
-# Other data under the same name.
+# Other data in a file of the same name.
 /usr/bin/python3 - "$data" "$tmp" 2> "$tmp/why" <<'END' || skip "other data" "$(tail -n 1 "$tmp/why")"
 import shutil, sys
 import h5py, numpy as np
@@ -78,7 +78,7 @@ if [ -s "$tmp/names.h5" ]; then
     refused "which eval sees too" "classes in another order" run eval --run-once --checkpoint "$last" --data "$tmp/names.h5"
 fi
 
-# Which failures are skipped.
+# Damaged checkpoints are skipped; a checkpoint with other settings is not damaged.
 mkdir "$tmp/torn"
 cp "$last" "$tmp/torn"
 head -c 3000000 "$last" > "$tmp/torn/checkpoint-00000007.h5"
@@ -111,7 +111,7 @@ check "keeps the old rows aside" test "$(grep -c ' step .*, loss' "$tmp/killed/t
 check "begins the log anew" test "$(grep -c ' step .*, loss' "$tmp/killed/train.log")" = 2
 check "and metrics.csv" test "$(wc -l < "$tmp/killed/metrics.csv")" = 3
 
-# A model that diverges: it stops at the step after which the parameters would overflow, while its loss is still finite.
+# A model that diverges: the run stops at the step after which the parameters would overflow, although its loss is still finite.
 diverge() { ./cifar10_mpi train --data "$data" --batch-size 8 --train-dir "$tmp/diverged" --learning-rate 1000 "$@"; }
 check "two steps of a far too high rate" diverge --max-steps 2
 refused "a gradient that is not finite makes no checkpoint" "step 4: layer [a-z0-9_]*'s gradient is not finite: .*since step 2" diverge --max-steps 4
@@ -119,7 +119,7 @@ check "the checkpoint before stays" test "$(ls "$tmp/diverged" | grep checkpoint
 check "a third step" diverge --max-steps 3
 refused "a loss that is no number to add up" "checkpoint of step 3: the loss is .*diverged" run eval --data "$data" --checkpoint-dir "$tmp/diverged" --run-once --no-ema
 
-# A control group has memory for one batch, but not for three: the run is refused before the system kills a rank.
+# A control group with memory for one batch, but not for three: the run is refused before the system kills a rank.
 for group in /sys/fs/cgroup{/memory,}/cifar10_test.$$; do mkdir "$group" 2> /dev/null && [ -w "$group/cgroup.procs" ] && break; done
 limit=$(ls "$group/memory.limit_in_bytes" "$group/memory.max" 2> /dev/null)
 if [ -n "$limit" ] && echo 1G > "$limit" 2> /dev/null; then

@@ -5,13 +5,13 @@
 sample=$(sample_data) && small=$(small_data) || { not_ok "packed data sets" "$sample"; finish; exit; }
 sample=$PWD/$sample small=$PWD/$small
 
-# In a copy, since data/ and runs/ belong to the user. They do not need the settings of tests/lib.sh either.
+# Runs the scripts in a copy, since data/ and runs/ belong to the user, and without the settings of tests/lib.sh.
 tree=$tmp/tree
 mkdir -p "$tree/tests"
 cp -r cifar10_mpi scripts "$tree"
 cp -r tests/data "$tree/tests"
 for setting in ${!OMPI_*} ${!PRTE_*} ${!PMIX_*} ${!HWLOC_*} OMP_NUM_THREADS CIFAR10_DIR PEERS; do unset "$setting"; done
-run_script() { # NAME ARGUMENT...: from elsewhere
+run_script() { # NAME ARGUMENT...: runs the script from another directory
     (cd "$tmp" && timeout 200 "$tree/scripts/$1.sh" "${@:2}") > "$tmp/$1.out" 2>&1 && return
     tail -n 20 "$tmp/$1.out"
     return 1
@@ -30,7 +30,7 @@ check "where the time of a step goes" said "^whole step +[0-9.]+" bench
 if command -v gnuplot > /dev/null; then
     curve=$tmp/curve
     BATCH=16 check "learning-curve.sh to steps 2 and 4" run_script learning-curve "$small" "$curve" 2 4
-    rows() { # steps of the right ones
+    rows() { # prints the steps of the rows that are correct
         awk -F, 'NR > 1 && NF == 5 && $2 >= $3 && $3 > 0 && $4 <= 1 && $5 <= 1 { print $1 }' "$curve/curve.csv" | xargs
     }
     check "a row of losses and precisions at each" test "$(rows)" = "2 4"

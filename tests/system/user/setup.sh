@@ -1,5 +1,5 @@
 #!/bin/bash
-# `make run`, `make bench` and their scripts when packages cannot be installed, data change, or Ctrl-C is pressed.
+# `make run`, `make bench` and their scripts if packages cannot be installed, the data change, or somebody presses Ctrl-C.
 # time limit: 120 s
 . tests/lib.sh
 
@@ -10,7 +10,7 @@ cp -r Makefile include src scripts "$tree"
 fake() { printf '#!/bin/bash\n%s\n' "$2" > "$bin/$1"; chmod +x "$bin/$1"; }
 in_tree() { (unset MAKEFLAGS MAKELEVEL BACKENDS BUILD; cd "$tree" && PATH=$bin:$PATH "$@"); }
 
-# ---- packages: dpkg-query knows only those of $INSTALLED, and apt-get fails for those of $UNKNOWN
+# ---- packages: dpkg-query knows only those in $INSTALLED, and apt-get fails for those in $UNKNOWN
 fake dpkg-query 'for p; do [[ " $INSTALLED " == *" $p "* ]] && echo "$p:install ok installed"; done'
 fake sudo '[[ $1 == env ]] && exec "$@"'
 fake apt-get 'echo "$*" >> "$LOG"; for p in $UNKNOWN; do [[ " $* " != *" $p "* ]] || { echo "E: Unable to locate package $p"; exit 100; }; done'
@@ -34,7 +34,7 @@ unlisted() { for package in $named; do grep -qwF -- "$package" scripts/deps.sh |
 check "skips name packages: $named" test -n "$named"
 check "deps.sh installs each" test -z "$(unlisted)"
 
-# As on a cluster, without dpkg and apt-get, but with everything else of the machine.
+# As on a cluster: without dpkg and apt-get, but with all other programs of the machine.
 mkdir "$tmp/cluster"
 ln -sf -t "$tmp/cluster" /usr/local/bin/* /usr/bin/* /usr/sbin/* 2> /dev/null
 rm -f "$tmp"/cluster/{dpkg,apt}*
@@ -47,7 +47,7 @@ check "and goes on" grep -q '^trained here' "$tmp/said"
 deps_fails() { ! on_cluster deps; }
 check "make deps fails there" deps_fails
 
-# ---- make run: mpirun only notes its arguments
+# ---- make run, with an mpirun that only records its arguments
 cp scripts/run.sh "$tree/scripts/run.sh"
 ln -sf "$PWD/cifar10_mpi" "$tree/cifar10_mpi"
 fake mpirun 'echo "$*" >> "$LOG"'
@@ -67,7 +67,7 @@ bench_on() { CIFAR10_DIR=$tmp/$1 in_tree scripts/bench.sh > /dev/null 2>&1; sha2
 first=$(bench_on one) second=$(bench_on two)
 check "make bench measures on the data of now, too" test -n "$first" -a "$second" != "$first"
 
-# ---- job scripts: what reaches ranks of several cores
+# ---- job scripts: the options for ranks with several cores
 job() { : > "$log"; PATH=$bin:$PATH SLURM_CPUS_PER_TASK=$2 LAUNCH=$3 bash "jobs/$1.sbatch"; cat "$log"; }
 fake srun 'echo "$* cores $SRUN_CPUS_PER_TASK $OMP_NUM_THREADS" >> "$LOG"'
 for script in train-cpu eval; do
@@ -89,7 +89,7 @@ check "no control groups are a reason to skip" grep -q '^ok 1 - jobs under Slurm
 rm "$tree/cifar10_mpi"
 printf '#!/bin/bash\nif [ "$2" = --download ]; then touch downloading; exec sleep 50; fi\n' > "$tree/cifar10_mpi"
 chmod +x "$tree/cifar10_mpi"
-set -m # the script leads a process group of its own, as under a terminal
+set -m # the script gets its own process group, as on a terminal
 (cd "$tree" && PATH=$bin:$PATH exec scripts/run.sh > "$tmp/said" 2>&1) &
 for _ in $(seq 100); do [ -e "$tree/downloading" ] && break; sleep 0.1; done
 kill -INT -- -$!

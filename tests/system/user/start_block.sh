@@ -1,5 +1,5 @@
 #!/bin/bash
-# The start block and the log for a human reader: short, within 80 columns, with what matters, and options that can be pasted.
+# The start block and the log are readable: short, within 80 columns, with the important facts, and with options that can be pasted.
 . tests/lib.sh
 data=$(small_data) || { not_ok "a packed data set" "$data"; finish; exit; }
 ln -s "$PWD/$data" "$tmp/d.h5"
@@ -20,10 +20,10 @@ check "the rest is in --verbose" eval 'train --data d.h5 --train-dir r --max-ste
     grep -qE "^  threads +1 of the tower" "$tmp/long" && grep -qE "^ +all +1068298 " "$tmp/long" && ! grep -qE "threads|local3" "$tmp/block"'
 check "a run that is done already says so" has '^  nothing to do +step 10 is reached: a higher --max-steps goes on$' "$tmp/long"
 
-# ---- pictures of which the model sees little
+# ---- pictures of which the model sees only a small part
 mkdir "$tmp/pictures"
 tar -xf tests/data/cifar10-sample.tar.xz -C "$tmp/pictures" --wildcards '*/*/0000.jpg'
-sees() { # PIXELS: what a run on pictures of that size says, in $tmp/sees
+sees() { # PIXELS: trains on pictures of that size; the output goes to $tmp/sees
     ./cifar10_mpi pack --from "$tmp/pictures" --image-size "$1" "$tmp/$1.h5" > "$tmp/packed" 2>&1 || { cat "$tmp/packed"; return 1; }
     train --data "$1.h5" --train-dir "$1" --max-steps 1 > "$tmp/said" && narrow "$tmp/said" && unwrapped "$tmp/said" > "$tmp/sees"
 }
@@ -35,7 +35,7 @@ check "half is no warning" eval 'has "\(50 % of each side\)" "$tmp/sees" && ! gr
 train --data 48.h5 --train-dir few --batch-size 11 --max-steps 1 | unwrapped > "$tmp/more" # of 10 pictures
 check "a batch of more pictures than there are is warned of" has '^  warning +a batch has more images than there are, .* --batch-size$' "$tmp/more"
 
-# ---- options that can be pasted: a shell reads them back
+# ---- options that can be pasted: a shell reads the same words back
 pasted() { sed -n '/^  options /,/[^\\]$/p' "$tmp/said" | sed '1s/^  options  *//'; }
 words() { eval "printf '%s\\0' $(pasted)" | od -c; }
 posix_words() { sh -c "printf '%s\\0' $(pasted)" | od -c; }

@@ -1,10 +1,10 @@
 #!/bin/bash
-# How a run ends and goes on: signals, a lost rank, a diverging model, checkpoints by time, the end by epochs.
+# How a run ends and how it continues: signals, a lost rank, a diverging model, checkpoints by time, the end by epochs.
 # time limit: 300 s
 . tests/lib.sh
 data=$(small_data) || { not_ok "a packed data set" "$data"; finish; exit; }
 steps=200
-# Not --conv auto: on a busy machine the next run may measure another algorithm as the faster one.
+# Without --conv auto: on a busy machine the next run might find another algorithm faster.
 arguments() { echo train --data "$data" --train-dir "$tmp/$1" --batch-size 8 --conv direct; } # RUN
 train() { timeout 100 mpirun -np 3 ./cifar10_mpi $(arguments "$1") "${@:2}"; } # RUN OPTION...
 train_all() { train "$1" --max-steps $steps "${@:2}"; }
@@ -43,7 +43,7 @@ left() { ls -d /proc/$(cat "$tmp/ranks/pid.0")/cwd/. /proc/$(cat "$tmp/ranks/pid
 nobody_left() { [ -z "$(left)" ] || { left; return 1; }; }
 check "and leaves no rank behind" eventually 5 nobody_left
 
-# A learning rate that sends all parameters to infinity in the fourth update, after finite losses.
+# A learning rate with which all parameters become infinite in the fourth update, after finite losses.
 diverged="step [0-9]+: .* ((is|are|parameter) not finite): the model has diverged; nothing was saved since step 0"
 refused "a model that diverges" "$diverged" train_all diverged --learning-rate 1000
 refused "one that diverges in the last update" "$diverged" train last_update --learning-rate 1000 --max-steps 4
