@@ -1,4 +1,4 @@
-/* The backends that are linked into the program: a folder each, listed in registry.c. */
+/* The backends linked into the program: one folder each, listed in registry.c. */
 #ifndef BACKENDS_H
 #define BACKENDS_H
 

@@ -1,4 +1,4 @@
-/* What the backends on a CPU share: the loss, memory, the update. */
+/* What the CPU backends share: loss, memory, update. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,8 +45,8 @@ void host_activation_backward(const struct host_operation *o)
         o->dy[i] = o->y[i] > 0 ? o->dy[i] : 0;
 }
 
-/* One image. With the largest logit subtracted no exponential overflows; a NaN or infinite logit
- * makes the loss NaN, and counts as wrong. */
+/* The loss of one image. Subtracting the largest logit keeps the exponentials from overflowing. A NaN or infinite logit makes the
+ * loss NaN, and the image counts as wrong. */
 static void image_loss(const float *logits, int classes, int label, float *gradient, struct loss_sums *sums)
 {
     int largest = index_of_largest(logits, classes);

@@ -26,7 +26,7 @@ static int add_backward(struct host_operation *o, struct error *why)
     size_t bytes = (size_t)o->batch * shape_size(o->layer->out) * sizeof(float);
     host_activation_backward(o);
     memcpy(o->dx, o->dy, bytes);
-    if (o->dadded != o->dx) /* both are the spare buffer where both are added to another gradient */
+    if (o->dadded != o->dx) /* both are the spare buffer if both are added to existing gradients */
         memcpy(o->dadded, o->dy, bytes);
     return 0;
 }

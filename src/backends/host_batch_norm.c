@@ -1,17 +1,18 @@
-/* Batch norm: of each channel, over all rows (pixels of all images) of the batch,
+/* Batch norm. For each channel, over all rows (the pixels of all images) of the batch:
  *     n = (x - mean) / sqrt(variance + epsilon),    y = activation(gamma n + beta)
  *     dbeta = sum of dy,    dgamma = sum of dy n,    dx = gamma / sqrt(variance + epsilon) (dy - dbeta / rows - n dgamma / rows).
- * In training mean and variance are the batch's, and their sums over its images go to the gradients of the STATE tensors. In
- * evaluation they are those tensors; so they are in a frozen layer, whose dx is gamma / sqrt(variance + epsilon) dy. */
+ * In training, mean and variance are the batch's; multiplied by its number of images, they go to the gradients of the STATE
+ * tensors. Evaluation and frozen layers take them from those tensors, and a frozen layer's dx is
+ * gamma / sqrt(variance + epsilon) dy. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "host.h"
 
-/* A value a channel. Sums over many rows are double. */
+/* One value per channel; double, because they sum many rows. */
 struct batch_norm {
-    double *mean, *variance; /* of the present pass */
+    double *mean, *variance; /* of the current pass */
     double *dgamma, *dbeta;
 };
 
@@ -40,7 +41,7 @@ static size_t batch_norm_rows(const struct host_operation *o)
     return (size_t)o->batch * (size_t)o->layer->in.height * (size_t)o->layer->in.width;
 }
 
-/* The batch's mean, and then the mean square of the distance from it. */
+/* The batch's mean, then its variance: the mean squared distance from it. */
 static void batch_norm_measure(const struct host_operation *o, struct batch_norm *b)
 {
     size_t rows = batch_norm_rows(o), channels = (size_t)o->layer->in.channels;
@@ -59,7 +60,7 @@ static void batch_norm_measure(const struct host_operation *o, struct batch_norm
         b->variance[c] /= (double)rows;
 }
 
-/* Times the images of the batch: the update divides by the images of all batches. */
+/* Multiplies by the batch's number of images, because the update divides by the images of all batches. */
 static void write_state(const struct host_operation *o, const struct batch_norm *b)
 {
     float *mean = host_gradients(o, o->layer->mean), *variance = host_gradients(o, o->layer->variance);

@@ -1,4 +1,4 @@
-/* Plans of the backends on a CPU: a buffer between two layers, one scratch for all, and the stages. */
+/* Plans of the CPU backends: a buffer between each two layers, one scratch buffer for all, and the stages. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,7 +64,7 @@ static const float *output_of(const struct plan *plan, int layer)
     return layer == NET_INPUT ? plan->input : host->activations[layer];
 }
 
-/* Where layer `reader` writes the gradient of its input: to the input's gradient, or if that has a value already, to the spare
+/* Where layer `reader` writes the gradient of its input: into that gradient itself or, if it already has a value, into the spare
  * buffer, which is then added to *sum. */
 static float *host_place_gradient(const struct plan *plan, const struct net *net, int reader, int input, float **sum)
 {
@@ -95,7 +95,7 @@ static void host_place_operation(struct plan *plan, const struct plan_request *r
     if (!adds)
         return;
     o->dadded = host_place_gradient(plan, net, first, l->add, &o->sum_added);
-    if (l->add == l->from) { /* the first has written it */
+    if (l->add == l->from) { /* dx has already been written there */
         o->sum_added = host->gradients[l->add];
         o->dadded = host->spare;
     }
@@ -132,7 +132,7 @@ static float *batch_new(const struct plan *plan, const struct net_layer *l, stru
     return memory_new((size_t)plan->batch, shape_size(l->out) * sizeof(float), l->layer.name, why);
 }
 
-/* Scratch, and a spare buffer as large as the largest gradient that has several parts. */
+/* The scratch buffer, and a spare buffer as large as the largest gradient that several layers add to. */
 static int allocate_shared(struct plan *plan, const struct plan_request *request, host_choose *choose, struct error *why)
 {
     struct host_plan *host = plan->state;

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* The folder that the program lies in. */
+/* The folder of the program. */
 static int program_folder(char *folder, size_t size, struct error *why)
 {
     char program[4096];
@@ -55,7 +55,7 @@ const struct backend *module_backend(const char *name, char *about, size_t size,
     char file[8192];
     if (find_module(name, file, sizeof file, why))
         return NULL;
-    void *handle = dlopen(file, RTLD_NOW | RTLD_LOCAL); /* the same handle every time */
+    void *handle = dlopen(file, RTLD_NOW | RTLD_LOCAL); /* opening it again returns the same handle */
     if (!handle) {
         const char *reason = dlerror();
         error_set(why, "the module cannot be opened: %.600s", reason ? reason : file);

@@ -1,5 +1,5 @@
-/* A backend in a shared module of its own, opened at run time, so that the program starts without the module's libraries.
- * The file is cifar10_<name>.so, in the folder that the environment's CIFAR10_MODULES names, beside the program, or in
+/* A backend in its own shared module, opened at run time so that the program starts without the module's libraries. The file
+ * cifar10_<name>.so is searched in the folder named by the environment variable CIFAR10_MODULES, beside the program, and in
  * ../libexec/cifar10_mpi. */
 #ifndef BACKENDS_MODULE_H
 #define BACKENDS_MODULE_H
@@ -14,8 +14,8 @@ struct backend_module {
 };
 extern const struct backend_module cifar10_module;
 
-/* The backend of that module if it can run here, with its `about` (struct backend, probe); the module stays open. NULL with what is
- * missing: the module, a library that it needs, a device; the module is closed again, since its libraries take much memory. */
+/* Opens the module and returns its backend if it can run here; about: as its probe sets it. Otherwise NULL, and `why` says what is
+ * missing: the module, a library that it needs, or a device. The module is then closed, because its libraries take much memory. */
 const struct backend *module_backend(const char *name, char *about, size_t size, struct error *why);
 
 #endif

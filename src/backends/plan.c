@@ -1,4 +1,4 @@
-/* What plans of all backends share, in whatever memory they live. */
+/* What the plans of all backends share, in host or device memory. */
 #include <stdlib.h>
 
 #include "backend.h"

@@ -13,7 +13,7 @@
     }                                                                                                                 \
     const struct backend backend_##NAME = {.name = #NAME, .priority = PRIORITY, .probe = NAME##_absent};
 
-/* Stands for a module; backend_at returns the module's own backend if it can be opened. */
+/* A placeholder for the cudnn module; backend_at returns the module's backend if it can be opened. */
 static int cudnn_probe(char *about, size_t size, struct error *why)
 {
     snprintf(about, size, "not built in");
@@ -36,7 +36,7 @@ static const struct backend *const backends[] = {
 
 enum { BACKENDS = sizeof backends / sizeof *backends };
 
-/* The backend at that place if it can run here (a module is opened once), else NULL with why not. */
+/* The backend at that index if it can run here, else NULL and the reason in `why`. */
 static const struct backend *usable(int index, struct error *why)
 {
     char about[256];
@@ -47,14 +47,14 @@ static const struct backend *usable(int index, struct error *why)
 
 const struct backend *backend_at(int index)
 {
-    struct error why; /* the probe of what stands for it says it again */
+    struct error why; /* not needed: the placeholder's probe gives the reason again */
     if (index < 0 || index >= BACKENDS)
         return NULL;
     const struct backend *loaded = backends[index] == &backend_cudnn ? usable(index, &why) : NULL;
     return loaded ? loaded : backends[index];
 }
 
-/* The best backend that can run here and compute the model (NULL: any). reasons: why not a better one. */
+/* The best backend that can run here and compute the model (NULL: any). reasons: why better ones were skipped. */
 static const struct backend *find_best(const struct model *model, char *reasons, size_t size, struct error *why)
 {
     *reasons = '\0';

@@ -1,5 +1,5 @@
-/* Convolutions: activations are NHWC; weights have the layout that the library chooses. They are copied from the flat buffer after
- * every update, and their gradient is copied back once a step. */
+/* Convolutions. Activations are NHWC; the library chooses the layout of the weights, which are copied from the flat buffer after
+ * every update. Their gradient is copied back once per step. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -49,7 +49,7 @@ static void name_primitive(struct primitive *p, const struct host_operation *o, 
              l->in.height, l->in.width, l->in.channels, l->layer.kernel, l->layer.kernel, l->out.channels);
 }
 
-/* The copy of the weights from the flat buffer, or with `back` of their gradient to it. */
+/* Makes the copy of the weights from the flat buffer or, with `back`, of their gradient to it. */
 static int init_copy(struct weighted *w, const struct host_operation *o, const struct shapes *s, bool back,
                      struct error *why)
 {
@@ -67,7 +67,7 @@ static int init_copy(struct weighted *w, const struct host_operation *o, const s
     return primitive_bind(&w->copy, DNNL_ARG_TO, to, data, why);
 }
 
-/* Makes the primitive's descriptor for one pass. forward: the primitive of the forward pass, which the other passes need. */
+/* Makes the primitive's descriptor for one pass. forward: the forward pass's primitive, which the other passes need. */
 static dnnl_status_t describe(struct primitive *p, dnnl_prop_kind_t pass, const struct shapes *s,
                               const struct primitive *forward, const_dnnl_primitive_attr_t attributes)
 {
@@ -85,8 +85,8 @@ static dnnl_status_t describe(struct primitive *p, dnnl_prop_kind_t pass, const 
                                                           s->strides, s->dilates, s->before, s->after, attributes);
 }
 
-/* Binds all arguments but the weights. The biases' address is set before a step; a layer without biases has zeros here, and a
- * gradient of them that is not used. */
+/* Binds all arguments but the weights. The address of the biases is set before a step. A layer without biases gets zeros, and a
+ * bias gradient that nothing reads. */
 static int bind(struct primitive *p, const struct host_operation *o, dnnl_prop_kind_t pass, const struct shapes *s,
                 struct error *why)
 {

@@ -1,11 +1,11 @@
-/* A convolution and the max pool that follows it, as a net's first two layers.
+/* A convolution and the max pool that follows it, as the first two layers of a net.
  *
  * The forward pass takes a few images at a time, so that the convolution's output is pooled while it is in the cache; no other
- * layer reads it. ReLU commutes with the maximum, and is applied to the pool's output, which is smaller.
+ * layer reads it. ReLU commutes with the maximum, so it is applied to the pool's output, which is smaller.
  *
- * In the backward pass only one place of each window has a gradient. So the weights' gradient is a sum over windows and channels of
- * dy times the patch of the image under that place. With windows of 3x3 and stride 2 this is a quarter of the dense product's work,
- * and the gradient of the convolution's output is never stored. */
+ * In the backward pass only one place of each window has a gradient. So the gradient of the weights is a sum over windows and
+ * channels: dy times the patch of the image under that place. With windows of 3x3 and stride 2 this is a quarter of the dense
+ * product's work, and the gradient of the convolution's output is never stored. */
 #include <omp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,19 +16,19 @@ enum { LANES = 16 };
 
 struct convolution_pool {
     struct weighted forward;
-    int chunk;         /* images at a time, forward; divides the batch */
+    int chunk;         /* images at a time in the forward pass; divides the batch */
     float *between;    /* (chunk, convolution's out) */
     uint8_t *places;   /* (batch, pool's out) */
-    int padded_width;  /* of an image with its padding of zeros */
+    int padded_width;  /* of an image with its zero padding */
     size_t image_size; /* of such an image, floats */
-    float *images;     /* (batch, image_size), and some floats more: patches are read in whole LANES */
+    float *images;     /* (batch, image_size) and LANES floats more, since patches are read in whole LANES */
     int row, row_size; /* of a patch: kernel * channels in; rounded up to LANES */
     float *sums;       /* (channels out, kernel, row_size): the weights' gradient */
     int32_t *windows;  /* (pool's out height, width): where in an image the window's first patch begins */
     int32_t *steps;    /* (pool's kernel, kernel): from there to the patch of that place */
 };
 
-/* The largest divisor of the batch for which a chunk's convolution output stays in the cores' caches. */
+/* The largest divisor of the batch up to two images per thread, so that a chunk's convolution output stays in the caches. */
 static int choose_chunk(int batch)
 {
     int chunk = 2 * omp_get_max_threads();
@@ -119,7 +119,7 @@ static int convolution_pool_forward(struct host_operation *o, struct error *why)
     return 0;
 }
 
-/* Writes the inside only; the zeros around it stay. */
+/* Copies image n into its padded image; the zeros around it stay. */
 static void pad_image(const struct host_operation *o, int n)
 {
     const struct net_layer *l = o->layer;
@@ -132,7 +132,7 @@ static void pad_image(const struct host_operation *o, int n)
                o->x + ((size_t)n * l->in.height + y) * line, line * sizeof(float));
 }
 
-/* sums (rows, size) += the sum over i of d[i] times the patch at p[i]. Four at a time, so that sums are loaded and stored once. */
+/* sums (rows, size) += the sum over i of d[i] times the patch at p[i]. Taking four at a time loads and stores sums only once. */
 static inline __attribute__((always_inline)) void add_patches(const float *const p[4], const float d[4], size_t pitch,
                                                               int rows, int size, float *restrict sums)
 {
@@ -142,7 +142,7 @@ static inline __attribute__((always_inline)) void add_patches(const float *const
                                     (d[2] * p[2][row * pitch + i] + d[3] * p[3][row * pitch + i]);
 }
 
-/* Windows [first, first + 4) of one image, channels [from, to). A window after the last one counts 0. */
+/* Windows [first, first + 4) of one image, channels [from, to). A window after the last counts as 0. */
 static inline __attribute__((always_inline)) void windows_backward(const struct host_operation *o, int n, int first,
                                                                    int from, int to, int row_size)
 {

@@ -1,9 +1,9 @@
 /* Local response normalisation over channels, a pixel at a time:
  *     s[c] = k + alpha * sum of x[j]^2 over |j - c| <= radius,    y = x s^-beta
- * and, the window being symmetric,
+ * and, because the window is symmetric,
  *     dx = dy s^-beta - 2 alpha beta x[c] * sum of dy[j] x[j] s[j]^(-beta - 1) over |j - c| <= radius.
- * Backward computes s and its powers again, which is cheaper than to store and load them.
- * Limit: from |x| of about 1e12 on s^(-beta - 1) is too small for a float, and dx loses its second term. */
+ * Backward computes s and its powers again, which is cheaper than storing and loading them.
+ * Limit: above |x| of about 1e12, s^(-beta - 1) is too small for a float, and dx loses its second term. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,15 +16,15 @@ enum { STRIP = 8 };
 #define SUM_MAX 0x1.fp127f /* a little less than the largest float */
 
 struct onednn_lrn {
-    float *scratch; /* (batch, scratch_size): of an image's thread */
+    float *scratch; /* (batch, scratch_size): one strip per image */
 };
 
-/* Scratch for a strip. Values that windows sum lie between zeros, so that windows at the edge need no test. */
+/* Scratch for a strip. Zeros surround the values that windows sum, so that windows at the edge need no test. */
 struct strip {
-    float *squares, *terms; /* (STRIP, pitch), from radius on: x^2; dy x s^(-beta - 1) */
+    float *squares, *terms; /* (STRIP, pitch), starting at radius: x^2; dy x s^(-beta - 1) */
     float *powers;          /* (STRIP, channels): s^-beta */
     size_t channels, pitch;
-    float square_max; /* a window of squares of at most this has a finite sum, also times alpha */
+    float square_max; /* squares up to this have a finite window sum, also times alpha */
 };
 
 static size_t pitch_of(const struct net_layer *l)
@@ -52,8 +52,8 @@ static int onednn_lrn_init(struct host_operation *o, struct error *why)
     return n && (n->scratch = memory_new((size_t)o->batch, scratch_size(l) * sizeof(float), l->layer.name, why)) ? 0 : -1;
 }
 
-/* s^(-1/4): a first guess, right to 3 %, divides the exponent's bits by 4; then Newton's iteration y (5 - s y^4) / 4 squares the
- * error three times. It multiplies only, so it vectorises; roots and a division cost three times as much. */
+/* s^(-1/4). The first guess divides the exponent's bits by 4 and is right to 3 %; three Newton iterations y (5 - s y^4) / 4 square
+ * the error each time. They only multiply, so they vectorise; roots and a division cost three times as much. */
 static inline __attribute__((always_inline)) float inverse_fourth_root(float s)
 {
     union {
@@ -81,7 +81,7 @@ static inline __attribute__((always_inline)) void powers_of(float s, float beta,
     }
 }
 
-/* Exact, and it vectorises, unlike a running sum. */
+/* Unlike a running sum, this is exact and vectorises. */
 static inline __attribute__((always_inline)) float window_sum(const float *padded, int radius)
 {
     float sum = padded[0];
@@ -140,7 +140,7 @@ static inline __attribute__((always_inline)) void strip_backward(const struct la
     }
 }
 
-/* The tutorial's radius and exponent are known to the compiler. */
+/* The tutorial's radius and exponent are passed as constants, for which the compiler makes faster loops. */
 __attribute__((target_clones("avx512f", "avx2", "default")))
 static void lrn_image_forward(const struct layer *l, struct strip s, size_t pixels, const float *x, float *y)
 {

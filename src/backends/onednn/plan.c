@@ -5,8 +5,8 @@
 #include "../backends.h"
 #include "onednn.h"
 
-/* The best instruction set that is known here. A dnnl_cpu_isa_t has all bits of its predecessors, so a set that a later library
- * adds gets its predecessor's name. */
+/* The name of the best set below that `isa` contains. A dnnl_cpu_isa_t has all bits of its predecessors, so a set that a later
+ * library adds gets its predecessor's name. */
 static const char *isa_name(int isa)
 {
     static const struct {
@@ -45,7 +45,7 @@ static int onednn_set_threads(int threads, struct error *why)
     return 0;
 }
 
-/* Whether the first two layers are one stage, which requires that the convolution's windows leave no pixel out. */
+/* Whether one stage computes the first two layers. The convolution's windows must then leave no pixel out. */
 static bool pools_at_once(const struct plan_request *request)
 {
     const struct net_layer *l = request->net->layers;

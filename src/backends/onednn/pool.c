@@ -1,5 +1,5 @@
-/* Max pooling over the part of each window that lies inside the image. The place of each maximum in its window is kept, of equal
- * ones the first in row order. The library's own pool does the same, but ignores NaN. */
+/* Max pooling over the part of each window that lies inside the image. Keeps the place of each maximum in its window: of equal
+ * values, the first in row order. The library's own pool does the same, but ignores NaN. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -52,7 +52,7 @@ void pool_image_forward(const struct vector_set *vectors, const struct net_layer
         }
 }
 
-/* The windows [first, last] along one side that hold input `i`. */
+/* The windows [first, last] along one side that contain input `i`. */
 struct reach {
     int first, last;
 };
@@ -64,7 +64,7 @@ static inline __attribute__((always_inline)) struct reach windows_of(int i, int 
     return (struct reach){first, last < windows ? last : windows - 1};
 }
 
-/* Each input collects from the windows that hold it. */
+/* Sums the gradients of the windows whose maximum is this pixel, for each channel. */
 __attribute__((target_clones("avx512f", "avx2", "default")))
 static void pixel_backward(const struct net_layer *l, int iy, int ix, const float *restrict dy,
                            const uint8_t *restrict places, float *restrict dx)

@@ -21,7 +21,7 @@ struct product {
 struct product product_of(struct product_shape shape);
 void product_run(const struct product *product, const float *a, const float *b, float *c);
 
-/* products_libxsmm.c, or products_none.c: NULL where it cannot. */
+/* products_libxsmm.c or products_none.c. NULL if it cannot compile that shape. */
 product_code *product_compile(struct product_shape shape);
 
 #endif

@@ -1,4 +1,4 @@
-/* The loops of vectors.h for one instruction set: SET is its variable, SET_NAME its name, LANES the floats of a register. */
+/* The loops of vectors.h for one instruction set: SET is its variable, SET_NAME its name, LANES the floats in a register. */
 #include "vectors.h"
 
 typedef float vec __attribute__((vector_size(LANES * sizeof(float)), aligned(4), may_alias));

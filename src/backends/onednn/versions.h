@@ -1,5 +1,5 @@
-/* oneDNN 2 and 3. The backend is written for version 3. With version 2 this header alone defines the missing functions by
- * those of version 2. A layout is what version 3 calls a memory descriptor: a handle that its owner destroys. */
+/* oneDNN 2 and 3. The backend is written for version 3; for version 2, this header defines the missing functions by means of those
+ * of version 2. A layout is a memory descriptor as in version 3: a handle that its owner destroys. */
 #ifndef BACKENDS_ONEDNN_VERSIONS_H
 #define BACKENDS_ONEDNN_VERSIONS_H
 
@@ -69,7 +69,7 @@ static inline dnnl_status_t dnnl_convolution_backward_weights_primitive_desc_cre
     return status == dnnl_success ? dnnl_primitive_desc_create(desc, &c, attributes, engine, forward) : status;
 }
 
-/* The one function that both versions have, but with different arguments: this one has no scale. */
+/* Both versions have this function, but version 2 also takes a scale. */
 #define dnnl_post_ops_append_eltwise(ops, algorithm, alpha, beta) dnnl_post_ops_append_eltwise(ops, 1, algorithm, alpha, beta)
 
 #endif

@@ -1,5 +1,5 @@
-/* Convolutions by minimal filtering; winograd.h has the algorithm. Each thread has its share of the images, and computes their
- * tiles in blocks that fit the second-level cache: transform, one matrix product a point, transform back. */
+/* Convolutions by minimal filtering; winograd.h has the algorithm. Each thread computes its share of the images, whose tiles it
+ * takes in blocks that fit the second-level cache: transform, one matrix product per point, transform back. */
 #include "winograd.h"
 
 #include <omp.h>
@@ -10,29 +10,29 @@
 #include "onednn.h"
 #include "products.h"
 
-/* The matrix products of a block of a certain number of tiles. */
+/* The matrix products of a block of tiles; their shapes depend on its number of tiles. */
 struct block_products {
     struct product forward; /* m (tiles, out) = v (tiles, in) u (in, out) */
     struct product weights; /* du (in, out) += v^T dm */
     struct product data;    /* dv (tiles, in) = dm (tiles, out) u^T (out, in) */
 };
 
-/* A thread's images and its memory. */
+/* A thread's images, [first, last), and its memory. */
 struct winograd_worker {
     int first, last;
     float *v, *m;     /* transformed tiles: (points, block, in), (points, block, out) */
-    float *du, *db;   /* its gradient sums: (points, in, out), (out) */
-    float *du_run;    /* du of the present run of tiles if it is not the first; NULL if there is only one */
-    float *sink;      /* (in or out, the larger) */
+    float *du, *db;   /* gradient sums: (points, in, out), (out) */
+    float *du_run;    /* du of the current run of tiles if it is not the first; NULL if there is only one run */
+    float *sink;      /* the larger of (in) and (out): receives what is written to pixels outside an image */
 };
 
 struct winograd {
     const struct winograd_kernels *kernels;
-    int points, tiles;     /* N x N; tiles of an image */
-    int block;             /* tiles at a time */
-    int run;               /* tiles whose gradients are summed before the runs' sums are: two levels round less than one */
+    int points, tiles;     /* N x N; tiles per image */
+    int block;             /* tiles per block */
+    int run;               /* tiles per run. Gradients are summed in runs, then over them: two levels round less than one */
     size_t v_stride, m_stride, u_stride; /* floats between points; no power of two, or all points would share one cache set */
-    int *inputs, *outputs; /* (tiles, points), (tiles, M x M): places in an image in floats, or -1 outside */
+    int *inputs, *outputs; /* (tiles, points), (tiles, M x M): offsets in an image, in floats; -1: outside */
     float *zeros;
     float *u, *u_transposed, *weights_transposed; /* (points, in, out), (points, out, in), (R, R, out, in) */
     struct block_products *products;              /* (block + 1), indexed by the number of tiles; only those that occur are set */
@@ -50,7 +50,7 @@ bool winograd_applies(const struct net_layer *l)
 
 /* ---- places ---- */
 
-/* The `size` x `size` pixels from (top, left) on, in an image of that shape. */
+/* Lists the `size` x `size` pixels from (top, left) on, in an image of that shape. */
 static void list_places(int *places, struct shape image, int top, int left, int size)
 {
     for (int y = top; y < top + size; y++)
@@ -79,7 +79,7 @@ static void point_at(float **pixels, const float *image, const int *places, int 
 
 /* ---- memory ---- */
 
-/* Tiles in a block: both transformed blocks together about fill the second-level cache. */
+/* Tiles per block: as many as let both transformed blocks together about fill the second-level cache. */
 static int block_size(const struct winograd *w, const struct net_layer *l, int tiles)
 {
     enum { LEAST = 12, MOST = 48 };
@@ -125,7 +125,7 @@ static int init_shared(struct winograd *w, const struct host_operation *o, struc
     return 0;
 }
 
-/* For full blocks, and for the remainder of each worker's tiles. */
+/* Makes the products of full blocks and of the remainder of each worker's tiles. */
 static int init_products(struct winograd *w, const struct host_operation *o, struct error *why)
 {
     int in = o->layer->in.channels, out = o->layer->out.channels;
@@ -216,7 +216,7 @@ static int winograd_prepare(struct host_operation *o, struct error *why)
     return 0;
 }
 
-/* Tiles are numbered across all images of a worker. */
+/* The image of a tile; tiles are numbered across all images of a worker. */
 static const float *image_of(const struct winograd *w, const struct winograd_worker *worker, int tile, const float *images,
                              struct shape shape)
 {
@@ -307,14 +307,14 @@ static void backward_block(const struct host_operation *o, struct winograd_worke
     for (size_t p = 0; p < (size_t)w->points; p++) {
         float *v = worker->v + p * w->v_stride, *m = worker->m + p * w->m_stride;
         product_run(&w->products[count].weights, v, m, du + p * w->u_stride);
-        if (o->dx) /* dv takes the place of v */
+        if (o->dx) /* dv overwrites v */
             product_run(&w->products[count].data, m, w->u_transposed + p * w->u_stride, v);
     }
     if (o->dx)
         add_input_gradients(o, worker, first, count);
 }
 
-/* Adds a run's sums, and clears them for the next run. */
+/* Adds a run's sums to du, and clears them for the next run. */
 __attribute__((target_clones("avx512f", "avx2", "default")))
 static void add_run(float *restrict du, float *restrict run, size_t count)
 {

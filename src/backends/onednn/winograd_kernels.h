@@ -1,6 +1,6 @@
-/* The vector loops of minimal filtering for one filter. vectors_set.h includes this once a filter: FILTER (f4x5, f4x3), M
- * outputs and R weights a dimension, N = M + R - 1 inputs; a vec is LANES neighbouring channels. What each loop does, and
- * the layouts: winograd.h. */
+/* The vector loops of minimal filtering for one filter. vectors_set.h includes this once per filter: FILTER (f4x5, f4x3), M
+ * outputs and R weights per dimension, N = M + R - 1 inputs; a vec is LANES neighbouring channels. winograd.h describes the loops
+ * and the layouts. */
 #define PASTE_(a, b) a##_##b
 #define PASTE(a, b) PASTE_(a, b)
 #define NAME(x) PASTE(FILTER, x)
@@ -23,7 +23,7 @@ static void NAME(input)(float *const *pixels, int channels, float *v, size_t str
     }
 }
 
-/* y = A^T m A + bias; NaN passes the ReLU, so that it reaches the loss and is seen */
+/* y = A^T m A + bias; NaN passes through the ReLU, so that it reaches the loss and is seen */
 static void NAME(output)(const float *m, size_t stride, int channels, const float *bias, bool relu, float *const *pixels)
 {
     for (int c = 0; c < channels; c += LANES) {
@@ -43,7 +43,7 @@ static void NAME(output)(const float *m, size_t stride, int channels, const floa
     }
 }
 
-/* dm = A dy A^T; the bias gradient in two levels, a tile and the sum of tiles */
+/* dm = A dy A^T; the bias gradient is summed within a tile, then over tiles */
 static void NAME(output_gradient)(float *const *pixels, float *const *outputs, int channels, float *dm, size_t stride,
                                   float *bias)
 {

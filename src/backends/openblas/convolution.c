@@ -1,5 +1,5 @@
-/* Convolutions: the windows of some output rows are gathered into a matrix (im2col), a row each, and multiplied by the weights,
- * which are a matrix already (HWIO). */
+/* Convolutions: the windows of some output rows are gathered into a matrix with one row per window (im2col), and multiplied by the
+ * weights, which already are a matrix (HWIO). */
 #include <cblas.h>
 #include <string.h>
 
@@ -12,7 +12,7 @@ static int window_size(const struct net_layer *l)
     return l->layer.kernel * l->layer.kernel * l->in.channels;
 }
 
-/* Output rows whose windows fill a block. */
+/* The number of output rows whose windows fill a block. */
 static int block_rows(const struct net_layer *l)
 {
     size_t rows = BLOCK / ((size_t)l->out.width * window_size(l));
@@ -93,7 +93,7 @@ static int openblas_convolution_forward(struct host_operation *o, struct error *
     return 0;
 }
 
-/* One block of one image: adds to the weights' gradient (dw or NULL) and to the image's. */
+/* One block of one image: adds to the gradient of the weights (dw; NULL: none) and to that of the image. */
 static void block_backward(struct host_operation *o, int n, int first, int rows, float *dw)
 {
     const struct net_layer *l = o->layer;

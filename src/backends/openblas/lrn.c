@@ -1,15 +1,15 @@
 /* Local response normalisation over channels, a pixel at a time:
  *     s[c] = k + alpha * sum of x[j]^2 over |j - c| <= radius,    y = x * s^-beta
- * and, the window being symmetric,
+ * and, because the window is symmetric,
  *     dx = dy * s^-beta - 2 alpha beta x[c] * sum of dy[j] x[j] s[j]^(-beta-1) over |j - c| <= radius.
- * Windows are summed as shifted copies of a row with `radius` zeros on either side: exact, and it
- * vectorises, unlike a running sum. */
+ * Window sums add shifted copies of a row that has `radius` zeros on either side. Unlike a running sum this is exact, and it
+ * vectorises. */
 #include <math.h>
 #include <string.h>
 
 #include "openblas.h"
 
-/* Rows of scratch, for one pixel. */
+/* The parts of the scratch buffer, for one pixel. */
 struct rows {
     float *padded; /* (radius + channels + radius) */
     float *scale, *power, *sums;

@@ -12,7 +12,7 @@ void openblas_bias_set(float *y, const float *bias, size_t rows, size_t channels
         memcpy(y + row * channels, bias, channels * sizeof *y);
 }
 
-/* The rows are summed first, and then added to `sums`: two levels of additions round less than one. */
+/* Sums the rows first and adds the result to `sums`: two levels of additions round less than one. */
 __attribute__((target_clones("avx512f", "avx2", "default")))
 void openblas_bias_gradient(float *restrict sums, const float *restrict dy, size_t rows, size_t channels)
 {

@@ -33,7 +33,7 @@ static inline void openblas_window_forward(const struct net_layer *l, struct ope
         }
 }
 
-/* The gradient goes to the first maximum in row order: `rest` is what no place has received yet. */
+/* The gradient goes to the first maximum in row order; `rest` is the gradient not yet given to any place. */
 static inline void openblas_window_backward(const struct net_layer *l, struct openblas_window w, const float *restrict image,
                                    const float *restrict y, float *restrict rest, float *restrict gradient)
 {
