@@ -1,4 +1,4 @@
-/* The gradient of a bias: sums over rows, in parts, so that many blocks work and the order is always the same. */
+/* The gradient of a bias: sums over rows, split into parts so that many blocks work, and always in the same order. */
 #include "operations.h"
 
 enum { ROWS_AT_ONCE = 512, ROWS_A_PART = 64, CHANNELS_A_BLOCK = 64 };

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Those are told by a later call than the one that is to blame. */
+/* Asynchronous errors: a later call than the one at fault reports them. */
 static bool may_be_late(cudaError_t status)
 {
     return status == cudaErrorIllegalAddress || status == cudaErrorLaunchFailure || status == cudaErrorMisalignedAddress ||

@@ -1,4 +1,4 @@
-/* Convolutions by cuDNN: planned and run. Which engines there are: convolution_engines.c; which is taken: convolution_choose.c. */
+/* Convolutions by cuDNN: plans and runs them. convolution_engines.c finds the engines, convolution_choose.c chooses one. */
 #include "convolution.h"
 
 #include <stdarg.h>
@@ -96,7 +96,7 @@ int cudnn_convolution_run(struct cudnn_convolution *c, enum convolution_pass pas
     return pack_follow(c, pass, memory, why) || engine_run(c, pass, c->chosen[pass], why) ? -1 : 0;
 }
 
-/* Behind the text that is there, as far as there is room. */
+/* Appends to the text, as far as there is room. */
 static void text_add(char *text, size_t size, const char *format, ...)
 {
     size_t length = strlen(text);
@@ -106,7 +106,7 @@ static void text_add(char *text, size_t size, const char *format, ...)
     va_end(arguments);
 }
 
-/* " (0.042 ms, best of 6, 3 too large, 1 failed, 1 wrong)": what there is of it. */
+/* " (0.042 ms, best of 6, 3 too large, 1 failed, 1 wrong)": the parts that apply. */
 static void choice_about(const struct cudnn_convolution *c, int pass, char *text, size_t size)
 {
     const struct engine_counts *counts = &c->counts[pass];

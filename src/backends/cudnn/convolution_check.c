@@ -1,7 +1,7 @@
-/* What an engine computes, for a comparison with others: some versions of cuDNN have engines with wrong results. All of them get
- * the same numbers, multiples of 1/8 from -1 to 1: they are exact in bfloat16 and TF32, and so are in float the sums of their
- * products. Engines that multiply and add agree to the bit, but for the rounding of bfloat16 results; those that transform first
- * (Winograd, FFT) do not quite. */
+/* Compares what engines compute, because some versions of cuDNN have engines with wrong results. All engines get the same
+ * numbers: multiples of 1/8 from -1 to 1, which are exact in bfloat16 and TF32; the sums of their products are exact in float. So
+ * engines that multiply and add agree to the bit, except for the rounding of bfloat16 results. Those that transform first
+ * (Winograd, FFT) agree less exactly. */
 #include "convolution.h"
 
 #include <stdlib.h>
@@ -42,7 +42,8 @@ static void numbers_make(void *to, size_t count, bool half, uint32_t seed)
     }
 }
 
-/* The numbers repeat after a prime: images differ, and so do two tensors, whose products would have large sums otherwise. */
+/* Each tensor's numbers repeat with a prime period of its own. So images differ, and so do tensors; otherwise the sums of their
+ * products would be large. */
 static int tensor_fill(const struct cudnn_convolution *c, enum convolution_tensor tensor, void *to, struct error *why)
 {
     static const uint16_t periods[] = {[TENSOR_X] = 65521, [TENSOR_FILTER] = 65519, [TENSOR_Y] = 65497};
@@ -67,7 +68,7 @@ int numbers_fill(const struct cudnn_convolution *c, const struct convolution_mem
            (m->dy && tensor_fill(c, TENSOR_Y, m->dy, why)) || CUDA(cudaDeviceSynchronize(), why) ? -1 : 0;
 }
 
-/* All bytes of it, in the activations' type. */
+/* Sets all bytes of a tensor in the activations' type. */
 static int tensor_set(const struct cudnn_convolution *c, enum convolution_tensor tensor, void *at, int byte, struct error *why)
 {
     return at ? CUDA(cudaMemset(at, byte, tensor_count(c, tensor) * element_bytes(c->library->precision)), why) : 0;
@@ -96,7 +97,7 @@ static int stripe_get(float *to, const void *from, size_t count, bool half, stru
     return 0;
 }
 
-/* Stripes from the first value to the last: all values where there are not more. */
+/* Takes stripes evenly spread from the first value to the last; together they are all values if there are at most SAMPLE. */
 static int sample_get(const struct cudnn_convolution *c, enum convolution_tensor tensor, const char *from, float *sample,
                       struct error *why)
 {
@@ -114,13 +115,14 @@ int engine_sample(const struct cudnn_convolution *c, enum convolution_pass pass,
 {
     enum convolution_tensor tensor = pass == PASS_FORWARD ? TENSOR_Y : pass == PASS_INPUT ? TENSOR_X : TENSOR_FILTER;
     void *output = pass == PASS_FORWARD ? m->y : pass == PASS_INPUT ? m->dx : m->dfilter;
-    int nan = 0xff; /* each byte of one: what the engine does not write is seen */
+    int nan = 0xff; /* every byte of a NaN: values that the engine does not write are noticed */
     return tensor_set(c, tensor, output, nan, why) || CUDA(cudaDeviceSynchronize(), why) || engine_run(c, pass, i, why) ||
            CUDA(cudaDeviceSynchronize(), why) || sample_get(c, tensor, output, sample, why) ? -1 : 0;
 }
 
-/* Relative, of the difference's norm. Roundings are 6e-8 in float, 5e-4 in TF32 and 2e-3 in bfloat16; Winograd's transforms make
- * some ten or, of large tiles, some hundred of them. Without one of 1,000 images a filter's gradient would be off by 3e-2. */
+/* The largest relative norm of the difference. One rounding is 6e-8 in float, 5e-4 in TF32 and 2e-3 in bfloat16; Winograd's
+ * transforms make about ten of them or, with large tiles, about a hundred. A filter's gradient that misses one of 1,000 images is
+ * off by 3e-2. */
 static double tolerance(enum precision precision)
 {
     return precision == PRECISION_FP32 ? 1e-4 : precision == PRECISION_TF32 ? 5e-3 : 1e-2;

@@ -1,6 +1,6 @@
-/* Which of a pass's engines is the fastest: measured as a step runs it, by replays of a captured graph. Launched one by one on an
- * idle stream, short ones would be measured by what it takes to submit them. An engine that fails in any way is dropped, and before
- * that those that compute other values than the rest. */
+/* Chooses the fastest engine of each pass. Engines are measured as a step runs them, by replays of a captured graph: launched one
+ * by one on an idle stream, short engines would be measured by their submission. Engines that fail, or that compute other values
+ * than the rest, are dropped. */
 #include "convolution.h"
 
 #include <float.h>
@@ -9,10 +9,12 @@
 
 enum { EXECUTIONS = 10, REPLAYS = 3 };
 
-/* Milliseconds: what the submission of an execution may add to it; an execution so long that a graph of one will do. */
+/* Milliseconds. SUBMISSION: what submitting an execution may add to its time. LONG: from here on, a graph of one execution will
+ * do. */
 #define SUBMISSION 0.1f
 #define LONG 0.5f
-/* Times the best one's time: an engine that takes so much by itself, or in its first replay, is not measured any further. */
+/* Multiples of the best time. An engine that takes HOPELESS times as long alone, or WORSE times as long in its first replay, is
+ * not measured any further. */
 #define HOPELESS 4
 #define WORSE 1.25f
 
@@ -22,10 +24,10 @@ struct trial {
     enum convolution_pass pass;
     int engine;
     cudaEvent_t events[2];
-    bool graphs; /* only engines that can be captured: a step may be */
-    bool lost;   /* the device is of no use any more: an engine wrote where it must not, or the like */
+    bool graphs; /* accept only engines that can be captured, since a step may be */
+    bool lost;   /* the device is unusable: an engine wrote out of bounds, or the like */
     float best;  /* milliseconds, so far */
-    bool out[ENGINES_MAX]; /* these engines do not run, or are wrong */
+    bool out[ENGINES_MAX]; /* these engines fail or are wrong */
     float (*samples)[SAMPLE]; /* (ENGINES_MAX) */
 };
 
@@ -42,7 +44,8 @@ static int run(const struct trial *t, int executions, struct error *why)
     return 0;
 }
 
-/* *exec: NULL after a failure. The capture is ended in any case; of two failures the first is reported. */
+/* Captures that many executions. *exec is NULL after a failure. The capture always ends; of two failures the first is reported.
+ * */
 static int graph_make(const struct trial *t, int executions, cudaGraphExec_t *exec, struct error *why)
 {
     struct error second;
@@ -54,13 +57,13 @@ static int graph_make(const struct trial *t, int executions, cudaGraphExec_t *ex
     return failed || unended ? -1 : 0;
 }
 
-/* exec: that many executions; NULL: one by one. */
+/* Enqueues the executions: by exec, which holds that many, or one by one if it is NULL. */
 static int trial_enqueue(const struct trial *t, cudaGraphExec_t exec, int executions, struct error *why)
 {
     return exec ? CUDA(cudaGraphLaunch(exec, trial_stream(t)), why) : run(t, executions, why);
 }
 
-/* Milliseconds of one execution. What runs first warms up, and while it runs the rest is submitted. */
+/* Milliseconds per execution. The first run warms up, and the measured one is submitted meanwhile. */
 static int time_once(const struct trial *t, cudaGraphExec_t exec, int executions, float *milliseconds, struct error *why)
 {
     if (trial_enqueue(t, exec, executions, why) || CUDA(cudaEventRecord(t->events[0], trial_stream(t)), why) ||
@@ -72,7 +75,7 @@ static int time_once(const struct trial *t, cudaGraphExec_t exec, int executions
     return 0;
 }
 
-/* The least of some replays. */
+/* The shortest of some replays. */
 static int time_replays(const struct trial *t, cudaGraphExec_t exec, int executions, float *least, struct error *why)
 {
     float milliseconds;
@@ -86,7 +89,7 @@ static int time_replays(const struct trial *t, cudaGraphExec_t exec, int executi
     return 0;
 }
 
-/* By itself first: its kernels are loaded then, which a capture may not allow. */
+/* The engine first runs alone, which loads its kernels: a capture may not allow that. */
 static int engine_time(const struct trial *t, float *milliseconds, struct error *why)
 {
     cudaGraphExec_t exec = NULL;
@@ -101,7 +104,7 @@ static int engine_time(const struct trial *t, float *milliseconds, struct error 
     return failed ? -1 : 0;
 }
 
-/* Whether it runs, and can be captured: nothing is measured. */
+/* Fails unless the engine runs and, if need be, can be captured; measures nothing. */
 static int engine_works(const struct trial *t, struct error *why)
 {
     cudaGraphExec_t exec = NULL;
@@ -111,7 +114,8 @@ static int engine_works(const struct trial *t, struct error *why)
     return failed ? -1 : 0;
 }
 
-/* A failed engine leaves nothing: a later call would report its error. The first reason is kept, or that of the loss. */
+/* Counts a failed engine and clears its error, which a later call would report otherwise. `why` keeps the first reason, or that
+ * of the device's loss. */
 static void engine_drop(struct trial *t, struct error *reason, struct error *why)
 {
     cudaGetLastError();
@@ -122,8 +126,8 @@ static void engine_drop(struct trial *t, struct error *reason, struct error *why
         *why = *reason;
 }
 
-/* The engine that the most others agree with, of equal ones the generic one or else the first. The same engine with other knobs
- * proves nothing. */
+/* The engine that most others agree with; in a tie, the generic one or else the first. The same engine with other knobs does not
+ * count. */
 static int reference_of(const struct trial *t)
 {
     const struct cudnn_convolution *c = t->c;
@@ -156,7 +160,7 @@ static void wrong_drop(struct trial *t, struct error *why)
     }
 }
 
-/* Runs each once: those that fail, or compute other values than the rest, are out. */
+/* Runs each engine once, and drops those that fail or compute other values than the rest. */
 static void engines_check(struct trial *t, struct error *why)
 {
     struct cudnn_convolution *c = t->c;
@@ -173,7 +177,8 @@ static void engines_check(struct trial *t, struct error *why)
         wrong_drop(t, why);
 }
 
-/* Tries all; with `deterministic` only up to the first that works: other times in another run would lead to other bits. */
+/* Tries all engines; with `deterministic` only up to the first that works, since timings differ between runs, and another choice
+ * would give other bits. */
 static int engines_try(struct trial *t, struct error *why)
 {
     struct cudnn_convolution *c = t->c;
@@ -195,7 +200,7 @@ static int engines_try(struct trial *t, struct error *why)
     return found && !t->lost ? 0 : -1;
 }
 
-/* Where no engine can be captured, one that only runs will do, as long as no step is captured. */
+/* If no engine can be captured, one that merely runs will do, as long as no step is captured. */
 static int pass_choose(struct trial *t, struct error *why)
 {
     why->text[0] = '\0';

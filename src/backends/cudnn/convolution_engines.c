@@ -1,4 +1,4 @@
-/* The engines that cuDNN has for a pass of a convolution, those that fit planned: first what a heuristic suggests, best guess
+/* Finds the engines of cuDNN that fit a pass of a convolution, and plans them: first those that a heuristic suggests, best guess
  * first, then every other engine once. */
 #include "convolution.h"
 
@@ -8,15 +8,16 @@
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
-/* Of a heuristic's list, and taken of it: most of a list is one engine with other knobs. The rest of ENGINES_MAX is for engines
- * that it leaves out: cuDNN 9.19 has at most 20 of them that fit. */
+/* How much of a heuristic's list is read, and how many engines are taken from it: most of a list is one engine with different
+ * knobs. The rest of ENGINES_MAX is for engines not in the list; in cuDNN 9.19, at most 20 of those fit. */
 enum { SUGGESTIONS_MAX = 64, SUGGESTED_MAX = 16 };
 
 /* ---- which engines fit ---- */
 
 #define NOTE(name) (1u << CUDNN_NUMERICAL_NOTE_##name)
 
-/* Notes of engines that compute with less than what was asked for. bfloat16 products are exact in float. */
+/* Notes of engines that compute less precisely than requested. Tensor cores are unwanted only for float: products of bfloat16 are
+ * exact in float. */
 static unsigned unwanted_notes(const struct cudnn_library *library)
 {
     unsigned less = NOTE(DOWN_CONVERT_INPUTS) | NOTE(REDUCED_PRECISION_REDUCTION);
@@ -44,7 +45,7 @@ static void engine_name(struct engine *e)
              e->notes & NOTE(NONDETERMINISTIC) ? ", not deterministic" : "");
 }
 
-/* Number and notes of the engine behind e->config. */
+/* Fills in number, notes and name of the engine of e->config. */
 static int engine_describe(struct engine *e, struct error *why)
 {
     cudnnBackendDescriptor_t engine;
@@ -61,7 +62,7 @@ static int engine_describe(struct engine *e, struct error *why)
     return failed ? -1 : 0;
 }
 
-/* The device's own attribute: a handle, or the properties of a device that is not there. */
+/* The attribute that names the device: a handle, or the properties of a device that is not present. */
 static struct descriptor_attribute device_attribute(const struct cudnn_library *library, cudnnBackendAttributeName_t handle,
                                          cudnnBackendAttributeName_t properties)
 {
@@ -93,8 +94,8 @@ void engine_free(struct engine *e)
     memset(e, 0, sizeof *e);
 }
 
-/* CIFAR10_CUDNN_WITHOUT=NUMBER,...: engines that are not to be tried. Frameworks keep lists of those that are wrong in some version
- * of cuDNN; and one that writes where it must not ends the run, so that no other can be tried in it. */
+/* CIFAR10_CUDNN_WITHOUT=NUMBER,...: engines not to try. Frameworks keep lists of engines that are wrong in some version of cuDNN.
+ * An engine that writes out of bounds ends the run, so no other can be tried in the same run. */
 static bool is_left_out(int64_t number)
 {
     const char *list = getenv("CIFAR10_CUDNN_WITHOUT");
@@ -109,7 +110,7 @@ static bool is_left_out(int64_t number)
     return false;
 }
 
-/* Whether the engine of e->config fits; `why`: the reason of the last refusal, for the case that no engine is left. */
+/* Whether the engine of e->config fits; `why`: the reason of the last refusal, in case no engine is left. */
 static bool engine_fits(struct engine *e, const struct cudnn_library *library, struct engine_counts *counts, struct error *why)
 {
     counts->offered++;
@@ -126,7 +127,7 @@ static bool engine_fits(struct engine *e, const struct cudnn_library *library, s
     return false;
 }
 
-/* Keeps the engine where it fits, else frees it. */
+/* Keeps the engine if it fits, else frees it. */
 static void engine_take(struct cudnn_convolution *c, enum convolution_pass pass, struct engine *e, struct error *why)
 {
     if (engine_fits(e, c->library, &c->counts[pass], why))
@@ -177,7 +178,7 @@ static cudnnBackendDescriptor_t heuristic_new(const struct cudnn_convolution *c,
     return descriptor_new(CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR, attributes, COUNT(attributes) - !c->library->properties, why);
 }
 
-/* Adds the engines that this heuristic suggests and that fit. It may have nothing to say. */
+/* Adds the engines that this heuristic suggests and that fit. It may suggest none. */
 static void suggestions_add(struct cudnn_convolution *c, enum convolution_pass pass, cudnnBackendHeurMode_t mode, struct error *why)
 {
     const struct passes *own = c->own;
@@ -206,7 +207,8 @@ static bool is_known(const struct cudnn_convolution *c, enum convolution_pass pa
     return false;
 }
 
-/* Compiled when it is planned, which may take seconds: such an engine is for a heuristic to suggest. */
+/* Whether the engine is compiled when it is planned, which may take seconds. Such engines are taken only if a heuristic suggests
+ * them. */
 static bool is_compiled(cudnnBackendDescriptor_t engine, struct error *why)
 {
     cudnnBackendBehaviorNote_t list[CUDNN_BEHAVIOR_NOTE_TYPE_COUNT];
@@ -218,7 +220,7 @@ static bool is_compiled(cudnnBackendDescriptor_t engine, struct error *why)
     return compiled;
 }
 
-/* The engine of that number with its default knobs; -1 also where the device or the pass has none. */
+/* Makes the engine of that number with its default knobs; -1 also if the device or the pass has none, or it would be compiled. */
 static int engine_init(struct engine *e, const struct cudnn_convolution *c, cudnnBackendDescriptor_t graph, int64_t number,
                        struct error *why)
 {
@@ -234,12 +236,12 @@ static int engine_init(struct engine *e, const struct cudnn_convolution *c, cudn
     return e->config ? 0 : -1;
 }
 
-/* Adds the engines that are not there yet and fit. */
+/* Adds the other engines that fit. */
 static void others_add(struct cudnn_convolution *c, enum convolution_pass pass, struct error *why)
 {
     const struct passes *own = c->own;
     cudnnBackendDescriptor_t graph = own->graphs[pass].graph;
-    struct error ignored; /* no engine of that number is no refusal */
+    struct error ignored; /* a missing engine is not a refusal */
     int64_t count, numbers = 0;
     if (CUDNN(cudnnBackendGetAttribute(graph, CUDNN_ATTR_OPERATIONGRAPH_ENGINE_GLOBAL_COUNT, CUDNN_TYPE_INT64, 1, &count,
                                        &numbers), why))
@@ -255,7 +257,8 @@ static void others_add(struct cudnn_convolution *c, enum convolution_pass pass, 
     }
 }
 
-/* Behind all others: with `deterministic` the first that works is taken, and a heuristic may have this one before a better one. */
+/* Moves the generic engine to the end: with `deterministic` the first engine that works is taken, and a heuristic may list the
+ * generic one before a better one. */
 static void generic_last(struct engine *engines, int count)
 {
     struct engine generic[ENGINES_MAX];

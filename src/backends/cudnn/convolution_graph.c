@@ -1,5 +1,5 @@
-/* A pass of a convolution as a graph of cuDNN's operations. Tensors are described as (N,C,H,W), filters as (K,C,R,S), and lie
- * with their channels innermost. What is computed between two operations is virtual: it has a type, and no place in memory. */
+/* A pass of a convolution as a graph of cuDNN's operations. Tensors are described as (N,C,H,W), filters as (K,C,R,S); in memory,
+ * channels are innermost. A tensor between two operations is virtual: it has a type but no memory. */
 #include "convolution.h"
 
 #include <string.h>
@@ -39,7 +39,7 @@ void descriptor_free(cudnnBackendDescriptor_t descriptor)
         cudnnBackendDestroyDescriptor(descriptor);
 }
 
-/* ---- building: after a failure the rest does nothing, and `why` keeps its sentence ---- */
+/* ---- building: after a failure, further calls do nothing, and `why` keeps its message ---- */
 
 struct builder {
     struct pass_graph *graph;
@@ -66,7 +66,7 @@ static cudnnDataType_t activation_type(const struct cudnn_convolution *c)
     return c->library->precision == PRECISION_BF16 ? CUDNN_DATA_BFLOAT16 : CUDNN_DATA_FLOAT;
 }
 
-/* Bytes. All tensors begin where cudaMalloc's memory does, but for biases, which may lie anywhere in the flat buffer. */
+/* Bytes. All tensors begin at an address from cudaMalloc, except biases, which may lie anywhere in the flat buffer. */
 enum { TENSOR_ALIGNMENT = 16 };
 
 static cudnnBackendDescriptor_t tensor_new(struct builder *b, int64_t uid, const int64_t dims[4], cudnnDataType_t type,
@@ -99,7 +99,7 @@ static cudnnBackendDescriptor_t filter_new(struct builder *b, cudnnDataType_t ty
     return tensor_new(b, TENSOR_FILTER, dims, type, false);
 }
 
-/* y's shape: in memory (uid TENSOR_Y) or virtual, in float. */
+/* A tensor of y's shape: in memory (uid TENSOR_Y), or virtual and float. */
 static cudnnBackendDescriptor_t y_new(struct builder *b, int64_t uid)
 {
     const struct shape *out = &b->c->layer->out;
@@ -116,7 +116,7 @@ static cudnnBackendDescriptor_t bias_new(struct builder *b)
 
 /* ---- operations ---- */
 
-/* Padding after the last row or column, so that the windows end with it. */
+/* Padding after the last row or column, up to the end of the last window. */
 static int64_t padding_after(int in, int out, int kernel, int stride, int before)
 {
     int needed = (out - 1) * stride + kernel - in - before;
@@ -144,7 +144,7 @@ static cudnnBackendDescriptor_t windows_new(struct builder *b)
     return part_new(b, CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR, attributes, COUNT(attributes));
 }
 
-/* What the three passes call the same things. */
+/* cuDNN's names for the same things in the three passes. */
 static const struct pass_names {
     cudnnBackendDescriptorType_t operation;
     cudnnBackendAttributeName_t windows, x, filter, y, alpha, beta;
@@ -184,14 +184,14 @@ static void convolution_add(struct builder *b, enum convolution_pass pass, cudnn
     operation_add(b, n->operation, attributes, COUNT(attributes));
 }
 
-/* y = mode(x, other); other: NULL where the mode takes one tensor. */
+/* y = mode(x, other); other: NULL if the mode takes one tensor. */
 static void pointwise_add(struct builder *b, cudnnPointwiseMode_t mode, cudnnBackendDescriptor_t x,
                           cudnnBackendDescriptor_t other, cudnnBackendDescriptor_t y)
 {
     const cudnnDataType_t type = CUDNN_DATA_FLOAT;
-    /* Asked for, not promised: in cuDNN 9.19 the wish changes no list of engines, and only the generic one has the note
-     * STRICT_NAN_PROP. With any other a ReLU may make 0 of a NaN, as it makes 0 of -infinity; +infinity stays. So a finite loss
-     * does not prove finite parameters: those are looked at by themselves. */
+    /* A request that engines may ignore: in cuDNN 9.19 it changes no list of engines, and only the generic engine has the note
+     * STRICT_NAN_PROP. With others, a ReLU may turn NaN into 0, as it does -infinity; +infinity stays. So a finite loss does not
+     * prove finite parameters, which are checked separately. */
     const cudnnNanPropagation_t nan = CUDNN_PROPAGATE_NAN;
     const struct descriptor_attribute how[] = {
         {CUDNN_ATTR_POINTWISE_MODE, CUDNN_TYPE_POINTWISE_MODE, 1, &mode},
@@ -208,7 +208,7 @@ static void pointwise_add(struct builder *b, cudnnPointwiseMode_t mode, cudnnBac
     operation_add(b, CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR, attributes, COUNT(attributes) - !other);
 }
 
-/* y = relu(x * filter + bias), as the layer has them */
+/* y = relu(x * filter + bias), with bias and ReLU if the layer has them */
 static void forward_add(struct builder *b)
 {
     enum { PRODUCT = TENSORS, SUM };
@@ -250,7 +250,7 @@ int pass_graph_init(struct pass_graph *graph, const struct cudnn_convolution *c,
     return graph->graph ? 0 : -1;
 }
 
-/* Backwards: what is used after what uses it. */
+/* Frees in reverse order: each part before those that it uses. */
 void pass_graph_free(struct pass_graph *graph)
 {
     descriptor_free(graph->graph);

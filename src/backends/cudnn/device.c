@@ -1,13 +1,13 @@
-/* Which device, and whether there is one. */
+/* Chooses, checks and describes the device. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "plan.h"
 
-enum { OLDEST_MAJOR = 7, OLDEST_MINOR = 5 }; /* compute capability that cuDNN 9 for CUDA 13 still supports */
+enum { OLDEST_MAJOR = 7, OLDEST_MINOR = 5 }; /* the oldest compute capability that cuDNN 9 for CUDA 13 supports */
 
-/* Where the call fails, the number is untouched. */
+/* If the call fails, *count may be unset. */
 static int count_devices(int *count, struct error *why)
 {
     cudaError_t status = cudaGetDeviceCount(count);
@@ -21,7 +21,7 @@ static int count_devices(int *count, struct error *why)
     return check_cuda(status, "cudaGetDeviceCount", PLACE, why);
 }
 
-/* As nvidia-smi writes it, with a dash before the bytes 4, 6, 8, 10; "" where all of it is 0. */
+/* As nvidia-smi writes it, with a dash before bytes 4, 6, 8 and 10; "" if all bytes are 0. */
 static void tell_uuid(const cudaUUID_t *uuid, char *text, size_t size)
 {
     static const cudaUUID_t unknown;

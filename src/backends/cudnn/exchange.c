@@ -1,4 +1,4 @@
-/* Copies between the device and pinned memory, beside the work. */
+/* Copies between the device and pinned memory. Sending runs beside the work. */
 #include <stdlib.h>
 
 #include "plan.h"

@@ -1,5 +1,5 @@
-/* The end of the backward pass. It copies the convolutions' gradients, which have layouts of their own, into the flat gradients,
- * and checks all gradients and parameters: the update must know before it begins whether a number is not finite. */
+/* The end of the backward pass. It copies the gradients of convolutions, which have their own layouts, into the flat gradients,
+ * and checks all gradients and parameters: before the update begins it must be known whether all numbers are finite. */
 #include "plan.h"
 
 static struct finish_part convolution_part(const struct cudnn_operation *o)
@@ -59,7 +59,7 @@ int finish_init(struct plan *plan, struct error *why)
     return s->faults ? 0 : -1;
 }
 
-/* Where NCCL sums the gradients, some of them have been sent already; then the sums are checked later instead. */
+/* With NCCL, some gradients have already been sent, so their sums are checked later instead. */
 int finish_backward(struct plan *plan, float *gradients, struct error *why)
 {
     struct cudnn_plan_state *s = state_of(plan);
@@ -67,7 +67,7 @@ int finish_backward(struct plan *plan, float *gradients, struct error *why)
     struct finish_arguments a = backward_arguments(s, check);
     a.gradients = gradients;
     a.parameters = s->operations[0].parameters;
-    if (check && cudnn_library_join(&s->library, why)) /* some gradients are made beside */
+    if (check && cudnn_library_join(&s->library, why)) /* some gradients are computed on the second stream */
         return -1;
     return launch(s, &a, why);
 }

@@ -1,10 +1,10 @@
-/* Which neighbours are computed together, so that there are fewer kernels and less memory is written and read again. They must be
- * the only readers of what lies between them.
+/* Decides which neighbouring layers are computed together, which saves kernels and memory traffic. Nothing else may read the
+ * activation between them.
  *
- *   a pool and the norm after it    forward, the norm takes the maxima while it loads; backward, what lies between is not kept
- *   a norm and the pool after it    what lies between is not kept
+ *   a pool and the norm after it    forward, the norm takes the maxima while it loads; backward, the gradient between is not stored
+ *   a norm and the pool after it    the activation between is not stored
  *   a dense layer of few outputs    adds the bias of the dense layer before it, and applies its ReLU
- *   a dense layer                   masks the gradient by the ReLU of the dense layer before it (where cublasLt offers that)
+ *   a dense layer                   masks the gradient by the ReLU of the dense layer before it (if cublasLt offers that)
  *
  * A norm or a dense layer of few outputs, which writes the gradient of a ReLU's output anyway, also masks it and sums it for the
  * bias. This works through a pool, too: a maximum is above 0 where the value that it was taken from is. */
@@ -23,7 +23,7 @@ static void pair(struct cudnn_operation *a, struct cudnn_operation *b, const str
     a->partner = b, b->partner = a;
 }
 
-/* b reads what a computes, and nothing else does: what lies between is theirs. */
+/* Whether b reads what a computes, and no other layer does. */
 static bool is_between(const struct cudnn_operation *a, const struct cudnn_operation *b, const struct cudnn_operation *first)
 {
     return b->layer->from == a - first && a->layer->readers == 1;
@@ -49,7 +49,7 @@ static bool normalises(const struct cudnn_operation *o)
     return o->kind == &cudnn_norm_kind || o->kind == &cudnn_norm_after_pool_kind || o->kind == &cudnn_norm_before_pool_kind;
 }
 
-/* The operation whose gradient o may mask (struct cudnn_operation); first: the plan's first. */
+/* The operation whose gradient o may mask (struct cudnn_operation). first: the plan's first operation. */
 static struct cudnn_operation *before_of(struct cudnn_operation *o, const struct cudnn_operation *first)
 {
     int back = o->kind == &cudnn_norm_after_pool_kind ? 2 : 1;
@@ -58,7 +58,7 @@ static struct cudnn_operation *before_of(struct cudnn_operation *o, const struct
     for (int i = 0; i < back; i++)
         if (o - i == first || !is_between(o - i - 1, o - i, first))
             return NULL;
-    bool unfinished = o->kind == &cudnn_dense_few_kind && !o->partner; /* it knows only dense layers whose bias it adds */
+    bool unfinished = o->kind == &cudnn_dense_few_kind && !o->partner; /* it can only mask a dense layer whose bias it adds */
     return wanted && !unfinished && o[-back].kind == wanted ? o - back : NULL;
 }
 

@@ -1,7 +1,7 @@
 /* Parts of a step as CUDA graphs: one launch instead of dozens. */
 #include "plan.h"
 
-/* Earlier forks are joined first: a capture can join only what was forked in it. */
+/* Joins earlier forks first: a capture can join only what was forked in it. */
 int cudnn_capture(struct plan *plan, struct error *why)
 {
     struct cudnn_library *library = &state_of(plan)->library;
@@ -37,7 +37,7 @@ int cudnn_uncapture(struct plan *plan, enum device_part part, struct error *why)
 {
     struct cudnn_plan_state *s = state_of(plan);
     graph_free(&s->graphs[part]);
-    cudaGetLastError(); /* a later call would report it */
+    cudaGetLastError(); /* clears the error, which a later call would report */
     s->library.is_forked = s->library.overlap = false;
     return CUDA(cudaStreamSynchronize(s->library.stream), why);
 }

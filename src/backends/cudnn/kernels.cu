@@ -4,7 +4,7 @@
 #define UNROLL _Pragma("unroll")
 #define ROLLED _Pragma("unroll 1")
 
-/* Instructions of the device that are as good as rounded twice; the norms have use for no more. */
+/* Fast instructions, about as accurate as two roundings; the norms need no more. */
 #define MULTIPLY_ADD(a, b, c) __fmaf_rn((a), (b), (c))
 #define ROOT(x) fast_root(x)
 #define RECIPROCAL_ROOT(x) fast_reciprocal_root(x)
@@ -23,7 +23,7 @@ DEVICE_INLINE float fast_reciprocal_root(float x)
     return y;
 }
 
-/* Not left to the compiler, which takes some of them apart. */
+/* Written as instructions, because the compiler splits some of these stores. */
 #define STORE_TWO(p, a, b) store_two((p), (a), (b))
 #define STORE_FOUR(p, a, b, c, d) store_four_words((p), (a), (b), (c), (d))
 
@@ -64,8 +64,8 @@ DEVICE_INLINE unsigned fast_halves(float low, float high)
 #define HOLDS(condition) __builtin_assume(condition)
 #include "kernels.instances.inc"
 
-/* On an H100 a kernel may be started before the one in front of it has ended (launch.c). So each waits for that before it touches
- * memory; and lets the next one come, which waits for it in turn. */
+/* On an H100 a kernel may start before the previous one has ended (launch.c). So each kernel waits for the previous one before it
+ * touches memory, and then lets the next one start, which waits in turn. */
 DEVICE_INLINE void wait_for_kernel_before(void)
 {
 #if __CUDA_ARCH__ >= 900

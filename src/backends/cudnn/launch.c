@@ -1,4 +1,4 @@
-/* Launching the kernels of our own. Each is named by its stub, a function on the host that nvcc makes (kernels.cu). */
+/* Launches our own kernels. Each is named by its stub, a host function that nvcc makes (kernels.cu). */
 #include "cudnn.h"
 
 #define KERNEL_STUB(name, threads, phases) void kernel_##name(struct name##_arguments);
@@ -12,7 +12,7 @@ struct entry {
 #define KERNEL_ENTRY(name, threads, phases) {(const void *)kernel_##name, threads},
 static const struct entry entries[KERNEL_COUNT] = {KERNELS(KERNEL_ENTRY)};
 
-/* ---- instances, for arguments that are as they want them ---- */
+/* ---- instances, for arguments that fit them ---- */
 
 #define DEVICE_INLINE static inline
 #define IS(a, value) do if ((a) != (value)) return 0; while (0)
@@ -46,8 +46,7 @@ static const void *stub_for(enum kernel kernel, const void *arguments)
     return entries[kernel].stub;
 }
 
-/* A thread's share: four neighbouring values, one load. Enough blocks for the largest device, and few enough that their
- * penalties are soon added up. */
+/* A thread's share: four neighbouring values, one load. BLOCKS_MAX is enough for the largest device. */
 enum { SHARE = 4, BLOCKS_MAX = 4096 };
 
 size_t kernel_blocks(enum kernel kernel, size_t elements)
@@ -58,7 +57,7 @@ size_t kernel_blocks(enum kernel kernel, size_t elements)
 
 /* ---- launch ---- */
 
-/* Code for compute capability 9.0 does (kernels.cu); what a newer device makes of the intermediate code for older ones does not. */
+/* Code compiled for compute capability 9.0 waits (kernels.cu); PTX for older devices, which a newer one compiles, does not. */
 int kernels_overlap(bool *overlap, struct error *why)
 {
     struct cudaFuncAttributes attributes;
@@ -83,8 +82,8 @@ static int find_captured_last(cudaStream_t stream, struct captured_last *last, s
     return 0;
 }
 
-/* In a graph, a kernel directly behind one of our own may be started before that has ended. Nothing else may lie between them:
- * work of a library, a copy or an event that is waited for would be what the launch comes behind. */
+/* In a graph, a kernel directly after one of ours may start before that has ended. Nothing else may lie between them: the launch
+ * would then depend on a library's work, a copy or an event instead. */
 static int is_behind_own(const struct cudnn_library *library, bool *behind, struct error *why)
 {
     struct captured_last last = {0};

@@ -1,4 +1,4 @@
-/* The sum of two activations, by kernels of our own. */
+/* The sum of two activations, by our own kernels. */
 #include "operations.h"
 
 static size_t values_of(const struct cudnn_operation *o)
@@ -11,7 +11,7 @@ static int cudnn_add_forward(struct cudnn_operation *o, struct error *why)
     return kernel_add_values(o->library, o->x, o->added, o->y, values_of(o), o->x_half, has_relu(o->layer), why);
 }
 
-/* Both inputs get the same gradient: that of the output, where the ReLU let it pass. */
+/* Both inputs get the same gradient: that of the output, masked by the ReLU. */
 static int cudnn_add_backward(struct cudnn_operation *o, float *gradients, struct error *why)
 {
     (void)gradients;

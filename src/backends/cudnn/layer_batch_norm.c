@@ -1,5 +1,5 @@
-/* Batch norm, by kernels of our own. In training a channel's mean and variance are the batch's: two sums over its pixels, the
- * second around the mean that the first gave. In evaluation, and where the layer is frozen, they are the running averages. */
+/* Batch norm, by our own kernels. In training, a channel's mean and variance are the batch's, from two sums over its pixels; the
+ * second is of squares around the mean. In evaluation and in frozen layers, they are the running averages. */
 #include "operations.h"
 
 static size_t batch_pixels(const struct cudnn_operation *o)
@@ -12,8 +12,8 @@ static bool takes_moments(const struct cudnn_operation *o)
     return o->dy && o->layer->mean->role == TENSOR_STATE;
 }
 
-/* Sums over all pixels, in device memory: of x; of (x - mean)^2; of dy * (x - mean); of dy. The last two stay 0 where the layer is
- * frozen. After them there is room for the parts of such a sum. */
+/* Sums over all pixels, in device memory: of x; of (x - mean)^2; of dy * (x - mean); of dy. The last two stay 0 in a frozen
+ * layer. They are followed by the parts of one such sum. */
 enum channel_sum { SUM_X, SUM_SQUARES, SUM_PRODUCTS, SUM_DY, CHANNEL_SUMS };
 
 static float *sum_of(const struct cudnn_operation *o, enum channel_sum which)
@@ -28,13 +28,13 @@ static int cudnn_batch_norm_init(struct cudnn_operation *o, struct error *why)
     return o->own ? 0 : -1;
 }
 
-/* The parts of a sum become the sum. */
+/* Adds up the parts of a sum. */
 static int sum_end(const struct cudnn_operation *o, float *sum, struct error *why)
 {
     return finish_biases(o->library, sum_of(o, CHANNEL_SUMS), bias_parts(batch_pixels(o)), o->layer->out.channels, sum, why);
 }
 
-/* dy NULL: of the squares. */
+/* Sums dy * (x - mean); with dy NULL, (x - mean)^2. */
 static int sum_centred(const struct cudnn_operation *o, const void *dy, enum channel_sum which, struct error *why)
 {
     struct centred_sums_arguments arguments = {
@@ -69,7 +69,6 @@ static struct batch_moments moments_of(const struct cudnn_operation *o)
     return moments;
 }
 
-/* One thread a value. */
 static size_t blocks_of(const struct cudnn_operation *o)
 {
     return kernel_blocks(KERNEL_batch_norm_forward, batch_pixels(o) * (size_t)o->layer->out.channels);
@@ -92,7 +91,7 @@ static int cudnn_batch_norm_forward(struct cudnn_operation *o, struct error *why
     return kernel_launch(o->library, KERNEL_batch_norm_forward, blocks_of(o), &arguments, why);
 }
 
-/* Masks dy by the ReLU, and sums dy and dy * (x - mean). */
+/* Masks dy by the ReLU and, unless the layer is frozen, sums dy and dy * (x - mean). */
 static int take_products(const struct cudnn_operation *o, float *dbeta, struct error *why)
 {
     if (!takes_moments(o))

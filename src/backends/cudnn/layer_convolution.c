@@ -1,4 +1,5 @@
-/* A convolution layer: cuDNN's passes. Its filter is a copy of the weights in cuDNN's layout; finish.c turns its gradient back. */
+/* A convolution layer: cuDNN's passes. Its filter is a copy of the weights in cuDNN's layout; finish.c copies its gradient back.
+ * */
 #include <stdlib.h>
 
 #include "operations.h"
@@ -60,7 +61,7 @@ static struct convolution_memory convolution_memory_of(const struct cudnn_operat
 static int cudnn_convolution_layer_choose(struct cudnn_operation *o, char *about, size_t size, struct error *why)
 {
     struct convolution_memory memory = convolution_memory_of(o);
-    memory.bias = o->slice.filter; /* parameters are not known yet: its numbers will do */
+    memory.bias = o->slice.filter; /* there are no parameters yet, and any numbers will do */
     if (cudnn_convolution_choose(o->own, &memory, why))
         return -1;
     cudnn_convolution_about(o->own, about, size);
@@ -73,7 +74,7 @@ static int cudnn_convolution_layer_forward(struct cudnn_operation *o, struct err
     return cudnn_convolution_run(o->own, PASS_FORWARD, &memory, why);
 }
 
-/* The gradients of filter and biases: finish.c brings them into the flat buffer. */
+/* Computes the gradients of filter and biases, which finish.c copies to the flat buffer; and dx. */
 static int cudnn_convolution_layer_backward(struct cudnn_operation *o, float *gradients, struct error *why)
 {
     (void)gradients;

@@ -1,5 +1,5 @@
-/* Dense layers by cublasLt. Where it offers that, it also adds the bias, applies the ReLU, masks the gradient by the ReLU of the
- * dense layer before, and sums the bias's gradient; else kernels of our own do. */
+/* Dense layers by cublasLt. If it offers to, it also adds the bias, applies the ReLU, masks the gradient by the ReLU of the
+ * previous dense layer, and sums the bias's gradient; otherwise our own kernels do. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -8,9 +8,9 @@
 
 struct own {
     struct cudnn_product forward, weights, input;
-    void *mask;    /* where y is above 0, for the next dense layer; NULL: it does not need it */
-    void *masked;  /* (batch, out): dy masked by the ReLU, in the type of x; NULL: that is in dy itself */
-    float *sums;   /* the parts of the biases' gradients; NULL: no kernel of our own makes them */
+    void *mask;    /* where y is above 0, for the next dense layer; NULL: not needed */
+    void *masked;  /* (batch, out): dy masked by the ReLU, in the type of x; NULL: dy itself is masked */
+    float *sums;   /* the parts of the biases' gradients; NULL: none of our kernels makes them */
 };
 
 /* Whether the next layer, one of few outputs, adds the bias and applies the ReLU, forward and backward. */
@@ -29,9 +29,9 @@ static int outputs_of(const struct cudnn_operation *o)
     return o->layer->out.channels;
 }
 
-/* ---- where things lie ---- */
+/* ---- addresses ---- */
 
-/* Without parameters: an address that is aligned as theirs will be. */
+/* Without a buffer: an address with the alignment that the real one will have. */
 static const float *flat(const float *buffer, size_t offset)
 {
     return buffer ? buffer + offset : (const float *)(uintptr_t)(DEVICE_ALIGNMENT + offset * sizeof *buffer);
@@ -112,7 +112,7 @@ static int input_init(struct cudnn_operation *o, struct error *why)
     return 0;
 }
 
-/* Whether dy is masked or converted here, by a kernel that sums the bias's gradient at the same time. */
+/* Whether a kernel here masks or converts dy, and sums the bias's gradient at the same time. */
 static bool needs_kernel(const struct cudnn_operation *o)
 {
     return (has_relu(o->layer) && !o->masked) || o->x_half != o->y_half;
@@ -168,7 +168,7 @@ static const char *epilogue_text(cublasLtEpilogue_t epilogue)
     }
 }
 
-/* Whether a kernel of our own adds the bias and applies the ReLU. */
+/* Whether one of our kernels adds the bias and applies the ReLU. */
 static bool finishes_itself(const struct cudnn_operation *o)
 {
     const struct own *own = o->own;
@@ -176,7 +176,7 @@ static bool finishes_itself(const struct cudnn_operation *o)
     return wanted && own->forward.epilogue == CUBLASLT_EPILOGUE_DEFAULT;
 }
 
-/* By now all layers are initialised, so it is known which masks dy. */
+/* All layers are initialised by now, so it is known which of them masks dy. */
 static int dense_choose(struct cudnn_operation *o, char *about, size_t size, struct error *why)
 {
     const struct own *own = o->own;
@@ -208,7 +208,7 @@ static int cudnn_dense_forward(struct cudnn_operation *o, struct error *why)
     return kernel_launch(o->library, KERNEL_bias_relu, blocks, &bias, why);
 }
 
-/* dy masked, and the biases' gradients where they are made here: of one part the sums are there already. */
+/* Masks dy, and sums the biases' gradients if that is done here; with one part, its sums already are the gradients. */
 static int mask_and_sum(struct cudnn_operation *o, float *gradients, struct error *why)
 {
     const struct own *own = o->own;

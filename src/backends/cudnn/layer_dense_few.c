@@ -1,5 +1,5 @@
-/* Dense layers of few outputs by kernels of our own, on the parameters as they are. They do what is left to do of a dense layer
- * before them, its bias and ReLU; and the last layer does a training step's loss. */
+/* Dense layers of few outputs, by our own kernels on the flat parameters. They also add the bias and apply the ReLU of the dense
+ * layer before them; the last layer also computes a training step's loss. */
 #include "operations.h"
 
 static int few_forward(struct cudnn_operation *o, struct error *why)

@@ -1,4 +1,4 @@
-/* Local response normalisation, by itself or together with the pool before or behind it. */
+/* Local response normalisation, alone or together with the pool before or after it. */
 #include "operations.h"
 
 static struct norm_rule norm_rule_of(const struct net_layer *l)
@@ -18,8 +18,7 @@ static size_t tiles_of(const struct cudnn_operation *o)
     return (pixels_of(o) + tile - 1) / tile;
 }
 
-/* Back through the norm and the pool before it at once: how many rows a tile takes, and how many tiles there are; 0: they are
- * gone back through one after the other. */
+/* The rows of a tile if one kernel does the backward pass of the norm and the pool before it; 0: two kernels do it. */
 static int stripe_rows(const struct cudnn_operation *o)
 {
     const struct net_layer *pool = o->partner->layer;
@@ -28,7 +27,7 @@ static int stripe_rows(const struct cudnn_operation *o)
     if (most < 1)
         return 0;
     int stripes = (rows + most - 1) / most;
-    return (rows + stripes - 1) / stripes; /* of one size */
+    return (rows + stripes - 1) / stripes; /* tiles of nearly equal size */
 }
 
 static size_t stripes_of(const struct cudnn_operation *o)
@@ -128,7 +127,7 @@ static int norm_pool_backward(struct cudnn_operation *o, float *gradients, struc
     return launch_backward(o, &arguments, why);
 }
 
-/* The pool's part too. */
+/* Includes the pool's backward pass. */
 static int pool_norm_backward(struct cudnn_operation *o, float *gradients, struct error *why)
 {
     struct cudnn_operation *pool = o->partner;

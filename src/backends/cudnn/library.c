@@ -4,7 +4,7 @@
 
 enum { WORKSPACE_LEAST = 32 << 20 }; /* bytes */
 
-/* An engine that wants another layout converts x and y: two activations. The third is for filters and parts of sums. */
+/* An engine that needs another layout converts x and y: two activations. The third is for filters and parts of sums. */
 enum { WORKSPACE_ACTIVATIONS = 3 };
 
 static int open_streams(struct cudnn_library *library, struct error *why)
@@ -24,7 +24,7 @@ int cudnn_library_fork(struct cudnn_library *library, struct error *why)
 
 int cudnn_library_join(struct cudnn_library *library, struct error *why)
 {
-    if (!library->is_forked) /* in a capture: `beside` is not part of it */
+    if (!library->is_forked) /* `beside` may not be part of the present capture */
         return 0;
     library->is_forked = false;
     return CUDA(cudaEventRecord(library->joined, library->beside), why) ||
@@ -87,7 +87,7 @@ size_t element_bytes(enum precision precision)
     return precision == PRECISION_BF16 ? 2 : sizeof(float);
 }
 
-/* Nothing is used any more, so a failure here would change nothing. */
+/* Ignores failures: nothing is used any more. */
 void cudnn_library_close(struct cudnn_library *library)
 {
     if (library->cublas)

@@ -1,6 +1,6 @@
 #include "cudnn.h"
 
-/* What the request for memory would have to be instead. */
+/* Says how much was requested, how much is free, and what would help. */
 static int out_of_memory(size_t bytes, const char *what, struct error *why)
 {
     size_t unused = 0, all = 0;
@@ -16,7 +16,7 @@ void *device_new(size_t bytes, const char *what, struct error *why)
     size_t taken = bytes ? bytes : 1;
     cudaError_t status = cudaMalloc(&memory, taken);
     if (status == cudaErrorMemoryAllocation) {
-        cudaGetLastError(); /* it is not to be told again */
+        cudaGetLastError(); /* or a later call reports it */
         out_of_memory(bytes, what, why);
         return NULL;
     }
@@ -24,7 +24,7 @@ void *device_new(size_t bytes, const char *what, struct error *why)
         error_in(why, "%s", what);
         return NULL;
     }
-    /* On the legacy stream, which the others do not wait for. */
+    /* The memset is on the legacy stream, for which the other streams do not wait. */
     if (!CUDA(cudaMemset(memory, 0, taken), why) && !CUDA(cudaDeviceSynchronize(), why))
         return memory;
     device_free(memory);
@@ -51,7 +51,7 @@ void cudnn_free(float *memory)
     device_free(memory);
 }
 
-/* The work of all plans before it, and after it, sees the copy. */
+/* Waits for all plans' work before the copy, and for the copy before later work. */
 static int copy(void *to, const void *from, size_t bytes, enum cudaMemcpyKind kind, struct error *why)
 {
     if (bytes == 0)

@@ -1,4 +1,4 @@
-/* Sums over all ranks by NCCL: one rank a device. */
+/* Sums over all ranks by NCCL, with one rank per device. */
 #include <nccl.h>
 #include <string.h>
 

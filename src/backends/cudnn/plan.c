@@ -6,7 +6,7 @@
 #include "parcel.h"
 #include "plan.h"
 
-/* NULL: this backend knows no such layer. */
+/* NULL if this backend does not support such layers. */
 static const struct cudnn_operation_kind *kind_of(enum layer_kind kind)
 {
     switch (kind) {
@@ -24,12 +24,12 @@ static const struct cudnn_operation_kind *kind_of(enum layer_kind kind)
 /* On tensor cores, bfloat16 convolutions need at least 8 channels. */
 enum { HALF_CHANNELS = 8 };
 
-/* Device memory that does not grow with the batch: what the libraries take when they are opened (measured), and for each
- * parameter itself, its gradient, its shadow and a copy of it in the library's layout. */
+/* Device memory that does not grow with the batch: what opening the libraries takes (measured); and for each parameter itself,
+ * its gradient, its shadow and a copy in the library's layout. */
 #define LIBRARIES_BYTES 62e6
 enum { PARAMETER_BYTES = 4 * sizeof(float) };
 
-/* ---- between float ends and what the operations want ---- */
+/* ---- sizes of the plan's input and output ---- */
 
 static size_t input_rows(const struct plan *plan)
 {
@@ -45,7 +45,7 @@ static size_t output_values(const struct plan *plan)
 
 /* ---- stages ---- */
 
-/* A stage knows its plan, and which layer it is. */
+/* A stage's state is its plan; its first layer is the operation's index. */
 static struct cudnn_operation *operation_of(const struct stage *stage)
 {
     const struct plan *plan = stage->state;
@@ -53,7 +53,7 @@ static struct cudnn_operation *operation_of(const struct stage *stage)
     return &s->operations[stage->first];
 }
 
-/* The first stage's, for all of them. */
+/* The first stage prepares all of them. */
 static int cudnn_prepare(struct stage *stage, const float *parameters, struct error *why)
 {
     const struct plan *plan = stage->state;
@@ -87,7 +87,7 @@ static int cudnn_stage_forward(struct stage *stage, float *gradients, struct err
     return kernel_convert_rows(&s->library, s->logits, 1, true, plan->output, 1, false, output_values(plan), why);
 }
 
-/* Adds what it left in the addend to the gradients that other readers have written. */
+/* Adds what the operation left in the addend to the gradients that other readers have written. */
 static int add_gradients(const struct cudnn_operation *o, struct error *why)
 {
     void *const sums[] = {o->dx_sum, o->dadded_sum}, *const addends[] = {o->dx, o->dadded};
@@ -135,7 +135,7 @@ static void cudnn_stage_free(struct stage *stage)
 
 /* ---- memory ---- */
 
-/* Of the largest activation that several layers read: 0 where there is none. */
+/* Values per image of the largest activation that several layers read; 0 if there is none. */
 static size_t addend_values(const struct net *net)
 {
     size_t largest = 0;
@@ -145,7 +145,7 @@ static size_t addend_values(const struct net *net)
     return largest;
 }
 
-/* Bytes of one image in what grows with the batch: the input and its gradient; outputs, their gradients, places of pools. */
+/* Bytes per image of what grows with the batch: the input and its gradient; outputs, their gradients, places of pools. */
 static double activation_bytes(const struct plan_request *request)
 {
     const struct net *net = request->net;
@@ -157,7 +157,8 @@ static double activation_bytes(const struct plan_request *request)
     return bytes + (request->training ? element * (double)addend_values(net) : 0);
 }
 
-/* Before much is taken: whether the batch fits, and which would. The workspace is counted as large as it may become. */
+/* Checks, before much memory is taken, whether the batch fits; if not, says which batch would. Counts the workspace at its limit.
+ * */
 static int check_memory(const struct plan_request *request, struct error *why)
 {
     size_t unused, all;
@@ -190,7 +191,8 @@ static int images_channels(const struct plan_request *request)
     return pads && channels < HALF_CHANNELS ? HALF_CHANNELS : channels;
 }
 
-/* In bfloat16 the operations' ends differ from the plan's; but a dense layer's output is float in any case. */
+/* In bfloat16, the operations' input and output differ from the plan's, except that a last dense layer's output is always float.
+ * */
 static int allocate_half_ends(struct plan *plan, const struct plan_request *request, struct error *why)
 {
     struct cudnn_plan_state *s = plan->state;
@@ -274,7 +276,7 @@ static void *gradient_of(const struct plan *plan, int i)
     return i != NET_INPUT ? s->gradients[i] : s->image_gradients ? s->image_gradients : plan->input_gradient;
 }
 
-/* Where a reader of layer i's output leaves its gradient. */
+/* Where a reader of layer i's output leaves the gradient of that output. */
 static void wire_gradient(const struct plan *plan, int i, bool adds, void **dx, void **sum)
 {
     const struct cudnn_plan_state *s = plan->state;
@@ -283,7 +285,7 @@ static void wire_gradient(const struct plan *plan, int i, bool adds, void **dx, 
     *sum = adds ? gradient : NULL;
 }
 
-/* Where its ends lie. */
+/* Sets the addresses of an operation's inputs, output and gradients. */
 static void wire_operation(struct plan *plan, int i)
 {
     struct cudnn_plan_state *s = plan->state;
@@ -308,8 +310,8 @@ static void make_operations(struct plan *plan, const struct plan_request *reques
     fuse(s->operations, request->net->layer_count);
 }
 
-/* From where on the gradient is complete behind the backward pass of the stage that begins with layer `first`: convolutions'
- * slices are complete with the last stage's. */
+/* The index from which on the gradient is complete after the backward pass of the stage that begins with layer `first`. Slices of
+ * convolutions are complete only after the last stage to run, that of layer 0. */
 static size_t complete_behind(const struct net *net, int first)
 {
     size_t complete = net_trained_from(net, first);
@@ -319,7 +321,7 @@ static size_t complete_behind(const struct net *net, int first)
     return complete;
 }
 
-/* Of the operation and the one that shares its stage. */
+/* Adds the stage of an operation and of its partner, if it has one. */
 static struct stage *stage_add(struct plan *plan, bool training, int first)
 {
     struct cudnn_plan_state *s = plan->state;
@@ -354,8 +356,8 @@ static int make_stages(struct plan *plan, const struct plan_request *request, st
     return 0;
 }
 
-/* A profiler that waits for a sign begins here (ncu --profile-from-start off): engines are chosen, and steps follow. Without a
- * profiler nothing happens; a failure matters to nobody. The header of this function is not in every package of CUDA. */
+/* Starts a profiler that waits for this call (ncu --profile-from-start off): engines are chosen, and steps follow. Without a
+ * profiler nothing happens; failures are ignored. Not every package of CUDA has the header of this function. */
 cudaError_t CUDARTAPI cudaProfilerStart(void);
 static void profiler_start(void)
 {
@@ -363,7 +365,7 @@ static void profiler_start(void)
         cudaGetLastError();
 }
 
-/* What depends on the workspace. */
+/* Takes the workspace, and lets the operations choose. */
 static int choose_engines(struct plan *plan, struct error *why)
 {
     struct cudnn_plan_state *s = plan->state;
@@ -371,7 +373,7 @@ static int choose_engines(struct plan *plan, struct error *why)
         return -1;
     for (int i = 0; i < plan->stage_count; i++) {
         struct stage *stage = &plan->stages[i];
-        struct cudnn_operation *o = operation_of(stage); /* those that choose are alone in their stage */
+        struct cudnn_operation *o = operation_of(stage); /* those that choose are the first in their stage */
         if (o->kind->choose && o->kind->choose(o, stage->about, sizeof stage->about, why))
             return error_in(why, "layer %s", stage->name);
     }
@@ -442,8 +444,8 @@ void cudnn_plan_free(struct plan *plan)
         plan_end(plan);
         return;
     }
-    cudaDeviceSynchronize(); /* what is under way still uses the memory */
-    graphs_free(plan); /* those that hold NCCL's communicator first: its end waits for theirs */
+    cudaDeviceSynchronize(); /* the work under way still uses the memory */
+    graphs_free(plan); /* before NCCL's communicator, whose end waits for graphs that use it */
     nccl_free(plan);
     exchange_free(plan);
     steps_free(plan);

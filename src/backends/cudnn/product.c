@@ -1,5 +1,5 @@
-/* Matrix products by cuBLAS's cublasLt. Which algorithm computes one is the heuristic's first choice, made with the plan: the
- * same in every run. */
+/* Matrix products by cuBLAS's cublasLt. The algorithm is the heuristic's first choice, made with the plan: the same in every run.
+ * */
 #include <string.h>
 
 #include "product.h"
@@ -17,7 +17,7 @@ static int matrix_new(cublasLtMatrixLayout_t *layout, bool half, int rows, int c
                   why);
 }
 
-/* As it lies in memory, without gaps. */
+/* Makes the layouts of the matrices as they lie in memory, without gaps. */
 static int layouts_new(struct cudnn_product *p, const struct product_request *r, struct error *why)
 {
     bool a_turned = r->a == CUBLAS_OP_T, b_turned = r->b == CUBLAS_OP_T;
@@ -37,7 +37,7 @@ static bool epilogue_has_mask(cublasLtEpilogue_t e)
     return e == CUBLASLT_EPILOGUE_RELU_AUX_BIAS || e == CUBLASLT_EPILOGUE_DRELU;
 }
 
-/* Addresses of what the epilogue reads or writes. The heuristic looks at their alignment only. */
+/* Sets the addresses of what the epilogue reads or writes. The heuristic looks only at their alignment. */
 static int places_set(const struct cudnn_product *p, const struct product_memory *memory, struct error *why)
 {
     if (epilogue_has_bias(p->epilogue) &&
@@ -66,7 +66,7 @@ static int operation_new(struct cudnn_product *p, const struct product_request *
 
 /* ---- which algorithm ---- */
 
-enum { NOT_OFFERED = 1 }; /* beside 0 and -1: cublasLt has no algorithm for it */
+enum { NOT_OFFERED = 1 }; /* besides 0 and -1: cublasLt has no algorithm for it */
 
 static uint32_t alignment_of(const void *at)
 {
@@ -91,9 +91,9 @@ static int alignments_set(cublasLtMatmulPreference_t preference, const struct pr
     return 0;
 }
 
-/* Where a long sum is computed in parts (split-K), the parts stay floats and a step of its own adds them up in a fixed order.
- * The other schemes would round the parts to d's type, bfloat16 perhaps (this is what cuBLAS's
- * DISALLOW_REDUCED_PRECISION_REDUCTION forbids), or add them in place. */
+/* If a long sum is computed in parts (split-K), the parts stay floats and a separate step adds them up in a fixed order. The
+ * other schemes would round the parts to d's type, perhaps bfloat16 (cuBLAS's DISALLOW_REDUCED_PRECISION_REDUCTION forbids this),
+ * or add them in place. */
 static int preference_set(cublasLtMatmulPreference_t preference, const struct product_memory *memory, struct error *why)
 {
     uint64_t workspace = WORKSPACE_MOST;
@@ -103,7 +103,7 @@ static int preference_set(cublasLtMatmulPreference_t preference, const struct pr
            alignments_set(preference, memory, why) ? -1 : 0;
 }
 
-/* NOT_SUPPORTED and INVALID_VALUE: it knows no algorithm for such a product. */
+/* cublasLt answers NOT_SUPPORTED or INVALID_VALUE if it has no algorithm for such a product. */
 static int algorithm_get(struct cudnn_product *p, cublasLtMatmulPreference_t preference, struct error *why)
 {
     cublasLtMatmulHeuristicResult_t found = {.state = CUBLAS_STATUS_NOT_SUPPORTED};
@@ -130,7 +130,7 @@ static int algorithm_choose(struct cudnn_product *p, const struct product_memory
     return status ? status : check_cublas(destroyed, "cublasLtMatmulPreferenceDestroy", PLACE, why);
 }
 
-/* ---- the whole ---- */
+/* ---- products ---- */
 
 static int product_make(struct cudnn_product *p, const struct product_request *request, struct error *why)
 {
@@ -165,7 +165,7 @@ int cudnn_product_run(const struct cudnn_product *p, cudaStream_t stream, const 
                                  p->layouts[2], m->d, p->layouts[2], &p->algorithm, p->workspace, p->workspace_bytes, stream), why);
 }
 
-/* Nothing is used any more, so a failure here would change nothing. */
+/* Ignores failures: nothing is used any more. */
 void cudnn_product_free(struct cudnn_product *p)
 {
     for (size_t i = 0; i < sizeof p->layouts / sizeof *p->layouts; i++)

@@ -1,4 +1,4 @@
-/* Whole training steps: the images, what the passes are about, the update, and what comes back. */
+/* Whole training steps: the images, the passes, the update, and the results. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -7,7 +7,7 @@
 #include "parcel.h"
 #include "plan.h"
 
-enum { SPARE = 96 << 20, SLOT_ALIGNMENT = 64 }; /* bytes: left free beside the images for graphs, NCCL, the driver; of a slot */
+enum { SPARE = 96 << 20, SLOT_ALIGNMENT = 64 }; /* bytes. SPARE: left free for graphs, NCCL and the driver */
 
 static struct steps *steps_of(const struct plan *plan)
 {
@@ -66,7 +66,7 @@ void steps_free(struct plan *plan)
     free_events(t);
 }
 
-/* ---- a slot: control, samples; of a window also images and labels ---- */
+/* ---- a slot: control and samples; with a window also images and labels ---- */
 
 static size_t samples_at(void)
 {
@@ -108,7 +108,7 @@ static void slot_fill(const struct plan *plan, const struct device_pass *pass, u
 
 /* ---- the images ---- */
 
-/* All of them, once. */
+/* Copies all of them, once. */
 static int take_all(struct plan *plan, struct error *why)
 {
     struct steps *t = steps_of(plan);
@@ -121,7 +121,7 @@ static int take_all(struct plan *plan, struct error *why)
            CUDA(cudaDeviceSynchronize(), why) ? -1 : 0;
 }
 
-/* Room for what the passes of `turns` calls of `begin` are about, `bytes` each. */
+/* Allocates the slots for `turns` calls of `begin`, `bytes` each. */
 static int take_slots(struct steps *t, int turns, size_t bytes, struct error *why)
 {
     t->turns = turns;
@@ -151,8 +151,8 @@ int cudnn_data(struct plan *plan, const struct device_data *data, char *about, s
 
 /* ---- passes ---- */
 
-/* The slots of this call were used by one of `turns` calls ago: until its passes are done they stay as they are. No waiting where
- * results told of it. */
+/* The slots of this call were last used `turns` calls ago, and must not change until those passes are done. Does not wait if
+ * results have shown that they are. */
 static int wait_for_slots(struct steps *t, cudaStream_t stream, struct error *why)
 {
     uint64_t turns = (uint64_t)t->turns;
@@ -163,7 +163,7 @@ static int wait_for_slots(struct steps *t, cudaStream_t stream, struct error *wh
     return CUDA(cudaEventSynchronize(t->passed[t->begun % turns]), why);
 }
 
-/* The slots from `first` on come to the device, beside the work there. */
+/* Loads the slots from `first` on to the device, beside the work there. */
 static int slots_load(struct steps *t, size_t first, size_t count, struct error *why)
 {
     size_t at = first * t->slot_bytes, bytes = count * t->slot_bytes;
@@ -228,7 +228,7 @@ int cudnn_update(struct plan *plan, float *parameters, const float *gradients, f
            update_states(plan, &update, why) ? -1 : 0;
 }
 
-/* ---- what comes back ---- */
+/* ---- results ---- */
 
 int cudnn_results_begin(struct plan *plan, uint64_t last, int count, struct error *why)
 {

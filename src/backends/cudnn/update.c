@@ -24,7 +24,7 @@ void update_slices(struct update_arguments *update, const struct plan *plan, enu
             update->slices[update->slice_count++] = s->operations[i].slice;
 }
 
-/* A moving average goes to the mean of the sums: p -= (keep - 1) * (sum / samples - p). */
+/* A moving average moves towards the mean of the sums: p -= (keep - 1) * (sum / samples - p). */
 int update_states(const struct plan *plan, const struct update_arguments *trained, struct error *why)
 {
     struct cudnn_plan_state *s = plan->state;
@@ -48,7 +48,7 @@ int update_copies(const struct plan *plan, const float *parameters, struct error
 {
     struct cudnn_plan_state *s = plan->state;
     struct update_arguments update = {
-        .parameters = (float *)(uintptr_t)parameters, /* without gradients they stay */
+        .parameters = (float *)(uintptr_t)parameters, /* not changed without gradients */
         .count = s->net->parameters,
     };
     update_slices(&update, plan, TENSOR_TRAINED);
@@ -58,7 +58,7 @@ int update_copies(const struct plan *plan, const float *parameters, struct error
 
 static int launch_update(const struct update_arguments *arguments, struct error *why)
 {
-    struct cudnn_library legacy = {0}; /* its stream is CUDA's own */
+    struct cudnn_library legacy = {0}; /* its stream is CUDA's default stream */
     return CUDA(cudaDeviceSynchronize(), why) ||
            kernel_launch(&legacy, KERNEL_update, update_blocks(arguments->count), arguments, why) ||
            CUDA(cudaDeviceSynchronize(), why) ? -1 : 0;
@@ -82,7 +82,7 @@ int cudnn_sgd(struct plan *plan, float *parameters, const float *gradients, size
 int cudnn_ema(float *shadows, const float *parameters, size_t count, float decay, struct error *why)
 {
     struct update_arguments arguments = {
-        .parameters = (float *)(uintptr_t)parameters, /* without gradients they stay */
+        .parameters = (float *)(uintptr_t)parameters, /* not changed without gradients */
         .shadows = shadows, .ema_decay = decay, .count = count,
     };
     return launch_update(&arguments, why);
