@@ -1,17 +1,17 @@
-/* How closely a backend must agree with TensorFlow, and how closely it does. */
+/* How closely a backend must agree with TensorFlow, and checks that it does. */
 #ifndef TESTS_BACKENDS_AGREEMENT_H
 #define TESTS_BACKENDS_AGREEMENT_H
 
 #include "fixture.h"
 #include "reference.h"
 
-/* What is compared, and where it was computed. */
+/* The backend under test, and the name of what it computes. */
 struct experiment {
     const struct backend *backend;
     const char *name;
 };
 
-/* The readable backend must agree more closely. */
+/* openblas, the simple backend, must agree more closely. */
 static inline double tolerance_of(const struct backend *backend)
 {
     return !strcmp(backend->name, "openblas") ? 1e-5 : 1e-4;

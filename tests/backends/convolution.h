@@ -4,14 +4,14 @@
 
 #include "fixture.h"
 
-/* What it read, and its output y: y alone decides where ReLU passes a gradient on. */
+/* What a convolution read, and its output y. y alone decides where the ReLU passes a gradient on. */
 struct convolution_values {
     const struct net_layer *layer;
     int batch;
     const float *x, *y, *dy, *weights, *biases;
 };
 
-/* A place in a batch of activations: the values of `images`, 0 in the padding. */
+/* A value of a batch of activations; 0 in the padding. */
 static inline double value_at(const float *images, struct shape shape, int n, int y, int x, int channel)
 {
     if (y < 0 || x < 0 || y >= shape.height || x >= shape.width)
@@ -74,7 +74,7 @@ static inline double expected_input_gradient(const struct convolution_values *v,
     return sum;
 }
 
-/* The gradient of a weight, or of a bias: they follow the weights. */
+/* The gradient of a weight or, with an index beyond the weights, of a bias. */
 static inline double expected_gradient(const struct convolution_values *v, size_t index)
 {
     const struct net_layer *l = v->layer;
@@ -92,8 +92,8 @@ static inline double expected_gradient(const struct convolution_values *v, size_
     return sum;
 }
 
-/* Compares values [first, first + count), relative to the largest expected. Of more than `samples` it compares the first, the
- * last and others chosen at random. */
+/* Compares values [first, first + count), relative to the largest expected. If there are more than `samples`, it compares the
+ * first, the last and others chosen at random. */
 static inline void compare(const char *what, const struct convolution_values *v, const float *got, size_t first,
                            size_t count, double (*expected)(const struct convolution_values *, size_t), size_t samples,
                            double tolerance)
@@ -115,7 +115,7 @@ static inline void compare(const char *what, const struct convolution_values *v,
                  worst / largest, tolerance);
 }
 
-/* Compares the output and the three gradients (dw: of the weights, then of the biases); `samples` of each, or all with SIZE_MAX. */
+/* Compares the output and the three gradients (dw: weights, then biases): `samples` values of each; SIZE_MAX: all. */
 static inline void compare_all(const struct convolution_values *v, const float *dx, const float *dw, size_t samples,
                                double tolerance)
 {

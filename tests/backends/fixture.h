@@ -1,5 +1,5 @@
-/* What the tests of backends share: a net on one backend, with host copies of all that it reads and writes, and a runner that runs
- * every test on every backend that can run here. A backend's failure fails the test with its sentence. */
+/* Shared by the tests of backends: a net on one backend, with host copies of all that it reads and writes; and a runner that runs
+ * every test on every backend that can run here. If a backend fails, the test fails with its message. */
 #ifndef TESTS_BACKENDS_FIXTURE_H
 #define TESTS_BACKENDS_FIXTURE_H
 
@@ -18,7 +18,7 @@
 
 /* ---- random values ---- */
 
-/* Uniform in [-1, 1): xorshift64*, of the upper 24 bits. */
+/* Uniform in [-1, 1): the upper 24 bits of xorshift64*. */
 static inline float random_float(uint64_t *state)
 {
     *state ^= *state >> 12, *state ^= *state << 25, *state ^= *state >> 27;
@@ -99,7 +99,7 @@ static inline void skip_unsupported(const struct backend *backend, const struct 
     skip();
 }
 
-/* Opens a rig of a model, as the request says; request.net is set here. */
+/* Opens a rig of a model, as the request says; sets request.net. */
 static inline void rig_open_plan(struct rig *rig, const struct backend *backend, const struct model *model,
                                  int channels, int classes, struct plan_request request)
 {
@@ -157,7 +157,7 @@ static inline void rig_forward(struct rig *rig)
     must(b->memory_download(rig->output, rig->plan.output, rig->output_count, &why), &why);
 }
 
-/* All stages backward, from the output gradient in the plan -> gradients, input_gradient */
+/* The backward pass of all stages, from the output gradient in the plan -> gradients, input_gradient */
 static inline void rig_backward_stages(struct rig *rig)
 {
     struct error why;
@@ -225,7 +225,7 @@ struct backend_test {
     const char *name;
     CMUnitTestFunction function;
     const void *data;
-    bool convolutes; /* also with direct convolutions, on a backend that knows another way */
+    bool convolutes; /* also run with direct convolutions, on a backend that has another algorithm */
 };
 
 enum { BACKENDS_MAX = 8, UNITS_MAX = 512 };
@@ -253,7 +253,7 @@ static inline void add_backend(struct units *units, const struct backend *backen
 {
     char about[256], name[100];
     struct error why;
-    if (backend->probe(about, sizeof about, &why)) /* test_registry says why */
+    if (backend->probe(about, sizeof about, &why)) /* test_registry reports the reason */
         return;
     if (backend->set_threads(1, &why))
         abort();
@@ -268,7 +268,7 @@ static inline void add_backend(struct units *units, const struct backend *backen
     }
 }
 
-/* Runs them as "backend: name", on one thread, in TAP; a pattern on the command line chooses (cmocka's: * and ?). */
+/* Runs the tests as "backend: name", on one thread, in TAP. A pattern on the command line selects tests (cmocka's * and ?). */
 static inline int run_on_backends(int argc, char **argv, const struct backend_test *tests, int count)
 {
     static struct units units;

@@ -1,5 +1,5 @@
-/* Memory between two protected pages: the processor stops any access after its end or before its beginning, also by code that no
- * sanitizer sees, such as what libraries compile at run time. */
+/* Memory between two protected pages: the processor stops any access beyond its end or its beginning, even by code that no
+ * sanitizer sees, such as code that libraries compile at run time. */
 #ifndef TESTS_BACKENDS_GUARDED_H
 #define TESTS_BACKENDS_GUARDED_H
 

@@ -1,4 +1,4 @@
-/* What the tests of whole training steps share: reading tests/reference/step.h5, and comparing a step with it. */
+/* Shared by the tests of whole training steps: reading tests/reference/step.h5, and comparing a step with it. */
 #ifndef TESTS_BACKENDS_STEP_H
 #define TESTS_BACKENDS_STEP_H
 
@@ -9,7 +9,7 @@ enum { STEP_BATCH = 8, STEP_CLASSES = 10, STEPS = 2 };
 
 /* The result of a step, on the host; vectors are net->parameters long. */
 struct outcome {
-    double loss, penalty;     /* sum of the cross-entropies; the weight decay's part of the loss */
+    double loss, penalty;     /* sum of the cross-entropies; the loss's part from weight decay */
     float *before;            /* parameters before the update */
     float *sums;              /* of the gradients over the batch, without weight decay */
     float *updated, *average; /* parameters and moving averages after the update */
@@ -29,7 +29,7 @@ static inline void outcome_free(struct outcome *outcome)
     free(outcome->average);
 }
 
-/* ---- what goes in ---- */
+/* ---- the step's input ---- */
 
 static inline void step_net(struct net *net)
 {
@@ -54,7 +54,7 @@ static inline void step_parameters(struct h5 *h5, const struct net *net, float *
     }
 }
 
-/* The batch of step 1 or 2: each image is a stream. Returns STEP_BATCH images, freed by the caller. */
+/* The batch of step 1 or 2; each image is a random stream. Returns STEP_BATCH images, freed by the caller. */
 static inline float *step_images(struct h5 *h5, const struct net *net, int step, int32_t labels[STEP_BATCH])
 {
     size_t count, length = shape_size(net->input);
@@ -72,9 +72,9 @@ static inline float *step_images(struct h5 *h5, const struct net *net, int step,
     return images;
 }
 
-/* ---- what comes out ---- */
+/* ---- the step's result ---- */
 
-/* Sums over the whole tensor, of which the file holds a sample only. */
+/* Compares sums over the whole tensor, of which the file holds only a sample. */
 static inline void check_sums(const struct experiment *e, struct h5 *h5, const char *name, const float *found,
                               size_t count)
 {
@@ -93,7 +93,7 @@ static inline void check_sums(const struct experiment *e, struct h5 *h5, const c
     free(sums);
 }
 
-/* What the file holds of the tensor: all of it, or every stride-th element. */
+/* Compares what the file holds of the tensor: all of it, or every stride-th element. */
 static inline void check_variable(const struct experiment *e, struct h5 *h5, const char *name, const float *found,
                                   size_t count)
 {
@@ -114,7 +114,7 @@ static inline void check_variable(const struct experiment *e, struct h5 *h5, con
         check_sums(e, h5, name, found, count);
 }
 
-/* TensorFlow's gradient is of the mean loss with weight decay. */
+/* Compares one layer. TensorFlow's gradient is that of the mean loss, including weight decay. */
 static inline void check_layer(const struct experiment *e, struct h5 *h5, int step, const struct net_layer *l,
                                const struct outcome *outcome)
 {
@@ -139,7 +139,7 @@ static inline void check_layer(const struct experiment *e, struct h5 *h5, int st
     free(gradient);
 }
 
-/* Loss, gradients, parameters and moving averages. */
+/* Compares loss, gradients, parameters and moving averages. */
 static inline void check_outcome(const struct experiment *e, struct h5 *h5, int step, const struct net *net,
                                  const struct outcome *outcome)
 {

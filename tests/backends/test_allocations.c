@@ -1,5 +1,5 @@
 /* A step allocates nothing, on any backend: batch, forward, loss, backward, reduction, update and moving averages. This program
- * replaces malloc and its kin by functions that count and call glibc's, for the libraries and all threads too (not under a
+ * replaces malloc and related functions by ones that count and call glibc's, for the libraries and all threads too (except under a
  * sanitizer, which has its own).
  *
  * Some libraries do allocate, and may do so a limited number of times. oneDNN allocates the argument list and the context of every
@@ -7,8 +7,8 @@
  * result). libgomp (GCC 12) allocates for every parallel region on one thread, clang's libomp for every region, and OpenBLAS a list
  * of jobs for every product on several threads.
  *
- * A device's libraries and driver may allocate on the host: there only this program and its module count, and on the referee also
- * device memory. */
+ * A device's libraries and driver may allocate on the host. So for a device, only this program and its module count, and with the
+ * referee (tests/fakecuda) also device memory. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <malloc.h>
@@ -21,9 +21,9 @@
 #include "recipe.h"
 #include "tower.h"
 
-static long allocations, excused; /* of those libraries, while `watching` */
+static long allocations, excused; /* excused: of those libraries, while `watching` */
 static bool watching;
-static bool on_device; /* what is watched */
+static bool on_device; /* whether the watched backend is a device */
 
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 enum { COUNTING = 1 };
@@ -152,7 +152,7 @@ static void run_free(struct run *run)
     net_free(&run->net);
 }
 
-/* As training does it. */
+/* Makes a step as training does. */
 static void run_step(struct run *run)
 {
     struct error why;
@@ -165,7 +165,7 @@ static void run_step(struct run *run)
     assert_true(result.step == number && result.count == (float)(run->reducer.slices * BATCH) && result.fault == 0);
 }
 
-/* Of the device's memory and of pinned memory, as the referee counts them; 0 on a device that is there. */
+/* Allocations of device memory and pinned memory, as the referee counts them; 0 on a real device. */
 static long device_allocations(void)
 {
     void *referee = dlopen("libcudart.so.13", RTLD_LAZY | RTLD_NOLOAD);
@@ -178,18 +178,18 @@ static long device_allocations(void)
 
 static long device_before;
 
-/* From here to watch_end. */
+/* Counts allocations from here to watch_end. */
 static void watch_begin(const struct subject *subject)
 {
-    assert_true(allocations > 10); /* counts from now on */
+    assert_true(allocations > 10); /* the count works; it restarts here */
     on_device = subject->backend->device != NULL;
     device_before = device_allocations();
     allocations = excused = 0;
     __atomic_store_n(&watching, true, __ATOMIC_RELAXED);
 }
 
-/* A pass through the tutorial's net takes some dozens of executions, products and parallel regions; oneDNN 3.7 without
- * AVX-512 allocates 3,000 times for the gradients of the dense weights. */
+/* Allocations allowed to libraries per pass. A pass through the tutorial's net takes some dozens of executions, products and
+ * parallel regions; oneDNN 3.7 without AVX-512 allocates 3,000 times for the gradients of the dense weights. */
 static int excused_a_pass(const struct subject *subject, int threads)
 {
     if (!strcmp(subject->backend->name, "openblas"))
@@ -216,7 +216,7 @@ static void check_run(const struct subject *subject, int slices, int threads)
     struct error why;
     must(subject->backend->set_threads(threads, &why), &why);
     run_init(&run, subject, slices);
-    for (int i = 0; i < 2; i++) /* the libraries' first time */
+    for (int i = 0; i < 2; i++) /* the libraries' initialisation */
         run_step(&run);
     watch_begin(subject);
     for (int i = 0; i < 5; i++)

@@ -1,7 +1,7 @@
-/* A convolution and a max pool as a net's first layers. Training needs no gradient of the images, so a backend may compute both in
- * one stage. The result must equal that of separate stages (which a request for that gradient forces), and that of openblas. All
- * values are multiples of 1/8, small enough that no sum is rounded: every order of additions gives the same result, and ties in the
- * pool are exact. */
+/* A convolution and a max pool as a net's first layers. Training needs no gradient of the images, so a backend may compute both
+ * in one stage. The result must equal that of separate stages (a request for the images' gradient forces those) and that of
+ * openblas. All values are multiples of 1/8, small enough that no sum is rounded: every order of additions gives the same result,
+ * and ties in the pool are exact. */
 #include "fixture.h"
 
 struct pair_case {
@@ -32,7 +32,7 @@ static void open_pair(struct rig *rig, const struct backend *backend, const stru
     fill_eighths(rig->output_gradient, rig->output_count, &random);
 }
 
-/* Twice: the second pass must not see the first. */
+/* Runs twice: the second pass must not depend on the first. */
 static void run_pair(struct rig *rig)
 {
     for (int pass = 0; pass < 2; pass++) {
@@ -71,7 +71,7 @@ static void test_pair(void **state)
         struct rig rig;
         must(backend->set_threads(threads, &why), &why);
         open_pair(&rig, backend, c, false);
-        if (!strcmp(backend->name, "onednn") && c->kernel >= c->stride) /* or else this tests nothing */
+        if (!strcmp(backend->name, "onednn") && c->kernel >= c->stride) /* otherwise this tests nothing */
             assert_int_equal(rig.plan.stage_count, 1);
         run_pair(&rig);
         compare_with("separate stages", backend, c, &rig);
@@ -82,7 +82,7 @@ static void test_pair(void **state)
     must(backend->set_threads(1, &why), &why);
 }
 
-/* Numbers of pooling windows that 4 does not divide, and padding before the image for both layers. */
+/* Includes numbers of pooling windows that are no multiple of 4, and padding before the image for both layers. */
 static const struct pair_case pairs[] = {
     {5, 1, 3, 64, 3, 2, 24, 24, 3, true}, {3, 1, 1, 10, 2, 2, 7, 9, 7, true},  {3, 2, 4, 16, 3, 1, 11, 13, 1, false},
     {5, 2, 3, 20, 3, 2, 13, 15, 7, true}, {3, 1, 3, 64, 3, 1, 5, 5, 3, false}, {5, 1, 1, 20, 2, 2, 9, 7, 3, false},

@@ -1,10 +1,10 @@
-/* The way each convolution is computed: it is measured, kept as text, and obeyed by a plan. */
+/* The algorithm of each convolution is measured, kept as text, and followed by a plan. */
 #include "fixture.h"
 #include "tower.h"
 
 static const struct layer layers[] = {
     {.name = "conv1", .kind = LAYER_CONVOLUTION, .kernel = 5, .stride = 1, .outputs = 16,
-     .activation = ACTIVATION_RELU}, /* of 3 channels */
+     .activation = ACTIVATION_RELU}, /* has 3 input channels */
     {.name = "conv2", .kind = LAYER_CONVOLUTION, .kernel = 3, .stride = 1, .outputs = 16, .activation = ACTIVATION_RELU},
     {.name = "conv3", .kind = LAYER_CONVOLUTION, .kernel = 5, .stride = 1, .outputs = 32, .activation = ACTIVATION_RELU},
     {.name = "conv4", .kind = LAYER_CONVOLUTION, .kernel = 5, .stride = 2, .outputs = 32, .activation = ACTIVATION_RELU},

@@ -1,5 +1,5 @@
-/* Convolutions of many shapes against their definition, summed in double: output, and the gradients of input, weights
- * and biases; on every backend, in every way that it has. */
+/* Convolutions of many shapes against their definition, summed in double: output, and the gradients of input, weights and biases;
+ * on every backend, by every algorithm that it has. */
 #include "convolution.h"
 
 struct shape_case {
@@ -38,13 +38,13 @@ static void check_shape(const struct subject *subject, size_t samples)
 static void test_all_values(void **state) { check_shape(*state, SIZE_MAX); }
 static void test_samples(void **state) { check_shape(*state, 100); }
 
-/* Every value. The last one leaves pixels out. */
+/* All values are compared. The last shape's windows leave pixels out. */
 static const struct shape_case small[] = {
     {12, 12, 16, 64, 5, 1, 2, false}, {7, 7, 3, 16, 5, 2, 3, true},  {13, 13, 3, 48, 3, 1, 1, false},
     {12, 12, 48, 16, 3, 2, 4, true},  {9, 10, 2, 5, 4, 3, 2, false}, {9, 9, 5, 3, 2, 4, 1, false},
 };
 
-/* Every size with every batch, with every kernel, with every number of channels on one side. */
+/* Samples are compared. Every image size occurs with every batch, every kernel, and every number of channels on one side. */
 static const struct shape_case large[] = {
     {7, 7, 128, 128, 5, 1, 1, true},  {7, 7, 48, 16, 3, 1, 3, true},     {7, 7, 16, 64, 5, 1, 16, false},
     {7, 7, 64, 48, 3, 1, 64, true},   {12, 12, 64, 128, 3, 1, 1, false}, {12, 12, 128, 48, 5, 1, 3, true},

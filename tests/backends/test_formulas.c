@@ -51,7 +51,7 @@ static void test_norm(void **state)
     rig_close(&rig);
 }
 
-/* All values of a pixel are x. The result follows the formula while the sum of squares fits a float, and stays finite beyond. */
+/* Sets all values to x. The result follows the formula while the sum of squares fits a float, and stays finite beyond. */
 static void check_large_norm(struct rig *rig, float x)
 {
     const struct layer *layer = &rig->net.layers[0].layer;
@@ -80,7 +80,7 @@ static void test_large_norm(void **state)
     rig_close(&rig);
 }
 
-/* It must reach the loss. */
+/* NaN and infinity must reach the loss. */
 static void test_norm_of_nan(void **state)
 {
     static const float values[] = {NAN, INFINITY, -INFINITY};
@@ -97,7 +97,7 @@ static void test_norm_of_nan(void **state)
 
 /* ---- SAME padding and ties, by hand ---- */
 
-/* 4x4 image 1..16; a 3x3 window with stride 2 reaches one beyond the end and none before the beginning. */
+/* A 4x4 image of 1..16. A 3x3 window with stride 2 reaches one pixel beyond the end and none before the beginning. */
 static void open_window(struct rig *rig, const struct subject *subject, enum layer_kind kind)
 {
     struct layer layer = {.name = "window", .kind = kind, .kernel = 3, .stride = 2,
@@ -142,7 +142,7 @@ static void test_ties(void **state)
         rig.output_gradient[i] = (float)(1 << i);
     rig_forward(&rig);
     rig_backward(&rig);
-    double expected[16] = {0, 1, 2, 0, /* first in row order, in each window */
+    double expected[16] = {0, 1, 2, 0, /* the first in row order, in each window */
                            0, 0, 0, 0,
                            0, 4, 8, 0,
                            0, 0, 0, 0};
@@ -164,7 +164,7 @@ static void open_batch_norm(struct rig *rig, const struct subject *subject, bool
     rig->parameters[l->mean->offset] = 1, rig->parameters[l->variance->offset] = 3.5f;
 }
 
-/* Training uses the batch's mean and variance, and writes their sums over its images; evaluation uses the state. */
+/* Training uses the batch's mean and variance, and writes them times its number of images; evaluation uses the state. */
 static void test_batch_norm(void **state)
 {
     const struct subject *subject = *state;

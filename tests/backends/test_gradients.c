@@ -1,9 +1,9 @@
-/* Gradients of weights, biases and input of every layer against central finite differences of
- * sum(c * y), summed in double. Values are chosen so that no difference crosses a kink (of ReLU,
- * of the maximum): then convolution, dense and pool are exactly linear between the two points. */
+/* Gradients of weights, biases and input of every layer against central finite differences of sum(c * y), summed in double.
+ * Values are chosen so that no difference crosses a kink (of the ReLU or the maximum): then convolution, dense and pool are
+ * exactly linear between the two points. */
 #include "fixture.h"
 
-enum { SAMPLES = 24 }; /* coordinates of each tensor that are checked */
+enum { SAMPLES = 24 }; /* values checked per tensor */
 
 struct gradient_case {
     struct layer layer;
@@ -34,7 +34,7 @@ static double central_difference(struct rig *rig, const float *c, float *value, 
     return (above - below) / ((double)right - left);
 }
 
-/* Two steps extrapolated to none (Richardson): the error is of the fourth order. */
+/* Extrapolates from two step sizes to zero (Richardson): the error is of the fourth order. */
 static double slope(struct rig *rig, const float *c, float *value, float step)
 {
     return (4 * central_difference(rig, c, value, step) - central_difference(rig, c, value, 2 * step)) / 3;
@@ -69,9 +69,8 @@ static void check_trained(struct rig *rig, const struct gradient_case *test, uin
     check_tensor(rig, test, "input", rig->input, rig->input_gradient, rig->input_count, random);
 }
 
-/* Outputs that a step might move across ReLU's kink get weight 0. With inputs and weights in
- * [-1, 1] a step in one of them moves a sum by at most the step; the sums come from the same layer
- * without ReLU. */
+/* Gives weight 0 to outputs that a step might move across the ReLU's kink. With inputs and weights in [-1, 1], a step in one of
+ * them moves a sum by at most the step; the same layer without ReLU shows the sums. */
 static void silence_kinks(struct rig *rig, const struct subject *subject)
 {
     const struct gradient_case *test = subject->data;
@@ -88,7 +87,7 @@ static void silence_kinks(struct rig *rig, const struct subject *subject)
     rig_close(&plain);
 }
 
-/* Distinct integers in random order: a step of at most 0.2, doubled (slope), changes no maximum. */
+/* Distinct integers in random order: a step of at most 0.2, doubled by slope(), changes no maximum. */
 static void fill_distinct(float *values, size_t count, uint64_t *random)
 {
     for (size_t i = 0; i < count; i++)
@@ -125,8 +124,8 @@ static void test_gradients(void **state)
     rig_close(&rig);
 }
 
-/* One activation that two convolutions read, two batch norms, the sum of both branches, the sum of an activation with itself, and a
- * sum with an activation that another layer has read. */
+/* An activation that two convolutions read, two batch norms, the sum of both branches, the sum of an activation with itself, and
+ * a sum with an activation that another layer also reads. */
 #define NET(ACTIVATION)                                                                                                \
     {                                                                                                                  \
         {.name = "stem", .kind = LAYER_CONVOLUTION, .kernel = 3, .stride = 1, .outputs = 16, .no_bias = true},         \
@@ -144,7 +143,8 @@ static void test_gradients(void **state)
 static const struct layer smooth_net[] = NET(ACTIVATION_NONE), kinked_net[] = NET(ACTIVATION_RELU);
 enum { NET_LAYERS = sizeof smooth_net / sizeof *smooth_net };
 
-/* With ReLU a step moves a few values across the kink, hence the tolerance; without ReLU's mask the error would be about a half. */
+/* With ReLU, a step moves a few values across the kink, hence the larger tolerance; without the ReLU's mask the error would be
+ * about a half. */
 static void test_branches(void **state)
 {
     const struct subject *subject = *state;

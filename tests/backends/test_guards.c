@@ -1,6 +1,6 @@
-/* Nothing is read or written outside of its memory. This program replaces memory_new: each block lies between protected pages, in
- * one run at the end of its pages, in another at their beginning. All activations, gradients and workspaces come from memory_new.
- * (Under a sanitizer memory_new stays as it is, since the sanitizer checks the same.) */
+/* Nothing is read or written outside of its memory. This program replaces memory_new by one that puts each block between
+ * protected pages: in one run at the end of its pages, in another at their beginning. All activations, gradients and workspaces
+ * come from memory_new. (A sanitizer checks the same, so memory_new is not replaced under one.) */
 #include "fixture.h"
 #include "guarded.h"
 
@@ -8,7 +8,7 @@
 enum { GUARDS_MAX = 1024 };
 
 static struct guarded guards[GUARDS_MAX];
-static int guard_count; /* in order; freed ones have no data */
+static int guard_count; /* in order of allocation; freed ones have no data */
 static bool at_end;
 
 extern void __libc_free(void *memory);
@@ -96,7 +96,7 @@ static void test_case(void **state)
     must(subject->backend->set_threads(1, &why), &why);
 }
 
-/* As training and evaluation do it. */
+/* Plans as training and evaluation make them. */
 static void test_tutorial(void **state)
 {
     const struct subject *subject = *state;

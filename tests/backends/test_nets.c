@@ -1,5 +1,5 @@
-/* A net with frozen layers, and neighbours that would be fused if nothing else read what lies between them: its gradients against
- * finite differences, and those in bfloat16 against those in float. And a net of hundreds of layers. */
+/* A net with frozen layers, and with neighbours that would be fused if no other layer read the activation between them: its
+ * gradients against finite differences, and those in bfloat16 against those in float. And a net of hundreds of layers. */
 #include "fixture.h"
 #include "tower.h"
 
@@ -8,7 +8,7 @@ enum { BATCH = 6, CHANNELS_IN = 3, CLASSES = 4, SAMPLES = 6 };
 #define CONV(NAME, FROM, KERNEL, STRIDE, OUTPUTS)                                                                      \
     .name = NAME, .from = FROM, .kind = LAYER_CONVOLUTION, .kernel = KERNEL, .stride = STRIDE, .outputs = OUTPUTS
 
-/* Three layers read stem's output, lrn among them; one sum is of an activation with itself. */
+/* Three layers read stem's output, among them lrn; one sum is of an activation with itself. */
 static const struct layer branches[] = {
     {CONV("stem", NULL, 3, 1, 8)},
     {.name = "lrn", .kind = LAYER_LRN, .radius = 2, .k = 1, .alpha = 0.3f, .beta = 0.75f},
@@ -48,7 +48,7 @@ static double objective(struct rig *rig)
     return sum;
 }
 
-/* Two central differences extrapolated to none. */
+/* Central differences of two step sizes, extrapolated to zero. */
 static double slope(struct rig *rig, float *value, float step)
 {
     const float factors[] = {step, -step, 2 * step, -2 * step};
@@ -85,7 +85,7 @@ static void test_frozen_layers(void **state)
     struct rig rig;
     uint64_t random = 22;
     open_net(&rig, subject, PRECISION_FP32);
-    for (int pass = 0; pass < 2; pass++) { /* the second must not see the first */
+    for (int pass = 0; pass < 2; pass++) { /* the second pass must not depend on the first */
         rig_forward(&rig);
         rig_backward(&rig);
     }
@@ -96,7 +96,7 @@ static void test_frozen_layers(void **state)
     rig_close(&rig);
 }
 
-/* bfloat16 has 8 bits: gradients agree with those in float about so far. */
+/* bfloat16 has 8 significant bits; gradients agree with those in float about that closely. */
 static void test_bfloat16(void **state)
 {
     const struct subject *subject = *state;

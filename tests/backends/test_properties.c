@@ -20,7 +20,7 @@ static void test_loss(void **state)
     must(b->loss(&rig.plan, (int32_t[]){2, 1, 0, 1}, 4, &sums, &why), &why);
     assert_float_equal(sums.loss, log(8 / 5.0) + 1000 + 2 * log(3), 1e-4);
     assert_int_equal(sums.count, 4);
-    assert_int_equal(sums.correct, 2); /* the first of equal ones */
+    assert_int_equal(sums.correct, 2); /* of equal logits, the first counts */
     must(b->memory_download(rig.output_gradient, rig.plan.output_gradient, 18, &why), &why);
     const double t = 1 / 3.0;
     assert_close("gradient", rig.output_gradient,
@@ -103,13 +103,13 @@ static void run_dense(struct rig *rig, const struct backend *backend)
     fill_quarters(rig->input, rig->input_count, 1);
     fill_quarters(rig->parameters, rig->net.parameters, 2);
     fill_quarters(rig->output_gradient, rig->output_count, 3);
-    for (int pass = 0; pass < 2; pass++) { /* the second must not see the first */
+    for (int pass = 0; pass < 2; pass++) { /* the second pass must not depend on the first */
         rig_forward(rig);
         rig_backward(rig);
     }
 }
 
-/* A row of dense layers of odd sizes. All values are multiples of 1/4, and few enough that no sum is rounded. */
+/* A chain of dense layers of odd sizes. All values are multiples of 1/4, and few enough that no sum is rounded. */
 static void test_dense_layers(void **state)
 {
     const struct subject *subject = *state;
@@ -124,7 +124,7 @@ static void test_dense_layers(void **state)
     rig_close(&want);
 }
 
-/* A step twice on one plan, and once on another: the same bits. */
+/* A step made twice on one plan and once on another has the same bits. */
 static void test_determinism(void **state)
 {
     const struct subject *subject = *state;
@@ -215,7 +215,7 @@ static void test_stages(void **state)
     rig_close(&rig);
 }
 
-/* What a stage declares complete does not change any more, and in the end all of the gradient is complete. */
+/* What a stage declares complete no longer changes, and at the end all of the gradient is complete. */
 static void test_what_is_complete(void **state)
 {
     const struct subject *subject = *state;
@@ -251,7 +251,7 @@ static void test_update(void **state)
 {
     const struct subject *subject = *state;
     const struct backend *b = subject->backend;
-    struct rig rig; /* of any net */
+    struct rig rig; /* any net will do */
     struct error why;
     uint64_t random = 3;
     float p[VALUES], g[VALUES], s[VALUES];
@@ -281,7 +281,7 @@ static void test_update(void **state)
     rig_close(&rig);
 }
 
-/* A device may still be working. */
+/* Frees a plan while a device may still be working. */
 static void test_giving_back(void **state)
 {
     struct rig rig;
@@ -293,7 +293,7 @@ static void test_giving_back(void **state)
     rig_close(&rig);
 }
 
-/* Also if other values were there before. */
+/* Memory is zeroed even if other values were there before. */
 static void test_memory(void **state)
 {
     const struct backend *b = ((const struct subject *)*state)->backend;

@@ -1,7 +1,7 @@
 /* Every operation on every backend, against the results of TensorFlow's own operations. */
 #include "agreement.h"
 
-/* The operations of operations.h5, which has their shapes. */
+/* The operations in operations.h5, which also has their shapes. */
 static const struct layer operations[] = {
     {.name = "conv5x5_relu", .kind = LAYER_CONVOLUTION, .kernel = 5, .stride = 1, .activation = ACTIVATION_RELU},
     {.name = "conv5x5_relu_wide", .kind = LAYER_CONVOLUTION, .kernel = 5, .stride = 1, .activation = ACTIVATION_RELU},
@@ -29,7 +29,7 @@ enum { OPERATIONS = sizeof operations / sizeof *operations };
 
 /* ---- an operation ---- */
 
-/* Opens a net of that layer alone, of the shapes that the file has. */
+/* Opens a net of that layer alone, with the file's shapes. */
 static void open_operation(struct rig *rig, struct h5 *h5, const struct subject *subject, struct layer *layer,
                            bool training)
 {
@@ -84,7 +84,7 @@ static void check_tensor(const struct experiment *e, struct h5 *h5, const char *
     free(expected);
 }
 
-/* What was in the gradient buffer before must not matter. */
+/* The former contents of the gradient buffer must not matter. */
 static void spoil_gradients(struct rig *rig)
 {
     struct error why;
@@ -107,8 +107,8 @@ static void check_training(const struct experiment *e, struct rig *rig, struct h
         check_tensor(e, h5, "biases_gradient", rig->gradients + l->biases->offset, l->biases->count);
 }
 
-/* Forward and backward, twice: the second pass must not see the first. Then forward in a plan for evaluation, which
- * may differ. */
+/* Forward and backward, twice: the second pass must not depend on the first. Then forward in a plan for evaluation, which may be
+ * computed differently. */
 static void test_operation(void **state)
 {
     const struct subject *subject = *state;
@@ -132,7 +132,7 @@ static void test_operation(void **state)
 
 /* ---- the loss ---- */
 
-/* Of the first `count` images alone. */
+/* The loss of the first `count` images alone. */
 static void check_loss(const struct experiment *e, struct rig *rig, struct h5 *h5, const int32_t *labels, int count)
 {
     struct error why;

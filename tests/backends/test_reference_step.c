@@ -1,5 +1,5 @@
-/* Whole training steps of the tutorial's model on every backend, against TensorFlow's: loss, every gradient, updated
- * parameters and moving averages. tests/mpi/test_reference_ranks.c does it on several ranks. */
+/* Whole training steps of the tutorial's model on every backend, against TensorFlow's: loss, every gradient, updated parameters
+ * and moving averages. tests/mpi/test_reference_ranks.c does the same on several ranks. */
 #include "step.h"
 
 #include "optimize.h"
@@ -66,7 +66,7 @@ static void run_forward(struct run *run, int step)
     run->outcome.loss = sums.loss;
 }
 
-/* Forward, loss, backward, update and moving average: by the backend, as training does it. */
+/* Forward, loss, backward, update and moving average by the backend, as in training. */
 static void make_step(struct run *run, int step)
 {
     const struct backend *backend = run->experiment.backend;
@@ -114,7 +114,7 @@ static void test_steps(void **state)
     end_run(&run);
 }
 
-/* A plan for evaluation may differ. */
+/* A plan for evaluation may compute differently. */
 static void test_evaluation(void **state)
 {
     struct run run;
@@ -124,7 +124,7 @@ static void test_evaluation(void **state)
     end_run(&run);
 }
 
-/* Forward alone: no labels, no loss. */
+/* Only forward: no labels, no loss. */
 static void test_logits(void **state)
 {
     struct run run;

@@ -8,12 +8,12 @@ static void test_order(void **state)
         assert_true(b->priority < priority);
         priority = b->priority;
     }
-    assert_true(count >= 3); /* also those that are not built in */
+    assert_true(count >= 3); /* including those that are not built in */
     assert_null(backend_at(-1));
     assert_null(backend_at(count + 1));
 }
 
-/* Each backend works and is found by its name, or says in one sentence why not. */
+/* Each backend works and is found by its name, or says why not in one sentence. */
 static void test_find(void **state)
 {
     (void)state;
@@ -87,7 +87,7 @@ static void test_unknown_kind(void **state)
     }
 }
 
-/* Stands for all tests of a backend that cannot run here: skipped, with the reason. */
+/* Represents all tests of a backend that cannot run here: skipped, with the reason. */
 static void test_runs_here(void **state)
 {
     const struct subject *subject = *state;

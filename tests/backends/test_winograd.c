@@ -15,7 +15,7 @@ struct shape_case {
     bool relu;
 };
 
-/* Between guards. */
+/* An array between guards. */
 struct floats {
     struct guarded memory;
     float *at;
@@ -86,7 +86,7 @@ static void check_case(const struct vector_set *set, const struct shape_case *s,
 {
     struct convolution c;
     convolution_open(&c, s, set, at_end, 7);
-    memset(c.gradients.at, 0x7f, c.gradients.count * sizeof(float)); /* to be overwritten, not added to */
+    memset(c.gradients.at, 0x7f, c.gradients.count * sizeof(float)); /* must be overwritten, not added to */
     memset(c.dx.at, 0x7f, c.dx.count * sizeof(float));
     convolution_run(&c);
     const struct net_layer *l = &c.net.layers[0];
@@ -135,7 +135,8 @@ static void assert_same(const struct floats *a, const struct floats *b)
     assert_memory_equal(a->at, b->at, a->count * sizeof(float));
 }
 
-/* Each thread has its own images: an image's values do not depend on the threads, and sums are added in the order of threads. */
+/* Each thread has its own images, so an image's values do not depend on the number of threads; sums are added in the order of
+ * threads. */
 static void test_threads(void **state)
 {
     (void)state;
@@ -159,7 +160,7 @@ static void test_threads(void **state)
     convolution_close(&one), convolution_close(&three), convolution_close(&again);
 }
 
-/* It must reach the loss. */
+/* A NaN must reach the loss. */
 static void test_nan_passes(void **state)
 {
     (void)state;
@@ -172,7 +173,7 @@ static void test_nan_passes(void **state)
     convolution_close(&c);
 }
 
-/* winograd.h tells where sums overflow. */
+/* Below the limit given in winograd.h, nothing overflows. */
 static void test_large_values(void **state)
 {
     (void)state;
