@@ -1,4 +1,4 @@
-/* Every call: counts, failures that were asked for, the last error, the end of the process. */
+/* What every call does: counts, requested failures, the last error; and the end of the process. */
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -19,7 +19,7 @@ struct count {
 
 struct failure {
     char name[128];
-    bool run, lasts; /* lasts: from the n-th on */
+    bool run, lasts; /* lasts: later calls fail too */
     long n;
 };
 
@@ -132,7 +132,7 @@ cudaError_t call_begin_unsafe(const char *name, cudaError_t failure)
 cudaError_t call_end(cudaError_t status)
 {
     if (!status)
-        status = calls.broken; /* what was waited for just now may have failed */
+        status = calls.broken; /* work that was just waited for may have failed */
     if (status)
         calls.last = status;
     return status;
@@ -182,7 +182,7 @@ void fake_misuse(const char *format, ...)
     _exit(CODE_MISUSE);
 }
 
-/* One write a process, so that ranks do not mix their lines. */
+/* Makes a single write per process, so that ranks do not mix their lines. */
 static void write_counts(const char *path)
 {
     char *text = NULL;

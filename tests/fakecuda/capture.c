@@ -1,5 +1,5 @@
-/* Stream capture: what is enqueued on a captured stream is recorded. An event that was recorded on one of a capture's streams
- * takes the stream that waits for it into the capture. */
+/* Stream capture: work that is enqueued on a captured stream is recorded. If a stream waits for an event that was recorded on a
+ * stream of a capture, it joins the capture. */
 #include "inside.h"
 
 struct capture {
@@ -8,7 +8,7 @@ struct capture {
     struct CUstream_st *origin;
     enum cudaStreamCaptureMode mode;
     bool invalid;
-    cudaGraphNode_t *told; /* what cudaStreamGetCaptureInfo told last */
+    cudaGraphNode_t *told; /* what cudaStreamGetCaptureInfo returned last */
     cudaGraphEdgeData *told_edges;
     struct capture *next;
 };
@@ -132,7 +132,7 @@ cudaError_t cudaStreamBeginCapture(cudaStream_t handle, enum cudaStreamCaptureMo
     return cudaSuccess;
 }
 
-/* All its streams are as before. */
+/* Ends a capture; its streams are as before it. */
 static void end(struct capture *capture)
 {
     for (struct CUstream_st *s = stream_list(); s; s = s->next)
@@ -165,7 +165,7 @@ cudaError_t cudaStreamEndCapture(cudaStream_t handle, cudaGraph_t *graph)
     if (c->origin != stream)
         return c->invalid = true, call_end(cudaErrorStreamCaptureUnmatched);
     if (c->invalid)
-        status = cudaErrorStreamCaptureInvalidated; /* told to fail or not: the capture ends */
+        status = cudaErrorStreamCaptureInvalidated; /* the capture ends whether or not the call was told to fail */
     else if (!status && !graph_is_joined(c->graph, &stream->captured))
         status = cudaErrorStreamCaptureUnjoined;
     if (status) {
@@ -194,7 +194,7 @@ cudaError_t cudaStreamIsCapturing(cudaStream_t handle, enum cudaStreamCaptureSta
     return cudaSuccess;
 }
 
-/* Its nodes are numbers here. */
+/* Returns the nodes that the next work depends on. Nodes are numbers here. */
 static void tell_nodes(const struct CUstream_st *stream, const cudaGraphNode_t **nodes, const cudaGraphEdgeData **edges,
                        size_t *count)
 {
@@ -218,7 +218,7 @@ cudaError_t cudaStreamGetCaptureInfo(cudaStream_t handle, enum cudaStreamCapture
         return status;
     if (!(stream = stream_find(handle)) || !state || graph || !nodes != !count || (edges && !nodes))
         return call_end(stream ? cudaErrorInvalidValue : cudaErrorInvalidResourceHandle);
-    if (nodes && !edges) /* CUDA says so only where an edge has data, as a library's launch may have left it */
+    if (nodes && !edges) /* CUDA does so only if an edge has data, as after some libraries' launches */
         return call_end(cudaErrorLossyQuery);
     if (stream->legacy && capture_forbids_legacy(stream->device))
         return call_end(cudaErrorStreamCaptureImplicit);

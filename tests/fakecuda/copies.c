@@ -1,4 +1,4 @@
-/* Copies and fills. What is said here of host memory is in CUDA's manual under 'API synchronization behavior'. */
+/* Copies and fills. For host memory, they follow 'API synchronization behavior' in CUDA's manual. */
 #include <string.h>
 
 #include "inside.h"
@@ -31,7 +31,7 @@ static struct work copy_work(const char *what, const struct copy *c)
     return work;
 }
 
-/* Checks what can be checked before; where the kind says otherwise than the addresses, that is an invalid value. */
+/* Makes the checks that are possible beforehand. If the kind contradicts the addresses, that is an invalid value. */
 static cudaError_t copy_init(struct copy *c, enum cudaMemcpyKind kind)
 {
     c->to_device = fake_is_device(c->to, c->bytes);
@@ -43,7 +43,7 @@ static cudaError_t copy_init(struct copy *c, enum cudaMemcpyKind kind)
         kind == cudaMemcpyDefault ? c->from_device : kind == cudaMemcpyDeviceToHost || kind == cudaMemcpyDeviceToDevice;
     if (!c->to || !c->from || to_device != c->to_device || from_device != c->from_device)
         return cudaErrorInvalidValue;
-    /* Of a range that begins in device memory and is too long, fake_is_device says no. */
+    /* fake_is_device is false for a range that begins in device memory but is too long. */
     if ((!to_device && fake_is_device(c->to, 1)) || (!from_device && fake_is_device(c->from, 1)))
         return cudaErrorInvalidValue;
     if ((const char *)c->to < (const char *)c->from + c->bytes && (const char *)c->from < (char *)c->to + c->bytes)
@@ -84,7 +84,7 @@ static void run_staged(const void *state)
     memcpy(s->to, s->data, s->bytes);
 }
 
-/* From pageable memory: it returns when the data are in a buffer of the driver's; they may arrive later. */
+/* From pageable memory: returns once the data are in a buffer of the driver; they may arrive later. */
 static cudaError_t copy_staged(struct CUstream_st *legacy, const struct copy *c, const char *what)
 {
     stream_wait(legacy);
@@ -149,7 +149,7 @@ static cudaError_t fill(void *at, int value, size_t bytes, const char *what)
     return fake_is_device(at, bytes) ? stream_add(stream_find(NULL), &work) : cudaErrorInvalidValue;
 }
 
-/* Asynchronous on device memory: the host does not wait. */
+/* Asynchronous for device memory: the host does not wait. */
 cudaError_t cudaMemset(void *at, int value, size_t bytes)
 {
     cudaError_t status = call_begin_unsafe(__func__, cudaErrorInvalidValue);

@@ -1,5 +1,5 @@
-/* cublasLt: matrix products with their epilogues, column-major: descriptors, the heuristic, what is refused. Where its manual or
- * its header says what must be, this is strict; what neither says (where a bit of a mask lies) is as inconvenient as can be. */
+/* cublasLt: column-major matrix products with their epilogues: descriptors, the heuristic, refusals. Where its manual or its
+ * header state a rule, this is strict; what neither states (the place of a bit in a mask) is made as inconvenient as possible. */
 #include "cublaslt.h"
 
 enum { LONG_SUM = 256, MASK_ROWS = 128, ALIGN = WORKSPACE_ALIGN };
@@ -111,7 +111,7 @@ cublasStatus_t cublasLtMatmulPreferenceDestroy(cublasLtMatmulPreference_t prefer
     return fake_call(__func__) ? CUBLAS_STATUS_INTERNAL_ERROR : given_back(preferences, preference);
 }
 
-/* A value of that many bytes, or it is refused. */
+/* Sets a value; refuses any other number of bytes. */
 static cublasStatus_t set(void *to, size_t own, const void *from, size_t bytes)
 {
     if (!from || bytes != own)
@@ -185,7 +185,7 @@ static bool is_consistent(const struct shape *s)
            (!masks || (s->operation.mask_rows % MASK_ROWS == 0 && s->operation.mask_rows >= s->m));
 }
 
-/* Whether the manual's table has it. BGRADA is for an A that is not transposed (nvmath-python's tests say so). */
+/* Whether the manual's table has this case. BGRADA needs an A that is not transposed (according to nvmath-python's tests). */
 static bool is_supported(const struct shape *s)
 {
     if (sums_bias(s->operation.epilogue) && s->operation.a != CUBLAS_OP_N)
@@ -219,7 +219,7 @@ static uint64_t hash_of(const struct shape *s)
     return hash;
 }
 
-/* FAKECUDA_NO_EPILOGUES: numbers of those that no algorithm has. */
+/* FAKECUDA_NO_EPILOGUES: numbers of the epilogues for which there is no algorithm. */
 static bool is_offered(uint32_t epilogue)
 {
     const char *list = getenv("FAKECUDA_NO_EPILOGUES");
@@ -238,7 +238,7 @@ static uint32_t alignment_of(const void *at)
     return (uint32_t)(address & -address);
 }
 
-/* A long sum is computed in two parts, the worst scheme that is allowed first. */
+/* The chosen algorithm. A long sum is computed in two parts, by the worst scheme that is allowed. */
 static struct algorithm algorithm_of(const struct shape *s, const struct preference *p, const void *bias)
 {
     struct algorithm made = {.of = hash_of(s), .parts = 1, .bias_alignment = alignment_of(bias)};

@@ -1,4 +1,4 @@
-/* What the files of the fake libcublasLt.so.13 share. */
+/* Shared by the files of the fake libcublasLt.so.13. */
 #ifndef FAKECUDA_CUBLASLT_H
 #define FAKECUDA_CUBLASLT_H
 
@@ -27,7 +27,7 @@ struct layout {
     int rows, columns, lead;
 };
 
-/* What a product is, beside where it lies. */
+/* A product, except for its addresses. */
 struct shape {
     struct operation operation; /* without its pointers */
     struct layout a, b, d;
@@ -38,7 +38,7 @@ struct shape {
 struct algorithm {
     uint64_t of;                /* the shape's hash */
     uint32_t parts, workspace;  /* of a long sum; bytes */
-    uint32_t rounds;            /* each part is rounded to D's type */
+    uint32_t rounds;            /* whether each part is rounded to D's type */
     uint32_t alignment[4], bias_alignment;
 };
 _Static_assert(sizeof(struct algorithm) <= sizeof(cublasLtMatmulAlgo_t), "an algorithm fits");
@@ -75,7 +75,8 @@ static inline bool is_epilogue(uint32_t e)
 static inline size_t bias_bytes(const struct shape *s) { return (size_t)s->m * (is_half(&s->d) ? 2 : 4); }
 static inline size_t mask_bytes(const struct shape *s) { return (size_t)s->operation.mask_rows / 8 * (size_t)s->n; }
 
-/* cublaslt_compute.c: stops where something is not device memory, or not aligned; and does it (state: a struct product). */
+/* cublaslt_compute.c. check_product: stops if something is not device memory or not aligned. run_product: computes it (state: a
+ * struct product). */
 void check_product(const struct product *p);
 void run_product(const void *state);
 

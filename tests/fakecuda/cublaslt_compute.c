@@ -1,4 +1,4 @@
-/* What a product of cublasLt does when its turn comes, by OpenBLAS. */
+/* Computes a product of cublasLt when its turn comes, by OpenBLAS. */
 #include <cblas.h>
 
 #include "cublaslt.h"
@@ -6,7 +6,7 @@
 
 enum { SCRIBBLE = 64 << 10, NAN_BYTE = 0xff, MASK_ALIGN = 16 };
 
-/* ---- masks: which were written, and for what ---- */
+/* ---- masks: those that were written, and their shapes ---- */
 
 enum { MASKS_MAX = 256 };
 static struct mask { const void *at; int m, n; int64_t rows; } masks[MASKS_MAX];
@@ -19,7 +19,7 @@ static struct mask *mask_place(const void *at)
     fake_misuse("more than %d masks", MASKS_MAX);
 }
 
-/* Backwards, and 0 where the element is above 0. */
+/* A mask's bits are in reverse order; a bit is 0 if the element is above 0. */
 static unsigned char *mask_byte(const struct product *p, int i, int j, int *bit)
 {
     size_t at = mask_bytes(&p->shape) * 8 - 1 - ((size_t)j * (size_t)p->shape.operation.mask_rows + (size_t)i);
@@ -73,7 +73,7 @@ static float *floats(size_t count)
     return made;
 }
 
-/* A dense copy (rows, columns) in floats, as the product sees them. */
+/* A dense copy (rows, columns) in floats, rounded as the product rounds them. */
 static float *factor(const struct layout *x, const void *at, bool tf32)
 {
     float *copy = floats((size_t)x->rows * (size_t)x->columns);
@@ -95,7 +95,7 @@ static void multiply(const struct product *p, const float *a, const float *b, in
                 b + (tb ? (size_t)from * (size_t)s->b.rows : (size_t)from), s->b.rows, 1, values, s->m);
 }
 
-/* The parts of the sum, one behind the other. */
+/* Adds the parts of the sum one after another. */
 static void multiply_parts(const struct product *p, const float *a, const float *b, float *values)
 {
     size_t count = (size_t)p->shape.m * (size_t)p->shape.n;
@@ -107,7 +107,7 @@ static void multiply_parts(const struct product *p, const float *a, const float 
     }
 }
 
-/* NaN is not above 0. */
+/* The ReLU makes 0 of a NaN, which is not above 0. */
 static void add_bias(const struct product *p, float *values)
 {
     for (int j = 0; j < p->shape.n; j++)
@@ -168,7 +168,7 @@ void run_product(const void *state)
     const struct shape *s = &p->shape;
     bool tf32 = s->operation.compute == CUBLAS_COMPUTE_32F_FAST_TF32;
     check_product(p);
-    if (p->algorithm.workspace) /* who keeps something there finds it gone */
+    if (p->algorithm.workspace) /* nothing may be kept there */
         memset(p->workspace, NAN_BYTE, p->algorithm.workspace < SCRIBBLE ? p->algorithm.workspace : SCRIBBLE);
     float *a = factor(&s->a, p->a, tf32), *b = factor(&s->b, p->b, tf32);
     float *values = p->beta != 0 ? factor(&s->d, p->d, false) : floats((size_t)s->m * (size_t)s->n);

@@ -1,5 +1,5 @@
-/* The referee's libcudnn.so.9: what it exports. A descriptor goes through three states (open, finalised, destroyed), and what
- * each allows is checked here. */
+/* What the referee's libcudnn.so.9 exports. A descriptor goes through three states (open, finalised, destroyed); what each allows
+ * is checked here. */
 #include "cudnn.h"
 
 #include <stdarg.h>
@@ -152,7 +152,7 @@ static size_t element_size(cudnnBackendAttributeType_t type)
     }
 }
 
-/* Descriptors and handles among the elements must be there. */
+/* Descriptors and handles among the elements must exist. */
 static cudnnStatus_t check_elements(const struct kind *kind, const struct rule *rule, int64_t count, const void *elements)
 {
     void *const *objects = elements;
@@ -213,7 +213,7 @@ static bool is_missing(const struct rule *rule, const struct value *value)
     return value->count == 0 || (rule->type == CUDNN_TYPE_BACKEND_DESCRIPTOR && !*(void *const *)value->elements);
 }
 
-/* What it refers to must be finalised (where that is not seen later), and everything required there. */
+/* The descriptors that it refers to must be finalised (unless cuDNN notices that only later), and all required attributes set. */
 static cudnnStatus_t check_values(const struct descriptor *d)
 {
     cudnnStatus_t open = d->kind->answers->open;
@@ -283,7 +283,7 @@ static bool overlap(const void *a, int64_t a_bytes, const void *b, int64_t b_byt
     return a && b && from < to + (uintptr_t)b_bytes && to < from + (uintptr_t)a_bytes;
 }
 
-/* What a pass writes. */
+/* The tensor that a pass writes. */
 static enum place output_of(const struct convolution *c)
 {
     return c->pass == FORWARD ? PLACE_Y : c->pass == INPUT_GRADIENT ? PLACE_X : PLACE_W;
@@ -335,7 +335,7 @@ static cudnnStatus_t work_fill(struct work *work, const struct descriptor *plan,
     return CUDNN_STATUS_SUCCESS;
 }
 
-/* A plan needs what it was made of as long as it runs. */
+/* What a plan was made of must exist as long as the plan runs. */
 static void check_parts(const struct descriptor *plan)
 {
     if (!fake_is_taken(descriptors, plan->config) || !fake_is_taken(descriptors, plan->graph) ||
@@ -343,7 +343,7 @@ static void check_parts(const struct descriptor *plan)
         fake_misuse("cudnnBackendExecute: the plan's engine, its configuration or graph was destroyed");
 }
 
-/* As far as it does not depend on the work. An error that was left is taken for the launch's own. */
+/* Checks a launch, as far as it does not depend on the work. An error left by an earlier call is taken for the launch's own. */
 static cudnnStatus_t check_launch(cudnnHandle_t handle, const struct manner *manner)
 {
     cudaError_t error = fake_left();

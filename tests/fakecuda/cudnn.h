@@ -1,6 +1,6 @@
-/* Inside the referee's cuDNN: descriptors are bags of attributes with rules (cudnn.c, cudnn_rules.c), graphs are recognised as
- * one of the passes of a convolution (cudnn_graph.c), engines are a small table (cudnn_engines.c), and what they compute is in
- * cudnn_compute.c. */
+/* Inside the referee's cuDNN. Descriptors are sets of attributes with rules (cudnn.c, cudnn_rules.c), graphs are recognised as
+ * one of the passes of a convolution (cudnn_graph.c), engines are a small table (cudnn_engines.c), and cudnn_compute.c computes.
+ * */
 #ifndef FAKE_CUDNN_H
 #define FAKE_CUDNN_H
 
@@ -11,7 +11,7 @@
 enum pass { FORWARD, INPUT_GRADIENT, WEIGHTS_GRADIENT };
 enum place { PLACE_X, PLACE_W, PLACE_Y, PLACE_BIAS, PLACES }; /* x or its gradient, and so on */
 
-/* What a graph computes, as far as it is one that is known here: activations NHWC, filters KRSC, one type. */
+/* What a graph computes, if it is known here: activations NHWC, filters KRSC, one type. */
 struct convolution {
     enum pass pass;
     int64_t n, c, h, w, k, r, s, p, q; /* x (n,h,w,c), filter (k,r,s,c), y (n,p,q,k) */
@@ -31,32 +31,32 @@ struct descriptor {
     const struct kind *kind;
     bool finalized;
     struct value values[VALUES_MAX]; /* by the kind's rules */
-    bool known;                      /* graphs and what is made of them: the convolution is one */
+    bool known;                      /* graphs and what is made of them: `convolution` is set */
     struct convolution convolution;
-    int engine;                      /* configurations, engines, plans: its place in the table */
-    struct descriptor *graph, *config, *of; /* what it is made of, and needs as long as it is used; of: an engine */
+    int engine;                      /* configurations, engines, plans: the index of the engine in the table */
+    struct descriptor *graph, *config, *of; /* what it is made of, which must exist while it is used; of: an engine */
 };
 
 struct rule {
     cudnnBackendAttributeName_t name;
     cudnnBackendAttributeType_t type;
     int64_t least, most; /* elements */
-    bool required;       /* before it is finalised */
+    bool required;       /* must be set before it is finalised */
 };
 
-/* What cuDNN 9.19 answers to the same mistakes differs between kinds of descriptors. */
+/* cuDNN 9.19's statuses for a mistake, which differ between kinds of descriptors. */
 struct answers {
-    cudnnStatus_t unknown, type, count; /* an attribute that it has not, or not of that type, or not of so many elements */
-    cudnnStatus_t null;                 /* a descriptor among the elements is NULL; CUDNN_STATUS_SUCCESS: that is as if not set */
-    cudnnStatus_t open;                 /* one is not finalised when this one is; CUDNN_STATUS_SUCCESS: that is not looked at */
-    bool at_once;                       /* open: it is, when the attribute is set */
+    cudnnStatus_t unknown, type, count; /* an unknown attribute, a wrong type, a wrong number of elements */
+    cudnnStatus_t null;                 /* a descriptor among the elements is NULL; CUDNN_STATUS_SUCCESS: it counts as not set */
+    cudnnStatus_t open;                 /* one is not finalised when this one is; CUDNN_STATUS_SUCCESS: not checked */
+    bool at_once;                       /* `open` is checked when the attribute is set */
 };
 
 struct kind {
     cudnnBackendDescriptorType_t type;
     const char *name;
     struct rule rules[VALUES_MAX];
-    cudnnStatus_t (*finalize)(struct descriptor *d); /* all that is required is there */
+    cudnnStatus_t (*finalize)(struct descriptor *d); /* all required attributes are set */
     const struct answers *answers;
 };
 
@@ -64,12 +64,12 @@ struct kind {
 const struct kind *kind_find(cudnnBackendDescriptorType_t type);
 const struct value *value_find(const struct descriptor *d, cudnnBackendAttributeName_t name);
 bool is_operation(const struct descriptor *d);
-/* The one element of an attribute; `otherwise` where it is not set. */
+/* The single element of an attribute; `otherwise` if it is not set. */
 int64_t value_number(const struct descriptor *d, cudnnBackendAttributeName_t name, int64_t otherwise);
 int value_choice(const struct descriptor *d, cudnnBackendAttributeName_t name, int otherwise);
 struct descriptor *value_descriptor(const struct descriptor *d, cudnnBackendAttributeName_t name);
 
-/* cudnn.c: remembers the sentence for cudnnGetLastErrorString, and returns the status. */
+/* cudnn.c: keeps the message for cudnnGetLastErrorString, and returns the status. */
 cudnnStatus_t refuse(cudnnStatus_t status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* cudnn_graph.c */
@@ -86,7 +86,7 @@ cudnnStatus_t config_finalize(struct descriptor *d);
 cudnnStatus_t plan_finalize(struct descriptor *d);
 cudnnStatus_t pack_finalize(struct descriptor *d);
 cudnnStatus_t properties_finalize(struct descriptor *d);
-/* cudnnBackendGetAttribute of what is finalised. */
+/* cudnnBackendGetAttribute of a finalised descriptor. */
 cudnnStatus_t attribute_get(struct descriptor *d, cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type,
                             int64_t room, int64_t *count, void *elements);
 int64_t plan_workspace(const struct descriptor *plan);
@@ -95,10 +95,10 @@ int64_t plan_workspace(const struct descriptor *plan);
 struct manner {
     bool tensor_cores;  /* float factors rounded to TF32 */
     bool down_converts; /* factors rounded to bfloat16 */
-    bool random_order;  /* of sums: not deterministic */
-    bool fails;         /* when it is run: it leaves an error of CUDA's */
-    bool waits;         /* for the stream: it cannot be captured */
-    bool hasty;         /* in half the time, without the last image */
+    bool random_order;  /* the order of sums is random: not deterministic */
+    bool fails;         /* fails when it runs, and leaves a CUDA error */
+    bool waits;         /* waits for the stream, so it cannot be captured */
+    bool hasty;         /* takes half the time, and leaves out the last image */
 };
 const struct manner *engine_manner(int engine);
 

@@ -1,4 +1,4 @@
-/* What the referee's cuDNN computes: windows as the rows of a matrix, and its products by OpenBLAS. */
+/* What the referee's cuDNN computes: windows as rows of a matrix, and products by OpenBLAS. */
 #include <cblas.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,7 +36,7 @@ static void *memory(int64_t count, size_t size)
     return made;
 }
 
-/* A tensor as floats, as an engine of that manner sees it. */
+/* A tensor in floats, rounded as an engine of that manner rounds it. */
 static float *factor(const struct work *work, enum place place)
 {
     int64_t count = place_count(&work->convolution, place);
@@ -62,7 +62,8 @@ static void store(const struct work *work, enum place place, const float *values
 
 /* ---- windows ---- */
 
-/* rows (p * q, r * s * c) of image n: the pixels of each window, 0 in the padding. With `back`, the reverse: adds rows to x. */
+/* rows (p * q, r * s * c): the pixels of each window of an image, 0 in the padding. With `back`, the reverse: adds rows to the
+ * image. */
 static void windows(const struct convolution *c, float *image, float *rows, bool back)
 {
     for (int64_t p = 0; p < c->p; p++)
@@ -88,7 +89,7 @@ static float behind(const struct convolution *c, float value)
     return 0;
 }
 
-/* That it computes. */
+/* The number of images that it computes. */
 static int64_t images(const struct work *work)
 {
     return work->convolution.n - work->manner.hasty;
@@ -125,7 +126,7 @@ static void input_gradient(const struct work *work)
     free(dy), free(w), free(dx), free(rows);
 }
 
-/* Images in parts: one after another, or in a random order, which sums of floats notice. */
+/* Adds image by image, in order or in a random order, which changes sums of floats. */
 static void weights_gradient(const struct work *work)
 {
     const struct convolution *c = &work->convolution;
@@ -146,14 +147,14 @@ static void weights_gradient(const struct work *work)
     free(x), free(dy), free(dw), free(rows), free(order);
 }
 
-/* Who counts on the workspace's contents, or works in it at the same time, finds NaNs. */
+/* Fills the workspace with NaN, for work that relies on its contents or uses it at the same time. */
 static void spoil(const struct work *work)
 {
     if (work->workspace_bytes > 0)
         memset(work->workspace, 0xff, (size_t)work->workspace_bytes);
 }
 
-/* 100 million multiply-adds a millisecond: a measurement need not repeat what takes this CPU long. */
+/* The time of a pass: 100 million multiply-adds per millisecond. A measurement need not repeat what takes this CPU long. */
 static double milliseconds(const struct convolution *c)
 {
     return 1e-8 * (double)(c->n * c->p * c->q * c->k) * (double)(c->r * c->s * c->c);

@@ -1,5 +1,5 @@
-/* The engines that the referee's cuDNN has for a convolution: three plain ones, and those that somebody may not want. Which of the
- * suggested ones comes first, and how much workspace each takes, depends on the seed; what the plain ones compute does not. */
+/* The engines of the referee's cuDNN for a convolution: three plain ones, and some that may be unwanted. The seed decides which
+ * suggested engine comes first and how much workspace each takes, but not what the plain ones compute. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,10 +10,10 @@ struct engine_kind {
     struct manner manner;
     cudnnBackendNumericalNote_t notes[3];
     int note_count;
-    int64_t workspace; /* bytes; and some more by the seed */
-    bool refuses;      /* only when a plan is made of it */
+    int64_t workspace; /* bytes; the seed adds some */
+    bool refuses;      /* fails when a plan is made of it */
     bool hidden;       /* no heuristic suggests it */
-    bool compiled;     /* when a plan is made of it */
+    bool compiled;     /* compiled when a plan is made of it */
 };
 
 static const struct engine_kind engines[] = {
@@ -40,7 +40,7 @@ static int64_t seed(void)
     return text ? atoll(text) & 0xffff : 1;
 }
 
-/* Those that there are; and whether somebody named them (FAKECUDA_ENGINES). */
+/* Lists the engines, and says whether FAKECUDA_ENGINES named them. */
 static int engines_list(int list[ENGINES], bool *named)
 {
     const char *text = getenv("FAKECUDA_ENGINES");
@@ -93,7 +93,7 @@ cudnnStatus_t heuristic_finalize(struct descriptor *d)
     return CUDNN_STATUS_SUCCESS;
 }
 
-/* As it was made. */
+/* Makes d a finalised descriptor of an engine for that graph. */
 static void become(struct descriptor *d, struct descriptor *graph, int engine)
 {
     d->finalized = d->known = true;
@@ -163,9 +163,9 @@ cudnnStatus_t properties_finalize(struct descriptor *d)
     return CUDNN_STATUS_SUCCESS;
 }
 
-/* ---- what can be asked ---- */
+/* ---- attributes that can be read ---- */
 
-/* All engines but hidden ones; by the fallback only the first of them. */
+/* Suggests all engines that are not hidden; the fallback mode only the first of them. */
 static int64_t suggestions(const struct descriptor *heuristic, int list[ENGINES])
 {
     int mode = value_choice(heuristic, CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_HEUR_MODE_INSTANT), found[ENGINES], kept = 0;

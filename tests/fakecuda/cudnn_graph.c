@@ -1,4 +1,4 @@
-/* Finalising what graphs are made of, and recognising what a graph computes. */
+/* Finalises the parts of graphs, and recognises what a graph computes. */
 #include "cudnn.h"
 
 #include <string.h>
@@ -65,7 +65,7 @@ cudnnStatus_t windows_finalize(struct descriptor *d)
 
 /* ---- operations ---- */
 
-/* The names that the three kinds of convolution have for the same things, in the order of their rules (cudnn_rules.c). */
+/* The three kinds of convolution name the same things differently; these are the positions in their rules (cudnn_rules.c). */
 enum { RULE_WINDOWS, RULE_X, RULE_W, RULE_Y, RULE_ALPHA, RULE_BETA };
 
 static struct descriptor *part(const struct descriptor *operation, int rule)
@@ -84,7 +84,7 @@ static void want_tensor(const struct descriptor *d, const char *where)
         fake_misuse("a %s where %s wants a tensor: cuDNN would crash", d->kind->name, where);
 }
 
-/* Two elements in one place; a stride of 0 is asked for. */
+/* Whether two elements share an address; a stride of 0 is intended. */
 static bool overlaps(const struct descriptor *tensor)
 {
     const int64_t *dims = numbers(tensor, CUDNN_ATTR_TENSOR_DIMENSIONS), *strides = numbers(tensor, CUDNN_ATTR_TENSOR_STRIDES);
@@ -100,7 +100,7 @@ static bool is_tensor(const struct descriptor *d)
     return d->kind->type == CUDNN_BACKEND_TENSOR_DESCRIPTOR && count_of(d, CUDNN_ATTR_TENSOR_DIMENSIONS) == 4;
 }
 
-/* y's height (i = 0) or width (1), as x, the filter and the windows have it; -1: none. */
+/* y's height (i = 0) or width (1) that follows from x, the filter and the windows; -1: none. */
 static int64_t windows_along(const struct descriptor *windows, const int64_t *x, const int64_t *w, int i)
 {
     int64_t stride = numbers(windows, CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES)[i];
@@ -165,7 +165,7 @@ static bool is_virtual(const struct descriptor *tensor)
     return value->count && *(const bool *)value->elements;
 }
 
-/* In memory or virtual as asked, of that type, channels innermost without gaps. */
+/* Whether a tensor is virtual or not as requested, has that type, and has its channels innermost without gaps. */
 static bool is_packed(const struct descriptor *tensor, cudnnDataType_t type, bool virtual_one)
 {
     const int64_t *dims = numbers(tensor, CUDNN_ATTR_TENSOR_DIMENSIONS), *strides = numbers(tensor, CUDNN_ATTR_TENSOR_STRIDES);
@@ -185,7 +185,7 @@ static void place_set(struct convolution *c, enum place place, const struct desc
     c->alignments[place] = value_number(tensor, CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, 1);
 }
 
-/* The windows and shapes of a convolution that is finalised, thus consistent. */
+/* Sets the windows and shapes of a convolution that is finalised and therefore consistent. */
 static void shapes_set(struct convolution *c, const struct descriptor *operation)
 {
     const struct descriptor *windows = part(operation, RULE_WINDOWS);
@@ -207,7 +207,7 @@ static bool scale_is(const struct descriptor *operation, int rule, float scale)
     return value->count == 0 || *(const float *)value->elements == scale;
 }
 
-/* A cross-correlation without dilation, y = 1 * ... + 0 * y, sums in float. */
+/* Whether it is a cross-correlation without dilation, with y = 1 * ... + 0 * y and sums in float. */
 static bool is_usual(const struct descriptor *operation)
 {
     const struct descriptor *windows = part(operation, RULE_WINDOWS);
@@ -227,7 +227,7 @@ static bool pass_of(const struct descriptor *operation, enum pass *pass)
     }
 }
 
-/* ADD (c + bias) or RELU_FWD: takes `x`, which is virtual; *y: its result. */
+/* Whether an operation is ADD (c + bias) or RELU_FWD of `x`, which is virtual. *y: its result. */
 static bool follows(const struct descriptor *operation, cudnnPointwiseMode_t mode, const struct descriptor *x,
                     const struct descriptor **y)
 {
@@ -256,8 +256,8 @@ static bool keeps_nan(const struct descriptor *operation)
     return value_choice(how, CUDNN_ATTR_POINTWISE_NAN_PROPAGATION, 0) == 1; /* CUDNN_PROPAGATE_NAN */
 }
 
-/* One convolution; forward perhaps with a bias after it, and a ReLU after that. All in memory has the type of x: cuDNN 9 has
- * nothing for a float gradient of a filter where activations are bfloat16, and none that keeps less than float in between. */
+/* Recognises one convolution; forward, perhaps a bias after it, and a ReLU after that. All tensors in memory have the type of x:
+ * cuDNN 9 has no float gradient of a filter for bfloat16 activations. Virtual tensors are float. */
 static bool recognise(struct convolution *c, const struct descriptor *const *operations, int64_t count)
 {
     const struct descriptor *y;
@@ -280,7 +280,7 @@ static bool recognise(struct convolution *c, const struct descriptor *const *ope
            is_packed(y, type, false);
 }
 
-/* A uid names one tensor: the pointers are given by it. */
+/* Each tensor needs its own uid, by which the pointers are given. */
 static bool uids_differ(const struct convolution *c)
 {
     int places = c->bias ? PLACES : PLACE_BIAS;
@@ -291,7 +291,7 @@ static bool uids_differ(const struct convolution *c)
     return true;
 }
 
-/* An operation, all of its tensors finalised. */
+/* Whether all tensors of an operation are finalised. */
 static bool is_whole(const struct descriptor *operation)
 {
     if (!is_operation(operation))

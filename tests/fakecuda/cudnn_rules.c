@@ -1,5 +1,5 @@
-/* Which attributes a descriptor has, and what must be true before it is finalised. What is optional here is so in cuDNN 9.19
- * (tests/gpu/descriptors.c compares). */
+/* The attributes of each kind of descriptor, and what must be set before it is finalised. What is optional here is optional in
+ * cuDNN 9.19 (tests/gpu/descriptors.c compares). */
 #include "cudnn.h"
 
 #include <stddef.h>
@@ -12,7 +12,7 @@
         {prefix##y, OF_DESCRIPTOR, true}, {prefix##ALPHA, ONE(FLOAT), false}, {prefix##BETA, ONE(FLOAT), false},       \
     }
 
-/* As cudnnBackendSetAttribute and cudnnBackendFinalize of cuDNN 9.19 answer. */
+/* The answers of cudnnBackendSetAttribute and cudnnBackendFinalize in cuDNN 9.19. */
 #define BAD(what) CUDNN_STATUS_BAD_PARAM_##what
 static const struct answers
     usual = {CUDNN_STATUS_BAD_PARAM, BAD(ATTRIBUTE_TYPE), CUDNN_STATUS_BAD_PARAM, BAD(NULL_POINTER), BAD(NOT_FINALIZED), false},
@@ -78,10 +78,10 @@ static const struct kind kinds[] = {
         {CUDNN_ATTR_ENGINEHEUR_MODE, ONE(HEUR_MODE), false},
         {CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, OF_DESCRIPTOR, false},
     }, heuristic_finalize, &of_heuristic},
-    {CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, "engine configuration", { /* made, or got from a heuristic */
+    {CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, "engine configuration", { /* made, or obtained from a heuristic */
         {CUDNN_ATTR_ENGINECFG_ENGINE, OF_DESCRIPTOR, false},
     }, config_finalize, &of_config},
-    {CUDNN_BACKEND_ENGINE_DESCRIPTOR, "engine", { /* made, or got from a configuration */
+    {CUDNN_BACKEND_ENGINE_DESCRIPTOR, "engine", { /* made, or obtained from a configuration */
         {CUDNN_ATTR_ENGINE_OPERATION_GRAPH, OF_DESCRIPTOR, false},
         {CUDNN_ATTR_ENGINE_GLOBAL_INDEX, ONE(INT64), false},
         {CUDNN_ATTR_ENGINE_DEVICEPROP, OF_DESCRIPTOR, false},

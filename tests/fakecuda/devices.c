@@ -1,4 +1,4 @@
-/* Devices like an H100, and which of them is current. */
+/* Devices like an H100, and the current one. */
 #include <stdio.h>
 #include <string.h>
 
@@ -16,7 +16,7 @@ static long long number(const char *name, long long usual)
     return text && *text ? atoll(text) : usual;
 }
 
-/* CUDA_VISIBLE_DEVICES: indices, up to the first that is none. */
+/* CUDA_VISIBLE_DEVICES: indices, up to the first invalid one. */
 static void keep_visible(struct device_settings *s, const char *list)
 {
     int all = s->count;
@@ -63,7 +63,7 @@ int fake_device(void)
     return devices()->count > 0 ? devices()->physical[state.current] : -1;
 }
 
-/* On its node. */
+/* The number of a device's GPU on its node. */
 static int gpu(int device)
 {
     return devices()->physical[device] / devices()->instances;
@@ -74,7 +74,7 @@ int fake_gpu(void)
     return devices()->count > 0 ? devices()->node * DEVICES_MAX + gpu(state.current) : -1;
 }
 
-/* Leaves *count as it is where it fails, as the real one does. */
+/* On failure *count stays as it is, as with the real one. */
 cudaError_t cudaGetDeviceCount(int *count)
 {
     cudaError_t status = call_begin(__func__, cudaErrorInitializationError);

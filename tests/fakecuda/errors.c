@@ -1,4 +1,4 @@
-/* What the statuses are called. */
+/* The texts of the statuses. */
 #include "inside.h"
 
 #define ERRORS(ERROR)                                                                                                  \

@@ -1,4 +1,4 @@
-/* Events: a set of work on a stream at some moment. */
+/* Events: the set of work on a stream at some moment. */
 #include "inside.h"
 
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags)
@@ -62,7 +62,7 @@ cudaError_t cudaEventRecordWithFlags(cudaEvent_t event, cudaStream_t stream, uns
     return call_end(record(event, stream, flags & cudaEventRecordExternal));
 }
 
-/* What the work on the stream from now on comes behind. An event never recorded stands for no work. */
+/* Later work on the stream waits for the event's work. An event that was never recorded stands for no work. */
 static cudaError_t wait(struct CUstream_st *stream, cudaEvent_t event)
 {
     if (stream->capture || event->capture)
@@ -88,7 +88,7 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t handle, cudaEvent_t event, unsigned
     return call_end(wait(stream, event));
 }
 
-/* What keeps the host from asking about an event. */
+/* Begins a question of the host about an event, which may be forbidden. */
 static cudaError_t ask(const char *call, cudaEvent_t event)
 {
     cudaError_t status = call_begin_unsafe(call, cudaErrorLaunchFailure);

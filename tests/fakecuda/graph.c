@@ -1,11 +1,11 @@
-/* Graphs: recorded work, and its replay in any order that its dependencies allow. */
+/* Graphs: recorded work, replayed in any order that its dependencies allow. */
 #include <string.h>
 
 #include "inside.h"
 
 struct CUgraphExec_st {
     struct CUgraph_st *graph;
-    struct set last; /* of its launch before: launches of one graph come one after another */
+    struct set last; /* of its previous launch: launches of one graph run one after another */
 };
 
 static void *grown(void *at, int count, int *room, size_t size)
@@ -51,7 +51,7 @@ void graph_release(struct CUgraph_st *graph)
     free(graph);
 }
 
-/* Nodes come behind those that they depend on, so one pass from the end marks all that is reached. */
+/* Nodes come after those that they depend on, so one pass from the end marks all that are reached. */
 bool graph_is_joined(const struct CUgraph_st *graph, const struct indices *last)
 {
     bool joined = true, *reached = need(calloc((size_t)graph->count + 1, sizeof *reached));
@@ -103,7 +103,7 @@ cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec)
 
 /* ---- launch ---- */
 
-/* The nodes of this launch by index: those named, or what the launch comes behind where none is. */
+/* Adds the launch's nodes with these indices to the set; if there are none, what the launch itself depends on. */
 static void translate(const struct indices *indices, struct node **nodes, const struct set *before, struct set *set)
 {
     for (int i = 0; i < indices->count; i++)

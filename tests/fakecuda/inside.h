@@ -1,5 +1,5 @@
-/* What the files of the fake libcudart.so.13 share. NVIDIA's declarations and fake.h's are visible outside of it, what stands
- * below is not. */
+/* Shared by the files of the fake libcudart.so.13. NVIDIA's and fake.h's declarations are visible outside of it, those below are
+ * not. */
 #ifndef FAKECUDA_INSIDE_H
 #define FAKECUDA_INSIDE_H
 
@@ -11,26 +11,26 @@ enum { DEVICES_MAX = 16 };
 
 /* ---- calls.c ---- */
 
-/* Begins a function of the runtime: what it has to return at once, cudaSuccess where it may go on. failure: its status where
- * FAKECUDA_FAIL names it. */
+/* Begins a function of the runtime: returns the status that it must return at once, or cudaSuccess if it may go on. failure: its
+ * status if FAKECUDA_FAIL names it. */
 cudaError_t call_begin(const char *name, cudaError_t failure);
-/* The same for a function that is unsafe while a stream is captured: it fails then, and the capture with it. */
+/* The same for a function that is unsafe while a stream is captured: it then fails and invalidates the capture. */
 cudaError_t call_begin_unsafe(const char *name, cudaError_t failure);
-/* Ends one: what cudaGetLastError will tell. Returns the status. */
+/* Ends a function: sets what cudaGetLastError will return. Returns the status. */
 cudaError_t call_end(cudaError_t status);
-/* A run of that work begins: counts it; true where it is to fail. */
+/* A run of that work begins: counts it, and returns whether it must fail. */
 bool call_run(const char *what);
-/* Whether work has failed: nothing runs from then on. */
+/* Whether work has failed; from then on nothing runs. */
 bool call_broken(void);
 
-void *need(void *memory); /* what malloc gave, or the end */
+void *need(void *memory); /* returns memory, or stops the process if it is NULL */
 size_t random_below(size_t n);
 double random_fraction(void); /* in [0, 1) */
 
 /* ---- objects.c: what must be given back ---- */
 
-int objects_left(void); /* names them on standard error; how many */
-/* Begins a function that destroys one: cudaSuccess where it was there. wrong: the status where it was not. */
+int objects_left(void); /* names them on standard error, and returns how many */
+/* Begins a function that destroys an object: cudaSuccess if it exists. wrong: the status if it does not. */
 cudaError_t object_destroy(const char *call, const char *kind, const void *object, cudaError_t wrong);
 
 /* ---- devices.c ---- */
@@ -39,7 +39,7 @@ struct device_settings {
     int count;                /* visible; 0: none, -1: no driver */
     int physical[DEVICES_MAX]; /* their numbers on the node */
     size_t memory;
-    int instances; /* of a GPU */
+    int instances; /* per GPU */
     int node;
 };
 const struct device_settings *devices(void);
@@ -47,10 +47,10 @@ int device_current(void);
 
 /* ---- memory.c ---- */
 
-/* Device memory of one device can be touched, of the others not; until memory_close. */
+/* Opens the memory of one device, and closes that of the others, until memory_close. */
 void memory_open(int device);
 void memory_close(void);
-/* Stops where something was written around an allocation. what: the work that ran last. */
+/* Stops if something was written around an allocation. what: the work that ran last. */
 void memory_check(const char *what);
 int memory_left(void); /* as objects_left */
 
@@ -61,13 +61,13 @@ struct work {
     void (*run)(const void *state);
     const void *state; /* copied where it is kept */
     size_t bytes;
-    const void *reads; /* pinned memory that it reads: must not change until then; or NULL */
-    void *writes;      /* that it writes: full of NaN until then; or NULL */
+    const void *reads; /* pinned memory that it reads, which must not change until then; or NULL */
+    void *writes;      /* pinned memory that it writes, full of NaN until then; or NULL */
     size_t host_bytes;
 };
 
 struct node;
-/* Pieces of work; a set keeps them alive. */
+/* A set of pieces of work, which it keeps alive. */
 struct set {
     struct node **at;
     int count, room;
@@ -75,17 +75,17 @@ struct set {
 void set_add(struct set *set, struct node *node);
 void set_join(struct set *set, const struct set *other);
 void set_clear(struct set *set);
-/* Drops what is done; the time when the last of it was, or `time` where that is later. */
+/* Drops what is done; returns when the last of it was done, or `time` if that is later. */
 double set_prune(struct set *set, double time);
 
-/* Enqueues work behind all of `before`. The node belongs to the queue: put it into a set at once. */
+/* Enqueues work after all of `before`. The queue owns the node: put it into a set at once. */
 struct node *queue_add(int device, const struct work *work, const struct set *before);
-/* Does them, what they need, and perhaps some more. */
+/* Runs the wanted work, what it depends on, and perhaps some more. */
 void queue_run(const struct set *wanted);
 void queue_run_device(int device); /* -1: of all devices */
-/* What runs now, or NULL. */
+/* The name of the work that runs now, or NULL. */
 const char *queue_running(void);
-/* Whether queued work reads or writes this pinned memory; its name, or NULL. */
+/* The name of queued work that reads or writes this pinned memory, or NULL. */
 const char *queue_uses(const void *host, size_t bytes);
 
 /* ---- streams.c ---- */
@@ -100,12 +100,12 @@ void indices_join(struct indices *set, const struct indices *other);
 struct capture;
 struct CUstream_st {
     int device;
-    bool blocking; /* waits for the legacy stream, and it for this one */
+    bool blocking; /* it and the legacy stream wait for each other */
     bool legacy;
-    struct set last; /* what the next work comes behind */
-    double time;     /* when all that was done and pruned was done */
+    struct set last; /* what the next work depends on */
+    double time;     /* when the work that was done and pruned was done */
     struct capture *capture;
-    struct indices captured; /* what the next captured work comes behind */
+    struct indices captured; /* what the next captured work depends on */
     struct CUstream_st *next;
 };
 struct CUevent_st {
@@ -118,10 +118,10 @@ struct CUevent_st {
     struct indices captured;
 };
 
-/* The stream behind a handle, NULL where it is none (or one of another device). */
+/* The stream of a handle; NULL if it is invalid or another device's. */
 struct CUstream_st *stream_find(cudaStream_t handle);
 struct CUstream_st *stream_list(void);
-/* What new work on it comes behind, beside its own: blocking and legacy streams. */
+/* What new work on the stream depends on besides its own work: that of blocking and legacy streams. */
 void stream_before(struct CUstream_st *stream, struct set *before);
 void stream_after(struct CUstream_st *stream, const struct set *last);
 cudaError_t stream_add(struct CUstream_st *stream, const struct work *work);
@@ -153,14 +153,15 @@ void graph_release(struct CUgraph_st *graph);
 
 cudaError_t capture_add(struct CUstream_st *stream, const struct work *work);
 cudaError_t capture_record(struct CUstream_st *stream, cudaEvent_t event, bool external);
-/* The stream or the event is captured. */
+/* For a stream or an event that is captured. */
 cudaError_t capture_wait(struct CUstream_st *stream, cudaEvent_t event);
-/* Whether the next work on a captured stream comes behind one piece of work only, which runs that. */
+/* Whether the next work on a captured stream depends on exactly one piece of work, which runs that function. */
 bool capture_is_behind(const struct CUstream_st *stream, void (*run)(const void *state));
 void capture_invalidate(struct capture *capture);
-/* Whether an unsafe call must fail; the captures are invalid then. */
+/* Whether an unsafe call must fail; it then invalidates the captures. */
 bool capture_forbids(void);
-/* Whether a blocking stream of the device is captured: the legacy stream cannot be used; the captures are invalid then. */
+/* Whether a blocking stream of the device is captured, so that the legacy stream cannot be used; the captures are then
+ * invalidated. */
 bool capture_forbids_legacy(int device);
 
 #endif

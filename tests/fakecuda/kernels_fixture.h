@@ -1,5 +1,5 @@
-/* What the tests of the kernels share: a kernel on the CPU (twins.c), each time in another order, and bfloat16 by arithmetic of
- * its own. Arrays are as large as they must be, so that a sanitizer sees what reaches beyond. */
+/* Shared by the tests of the kernels: running a kernel on the CPU (twins.c), in another order each time, and separate code for
+ * bfloat16. Arrays have exactly the size needed, so that a sanitizer notices accesses beyond it. */
 #ifndef TESTS_FAKECUDA_KERNELS_FIXTURE_H
 #define TESTS_FAKECUDA_KERNELS_FIXTURE_H
 
@@ -7,7 +7,7 @@
 #include "fake.h"
 #include "kernels.h"
 
-/* The order of blocks and threads (fake.h): the referee's own needs the whole referee. */
+/* The order of blocks and threads (fake.h). The referee's own fake_shuffle would need the whole referee. */
 void fake_shuffle(size_t *order, size_t n)
 {
     static uint64_t state = 1;
@@ -18,7 +18,7 @@ void fake_shuffle(size_t *order, size_t n)
     }
 }
 
-/* Enqueued in so many blocks, which may be any number. */
+/* Runs a kernel with `count` blocks, which may be any number. */
 #define RUN(name, count, arguments) run_kernel("kernel_" #name, (count), &(arguments), sizeof(struct name##_arguments))
 
 static inline void run_kernel(const char *name, unsigned blocks, const void *arguments, size_t bytes)
@@ -27,7 +27,7 @@ static inline void run_kernel(const char *name, unsigned blocks, const void *arg
     assert_true(twin_run(name, (dim3){blocks, 1, 1}, (dim3){256, 1, 1}, arguments));
 }
 
-/* A number of blocks, from one up to more than there is work for. */
+/* A number of blocks, from one to more than there is work for. */
 static inline unsigned some_blocks(uint64_t *random)
 {
     static const unsigned choices[] = {1, 2, 3, 7, 40, 300};
@@ -57,7 +57,7 @@ static inline uint32_t bits_of_float(float value)
     return bits;
 }
 
-/* The nearest bfloat16, of two the even one: 8 significant bits, quanta not below 2^-133. */
+/* The nearest bfloat16, in a tie the even one: 8 significant bits, quanta not below 2^-133. */
 static inline float round_to_half(float value)
 {
     int exponent;
@@ -65,10 +65,10 @@ static inline float round_to_half(float value)
         return value;
     frexp(value, &exponent);
     double quantum = ldexp(1, exponent - 8 < -133 ? -133 : exponent - 8);
-    return (float)(nearbyint(value / quantum) * quantum); /* infinite where it is too large */
+    return (float)(nearbyint(value / quantum) * quantum); /* infinite if it is too large */
 }
 
-/* An array in the type a kernel takes it in: floats, or bfloat16 of them, which must be those values. */
+/* An array in the type that a kernel takes: floats, or bfloat16. */
 struct typed {
     void *data;
     size_t count;
@@ -85,7 +85,7 @@ static inline float typed_at(const struct typed *t, size_t i)
     return t->half ? float_of_bits((uint32_t)((const uint16_t *)t->data)[i] << 16) : ((const float *)t->data)[i];
 }
 
-/* The values are rounded where they must be: the same numbers for whoever computes with them elsewhere. */
+/* Rounds the values if need be, so that code elsewhere computes with the same numbers. */
 static inline struct typed typed_of(float *values, size_t count, int half)
 {
     struct typed t = typed_new(count, half);
@@ -100,7 +100,7 @@ static inline struct typed typed_of(float *values, size_t count, int half)
     return t;
 }
 
-/* To the bit; in bfloat16, rounded once. All NaNs are alike. */
+/* Compares to the bit; for bfloat16, after one rounding. All NaNs are equal. */
 static inline void assert_typed(const char *what, const struct typed *found, const float *expected, size_t count)
 {
     assert_int_equal(found->count, count);
@@ -111,7 +111,7 @@ static inline void assert_typed(const char *what, const struct typed *found, con
     }
 }
 
-/* ---- a ring of passes, of which one is the next: the others have nothing that should be used ---- */
+/* ---- a ring of passes with one valid pass, the next one; the others must not be used ---- */
 
 enum { SLOTS = 4, SLOT_BYTES = 128 };
 
@@ -133,7 +133,7 @@ static inline struct pass_ring ring_open(struct ring *r, uint64_t pass, uint64_t
                               .present = &r->present};
 }
 
-/* Its control lies where the other kernels look; it is the next until its loss was taken. */
+/* The pass's control lies where the other kernels read it; it stays the next pass until its loss was computed. */
 static inline void ring_check(const struct ring *r, uint64_t position, uint64_t seed)
 {
     assert_true(r->present.pass == r->next && r->present.position == position && r->present.seed == seed);

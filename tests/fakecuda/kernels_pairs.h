@@ -1,10 +1,10 @@
-/* What the tests of kernels for pools and norms share. */
+/* Shared by the tests of kernels for pools and norms. */
 #ifndef TESTS_FAKECUDA_KERNELS_PAIRS_H
 #define TESTS_FAKECUDA_KERNELS_PAIRS_H
 
 #include "kernels_fixture.h"
 
-/* A pool's window over images, and a norm of as many channels. */
+/* A pool's window over images, and a norm of the same number of channels. */
 struct pair {
     struct pool_geometry window;
     struct norm_rule norm;
@@ -23,7 +23,7 @@ static inline size_t outer_count(const struct pair *p)
     return p->batch * (size_t)(p->window.out_height * p->window.out_width * p->window.channels);
 }
 
-/* Values with equals among neighbours and many that are 0, as behind a ReLU. */
+/* Values with equals among neighbours and many zeros, as after a ReLU. */
 static inline struct typed activations(size_t count, const struct pair *p)
 {
     float *values = floats_new(count);

@@ -1,4 +1,5 @@
-/* Kernels: what nvcc's host code calls to register them and to launch them (crt/host_runtime.h, which only C++ can include). */
+/* Kernels: the functions that nvcc's host code calls to register and launch them (crt/host_runtime.h, which only C++ can
+ * include). */
 #include <string.h>
 
 #include "inside.h"
@@ -52,14 +53,14 @@ void __cudaRegisterFunction(void **handle, const char *stub, char *device_functi
     kernels.at[kernels.count++] = (struct CUkern_st){stub, name};
 }
 
-/* Of a launch by <<<...>>>, which is not known here: its other half is not. */
+/* Belongs to launches by <<<...>>>, which are not supported here. */
 cudaError_t __cudaPopCallConfiguration(dim3 *grid, dim3 *block, size_t *shared, void *stream)
 {
     (void)grid, (void)block, (void)shared, (void)stream;
     return cudaErrorMissingConfiguration;
 }
 
-/* By its function on the host, or by its handle. */
+/* Finds a kernel by its host function, or by its handle. */
 static struct CUkern_st *find(const void *function)
 {
     for (int i = 0; i < kernels.count; i++)
@@ -111,7 +112,7 @@ static cudaError_t launch(const char *name, dim3 grid, dim3 block, const void *a
     return status;
 }
 
-/* By either call; `name` is its name. */
+/* The common part of both calls; `name`: the call's name. */
 static cudaError_t call_launch(const char *name, const void *function, const cudaLaunchConfig_t *config, void **args)
 {
     cudaError_t status = call_begin(name, cudaErrorLaunchOutOfResources);
@@ -133,8 +134,8 @@ cudaError_t cudaLaunchKernel(const void *function, dim3 grid, dim3 block, void *
     return call_launch(__func__, function, &config, args);
 }
 
-/* A kernel that may be started before what it comes behind has ended: that must be a kernel, which lets it, and nothing else. The
- * device's kernels are looked at elsewhere (tests/system/gpu/nvcc.sh): they wait before they touch memory. */
+/* Checks a launch that may start before the work it follows has ended: that must be a single kernel of ours, which allows it.
+ * Elsewhere (tests/system/gpu/nvcc.sh) the device's kernels are checked: they wait before they touch memory. */
 static cudaError_t check_early(const cudaLaunchConfig_t *config)
 {
     const struct CUstream_st *stream = stream_find(config->stream);
@@ -152,7 +153,7 @@ cudaError_t cudaLaunchKernelExC(const cudaLaunchConfig_t *config, const void *fu
     return status ? call_end(status) : call_launch(__func__, function, config, args);
 }
 
-/* As code for an H100. */
+/* Answers as for code compiled for an H100. */
 cudaError_t cudaFuncGetAttributes(struct cudaFuncAttributes *attributes, const void *function)
 {
     cudaError_t status = call_begin(__func__, cudaErrorInvalidDeviceFunction);

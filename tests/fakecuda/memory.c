@@ -1,6 +1,6 @@
-/* Device memory: real addresses in one great range that is closed to everybody, but for the moments in which queued work runs.
- * An allocation ends (rounded up to 256 bytes, the alignment of its begin) where a page ends, with closed pages behind and
- * before it. What was freed stays closed, and its addresses are never used again. */
+/* Device memory: real addresses in one large range that nothing may touch except queued work while it runs. An allocation ends
+ * (rounded up to 256 bytes, the alignment of its beginning) at the end of a page, with closed pages after and before it. Freed
+ * memory stays closed, and its addresses are never used again. */
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -23,7 +23,7 @@ struct block {
 };
 
 struct blocks {
-    struct block *at; /* by rising address, the live ones */
+    struct block *at; /* live ones by rising address */
     int count, room;
 };
 
@@ -46,7 +46,7 @@ static void append(struct blocks *blocks, struct block block)
     blocks->at[blocks->count++] = block;
 }
 
-/* ---- who touches what must not be touched ---- */
+/* ---- reporting forbidden accesses ---- */
 
 static size_t distance(const char *from, const char *to)
 {
@@ -83,7 +83,7 @@ static void on_fault(int signal, siginfo_t *info, void *context)
     (void)context;
     const char *at = info->si_addr;
     if (!arena.base || at < arena.base || at >= arena.base + ARENA) {
-        sigaction(signal, &arena.before, NULL); /* not ours: it happens again */
+        sigaction(signal, &arena.before, NULL); /* not ours: the fault is repeated for the earlier handler */
         return;
     }
     char what[256], text[512];
@@ -106,7 +106,7 @@ static void arena_begin(void)
         fake_misuse("sigaction failed");
 }
 
-/* ---- slack: what lies between an allocation and the closed pages ---- */
+/* ---- slack: the space between an allocation and the closed pages ---- */
 
 #ifdef __SANITIZE_ADDRESS__
 static void slack_fill(const struct block *b)
@@ -182,7 +182,7 @@ static bool fits(int device, size_t bytes)
     return bytes <= devices()->memory && arena.taken[device] + round_up(bytes, GRAIN) <= devices()->memory;
 }
 
-/* Full of bytes 0xff: a float is NaN, an index far outside. */
+/* Filled with bytes 0xff: a float is NaN, an index is far out of range. */
 static struct block block_new(int device, size_t bytes)
 {
     if (!arena.base)
@@ -238,7 +238,7 @@ static void block_free(int index)
     append(&arena.dead, b);
 }
 
-/* Does not wait for work that uses it: whoever relies on that is found when the work runs. */
+/* Does not wait for work that uses the memory; code that relies on waiting is detected when the work runs. */
 cudaError_t cudaFree(void *at)
 {
     cudaError_t status = call_begin_unsafe(__func__, cudaErrorInvalidValue);
@@ -275,7 +275,7 @@ static const struct block *find_block(const char *at)
     return low ? &arena.live.at[low - 1] : NULL;
 }
 
-/* While work runs, of the device that it runs on. */
+/* While work runs, this refers to the device that it runs on. */
 bool fake_is_device(const void *at, size_t bytes)
 {
     const struct block *b = find_block(at);

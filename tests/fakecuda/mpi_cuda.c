@@ -1,5 +1,5 @@
-/* An MPI that reads a device's memory, for the referee: loaded before the real one. It does what such an MPI does: copies of
- * its own, which wait for nobody's stream, and are done when it returns. */
+/* An MPI that reads device memory, for the referee; it is loaded before the real one. Like such an MPI, it makes its own copies,
+ * which wait for no stream of the program and are done when it returns. */
 #include <mpi.h>
 #include <stdlib.h>
 

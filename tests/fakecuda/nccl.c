@@ -1,4 +1,4 @@
-/* NCCL: sums over processes of one machine, which meet in memory that they share. The sums are made in the order of the ranks. */
+/* NCCL: sums over processes of one machine, which communicate by shared memory. Sums are made in the order of the ranks. */
 #include <fcntl.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -21,8 +21,8 @@ struct meeting {
     atomic_int arrived, round;
     struct {
         int device, ranks;
-        bool captured; /* the sum that it is at, */
-        long call;     /* and its number: as its host enqueued or recorded them */
+        bool captured; /* the sum that it is at: whether it is captured, */
+        long call;     /* and its number, as counted by the host when it enqueued or recorded the sum */
         size_t count;
     } member[RANKS_MAX];
     float values[RANKS_MAX][CHUNK];
@@ -31,8 +31,8 @@ struct meeting {
 struct ncclComm {
     struct meeting *meeting;
     int rank, ranks;
-    long calls, recorded; /* recorded: in the last capture */
-    unsigned long capture; /* its number; 0: nothing was ever captured */
+    long calls, recorded; /* recorded: those in the last capture */
+    unsigned long capture; /* the capture's number; 0: nothing was ever captured */
 };
 
 /* ---- meeting ---- */
@@ -67,7 +67,7 @@ static void meet(struct meeting *m, int ranks, const char *where)
     }
 }
 
-/* The identity is the path of a file without a name that this process holds open. */
+/* The identity is the path of an unnamed file that this process holds open. */
 ncclResult_t ncclGetUniqueId(ncclUniqueId *id)
 {
     if (fake_call(__func__))
@@ -92,7 +92,7 @@ static struct meeting *attend(const ncclUniqueId *id)
     return m == MAP_FAILED ? NULL : m;
 }
 
-/* As the real one: "Duplicate GPU detected". */
+/* Like the real one's check: "Duplicate GPU detected". */
 static bool is_duplicate(const struct meeting *m, int ranks)
 {
     for (int i = 0; i < ranks; i++)
@@ -165,7 +165,8 @@ struct reduction {
     long call;
 };
 
-/* All are at the same sum. Whether sums of one communicator on two streams wait for each other is left to the streams here. */
+/* All ranks must be at the same sum. Whether sums of one communicator on two streams wait for each other depends only on the
+ * streams here. */
 static void check_alike(const struct ncclComm *c)
 {
     const struct meeting *m = c->meeting;
@@ -216,7 +217,7 @@ static void run_reduction(const void *state)
         sum_chunk(r->comm, r->from + at, r->to + at, r->count - at < CHUNK ? r->count - at : CHUNK);
 }
 
-/* Counted from each capture's beginning: what it records may never be launched. */
+/* Counts from the beginning of each capture, since what it records may never be launched. */
 static long next_recorded(ncclComm_t comm, unsigned long capture)
 {
     if (comm->capture != capture)

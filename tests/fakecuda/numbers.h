@@ -1,4 +1,4 @@
-/* Numbers of fewer bits than a float's, as the referee's libraries compute with them. */
+/* Numbers with fewer bits than a float, as the referee's libraries compute with them. */
 #ifndef FAKECUDA_NUMBERS_H
 #define FAKECUDA_NUMBERS_H
 
@@ -15,7 +15,7 @@ static inline float widened(uint16_t half)
     return value;
 }
 
-/* To the nearest, ties to even, so many bits of the mantissa away. */
+/* Drops that many bits of the mantissa: rounds to the nearest, in a tie to the even one. */
 static inline float rounded(float value, int dropped)
 {
     uint32_t bits;

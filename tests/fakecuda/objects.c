@@ -1,4 +1,4 @@
-/* What must be given back: handles, descriptors, streams, events, graphs. */
+/* Objects that must be given back: handles, descriptors, streams, events, graphs. */
 #include <stdio.h>
 #include <string.h>
 
@@ -52,7 +52,7 @@ bool fake_any_taken(const char *kind)
     return false;
 }
 
-/* One line a kind. */
+/* Prints one line per kind. */
 int objects_left(void)
 {
     for (int i = 0; i < objects.count; i++) {

@@ -1,4 +1,4 @@
-/* Pinned host memory: of the runtime's own, and registered. */
+/* Pinned host memory: allocated by the runtime, or registered. */
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -28,7 +28,7 @@ static void add(struct range range)
     fake_taken(range.registered ? "registered memory" : "pinned memory", range.at);
 }
 
-/* Forgets the range that begins there; bytes 0 where there is none. */
+/* Removes the range that begins there; its bytes are 0 if there is none. */
 static struct range take_out(const void *at, bool registered)
 {
     for (int i = 0; i < pinned.count; i++) {
@@ -45,7 +45,7 @@ static struct range take_out(const void *at, bool registered)
     return (struct range){0};
 }
 
-/* Whole pages, the last ones closed: who runs over the end is stopped. */
+/* Bytes in whole pages; a closed page follows them and stops accesses beyond the end. */
 static size_t mapped(size_t bytes)
 {
     return (bytes + PAGE - 1) / PAGE * PAGE;

@@ -1,4 +1,4 @@
-/* Work that was enqueued: a graph of pieces of work, done when something waits for them, in an order drawn from the seed. */
+/* Enqueued work: a graph of pieces of work, which run when something waits for them, in an order drawn from the seed. */
 #include <stddef.h>
 #include <string.h>
 
@@ -8,10 +8,10 @@ enum { NAN_BYTE = 0xff };
 
 struct node {
     struct work work;
-    int device, references, place; /* among the pending ones */
-    int waits;                     /* for so many that are not done */
+    int device, references, place; /* place: its index among the pending ones */
+    int waits;                     /* number of unfinished nodes that it waits for */
     bool done, needed, hashed;
-    uint64_t hash; /* of what it reads */
+    uint64_t hash; /* of the memory that it reads */
     double finish;
     struct set before; /* until it is done */
     struct node **after;
@@ -119,7 +119,7 @@ const char *queue_uses(const void *host, size_t bytes)
     return user ? user->work.what : NULL;
 }
 
-/* FNV-1a by words. */
+/* FNV-1a, by words. */
 static uint64_t hash(const void *data, size_t bytes)
 {
     const char *at = data;
@@ -133,7 +133,7 @@ static uint64_t hash(const void *data, size_t bytes)
     return h;
 }
 
-/* What is still to be written there is full of NaN from now on, unless something still reads what was there before. */
+/* Fills memory that pending work will write with NaN, unless pending work still has to read it. */
 static void spoil(const void *host, size_t bytes)
 {
     for (int i = 0; host && i < queue.pending.count; i++) {
@@ -147,7 +147,7 @@ static void watch_host(struct node *node)
 {
     const struct work *w = &node->work;
     const void *host = w->reads ? w->reads : w->writes;
-    if (host && !fake_is_pinned(host, w->host_bytes)) /* a graph's, recorded long ago */
+    if (host && !fake_is_pinned(host, w->host_bytes)) /* possible for a graph's work, recorded long ago */
         fake_misuse("%s uses host memory (%zu bytes) that is no longer pinned", w->what, w->host_bytes);
     if (w->reads && !pending_writer(w->reads, w->host_bytes)) {
         node->hashed = true;
@@ -224,13 +224,13 @@ static void execute(struct node *node)
     release(node);
 }
 
-/* Ranks of NCCL wait for each other in it, and another rank does its part when it has to wait for something. */
+/* Whether the work waits for other ranks (NCCL). Another rank does its part only when it has to wait for something. */
 static bool meets_others(const struct node *node)
 {
     return strncmp(node->work.what, "nccl", 4) == 0;
 }
 
-/* One that can run now: needed ones only, or any. */
+/* Draws a node that can run now: a needed one, or any. */
 static struct node *draw(bool needed)
 {
     struct node *chosen = NULL;
@@ -243,7 +243,7 @@ static struct node *draw(bool needed)
     return chosen;
 }
 
-/* Marks it and all that comes before it; how many were marked. */
+/* Marks a node and all that it depends on as needed; returns how many were marked. */
 static int mark(struct node *first)
 {
     struct list todo = {0};
@@ -264,7 +264,7 @@ static int mark(struct node *first)
 
 static void run_marked(int needed)
 {
-    size_t eager = random_below(4); /* in so many of three cases, work that nobody waits for may run too */
+    size_t eager = random_below(4); /* in that many of three cases, other work may run too */
     while (needed > 0) {
         struct node *node = draw(random_below(3) >= eager);
         needed -= node->needed;

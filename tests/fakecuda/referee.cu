@@ -1,4 +1,4 @@
-/* A kernel and its launch: what nvcc makes of them must find the referee's functions. The kernel's twin is in referee.h. */
+/* A kernel and its launch: nvcc's code for them must find the referee's functions. The kernel's twin is in referee.h. */
 struct test_arguments {
     float *x;
     const float *y;

@@ -1,5 +1,5 @@
-/* What the referee's own tests share. Each case runs in a child process with an environment of its own, since what is to be
- * seen is often how a process ends. */
+/* Shared by the referee's own tests. Each case runs in a child process with its own environment, because many cases check how a
+ * process ends. */
 #ifndef FAKECUDA_REFEREE_H
 #define FAKECUDA_REFEREE_H
 
@@ -65,7 +65,7 @@ bool twin_run(const char *name, dim3 grid, dim3 block, const void *arguments)
 void __cudaRegisterFunction(void **, const char *, char *, const char *, int, uint3 *, uint3 *, dim3 *, dim3 *, int *);
 static const char stub;
 
-/* early: it may start before what it comes behind has ended. */
+/* early: it may start before the work that it follows has ended. */
 static inline cudaError_t launch_as(bool early, cudaStream_t stream, enum operation operation, float *x, const float *y, int n)
 {
     static bool registered;
@@ -116,7 +116,7 @@ static inline cudaEvent_t event_new(void)
     return event;
 }
 
-/* A copy on the device, safely. */
+/* Copies to the device, and waits. */
 static inline float *upload(const void *host, size_t bytes)
 {
     void *at;
@@ -126,7 +126,7 @@ static inline float *upload(const void *host, size_t bytes)
     return at;
 }
 
-/* n floats `value` on the device, safely. */
+/* n floats of that value on the device, finished. */
 static inline float *device_filled(int n, float value)
 {
     float host[4096];
@@ -147,7 +147,7 @@ static inline float device_first(const float *at)
 
 struct outcome {
     int code;
-    char text[8192]; /* of standard error */
+    char text[8192]; /* standard error */
 };
 
 static inline void set_environment(const char *const *settings, int seed)
@@ -160,7 +160,7 @@ static inline void set_environment(const char *const *settings, int seed)
         setenv(settings[0], settings[1], 1);
 }
 
-/* settings: names and values, NULL at the end. */
+/* settings: names and values, ending with NULL. */
 static inline struct outcome run_child(void (*body)(void), int seed, const char *const *settings)
 {
     struct outcome outcome = {0};
@@ -210,7 +210,7 @@ static inline void expect_misuse(void (*body)(void), const char *sentence)
     expect_code(body, MISUSE, sentence, NULL);
 }
 
-/* In how many of the seeds the body finds something wrong. */
+/* For how many seeds the body finds something wrong. */
 static inline int wrong_seeds(void (*body)(void))
 {
     int wrong = 0;

@@ -110,7 +110,7 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t *handle, unsigned flags)
     return cudaSuccess;
 }
 
-/* What is queued on it will still be done. */
+/* Work that is queued on it will still be done. */
 cudaError_t cudaStreamDestroy(cudaStream_t handle)
 {
     cudaError_t status = object_destroy(__func__, "stream", handle, cudaErrorInvalidResourceHandle);

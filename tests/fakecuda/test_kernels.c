@@ -1,12 +1,12 @@
-/* The layers' kernels, run by their twins on the CPU in many orders, against the openblas backend and plain formulas: to
- * the bit where both compute in the same order; the norms against sums in double precision. */
+/* The layers' kernels, run by their twins on the CPU in many orders, against the openblas backend and plain formulas: bit for bit
+ * if both compute in the same order; the norms against sums in double precision. */
 #include "kernels_fixture.h"
 
 #include "model.h"
 
 /* ---- convert ---- */
 
-/* Of every kind of number: ties, subnormals, the largest, infinities, NaN. */
+/* A number of any kind: ties, subnormals, the largest, infinities, NaN. */
 static float any_float(uint64_t *random)
 {
     static const uint32_t special[] = {0x00000000, 0x80000000, 0x7F800000, 0xFF800000, 0x7F7FFFFF, 0x7F7F8000, 0x7F7F7FFF,
@@ -59,7 +59,7 @@ static void test_converts_types_and_channels(void **state)
                 check_convert(rows, channels[i][0], channels[i][1], types & 1, types >> 1, &random);
 }
 
-/* Arrays that begin where no vector may: values one at a time. */
+/* Arrays that are not aligned for vectors: values move one at a time. */
 static void test_converts_what_is_not_aligned(void **state)
 {
     (void)state;
@@ -120,7 +120,7 @@ static struct subject openblas(void)
     return (struct subject){.backend = backend};
 }
 
-/* The layer's input and output gradient are drawn, as a type can hold them, and its output and input gradient are computed. */
+/* The layer's input and output gradient are random values of its type; its output and input gradient are computed. */
 struct layer_case {
     struct rig rig;
     struct typed x, dy, y, dx;
@@ -136,7 +136,7 @@ static void layer_open(struct layer_case *l, const struct layer *layer, struct s
     fill_random(l->rig.input, l->rig.input_count, random);
     fill_random(l->rig.output_gradient, l->rig.output_count, random);
     for (size_t i = 0; layer->kind == LAYER_MAX_POOL && i < l->rig.input_count; i++)
-        l->rig.input[i] = roundf(4 * l->rig.input[i]) / 4; /* so that there are equals */
+        l->rig.input[i] = roundf(4 * l->rig.input[i]) / 4; /* so that there are equal values */
     l->x = typed_of(l->rig.input, l->rig.input_count, half);
     l->dy = typed_of(l->rig.output_gradient, l->rig.output_count, half);
     l->y = typed_new(l->rig.output_count, half);
@@ -191,7 +191,7 @@ static void test_pools_as_openblas(void **state)
             }
 }
 
-/* It wins over the largest, and over infinity. */
+/* NaN wins over the largest value, and over infinity. */
 static void test_a_pool_passes_nan_on(void **state)
 {
     (void)state;
@@ -211,10 +211,10 @@ struct norm_case {
     struct norm_rule norm;
     size_t pixels;
     struct typed x, dy;
-    double *y, *dx, *y_error, *dx_error; /* what comes out, and how far floats may be from it */
+    double *y, *dx, *y_error, *dx_error; /* the results, and how far floats may be from them */
 };
 
-/* The window about channel c of a row: [first, last]. */
+/* The window around channel c of a row: [first, last]. */
 static size_t window_first(const struct norm_rule *n, size_t c) { return c < (size_t)n->radius ? 0 : c - (size_t)n->radius; }
 
 static size_t window_last(const struct norm_rule *n, size_t c)
@@ -222,9 +222,10 @@ static size_t window_last(const struct norm_rule *n, size_t c)
     return c + (size_t)n->radius < (size_t)n->channels ? c + (size_t)n->radius : (size_t)n->channels - 1;
 }
 
-/* Of one pixel, whose values begin with `base`. A sum of w values without cancellation is w - 1 roundings off at most, its power
- * beta times that; the roots are two units off each, and what is done with the power some roundings more. Where signs differ, in
- * dx, these are parts of what the terms' magnitudes come to. Beside that, bfloat16 is rounded to once. */
+/* Computes the results and errors of one pixel, whose values begin at `base`. A sum of w values without cancellation is off by at
+ * most w - 1 roundings, its power by beta times that; the roots are off by two units each, and what follows the power by some
+ * more roundings. If signs differ, as in dx, the errors are relative to the terms' magnitudes. For bfloat16 one rounding is
+ * added. */
 static void norm_expect(struct norm_case *n, size_t base)
 {
     size_t channels = (size_t)n->norm.channels;
@@ -317,7 +318,7 @@ struct mask_case {
     int channels, parts, relu, in_place, dy_half, y_half, masked_half;
 };
 
-/* The sums of all parts are those of the columns, and each part's those of its rows. */
+/* Each part's sums are those of its rows. */
 static void check_sums(const struct mask_case *m, const float *masked, const float *sums)
 {
     size_t channels = (size_t)m->channels, run = (m->rows + (size_t)m->parts - 1) / (size_t)m->parts;

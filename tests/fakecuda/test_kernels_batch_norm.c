@@ -1,5 +1,5 @@
-/* The kernels of batch norm and of sums of two activations, run by their twins on the CPU in many orders: against the formulas in
- * double precision, and the way back against finite differences of them. */
+/* The kernels of batch norm and of sums of two activations, run by their twins on the CPU in many orders: forward against the
+ * formulas in double precision, backward against finite differences of those. */
 #include "kernels_fixture.h"
 
 /* ---- add ---- */
@@ -70,7 +70,7 @@ static void test_centred_sums(void **state)
             check_centred(sizes[i].rows, sizes[i].channels, sizes[i].parts, flags & 1, flags >> 1, &random);
 }
 
-/* ---- batch norm, of rows that two blocks share ---- */
+/* ---- batch norm, with rows that two blocks share ---- */
 
 enum { ROWS = 53, CHANNELS = 7, COUNT = ROWS * CHANNELS };
 

@@ -1,5 +1,5 @@
-/* The kernel at the end of the backward pass, run by its twin on the CPU in many orders: filters' gradients by their definition,
- * sums of biases, and the flags of numbers that are not finite. */
+/* The kernel at the end of the backward pass, run by its twin on the CPU in many orders: filters' gradients against their
+ * definition, sums of biases, and the flags of numbers that are not finite. */
 #include "kernels_fixture.h"
 
 struct filter_case { int kernel, in, out, y_in, half, parts; };
@@ -24,7 +24,7 @@ static size_t filter_count(const struct filter_case *f)
     return (size_t)(f->kernel * f->kernel) * (size_t)f->y_in * (size_t)f->out;
 }
 
-/* filter from weights: channels beyond theirs are 0. */
+/* Makes a filter from weights; channels beyond theirs are 0. */
 static void turn(const struct filter_case *f, const float *weights, float *filter)
 {
     memset(filter, 0, filter_count(f) * sizeof *filter);
@@ -44,11 +44,11 @@ static void check_biases(const struct filter_case *f, const float *sums, const f
     free(expected);
 }
 
-/* A launch of finish: convolutions, a dense layer between them that is only checked, a bias that is only added up. */
+/* A launch of finish: convolutions, a dense layer between them that is only checked, and a bias that is only summed. */
 enum { FILTERS = 3, PLAIN = 20011, PARTS = FILTERS + 3 };
 
 struct finishing {
-    const struct filter_case *cases; /* the last: its biases only */
+    const struct filter_case *cases; /* the last has only biases */
     struct finish_arguments a;
     float *weights[FILTERS], *gradients, *parameters, *plain;
     struct typed filters[FILTERS];
@@ -68,7 +68,7 @@ static void part_add(struct finishing *f, struct finish_part part)
     f->a.parts[f->a.part_count++] = part;
 }
 
-/* Behind what was added before. */
+/* Appends a convolution's part. */
 static void convolution_add(struct finishing *f, int i, uint64_t *random)
 {
     const struct filter_case *c = &f->cases[i];
@@ -144,7 +144,7 @@ static int faults_of(const struct finishing *f)
 static const struct filter_case filter_cases[][FILTERS + 1] = {
     {{5, 3, 64, 8, 1, 256}, {5, 3, 64, 3, 0, 200}, {5, 64, 64, 64, 0, 5}, {1, 1, 384, 1, 0, 2}},
     {{1, 7, 5, 7, 1, 1}, {3, 48, 130, 48, 1, 16}, {3, 33, 31, 33, 0, 17}, {3, 16, 1, 16, 0, 3}},
-    {{3, 8, 40, 8, 1, 0}, {1, 16, 64, 16, 0, 0}, {3, 16, 33, 16, 0, 4}, {1, 1, 9, 1, 0, 2}}, /* parts 0: without biases */
+    {{3, 8, 40, 8, 1, 0}, {1, 16, 64, 16, 0, 0}, {3, 16, 33, 16, 0, 4}, {1, 1, 9, 1, 0, 2}}, /* 0 parts: no biases */
 };
 enum { FILTER_CASES = sizeof filter_cases / sizeof *filter_cases, WITH_BIASES = 2 };
 
@@ -181,7 +181,7 @@ static void spoil_filter(struct finishing *f, int i, float value, uint64_t *rand
         ((float *)filter->data)[at] = value;
 }
 
-/* One value of a filter, of a sum of biases (or the last of its sums), of a dense layer, of the parameters. */
+/* Spoils one value: of a filter, of a bias's parts, of a dense layer, or of the parameters. */
 static void spoil(struct finishing *f, int what, float value, uint64_t *random)
 {
     int i = (int)random_below(random, FILTERS), of = (int)random_below(random, FILTERS + 1);
@@ -209,7 +209,7 @@ static void test_a_tile_tells_of_its_faults(void **state)
     }
 }
 
-/* Each part of a bias's gradient is finite, their sum is not. */
+/* Each part of a bias's gradient is finite, but their sum is not. */
 static void test_a_sum_that_is_too_large(void **state)
 {
     (void)state;

@@ -1,12 +1,12 @@
-/* The kernels that do several layers' work: to the bit what the single layers' kernels come to one after another (those are held
- * against the openblas backend and double precision, test_kernels.c), whichever way the work is cut; dense layers of few outputs
- * against sums in double precision, their loss against the loss kernel. */
+/* The kernels that do the work of several layers: bit for bit the results of the single layers' kernels one after another
+ * (test_kernels.c compares those with the openblas backend and double precision), however the work is divided; dense layers of
+ * few outputs against sums in double precision, and their loss against the loss kernel. */
 #include "kernels_pairs.h"
 
 #include "model.h"
 #include "parcel.h"
 
-/* ---- a norm with a pool before or behind it ---- */
+/* ---- a norm with a pool before or after it ---- */
 
 static struct typed gradients(size_t count, const struct pair *p)
 {
@@ -58,7 +58,7 @@ static void check_pool_norm(const struct pair *p)
     free(x.data), free(pooled.data), free(y.data), free(found_pooled.data), free(found.data), free(places), free(found_places);
 }
 
-/* How many neighbours fit a tile. */
+/* How many columns fit a tile. */
 static int columns_of(const struct pool_geometry *w)
 {
     int columns = 0;
@@ -89,7 +89,7 @@ static void check_norm_pool(const struct pair *p)
 
 static int least_of(int a, int b) { return a < b ? a : b; }
 
-/* ---- and back: through the pool, the norm, and the ReLU before it ---- */
+/* ---- backward: through the pool, the norm, and the ReLU before it ---- */
 
 static void run_norm_backward(const struct pair *p, const struct typed *x, const struct typed *dy, const struct typed *dx)
 {
@@ -98,7 +98,7 @@ static void run_norm_backward(const struct pair *p, const struct typed *x, const
     RUN(norm_backward, some_blocks(p->random), a);
 }
 
-/* dx in place behind the ReLU whose output is x. */
+/* Masks dx in place by the ReLU whose output is x. */
 static void run_mask(const struct pair *p, const struct typed *x, const struct typed *dx)
 {
     size_t channels = (size_t)p->norm.channels;
@@ -110,7 +110,7 @@ static void run_mask(const struct pair *p, const struct typed *x, const struct t
     free(sums);
 }
 
-/* The sums of all parts are those of the columns, and each part's those of its pixels. */
+/* Each part's sums are those of its pixels. */
 static void check_sums(const struct pair *p, const struct typed *dx, const float *sums, size_t parts)
 {
     size_t channels = (size_t)p->norm.channels, run = NORM_TILE / channels * channels;
@@ -122,7 +122,7 @@ static void check_sums(const struct pair *p, const struct typed *dx, const float
     free(expected);
 }
 
-/* pooled: with a pool behind; masks: with a ReLU before. */
+/* pooled: with a pool after it; masks: with a ReLU before it. */
 static void check_norm_back(const struct pair *p, int pooled, int masks)
 {
     size_t count = inner_count(p), tile = NORM_TILE / (size_t)p->norm.channels;
@@ -151,13 +151,13 @@ static void check_norm_back(const struct pair *p, int pooled, int masks)
     free(places), free(sums);
 }
 
-/* How many rows of a pool's output fit a tile, with those before them. */
+/* How many rows of a pool's output fit a tile, with the rows before that they need. */
 static int rows_of(const struct pool_geometry *w)
 {
     return POOL_NORM_TILE / (w->out_width * w->channels) - (w->kernel - 1) / w->stride;
 }
 
-/* Back through a norm and the pool before it: as through one after the other. */
+/* Backward through a norm and the pool before it: as through one after the other. */
 static void check_pool_norm_back(const struct pair *p)
 {
     size_t count = outer_count(p), channels = (size_t)p->norm.channels;
@@ -192,7 +192,7 @@ static void check_pool_norm_back(const struct pair *p)
     free(sums), free(expected), free(places);
 }
 
-/* What pools of other sizes and other norms come to. */
+/* Runs a check on pools and norms of many sizes. */
 static void on_pairs(void (*check)(const struct pair *p))
 {
     static const struct shape shapes[] = {{12, 12, 64}, {24, 24, 4}, {7, 7, 16}, {13, 5, 48}, {3, 9, 132}, {1, 1, 8}, {3, 2, 1024}};
@@ -249,7 +249,7 @@ static void test_back_through_norm_and_pool(void **state)
     on_pairs(check_pool_norm_back);
 }
 
-/* A maximum that is no number is passed on, and stops the gradient as a ReLU's does. */
+/* A maximum that is NaN is passed on, and stops the gradient as a ReLU does. */
 static void test_pairs_pass_nan_on(void **state)
 {
     (void)state;
@@ -275,8 +275,8 @@ static void test_pairs_pass_nan_on(void **state)
 /* ---- dense layers of few outputs ---- */
 
 struct few {
-    int batch, in, outs, before, relu, x_half, y_half; /* before: the layer before left its bias */
-    float *x, *bias, *weights, *dy; /* weights: with the biases behind them */
+    int batch, in, outs, before, relu, x_half, y_half; /* before: the previous layer left its bias to be added */
+    float *x, *bias, *weights, *dy; /* weights: followed by the biases */
 };
 
 static void few_open(struct few *f, uint64_t *random)
@@ -295,7 +295,7 @@ static void few_close(struct few *f)
     free(f->x), free(f->bias), free(f->weights), free(f->dy);
 }
 
-/* f->x becomes what the layer sees. */
+/* Compares the forward pass; f->x becomes what the layer reads. */
 static void check_few_forward(struct few *f, uint64_t *random)
 {
     size_t values = (size_t)(f->batch * f->in), outputs = (size_t)(f->batch * f->outs);
@@ -325,7 +325,7 @@ static void check_few_forward(struct few *f, uint64_t *random)
     free(x.data), free(y.data), free(expected), free(found);
 }
 
-/* What the sums come to: gradients of weights and biases, of x, and of the bias of the layer before. */
+/* The expected sums: gradients of weights and biases, of x, and of the previous layer's bias. */
 struct few_sums {
     double *weights, *dx, *bias;
 };
@@ -376,8 +376,8 @@ static void check_few_backward(struct few *f, uint64_t *random)
     free(s.weights), free(s.dx), free(s.bias);
 }
 
-/* The loss and its gradient, forward, and the tail, backward: to the bit what the loss kernel makes of the same outputs, which
- * test_kernels_step.c compares with the host's. Some labels are none. */
+/* The loss and its gradient, forward, and the tail, backward: bit for bit what the loss kernel makes of the same outputs;
+ * test_kernels_step.c compares that with the host's. Some labels are invalid. */
 static void check_few_loss(const struct few *f, uint64_t *random)
 {
     size_t values = (size_t)(f->batch * f->in), outputs = (size_t)(f->batch * f->outs), batch = (size_t)f->batch;

@@ -1,8 +1,8 @@
-/* Instances of kernels, for shapes that the compiler knows (kernels.instances.inc): to the bit what the kernel for all shapes comes
- * to; only sums may be of other pixels. */
+/* Instances of kernels, for shapes that the compiler knows (kernels.instances.inc): bit for bit the results of the kernel for all
+ * shapes, except that a tile's sums may be of other pixels. */
 #include "kernels_pairs.h"
 
-/* A layer of the tutorial's model: a pool from `size` to half of it. */
+/* Layers of the tutorial's model: a pool from `size` to half of it, and a norm. */
 static struct pair tutorial_pair(int size, size_t batch, int half, uint64_t *random)
 {
     struct pair p = {.window = {.height = size, .width = size, .out_height = size / 2, .out_width = size / 2, .channels = 64,
@@ -12,7 +12,7 @@ static struct pair tutorial_pair(int size, size_t batch, int half, uint64_t *ran
     return p;
 }
 
-/* What a kernel reads and writes, once for all shapes and once for its instance. */
+/* What a kernel reads and writes: once by the kernel for all shapes, once by its instance. */
 struct both {
     struct typed inner, outer, places; /* read: values of the pool's input and output */
     struct typed large[2], small[2];   /* written, of these sizes */
@@ -51,7 +51,7 @@ static void both_check(const struct both *b)
         free(b->large[i].data), free(b->small[i].data), free(b->written_places[i]), free(b->sums[i]);
 }
 
-/* RUN, its second time by an instance of that name. */
+/* As RUN, but the second time (i = 1) by the instance of that name. */
 #define RUN_BOTH(i, kernel, layer, p, a)                                                                               \
     run_kernel(i == 0 ? "kernel_" #kernel : (p)->half ? "kernel_" #kernel "_" #layer "_half"                           \
                                                       : "kernel_" #kernel "_" #layer "_float",                         \
@@ -109,7 +109,7 @@ static void test_instances(void **state)
         }
 }
 
-/* What an instance takes for granted is looked at before it is taken. */
+/* The assumptions of an instance are checked before it is used. */
 static void test_instances_want_their_shapes(void **state)
 {
     (void)state;

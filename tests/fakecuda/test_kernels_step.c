@@ -1,5 +1,5 @@
-/* The kernels at the end of a step, run by their twins on the CPU in many orders: updates to the bit as src/optimize has them,
- * the loss as the CPU's towers. */
+/* The kernels at the end of a step, run by their twins on the CPU in many orders: updates bit for bit as in src/optimize, the
+ * loss as on the CPU's towers. */
 #include "../../src/backends/host.h"
 #include "kernels_fixture.h"
 
@@ -50,7 +50,7 @@ static void check_loss(int batch, int count, int classes, float scale, uint64_t 
     struct error why;
     struct pass_control control = {.pass = 40, .stop = 3};
     losses_open(&l, batch, classes, scale, random);
-    l.plan.output[random_below(random, (size_t)(batch * classes))] = scale; /* perhaps the largest, or one of two */
+    l.plan.output[random_below(random, (size_t)(batch * classes))] = scale; /* perhaps the largest, or one of two equal ones */
     must(host_loss(&l.plan, l.labels, count, &sums, &why), &why);
     losses_run(&l, count, &control, l.gradient);
     assert_true(fabs(l.tail[PARCEL_LOSS] - sums.loss) <= 3e-7 * fabs(sums.loss));
@@ -88,7 +88,7 @@ static void test_the_first_of_equals_is_right(void **state)
     losses_close(&l);
 }
 
-/* One value in a batch that is right everywhere; or a label that is none. */
+/* One bad value in a batch that is otherwise right everywhere; or an invalid label. */
 static void test_a_loss_that_is_no_number(void **state)
 {
     (void)state;
@@ -116,7 +116,7 @@ static void test_a_loss_that_is_no_number(void **state)
 
 enum { LENGTH = 5003, SLICES = 3 };
 
-/* Parameters, gradients, shadows: what the kernel is given, and what the CPU made of the same. */
+/* Parameters, gradients and shadows: the kernel's, and the CPU's result. */
 struct update_case {
     float *p, *g, *s, *p_expected, *s_expected;
     double penalty;
@@ -150,7 +150,7 @@ static void update_open(struct update_case *u, uint64_t *random)
     memcpy(u->a.slices, slices, sizeof slices);
 }
 
-/* What it should come to. */
+/* Computes the expected result. */
 static void update_expect(struct update_case *u, float rate, float scale, float ema_decay)
 {
     size_t done = 0;
@@ -193,7 +193,7 @@ static void test_updates_to_the_bit(void **state)
     }
 }
 
-/* Rate and decay of the control, scale of the tail. */
+/* Rate and decay come from the control, the scale from the tail. */
 static void test_updates_as_it_is_told(void **state)
 {
     (void)state;
@@ -237,7 +237,7 @@ static void test_only_parameters_or_only_shadows(void **state)
     update_check(&u, 3);
 }
 
-/* From the second float on: values one at a time. */
+/* Arrays that begin at the second float or later are not aligned: values move one at a time. */
 static void test_updates_what_is_not_aligned(void **state)
 {
     (void)state;
@@ -254,7 +254,7 @@ static void test_updates_what_is_not_aligned(void **state)
     free(p), free(g), free(s), free(expected), free(shadows);
 }
 
-/* The update of a moving average: a step of size keep - 1 with a decay of -1, whatever rate the pass has. */
+/* The update of a moving average: a step of size keep - 1 with a decay of -1, whatever the pass's rate. */
 static void test_a_moving_average(void **state)
 {
     (void)state;
@@ -300,7 +300,7 @@ static void test_the_record_of_a_step(void **state)
     free(ring), free(u.p), free(u.g), free(u.s), free(u.p_expected), free(u.s_expected);
 }
 
-/* Of steps that lie on both sides of the ring's end. */
+/* The results of steps on both sides of the ring's end. */
 static void test_results_of_steps(void **state)
 {
     (void)state;
@@ -326,7 +326,8 @@ static void test_results_of_steps(void **state)
 
 /* ---- copies ---- */
 
-/* Of a convolution, of a dense layer whose weights begin where no vector may, of one without biases' copy, and of none. */
+/* Copies of a convolution, of a dense layer whose weights are not aligned for vectors, of a layer without copies, and of a dense
+ * layer whose biases have no copy. */
 enum { KERNEL = 3, IN = 5, OUT = 7, Y_IN = 8, WEIGHTS = KERNEL * KERNEL * IN * OUT, DENSE = 1000 };
 
 struct copies {
@@ -373,7 +374,7 @@ static void test_copies_follow_the_parameters(void **state)
         struct copies c;
         update_open(&u, &random);
         copies_open(&u, &c, turn % 2);
-        if (turn % 4 < 2) { /* of parameters that came from elsewhere */
+        if (turn % 4 < 2) { /* copies of parameters from elsewhere */
             u.a.gradients = u.a.shadows = NULL;
         } else {
             sgd_apply(u.p_expected, u.g, LENGTH, 0.1f, 1.0f / 96, 0);
@@ -386,7 +387,7 @@ static void test_copies_follow_the_parameters(void **state)
     }
 }
 
-/* One of the flags that finish left, wherever it is: neither parameters nor shadows change, and the record tells of it. */
+/* If any of the flags that finish left is set, neither parameters nor shadows change, and the record says so. */
 static void test_all_or_nothing(void **state)
 {
     (void)state;
@@ -412,7 +413,7 @@ static void test_all_or_nothing(void **state)
     }
 }
 
-/* Nothing is copied where nothing was changed. */
+/* If nothing was changed, nothing is copied. */
 static void test_a_fault_copies_nothing(void **state)
 {
     (void)state;

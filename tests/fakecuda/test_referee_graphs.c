@@ -1,4 +1,4 @@
-/* The referee's rules of stream capture and graphs. */
+/* The referee's rules for stream capture and graphs. */
 #include "referee.h"
 
 struct scene {
@@ -49,9 +49,9 @@ static void body_replay(void)
     DO(launch(s.a, DOUBLE_ADD_ONE, s.x, NULL, 4));
     cudaGraphExec_t exec = end(s.a);
     DO(cudaDeviceSynchronize());
-    MUST(device_first(s.x) == 1); /* nothing was done */
+    MUST(device_first(s.x) == 1); /* nothing has run */
     DO(cudaGraphLaunch(exec, s.a));
-    DO(cudaGraphLaunch(exec, s.b)); /* launches of one graph come one after another, on whatever stream */
+    DO(cudaGraphLaunch(exec, s.b)); /* launches of one graph run one after another, on any stream */
     DO(cudaStreamSynchronize(s.b));
     MUST(device_first(s.x) == 13); /* x -> 2x + 3, twice from 1 */
     DO(cudaGraphExecDestroy(exec));
@@ -64,7 +64,7 @@ static void test_replay(void **state)
     assert_int_equal(wrong_seeds(body_replay), 0);
 }
 
-/* b adds x to y beside a, or behind what a did to x. */
+/* b adds x to y beside a's work on x, or after it. */
 static void fork_and_join(bool fork_late)
 {
     struct scene s = scene_new();
@@ -148,7 +148,7 @@ static void test_illegal_captures(void **state)
     expect_fine(body_isolation);
 }
 
-/* Each of these calls is refused, and the capture with it. */
+/* Each of these calls is refused, and invalidates the capture. */
 static cudaError_t unsafe_call(const struct scene *s, int which)
 {
     void *at = NULL;
@@ -196,7 +196,7 @@ static void body_legacy(void)
     cudaStream_t blocking;
     cudaGraph_t graph;
     begin(s.a);
-    DO(launch(NULL, ADD_ONE, s.x, NULL, 4)); /* does not concern a non-blocking stream */
+    DO(launch(NULL, ADD_ONE, s.x, NULL, 4)); /* does not affect a non-blocking stream */
     DO(cudaGraphExecDestroy(end(s.a)));
     DO(cudaStreamCreateWithFlags(&blocking, cudaStreamDefault));
     begin(blocking);
@@ -214,7 +214,7 @@ static void test_unsafe_calls_in_a_capture(void **state)
     expect_fine(body_legacy);
 }
 
-/* An event that the graph itself records: the host waits for a copy in its middle. */
+/* An event that the graph itself records: the host waits for a copy in the middle of the graph. */
 static void body_external_event(void)
 {
     struct scene s = scene_new();
@@ -258,7 +258,7 @@ static void body_pinned_changed(void)
     struct scene s = scene_new();
     float *host = pinned_floats(4);
     cudaGraphExec_t exec = copying_graph(&s, host);
-    host[0] = 4; /* between capture and launch it may */
+    host[0] = 4; /* allowed between capture and launch */
     DO(cudaGraphLaunch(exec, s.a));
     DO(cudaStreamSynchronize(s.a));
     MUST(device_first(s.x) == 5);
@@ -327,7 +327,7 @@ static void test_leaks(void **state)
     expect_code(body_left, LEFT, "1 of kind graph\n", NULL);
 }
 
-/* ---- kernels that may start before what they come behind has ended ---- */
+/* ---- kernels that may start before the work they follow has ended ---- */
 
 static void body_early_launches(void)
 {

@@ -9,7 +9,7 @@
 #include <nccl.h>
 #pragma GCC visibility pop
 
-/* ---- NCCL: a process a rank ---- */
+/* ---- NCCL: one process per rank ---- */
 
 enum { COUNT = 70000, RANKS = 3 };
 
@@ -19,7 +19,7 @@ static void join(int rank, int device, const ncclUniqueId *id, ncclResult_t resu
     MUST(ncclCommInitRank(comm, RANKS, *id, rank) == result);
 }
 
-/* Sums its rank + 1 (and the place) twice: in a graph, in place; and from one buffer to another. */
+/* Sums rank + 1 plus the index, twice, in a graph: in place, then from one buffer to another. */
 static void sum(int rank, ncclComm_t comm)
 {
     static float host[COUNT];
@@ -62,7 +62,7 @@ static const ncclUniqueId *identity(struct board *board, int rank)
     return &board->id;
 }
 
-/* Every rank in a process of its own; the worst exit code is this process's. */
+/* Runs every rank in its own process, and exits with the worst exit code. */
 static void each_rank(void (*body)(int rank, const ncclUniqueId *id))
 {
     int worst = 0, status;
@@ -106,7 +106,7 @@ static void rank_sums_less(int rank, const ncclUniqueId *id)
     DO(cudaDeviceSynchronize());
 }
 
-/* Two sums on streams that do not wait for each other, and one rank waits for the other one first. */
+/* Two sums on streams that do not wait for each other; one rank waits for the second one first. */
 static void rank_sums_in_another_order(int rank, const ncclUniqueId *id)
 {
     ncclComm_t comm;
@@ -119,7 +119,7 @@ static void rank_sums_in_another_order(int rank, const ncclUniqueId *id)
     DO(cudaDeviceSynchronize());
 }
 
-/* The sum of one rank is of a graph, those of the others are not. */
+/* One rank's sum is in a graph, the others' are not. */
 static void rank_captures_alone(int rank, const ncclUniqueId *id)
 {
     ncclComm_t comm;
@@ -184,7 +184,7 @@ static void test_sums_over_ranks(void **state)
     expect_misuse(body_host_sum, "that is not 4 floats of device memory");
 }
 
-/* ---- kernels from nvcc (referee.cu), where there is one ---- */
+/* ---- kernels from nvcc (referee.cu), if there is one ---- */
 
 int referee_cu_launch(float *x, int n, cudaStream_t stream) __attribute__((weak));
 

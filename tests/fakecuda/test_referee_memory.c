@@ -1,4 +1,4 @@
-/* The referee's rules of memory: each is broken once, and seen. */
+/* The referee's rules for memory: each is broken once, and detected. */
 #include "referee.h"
 
 /* ---- device memory ---- */
@@ -138,7 +138,7 @@ static void test_limit(void **state)
     expect_code(body_limit, 0, "", SETTINGS("FAKECUDA_MEMORY", "1000000"));
 }
 
-/* ---- what is left ---- */
+/* ---- leaks ---- */
 
 static void body_left_memory(void) { device_floats(25); }
 static void body_left_pinned(void) { pinned_floats(5); }
@@ -278,7 +278,7 @@ static void body_read_early(void)
     DO(cudaFree(x));
 }
 
-/* One buffer, to the device and back and back again: no false alarm, and between the copies it is full of NaN. */
+/* One buffer, copied to the device, from it and used again: no false alarm, and it is full of NaN between the copies. */
 static void body_buffer_reused(void)
 {
     float *x = device_filled(4, 3), *y = device_filled(4, 5), *host = pinned_floats(4);

@@ -11,7 +11,7 @@ enum { M = 5, N = 4, K = 3, LEAD = 7, SIZE = 64 };
 
 enum { A_PLACE, B_PLACE, D_PLACE, PLACES };
 
-/* d (M, N) = a (M, K) b (K, N), each with LEAD between its columns where nothing else is said. */
+/* d (M, N) = a (M, K) b (K, N), with LEAD between the columns of each unless set otherwise. */
 struct wish {
     bool ta, tb, half, d_half;
     int m, n, k, lead;
@@ -98,7 +98,7 @@ static void gemm_end(const struct gemm *g)
     LT(cublasLtDestroy(g->handle));
 }
 
-/* What the heuristic says to it; and how many it offers. */
+/* The heuristic's status for a product, and how many algorithms it offers. */
 static cublasStatus_t offer(const struct wish *w, int *count)
 {
     struct gemm g = gemm_new(w);
@@ -113,7 +113,7 @@ static float number(int i)
     return (float)((i * 37 + 11) % 23 - 11) / 8; /* exact in bfloat16 */
 }
 
-static uint16_t half_of(float value) /* of one that is exact */
+static uint16_t half_of(float value) /* value must be exact in bfloat16 */
 {
     uint32_t bits;
     memcpy(&bits, &value, sizeof bits);
@@ -163,7 +163,7 @@ static float expected(bool ta, bool tb, int i, int j)
     return sum;
 }
 
-/* D = 2 A B + beta D; where beta is 0, D was NaN. */
+/* D = 2 A B + beta D; if beta is 0, D was NaN before. */
 static void multiply(bool ta, bool tb, float beta, bool half)
 {
     float ones[SIZE], found[SIZE];
@@ -190,7 +190,7 @@ static void body_products(void)
         multiply(i & 1, i & 2, i & 4 ? 1 : 0, i & 8);
 }
 
-/* 1 x 1 products tell in which numbers was multiplied. */
+/* 1 x 1 products show the precision of the factors. */
 static float one_product(float a, float b, cublasComputeType_t compute)
 {
     struct wish w = plain;
@@ -213,7 +213,7 @@ static void body_rounding(void)
     MUST(one_product(1, 1 + 0x1p-11f, CUBLAS_COMPUTE_32F_FAST_TF32) == 1); /* a tie, to even */
 }
 
-/* 256 + 1 - 256 in bfloat16 is 1, or 0 where parts are rounded: that is allowed unless the mask of schemes forbids it. */
+/* 256 + 1 - 256 in bfloat16 is 1, or 0 if parts are rounded, which is allowed unless the mask of schemes forbids it. */
 static float long_sum(uint32_t schemes)
 {
     enum { LONG = 512 };
@@ -253,7 +253,7 @@ static void test_products(void **state)
 
 /* ---- epilogues ---- */
 
-/* What one of them makes of the product of numbers; bias and mask as they are. */
+/* The result of an epilogue on the product of numbers, with the given bias and mask. */
 static void with_epilogue(cublasLtEpilogue_t epilogue, bool half, void *bias, void *mask, float *found)
 {
     struct wish w = plain;
@@ -268,7 +268,7 @@ static void with_epilogue(cublasLtEpilogue_t epilogue, bool half, void *bias, vo
     cudaFree(a), cudaFree(b), cudaFree(d);
 }
 
-/* As it is stored: sums of a few such numbers are not exact in bfloat16. */
+/* The value as it is stored: sums of a few such numbers are not exact in bfloat16. */
 static float stored(float value, bool half)
 {
     uint32_t bits;
@@ -348,7 +348,7 @@ static void test_epilogues(void **state)
     expect_code(body_not_offered, 0, "", SETTINGS("FAKECUDA_NO_EPILOGUES", "136 256"));
 }
 
-/* ---- what is refused ---- */
+/* ---- refusals ---- */
 
 static void refused(struct wish w, cublasStatus_t status)
 {
@@ -377,7 +377,7 @@ static void body_arguments(void)
     MUST(cublasLtDestroy(g.handle) == CUBLAS_STATUS_NOT_INITIALIZED);
 }
 
-/* Its algorithm is another shape's. */
+/* An algorithm of another shape is refused. */
 static void body_other_algorithm(void)
 {
     struct wish other = plain;
@@ -392,7 +392,7 @@ static void body_other_algorithm(void)
     gemm_end(&h);
 }
 
-/* a, b or d moved by some bytes. */
+/* Runs a product with a moved by some bytes, b perhaps on the host, d of that many floats. */
 static void run_moved(size_t a, const void *host, int d_floats)
 {
     struct gemm g = gemm_new(&plain);
@@ -429,7 +429,7 @@ static void test_arguments(void **state)
 
 /* ---- workspaces ---- */
 
-/* In a graph; of a long sum that fits `bytes`. */
+/* Captures a long sum with a workspace of which only `bytes` are left. */
 static void capture_long_sum(size_t bytes)
 {
     struct wish w = plain;
@@ -447,7 +447,7 @@ static void capture_long_sum(size_t bytes)
     DO(cudaGraphInstantiate(&exec, graph, 0));
     DO(cudaGraphLaunch(exec, stream));
     DO(cudaStreamSynchronize(stream));
-    MUST(device_first(d) == 1024 && isnan(device_first(workspace))); /* what is kept there is lost */
+    MUST(device_first(d) == 1024 && isnan(device_first(workspace))); /* the workspace's old contents are lost */
     DO(cudaGraphExecDestroy(exec));
     DO(cudaGraphDestroy(graph));
     DO(cudaStreamDestroy(stream));

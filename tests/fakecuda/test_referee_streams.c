@@ -1,4 +1,4 @@
-/* The referee's rules of streams, events, devices and calls. */
+/* The referee's rules for streams, events, devices and calls. */
 #include <pthread.h>
 
 #include "referee.h"
@@ -27,7 +27,7 @@ static void test_a_stream_keeps_its_order(void **state)
 
 enum link { NO_WAIT, WAIT, WAIT_TOO_EARLY };
 
-/* One stream makes x, another one uses it. */
+/* One stream writes x, another one reads it. */
 static void two_streams(enum link link)
 {
     float *x = device_filled(8, 1), *y = device_filled(8, 0);
@@ -63,7 +63,7 @@ static void test_a_missing_wait_shows(void **state)
     assert_in_range(wrong_seeds(body_wait_too_early), 1, SEEDS - 1);
 }
 
-/* A fill (cudaMemset) or a copy from pageable memory on the legacy stream, then work on a stream of one's own. */
+/* A fill (cudaMemset) or a copy from pageable memory on the legacy stream, then work on another stream. */
 static void after_legacy(unsigned flags, bool copy, bool wait)
 {
     float *x = device_floats(8), zeros[8] = {0};
@@ -101,7 +101,7 @@ static void test_the_legacy_stream(void **state)
     assert_int_equal(wrong_seeds(body_copy_blocking), 0);
 }
 
-/* The legacy stream waits for blocking streams, and a synchronous copy of a result for it. */
+/* The legacy stream waits for blocking streams, and a synchronous copy waits for the legacy stream. */
 static void body_legacy_waits(void)
 {
     float *x = device_filled(1, 1);
@@ -115,7 +115,7 @@ static void body_legacy_waits(void)
     DO(cudaFree(x));
 }
 
-/* But not for the others: the result may not be there. */
+/* The legacy stream does not wait for other streams: the result may be missing. */
 static void body_legacy_does_not_wait(void)
 {
     float *x = device_filled(1, 1);
@@ -294,7 +294,7 @@ static void body_last_fail(void)
         MUST(cudaMalloc(&at, 4) == cudaErrorMemoryAllocation);
 }
 
-/* An error of the device surfaces where the host waits, and stays; what is behind it is not done. */
+/* An error on the device is reported when the host waits, and stays; later work is not done. */
 static void body_run_fails(void)
 {
     float *x = device_filled(1, 1), *pinned = pinned_floats(1), y;

@@ -1,6 +1,6 @@
-/* The module's kernels on the CPU, of the same text (src/backends/cudnn/kernels.inc). Blocks run in a random order, and in
- * each phase the threads of a block too, one after another; so what a kernel needs of an order that it does not enforce
- * goes wrong in some. Its shared memory is NaN where it was not written. */
+/* The module's kernels on the CPU, from the same source (src/backends/cudnn/kernels.inc). Blocks run in a random order, and so do
+ * the threads of a block in each phase, one after another; so a kernel that needs an order that it does not enforce goes wrong in
+ * some runs. Its shared memory is NaN until written. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,7 +20,7 @@
 
 #include "fake.h"
 
-/* Permutations of a block's threads: start + i * stride, the stride being odd. */
+/* Permutations of a block's threads: start + i * stride, with an odd stride. */
 struct orders {
     size_t random[THREADS];
     size_t next;
@@ -32,7 +32,7 @@ static unsigned thread_of(const struct orders *o, unsigned i)
     return (unsigned)((start + i * stride) % THREADS);
 }
 
-/* What an instance takes for granted is true of its arguments. */
+/* An instance's assumptions must be true of its arguments. */
 #define IS(a, value) do if ((a) != (value)) return 0; while (0)
 #define HOLDS(condition) do if (!(condition)) return 0; while (0)
 #include "../../src/backends/cudnn/kernels.instances.inc"

@@ -69,7 +69,7 @@ int finish_biases(struct cudnn_library *library, const float *sums, int parts, i
 /* bias.c: sums over `rows` rows, in parts, by the kernels mask_bias and centred_sums. */
 enum { BIAS_PARTS_MAX = 256 };
 int bias_parts(size_t rows);
-size_t bias_blocks(size_t rows, int channels); /* of the blocks of these kernels */
+size_t bias_blocks(size_t rows, int channels); /* blocks of these kernels */
 /* dy = 0 where y = 0 (with ReLU), in place or into `masked`; sums (parts, channels), or NULL. */
 int bias_mask(const struct cudnn_operation *o, size_t rows, void *masked, bool masked_half, float *sums, struct error *why);
 
