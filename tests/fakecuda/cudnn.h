@@ -1,6 +1,6 @@
 /* Inside the referee's cuDNN. Descriptors are sets of attributes with rules (cudnn.c, cudnn_rules.c), graphs are recognised as
- * one of the passes of a convolution (cudnn_graph.c), engines are a small table (cudnn_engines.c), and cudnn_compute.c computes.
- * */
+ * one of the passes of a convolution (cudnn_graph.c), engines are a small table (cudnn_engines.c), and cudnn_compute.c
+ * computes. */
 #ifndef FAKE_CUDNN_H
 #define FAKE_CUDNN_H
 

@@ -41,8 +41,8 @@
 #pragma GCC visibility push(default)
 #include <cuda_runtime_api.h>
 
-/* Every exported function begins with this: counts the call, and returns whether it must fail (FAKECUDA_FAIL). name: a literal.
- * */
+/* Every exported function begins with this: counts the call, and returns whether it must fail (FAKECUDA_FAIL). name: a
+ * literal. */
 bool fake_call(const char *name);
 /* How often the host has called that function. */
 long fake_calls(const char *name);

@@ -121,7 +121,7 @@ struct CUevent_st {
 /* The stream of a handle; NULL if it is invalid or another device's. */
 struct CUstream_st *stream_find(cudaStream_t handle);
 struct CUstream_st *stream_list(void);
-/* What new work on the stream depends on besides its own work: that of blocking and legacy streams. */
+/* What new work on the stream depends on: the stream's own work, and that of blocking and legacy streams. */
 void stream_before(struct CUstream_st *stream, struct set *before);
 void stream_after(struct CUstream_st *stream, const struct set *last);
 cudaError_t stream_add(struct CUstream_st *stream, const struct work *work);

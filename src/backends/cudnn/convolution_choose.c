@@ -44,8 +44,8 @@ static int run(const struct trial *t, int executions, struct error *why)
     return 0;
 }
 
-/* Captures that many executions. *exec is NULL after a failure. The capture always ends; of two failures the first is reported.
- * */
+/* Captures that many executions. *exec is NULL after a failure. The capture always ends; of two failures the first is
+ * reported. */
 static int graph_make(const struct trial *t, int executions, cudaGraphExec_t *exec, struct error *why)
 {
     struct error second;

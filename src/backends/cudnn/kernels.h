@@ -34,7 +34,7 @@
     KERNEL(mask_bias, 256, 2)       /* one part's rows of 64 channels: parts * ceil(channels / 64) tiles */            \
     KERNEL(add, 256, 1)                                                                                                \
     KERNEL(centred_sums, 256, 2)    /* as mask_bias */                                                                 \
-    KERNEL(batch_norm_forward, 256, 1) /* 256 values */                                                                \
+    KERNEL(batch_norm_forward, 256, 1) /* 256 values; also backward */                                                 \
     KERNEL(batch_norm_backward, 256, 1)                                                                                \
     KERNEL(finish, 256, 4)          /* a square of a filter, some biases, or values to check */                        \
     KERNEL(few_forward, 256, 5)     /* an image */                                                                     \
@@ -222,7 +222,7 @@ struct centred_sums_arguments {
 };
 
 /* For each channel, mean * share is the mean and variance * share the variance. In training they are sums over the rows, and
- * share is 1 / rows; in evaluation they are the running averages, and share is 1. */
+ * share is 1 / rows; in evaluation and in frozen layers they are the running averages, and share is 1. */
 struct batch_moments {
     const float *mean, *variance;
     float share, epsilon;

@@ -1,5 +1,5 @@
-/* A convolution layer: cuDNN's passes. Its filter is a copy of the weights in cuDNN's layout; finish.c copies its gradient back.
- * */
+/* A convolution layer: cuDNN's passes. Its filter is a copy of the weights in cuDNN's layout; finish.c copies its gradient
+ * back. */
 #include <stdlib.h>
 
 #include "operations.h"

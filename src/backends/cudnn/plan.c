@@ -157,8 +157,8 @@ static double activation_bytes(const struct plan_request *request)
     return bytes + (request->training ? element * (double)addend_values(net) : 0);
 }
 
-/* Checks, before much memory is taken, whether the batch fits; if not, says which batch would. Counts the workspace at its limit.
- * */
+/* Checks, before much memory is taken, whether the batch fits; if not, says which batch would. Counts the workspace at its
+ * limit. */
 static int check_memory(const struct plan_request *request, struct error *why)
 {
     size_t unused, all;
@@ -191,8 +191,8 @@ static int images_channels(const struct plan_request *request)
     return pads && channels < HALF_CHANNELS ? HALF_CHANNELS : channels;
 }
 
-/* In bfloat16, the operations' input and output differ from the plan's, except that a last dense layer's output is always float.
- * */
+/* In bfloat16, the operations' input and output differ from the plan's, except that a last dense layer's output is always
+ * float. */
 static int allocate_half_ends(struct plan *plan, const struct plan_request *request, struct error *why)
 {
     struct cudnn_plan_state *s = plan->state;

@@ -1,5 +1,5 @@
-/* Matrix products by cuBLAS's cublasLt. The algorithm is the heuristic's first choice, made with the plan: the same in every run.
- * */
+/* Matrix products by cuBLAS's cublasLt. The algorithm is the heuristic's first choice, made with the plan: the same in every
+ * run. */
 #include <string.h>
 
 #include "product.h"

@@ -1,5 +1,5 @@
-/* A matrix product by cublasLt, which is column-major: our rows (batch, in) are its (in, batch), weights (in, out) its (out, in).
- * */
+/* A matrix product by cublasLt, which is column-major: our rows (batch, in) are its (in, batch), weights (in, out) its (out,
+ * in). */
 #ifndef BACKENDS_CUDNN_PRODUCT_H
 #define BACKENDS_CUDNN_PRODUCT_H
 
@@ -20,9 +20,9 @@ struct product_memory {
  *   DRELU                0 where the mask says so
  *   BGRADA               bias = the sums of a over k
  *
- * The gradient of a bias comes from BGRADA and not from DRELU_BGRAD: d's type, which it has, is float there in any precision,
- * and its sums do not go across the columns of d, which different blocks compute. Whether max(0, NaN) is NaN is written
- * nowhere; a NaN in x makes the weights' gradient NaN in either case. */
+ * The gradient of a bias comes from BGRADA, not from DRELU_BGRAD. With BGRADA it has d's type, which is float in any precision,
+ * and its sums do not cross the columns of d, which different blocks compute. It is not documented whether max(0, NaN) is NaN;
+ * a NaN in x makes the weights' gradient NaN in either case. */
 struct product_request {
     cublasOperation_t a, b; /* CUBLAS_OP_T: stored transposed */
     int m, n, k;
