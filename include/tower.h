@@ -91,7 +91,7 @@ int tower_set_states(struct tower *tower, float *const *states, struct error *wh
 int tower_get_states(struct tower *tower, float *const *states, struct error *why);
 
 /* Forward, loss and backward of one batch (batch->count <= the tower's batch). Gradient sums go to `parcel` (reducer_begin; host
- * memory); after each stage the reducer is told how much is complete (reducer_ready). */
+ * memory); after each stage reducer_ready says how much is complete. */
 int tower_gradients(struct tower *tower, const struct batch *batch, struct reducer *reducer, float *parcel,
                     struct error *why);
 

@@ -19,7 +19,7 @@ static char properties[1 << 16];
 struct making {
     const struct descriptor_case *c;
     cudnnBackendDescriptor_t made[PARTS];
-    const char *step; /* the last call of which the status is told */
+    const char *step; /* the last call, whose status is reported */
     enum part part;
 };
 

@@ -27,7 +27,7 @@ int check_cuda(cudaError_t status, const char *call, const char *place, struct e
         return 0;
     return check_failed("CUDA", call, place, cudaGetErrorString(status),
                 may_be_late(status) ? "; an earlier kernel or copy may be to blame: with CUDA_LAUNCH_BLOCKING=1 and "
-                                      "--no-graph it is told where it happens" : "", why);
+                                      "--no-graph the call at fault is named" : "", why);
 }
 
 int check_cudnn(cudnnStatus_t status, const char *call, const char *place, struct error *why)
