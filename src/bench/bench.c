@@ -31,11 +31,12 @@ static int choose_parts(struct bench *b, struct error *why)
 /* Fills in synthetic images, noise of mean 0 and deviation 1 like standardised images, labels and parameters. */
 static void fill_inputs(struct bench *b)
 {
+    const float width = 3.4641016f; /* sqrt(12): uniform numbers of this width have deviation 1 */
     size_t values = (size_t)b->slice * shape_size(b->net.input);
     for (size_t i = 0; i < values; i++) {
         uint32_t words[4];
         draw_words(1, DRAW_DISTORT, i, 0, words);
-        b->images[i] = (draw_uniform(words[0]) - 0.5f) * 3.4641016f;
+        b->images[i] = (draw_uniform(words[0]) - 0.5f) * width;
     }
     for (int i = 0; i < b->slice; i++)
         b->labels[i] = i % CLASSES;

@@ -77,6 +77,7 @@ static int sample_steps(struct bench *b, double *samples, struct error *why)
 int bench_images(struct bench *b, struct error *why)
 {
     enum { IMAGES = 10000, MARGIN = 8 }; /* CIFAR-10's images are 8 pixels larger than the crop */
+    const uint32_t golden = 2654435761u; /* 2^32 over the golden ratio: multiples have well mixed high bits (Knuth) */
     struct dataset *d = &b->dataset;
     *d = (struct dataset){.file = "synthetic images", .split = "train", .count = IMAGES, .height = b->model->height + MARGIN,
                           .width = b->model->width + MARGIN, .channels = b->net.input.channels, .classes = b->net.classes};
@@ -84,7 +85,7 @@ int bench_images(struct bench *b, struct error *why)
     if (!(b->pixels = memory_new(bytes, 1, d->file, why)) || !(b->pixel_labels = memory_new(IMAGES, 1, "synthetic labels", why)))
         return -1;
     for (size_t i = 0; i < bytes; i++)
-        b->pixels[i] = (uint8_t)(i * 2654435761u >> 24);
+        b->pixels[i] = (uint8_t)((uint32_t)i * golden >> 24);
     d->images = b->pixels;
     d->labels = b->pixel_labels;
     return 0;

@@ -82,10 +82,10 @@ static void point_at(float **pixels, const float *image, const int *places, int 
 /* Tiles per block: as many as let both transformed blocks together about fill the second-level cache. */
 static int block_size(const struct winograd *w, const struct net_layer *l, int tiles)
 {
-    enum { LEAST = 12, MOST = 48 };
+    enum { LEAST = 12, MOST = 48, USUAL_CACHE = 512 << 10 }; /* tiles; bytes, if the system does not tell */
     long cache = sysconf(_SC_LEVEL2_CACHE_SIZE);
     long tile = (long)sizeof(float) * w->points * (l->in.channels + l->out.channels);
-    long fit = (cache > 0 ? cache : 1 << 19) * 9 / 8 / tile;
+    long fit = (cache > 0 ? cache : USUAL_CACHE) * 9 / 8 / tile;
     int block = fit < LEAST ? LEAST : fit > MOST ? MOST : (int)fit;
     return block < tiles ? block : tiles;
 }
