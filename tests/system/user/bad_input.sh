@@ -23,7 +23,7 @@ head -c 1000000 "$data" > "$tmp/short.h5"
 refused "a truncated file" "short.h5: is a damaged or truncated HDF5 file" with_data "$tmp/short.h5"
 refused "a checkpoint as data file" "checkpoint-00000004.h5: is a 'cifar10_mpi checkpoint', not" \
     with_data "$tmp/run/checkpoint-00000004.h5"
-refused "a data file as checkpoint" "small.h5: is an HDF5 file, but no checkpoint" train --resume "$data"
+refused "a data file as checkpoint" "small.h5: is an HDF5 file, but not a checkpoint" train --resume "$data"
 
 # Files that are almost right, written by h5py.
 variants() {
