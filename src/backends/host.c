@@ -38,11 +38,25 @@ int host_ema(float *shadows, const float *parameters, size_t count, float decay,
     return 0;
 }
 
+/* NaN stays NaN, so that it reaches the loss and is seen. */
+__attribute__((target_clones("avx512f", "avx2", "default")))
+void host_relu_forward(float *y, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        y[i] = y[i] < 0 ? 0 : y[i];
+}
+
+__attribute__((target_clones("avx512f", "avx2", "default")))
+void host_relu_backward(float *restrict dy, const float *restrict y, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        dy[i] = y[i] > 0 ? dy[i] : 0;
+}
+
 void host_activation_backward(const struct host_operation *o)
 {
-    size_t count = (size_t)o->batch * shape_size(o->layer->out);
-    for (size_t i = 0; o->layer->layer.activation == ACTIVATION_RELU && i < count; i++)
-        o->dy[i] = o->y[i] > 0 ? o->dy[i] : 0;
+    if (o->layer->layer.activation == ACTIVATION_RELU)
+        host_relu_backward(o->dy, o->y, (size_t)o->batch * shape_size(o->layer->out));
 }
 
 /* The loss of one image. Subtracting the largest logit keeps the exponentials from overflowing. A NaN or infinite logit makes the

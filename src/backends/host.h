@@ -49,7 +49,10 @@ static inline float *host_gradients(const struct host_operation *o, const struct
 
 extern const struct host_kind host_add, host_batch_norm;
 
-/* dy = 0 where y = 0, for a layer with RELU. */
+/* y = max(0, y); dy = 0 where y = 0: count values. */
+void host_relu_forward(float *y, size_t count);
+void host_relu_backward(float *dy, const float *y, size_t count);
+/* host_relu_backward of the operation's output, for a layer with RELU. */
 void host_activation_backward(const struct host_operation *o);
 
 /* plan->state: what a plan owns besides its input and output buffers. */

@@ -113,7 +113,7 @@ static int convolution_pool_forward(struct host_operation *o, struct error *why)
             float *y = o->y + (first + n) * out;
             pool_image_forward(library_of(o)->vectors, pool, own->between + n * between, y, own->places + (first + n) * out);
             if (l->layer.activation == ACTIVATION_RELU)
-                relu_forward(y, out);
+                host_relu_forward(y, out);
         }
     }
     return 0;

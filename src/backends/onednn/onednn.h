@@ -94,7 +94,6 @@ bool winograd_applies(const struct net_layer *layer);
 
 /* pointwise.c. */
 void bias_relu_forward(float *y, const float *bias, bool relu, size_t rows, size_t channels);
-void relu_forward(float *y, size_t count);
 void relu_backward(float *dy, const float *y, size_t count); /* dy = 0 where y = 0 */
 void bias_gradient(float *sums, const float *dy, size_t rows, size_t channels);
 

@@ -13,26 +13,12 @@ static void bias_and_relu(float *restrict y, const float *restrict bias, bool re
         }
 }
 
-__attribute__((target_clones("avx512f", "avx2", "default")))
-void relu_forward(float *y, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        y[i] = y[i] < 0 ? 0 : y[i];
-}
-
 void bias_relu_forward(float *y, const float *bias, bool relu, size_t rows, size_t channels)
 {
     if (bias)
         bias_and_relu(y, bias, relu, rows, channels);
     else if (relu)
-        relu_forward(y, rows * channels);
-}
-
-__attribute__((target_clones("avx512f", "avx2", "default")))
-static void relu_backward_part(float *restrict dy, const float *restrict y, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        dy[i] = y[i] > 0 ? dy[i] : 0;
+        host_relu_forward(y, rows * channels);
 }
 
 void relu_backward(float *dy, const float *y, size_t count)
@@ -40,7 +26,7 @@ void relu_backward(float *dy, const float *y, size_t count)
     enum { PART = 1 << 14 };
 #pragma omp parallel for
     for (size_t first = 0; first < count; first += PART)
-        relu_backward_part(dy + first, y + first, count - first < PART ? count - first : PART);
+        host_relu_backward(dy + first, y + first, count - first < PART ? count - first : PART);
 }
 
 __attribute__((target_clones("avx512f", "avx2", "default")))

@@ -88,7 +88,7 @@ static int openblas_convolution_forward(struct host_operation *o, struct error *
                         o->scratch, window, weights, channels, 1, y + first * line, channels);
         }
         if (l->layer.activation == ACTIVATION_RELU)
-            openblas_relu_forward(y, out);
+            host_relu_forward(y, out);
     }
     return 0;
 }
@@ -130,7 +130,7 @@ static int openblas_convolution_backward(struct host_operation *o, struct error 
     for (int n = 0; n < o->batch; n++) {
         float *dy = o->dy + n * out;
         if (l->layer.activation == ACTIVATION_RELU)
-            openblas_relu_backward(dy, o->y + n * out, out);
+            host_relu_backward(dy, o->y + n * out, out);
         if (db)
             openblas_bias_gradient(db, dy, out / channels, channels);
         for (int first = 0; first < l->out.height; first += block)

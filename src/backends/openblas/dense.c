@@ -14,7 +14,7 @@ static int openblas_dense_forward(struct host_operation *o, struct error *why)
     openblas_bias_set(o->y, biases, o->batch, out);
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, o->batch, out, in, 1, o->x, in, weights, out, 1, o->y, out);
     if (l->layer.activation == ACTIVATION_RELU)
-        openblas_relu_forward(o->y, (size_t)o->batch * out);
+        host_relu_forward(o->y, (size_t)o->batch * out);
     return 0;
 }
 
@@ -27,7 +27,7 @@ static int openblas_dense_backward(struct host_operation *o, struct error *why)
     float *dw = host_gradients(o, l->weights), *db = host_gradients(o, l->biases);
 
     if (l->layer.activation == ACTIVATION_RELU)
-        openblas_relu_backward(o->dy, o->y, (size_t)o->batch * out);
+        host_relu_backward(o->dy, o->y, (size_t)o->batch * out);
     if (db) {
         memset(db, 0, out * sizeof *db);
         openblas_bias_gradient(db, o->dy, o->batch, out);

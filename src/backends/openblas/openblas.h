@@ -9,7 +9,5 @@ extern const struct host_kind openblas_convolution, openblas_dense, openblas_max
 /* pointwise.c: biases (NULL: zeros) and ReLU, for `rows` rows of `channels` values. */
 void openblas_bias_set(float *y, const float *bias, size_t rows, size_t channels);
 void openblas_bias_gradient(float *sums, const float *dy, size_t rows, size_t channels); /* adds to sums */
-void openblas_relu_forward(float *y, size_t count);
-void openblas_relu_backward(float *dy, const float *y, size_t count); /* dy = 0 where y = 0 */
 
 #endif

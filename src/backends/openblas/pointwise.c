@@ -26,18 +26,3 @@ void openblas_bias_gradient(float *restrict sums, const float *restrict dy, size
             sums[first + i] += partial[i];
     }
 }
-
-/* NaN stays NaN, so that it reaches the loss and is seen. */
-__attribute__((target_clones("avx512f", "avx2", "default")))
-void openblas_relu_forward(float *y, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        y[i] = y[i] < 0 ? 0 : y[i];
-}
-
-__attribute__((target_clones("avx512f", "avx2", "default")))
-void openblas_relu_backward(float *restrict dy, const float *restrict y, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        dy[i] = y[i] > 0 ? dy[i] : 0;
-}
