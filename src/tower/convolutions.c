@@ -31,27 +31,20 @@ void convolution_ways_free(struct convolution_ways *ways)
     *ways = (struct convolution_ways){0};
 }
 
-/* A step that leaves the parameters unchanged: its rate is 0. */
-static int step_alone(struct tower *tower, struct reducer *reducer, const struct batch *batch, struct error *why)
-{
-    const float *sums;
-    double penalty;
-    const struct step unchanged = {.rate = 0};
-    tower_zero_times(tower);
-    if (tower_gradients(tower, batch, reducer, reducer_begin(reducer, 0), why) || reducer_end(reducer, why) ||
-        reducer_finish(reducer, &sums, why))
-        return -1;
-    return tower_update(tower, sums, 1, &unchanged, &penalty, why);
-}
-
 /* seconds: by layer, forward and backward of the stage that begins with it: the best of TRIALS, after one to warm up. */
 static int time_steps(struct tower *tower, const struct batch *batch, double *seconds, struct error *why)
 {
     struct world alone = {.size = 1, .nodes = 1, .node_size = 1};
     struct reducer reducer = {0};
+    struct training_request request = {.reducer = &reducer, .slices = 1, .batch = batch, .world = &alone,
+                                       .exchange = EXCHANGE_NONE};
+    const struct step unchanged = {.rate = 0}; /* it leaves the parameters as they are */
     int status = reducer_init(&reducer, &alone, EXCHANGE_NONE, tower->net->gradients, 1, 1 << 20, why);
+    if (!status)
+        status = tower_start(tower, &request, why);
     for (int trial = -1; !status && trial < TRIALS; trial++) {
-        status = step_alone(tower, &reducer, batch, why);
+        tower_zero_times(tower);
+        status = tower_give(tower, &unchanged, 1, why);
         for (int i = 0; i < tower->plan.stage_count; i++) {
             double found = tower->times[i].forward + tower->times[i].backward;
             double *best = &seconds[tower->plan.stages[i].first];
