@@ -14,7 +14,6 @@
 struct evaluation {
     const struct options *options;
     const struct world *world;
-    const struct backend *backend;
     struct dataset dataset;      /* count 0: not open yet */
     int64_t examples;            /* number of images evaluated: the first ones of the split */
     struct net net;

@@ -24,7 +24,7 @@ static void fill_batch(struct evaluation *e, int64_t first, int count)
 static int count_classes(struct evaluation *e, int count, struct error *why)
 {
     size_t classes = (size_t)e->net.classes;
-    if (e->backend->memory_download(e->logits, e->tower.plan.output, (size_t)count * classes, why))
+    if (e->tower.backend->memory_download(e->logits, e->tower.plan.output, (size_t)count * classes, why))
         return -1;
     for (int i = 0; i < count; i++) {
         int64_t *of_class = e->by_class + 2 * e->labels[i];

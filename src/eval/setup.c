@@ -110,13 +110,9 @@ static int lay_out_found(struct evaluation *e, const struct found *found, struct
 {
     const struct dataset *d = &e->dataset;
     struct checkpoint checkpoint = {.channels = found->channels, .classes = found->classes};
-    const struct options *o = e->options;
-    struct device_place place;
-    e->backend = backend_open(o->tower, model_find(found->model, why), (int)o->threads, e->world->node_rank, &place, why);
-    if (!e->backend)
-        return -1;
     memcpy(checkpoint.model, found->model, sizeof checkpoint.model);
-    if (tower_from_checkpoint(&e->tower, &e->net, &checkpoint, e->backend, (int)e->options->batch_size, e->options, why))
+    if (tower_from_checkpoint(&e->tower, &e->net, &checkpoint, "the checkpoint's model", e->world->node_rank,
+                              (int)e->options->batch_size, e->options, why))
         return -1;
     const struct model *model = e->net.model;
     if (d->height < model->height || d->width < model->width)

@@ -141,11 +141,9 @@ static int evaluate_all(struct evaluation *e, struct error *why)
 
 static int eval_begin(struct evaluation *e, struct error *why)
 {
-    struct device_place place;
     if (e->world->rank == 0 && (eval_check_names(e->options, why) || report_open(&e->report, NULL, 0, why)))
         return -1;
-    e->backend = backend_open(e->options->tower, NULL, (int)e->options->threads, e->world->node_rank, &place, why);
-    return e->backend ? 0 : -1;
+    return backend_find(e->options->tower, why) ? 0 : -1; /* before a checkpoint tells the model */
 }
 
 static void eval_release(struct evaluation *e)

@@ -58,15 +58,7 @@ static int look_inside(struct predictor *p, struct error *why)
 
 static int make_tower(struct predictor *p, struct error *why)
 {
-    struct device_place place;
-    const struct options *o = p->options;
-    const struct model *model = model_find(p->checkpoint.model, why);
-    if (!model)
-        return error_in(why, "%s", p->file);
-    const struct backend *backend = backend_open(o->tower, model, (int)o->threads, 0, &place, why);
-    if (!backend)
-        return -1;
-    if (tower_from_checkpoint(&p->tower, &p->net, &p->checkpoint, backend, 1, o, why))
+    if (tower_from_checkpoint(&p->tower, &p->net, &p->checkpoint, p->file, 0, 1, p->options, why))
         return -1;
     p->input = memory_new(shape_size(p->net.input), sizeof *p->input, "an image", why);
     p->logits = memory_new((size_t)p->net.classes, sizeof *p->logits, "the logits", why);

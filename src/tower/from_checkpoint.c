@@ -2,16 +2,18 @@
 
 #include "tower_checkpoint.h"
 
-int tower_from_checkpoint(struct tower *tower, struct net *net, const struct checkpoint *checkpoint, const struct backend *backend,
-                          int batch, const struct options *options, struct error *why)
+int tower_from_checkpoint(struct tower *tower, struct net *net, const struct checkpoint *checkpoint, const char *name,
+                          int node_rank, int batch, const struct options *options, struct error *why)
 {
     const struct model *model = model_find(checkpoint->model, why);
-    struct tower_request request = {.backend = backend, .net = net, .batch = batch,
-                                    .convolution = options->conv,
-                                    .precision = options->precision};
+    struct device_place place;
     if (!model)
-        return error_in(why, "the checkpoint's model");
-    if (net_init(net, model, checkpoint->channels, checkpoint->classes, why))
+        return error_in(why, "%s", name);
+    struct tower_request request = {
+        .backend = backend_open(options->tower, model, (int)options->threads, node_rank, &place, why), .net = net, .batch = batch,
+        .convolution = options->conv, .precision = options->precision,
+    };
+    if (!request.backend || net_init(net, model, checkpoint->channels, checkpoint->classes, why))
         return -1;
     return tower_init(tower, &request, why);
 }
