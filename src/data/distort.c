@@ -4,7 +4,6 @@
 #include "draws.h"
 
 #define DEVICE_INLINE static inline
-#define UNROLL
 #include "augment.inc"
 
 /* Rows are processed in chunks of 48 values: whole pixels of 1, 2, 3 or 4 channels, and whole vectors of any CPU. So a value's

@@ -174,9 +174,9 @@ int inspect_run(const char *file, struct error *why)
     if (!h5_has(h5, "/", "format") || h5_get_text(h5, "/", "format", format, sizeof format, why))
         status = error_set(why, "%s: is an HDF5 file, but neither a packed data set nor a checkpoint of cifar10_mpi",
                            file);
-    else if (!strcmp(format, "cifar10_mpi checkpoint"))
+    else if (!strcmp(format, CHECKPOINT_FORMAT))
         status = print_checkpoint(h5, why);
-    else if (!strcmp(format, "cifar10_mpi dataset"))
+    else if (!strcmp(format, DATASET_FORMAT))
         status = print_packed(h5, why);
     else
         status = error_set(why, "%s: is an HDF5 file of format '%s', which this program does not know", file, format);

@@ -204,8 +204,8 @@ static int look_at(struct run *run, const struct step_result *results, int count
 
 /* ---- a run ---- */
 
-/* Gives a block unless one is under way, gives the next one if the tower can run ahead, then handles the results of the first. A
- * request to stop is found there, so a block that was given ahead is the last. */
+/* Gives a block unless one is under way, gives the next one if the tower can run ahead, then handles the results of the first. They
+ * say whether to stop; a block that was already given is then the last one. */
 static int train_block(struct run *run, bool *stopped, struct error *why)
 {
     struct step_result results[STEPS_AT_ONCE];
