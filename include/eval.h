@@ -2,6 +2,8 @@
 #ifndef EVAL_H
 #define EVAL_H
 
+#include <stdio.h>
+
 #include "backend.h"
 #include "counter.h"
 #include "data.h"
@@ -11,6 +13,14 @@
 #include "report.h"
 #include "store.h"
 #include "tower_checkpoint.h"
+
+/* The file of --predictions while it is written. */
+struct predictions {
+    FILE *stream;         /* NULL: none is open */
+    const char *file;     /* its final name */
+    char temporary[4096]; /* its name until it is complete */
+    int failure;          /* errno of the first write that failed */
+};
 
 struct evaluation {
     const struct options *options;
@@ -26,6 +36,7 @@ struct evaluation {
     /* rank 0 */
     struct report report;
     int64_t *by_class;        /* (classes, 2) with --verbose: images classified correctly, images */
+    struct predictions predictions;
     char file[4096];          /* the checkpoint that was found */
     struct checkpoint peeked; /* its attributes; no parameters */
     struct error skipped;     /* the last report of damaged checkpoints */
@@ -78,6 +89,18 @@ int eval_count(struct evaluation *e, uint64_t step, struct evaluated *evaluated,
 void eval_listen(void *listener, const struct classified *rows, int count);
 /* Rank 0. Prints a line per class. */
 void eval_print_classes(const struct evaluation *e);
+
+/* ---- --predictions (predictions.c), rank 0 ---- */
+
+/* Columns: image (its row in the split, from 0), label, prediction (names of classes), probability (of the prediction). Begins
+ * `file` under a temporary name. */
+int predictions_open(struct predictions *p, const char *file, struct error *why);
+/* Appends lines. Does nothing if the file is not open; predictions_close reports failures. */
+void predictions_add(struct predictions *p, const struct dataset *dataset, const struct classified *rows, int count);
+/* Gives the complete file its name. Does nothing if it is not open. */
+int predictions_close(struct predictions *p, struct error *why);
+/* Removes what was written. Does nothing if the file is not open. */
+void predictions_drop(struct predictions *p);
 
 /* ---- the best checkpoint (best.c) ---- */
 

@@ -47,7 +47,7 @@ struct options {
     int64_t log_frequency, checkpoint_secs, checkpoint_steps, keep, parity_steps, stall_seconds, bucket_kib;
     double epochs, learning_rate, lr_decay_factor, lr_decay_epochs, ema_decay;
     char eval_data[OPTION_TEXT]; /* "": the run's */
-    char checkpoint[OPTION_TEXT];
+    char checkpoint[OPTION_TEXT], predictions[OPTION_TEXT];
     char split[64]; /* "test" or "train", as in the packed file */
     enum convolution_choice conv;
     enum precision precision;

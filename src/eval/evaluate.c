@@ -21,6 +21,7 @@ void eval_listen(void *listener, const struct classified *rows, int count)
     struct evaluation *e = listener;
     if (e->by_class)
         count_classes(e->by_class, rows, count);
+    predictions_add(&e->predictions, &e->dataset, rows, count);
 }
 
 int eval_count(struct evaluation *e, uint64_t step, struct evaluated *evaluated, struct error *why)

@@ -93,10 +93,10 @@ int eval_match(const struct evaluation *e, struct error *why)
 
 static int make_counter(struct evaluation *e, struct error *why)
 {
-    bool first = e->world->rank == 0;
+    bool first = e->world->rank == 0, listens = e->options->verbose || e->options->predictions[0];
     struct counter_request request = {.world = e->world, .dataset = &e->dataset, .examples = e->examples, .tower = &e->tower,
                                       .batch = (int)e->options->batch_size, .progress = first ? &e->report.progress : NULL,
-                                      .listen = e->options->verbose ? eval_listen : NULL, .listener = e};
+                                      .listen = listens ? eval_listen : NULL, .listener = e};
     size_t classes = (size_t)e->net.classes;
     if (!(e->parameters = memory_new(e->net.parameters, sizeof(float), "the parameters", why)) ||
         (first && e->options->verbose && !(e->by_class = memory_new(2 * classes, sizeof *e->by_class, "counts of classes", why))))

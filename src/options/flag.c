@@ -35,6 +35,7 @@ const struct flag option_flags[] = {
     {"eval-interval-secs", EVAL, INTEGER, "N", "300", 1, 1e9, NULL, "seconds between looks for a new checkpoint",
      AT(eval_interval_secs)},
     {"keep-best", EVAL, SWITCH, NULL, "no", 0, 0, NULL, "keep the best checkpoint as best.h5", AT(keep_best)},
+    {"predictions", EVAL, TEXT, "FILE", "", 0, 0, NULL, "write the class of every image to FILE, as CSV", AT(predictions)},
     {"verbose", EVAL, SWITCH, NULL, "no", 0, 0, NULL, "also print the precision of each class", AT(verbose)},
     {"no-ema", EVAL | PREDICT | EXPERT, SWITCH, NULL, "no", 0, 0, NULL,
      "use the raw parameters, not their moving averages", AT(no_ema)},
