@@ -56,7 +56,7 @@ struct options {
     int64_t workspace_mib;
     bool deterministic, no_graph, share_devices, force, verbose;
     int64_t eval_interval_secs, num_examples;
-    bool run_once, no_ema, keep_best;
+    bool run_once, no_ema, keep_best, json;
     char from[OPTION_TEXT], url[OPTION_TEXT], md5[64];
     char classes[OPTION_TEXT];
     bool download, allow_missing_classes, skip_bad;
