@@ -5,6 +5,11 @@
 #include "events.h"
 #include "events.pb-c.h"
 
+/* Appends a serialized message. Serialized messages in a row are one message with the elements of all their repeated fields. */
+void message_buffer_add(struct message_buffer *buffer, const ProtobufCMessage *message);
+
+double seconds_since_1970(void);
+
 /* Adds a value with its tag and its content. */
 void event_add(struct event *event, Tf__Summary__Value *value);
 
