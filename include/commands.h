@@ -28,4 +28,10 @@ int command_inspect(const struct options *options, const struct world *world);
 /* Measures every rank's tower and prints a table (bench.h). */
 int command_bench(const struct options *options, const struct world *world);
 
+/* Prints how a run went, from the files in its directory (rank 0; the others wait). */
+int command_report(const struct options *options, const struct world *world);
+
+/* Prints a table of runs (rank 0; the others wait). */
+int command_compare(const struct options *options, const struct world *world);
+
 #endif

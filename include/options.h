@@ -13,7 +13,8 @@
 #include "backend.h"
 #include "image.h"
 
-enum command { COMMAND_TRAIN, COMMAND_EVAL, COMMAND_PACK, COMMAND_PREDICT, COMMAND_INSPECT, COMMAND_BENCH };
+enum command { COMMAND_TRAIN, COMMAND_EVAL, COMMAND_PACK, COMMAND_PREDICT, COMMAND_INSPECT, COMMAND_BENCH,
+               COMMAND_REPORT, COMMAND_COMPARE };
 
 /* How the user wants gradients to be summed over the ranks. */
 enum allreduce {
@@ -63,9 +64,11 @@ struct options {
     double test_share;
     int64_t image_size, predict_size, bench_steps;
     enum resize resize, predict_resize;
+    char html[OPTION_TEXT], svg[OPTION_TEXT]; /* "": none */
+    double target_precision;
     char config[OPTION_TEXT];
     unsigned char source[OPTIONS_MAX]; /* enum option_source of each row of the table */
-    int file_count; /* arguments that are not options: OUT.h5, FILE.h5, IMAGE... */
+    int file_count; /* arguments that are not options: OUT.h5, FILE.h5, IMAGE..., DIR... */
     char **files;   /* points into argv: valid on rank 0 only */
 };
 

@@ -41,6 +41,8 @@ static int run_command(const struct options *options, const struct world *world)
     case COMMAND_PREDICT: return command_predict(options, world);
     case COMMAND_INSPECT: return command_inspect(options, world);
     case COMMAND_BENCH: return command_bench(options, world);
+    case COMMAND_REPORT: return command_report(options, world);
+    case COMMAND_COMPARE: return command_compare(options, world);
     }
     return 2;
 }

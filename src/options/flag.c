@@ -104,6 +104,10 @@ const struct flag option_flags[] = {
     {"resize", PREDICT | EXPERT, CHOICE, "HOW", "auto", 0, 0, "auto|crop|squash",
      "how pictures become square, auto = as in training", AT(predict_resize)},
     {"bench-steps", BENCH, INTEGER, "N", "20", 1, 10000, NULL, "number of steps to measure", AT(bench_steps)},
+    {"html", REPORT, TEXT, "FILE", "", 0, 0, NULL, "also write the page with curves, as one HTML file", AT(html)},
+    {"svg", COMPARE, TEXT, "FILE", "", 0, 0, NULL, "also draw the curves of all runs", AT(svg)},
+    {"target-precision", COMPARE, REAL, "P", "0", 0, 1, NULL, "show the time to precision P, 0 = all runs reached it",
+     AT(target_precision)},
 };
 const int option_flag_count = sizeof option_flags / sizeof *option_flags;
 _Static_assert(sizeof option_flags / sizeof *option_flags <= OPTIONS_MAX, "OPTIONS_MAX is too small for the table");
@@ -121,6 +125,10 @@ const struct command_about option_commands[] = {
                          "Shows what a packed data set or a checkpoint holds."},
     [COMMAND_BENCH] = {"bench", NULL, 0, 0, NULL, "profile|speed|measure",
                        "Measures this machine's towers, layer by layer, on synthetic images."},
+    [COMMAND_REPORT] = {"report", "DIR", 1, 1, "runs/cifar10", "summary|summarize|analyze|analyse|status",
+                        "Shows how a run went: result, what limits it, where the time goes."},
+    [COMMAND_COMPARE] = {"compare", "DIR...", 1, INT32_MAX, "runs/first runs/second", "diff|leaderboard|table|runs",
+                         "Shows runs side by side: results, times, options that differ."},
 };
 const int option_command_count = sizeof option_commands / sizeof *option_commands;
 

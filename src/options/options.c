@@ -65,8 +65,8 @@ static int check_files(const struct options *options, struct error *why)
     if (options->file_count < about->files_minimum && *options->from)
         return error_set(why, "pack needs a file (OUT.h5): for example ./cifar10_mpi pack --from %s data/own.h5", options->from);
     if (options->file_count < about->files_minimum)
-        return error_set(why, "%s needs a file (%s): for example ./cifar10_mpi %s %s", about->name, about->files, about->name,
-                         about->example);
+        return error_set(why, "%s needs a %s (%s): for example ./cifar10_mpi %s %s", about->name,
+                         strncmp(about->files, "DIR", 3) ? "file" : "directory", about->files, about->name, about->example);
     if (options->file_count <= about->files_maximum)
         return 0;
     if (options->command == COMMAND_PACK && options->file_count == 2 && !*options->from)

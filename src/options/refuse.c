@@ -101,6 +101,6 @@ int command_find(const char *word, enum command *command, struct error *why)
     }
     if (least < SUGGEST_FAR)
         return error_set(why, "there is no command '%s'; did you mean %s?", word, option_commands[nearest].name);
-    return error_set(why, "there is no command '%s', only train, eval, pack, predict, inspect and bench: "
-                     "'./cifar10_mpi help' describes them", word);
+    return error_set(why, "there is no command '%s', only train, eval, pack, predict, inspect, bench, report and "
+                     "compare: './cifar10_mpi help' describes them", word);
 }

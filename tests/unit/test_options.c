@@ -169,6 +169,9 @@ static const struct {
     {"pack --from x --url u out.h5", {"--url", "--download", ""}},
     {"pack --from x a.h5 b.h5", {"pack", "'b.h5'", ""}},
     {"inspect", {"inspect", "FILE.h5", ""}},
+    {"report", {"report needs a directory (DIR)", "./cifar10_mpi report runs/cifar10", ""}},
+    {"report a b", {"report", "'b'", ""}},
+    {"compare --target-precision 2 a", {"--target-precision '2'", "0 to 1", ""}},
     {"predict --no-ema", {"predict", "IMAGE", ""}},
 };
 
@@ -221,7 +224,7 @@ static void tutorial_flags_are_answered(void **state)
 static void help_fits_a_screen(void **state)
 {
     static const char *const lines[] = {"--help", "train --help", "eval --help", "pack --help", "predict --help",
-                                        "inspect --help", "bench --help", "-h"};
+                                        "inspect --help", "bench --help", "report --help", "compare --help", "-h"};
     (void)state;
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
         int rows = 0;

@@ -2,7 +2,7 @@
 # The command line as a user sees it: help, version, and for each mistake one sentence and exit code 2.
 . tests/lib.sh
 
-for command in "" train eval pack predict inspect bench; do
+for command in "" train eval pack predict inspect bench report compare; do
     help=$(./cifar10_mpi help $command 2>&1)
     rc=$?
     [ $rc -eq 0 ] && [ "$(wc -l <<< "$help")" -le 50 ] && [ "$(wc -L <<< "$help")" -le 80 ] && [[ $help == *Usage:* ]] &&
