@@ -154,10 +154,8 @@ static void eval_release(struct evaluation *e)
     net_free(&e->net);
     free(e->peeked.class_names);
     free(e->parameters);
-    free(e->images);
-    free(e->labels);
-    free(e->logits);
     free(e->by_class);
+    counter_free(&e->counter);
     dataset_close(&e->dataset);
 }
 
