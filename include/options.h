@@ -12,6 +12,7 @@
 
 #include "backend.h"
 #include "image.h"
+#include "progress.h"
 
 enum command { COMMAND_TRAIN, COMMAND_EVAL, COMMAND_PACK, COMMAND_PREDICT, COMMAND_INSPECT, COMMAND_BENCH,
                COMMAND_REPORT, COMMAND_COMPARE };
@@ -54,6 +55,7 @@ struct options {
     enum precision precision;
     enum allreduce allreduce;
     enum on_nan on_nan;
+    enum progress_choice progress;
     int64_t workspace_mib;
     bool deterministic, no_graph, share_devices, force, verbose;
     int64_t eval_interval_secs, num_examples;

@@ -29,7 +29,8 @@ struct report {
 };
 
 /* Rank 0 only. Opens the sinks in the directory (its name is not copied) to continue after `step`. Rows of later steps, which the
- * run will repeat, move to train.log.undone and metrics.csv.undone. directory NULL: standard output only. */
+ * run will repeat, move to train.log.undone and metrics.csv.undone. directory NULL: standard output only. To show progress, call
+ * progress_open on report->progress afterwards. */
 int report_open(struct report *report, const char *directory, uint64_t step, struct error *why);
 /* Fine on a zeroed or closed report. */
 void report_close(struct report *report);
@@ -87,9 +88,14 @@ struct interval {
 };
 /* Hands the interval to every sink. */
 void report_step(struct report *report, const struct interval *interval);
-/* On a terminal: draws step, loss, rate, time left and epoch, as many whole items as fit its width, at most ten times a second.
- * Draws on standard error, so standard output may be a file. */
-void report_progress(struct report *report, uint64_t step, uint64_t last_step, double epoch, double loss);
+/* How far a training run is. */
+struct advance {
+    uint64_t step, last_step;
+    uint64_t epoch, last_epoch; /* 1 is the first */
+    double loss, precision;     /* moving averages over the steps */
+};
+/* Shows the progress line, with as many whole items as fit the terminal. The caller has opened report->progress (progress.h). */
+void report_progress(struct report *report, const struct advance *advance);
 
 /* An evaluation of a checkpoint: one row of eval.csv. A step that is evaluated again gets another row. Columns:
  *   time            of the evaluation, UTC: 2026-11-24T12:00:00Z

@@ -56,6 +56,7 @@ struct run {
     uint64_t gone;     /* steps up to this one were given before the last rollback */
     struct tally tally; /* rank 0 */
     double *rank_seconds; /* rank 0: of each rank (interval.c) */
+    double precision_average; /* rank 0, of the progress line: moving average since the start of this process */
     char resumed_from[4096]; /* the checkpoint, or "" */
     struct report report;    /* rank 0 */
     double started, saved_at;

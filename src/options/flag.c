@@ -82,6 +82,8 @@ const struct flag option_flags[] = {
     {"parity-steps", TRAIN | EXPERT, INTEGER, "N", "100", 0, 1e9, NULL,
      "steps between checks that all ranks have the same parameters, 0 = none", AT(parity_steps)},
     {"on-nan", TRAIN | EXPERT, CHOICE, "HOW", "stop", 0, 0, "stop|skip|rollback", "on a NaN loss or gradient", AT(on_nan)},
+    {"progress", TRAIN | EVAL | PACK | EXPERT, CHOICE, "HOW", "auto", 0, 0, "auto|always|never",
+     "progress line on standard error, auto = on a terminal", AT(progress)},
     {"stall-seconds", TRAIN | EXPERT, INTEGER, "N", "300", 0, 1e6, NULL,
      "end a job that stalls for N seconds, 0 = never", AT(stall_seconds)},
     {"verbose", TRAIN, SWITCH, NULL, "no", 0, 0, NULL, "print the whole start block",

@@ -110,6 +110,23 @@ static double moving_average(double average, double value)
     return average == 0 ? value : 0.9 * average + 0.1 * value;
 }
 
+/* The epochs that begin before a position of the sample stream. */
+static uint64_t epochs_begun(const struct run *run, uint64_t position)
+{
+    uint64_t images = (uint64_t)run->dataset.count;
+    return (position + images - 1) / images;
+}
+
+static void show_progress(struct run *run)
+{
+    const struct checkpoint *state = &run->state;
+    uint64_t last_position = state->position + (run->last_step - state->step) * (uint64_t)run->global_batch;
+    struct advance advance = {.step = state->step, .last_step = run->last_step, .epoch = epochs_begun(run, state->position),
+                              .last_epoch = epochs_begun(run, last_position), .loss = state->total_loss_average,
+                              .precision = run->precision_average};
+    report_progress(&run->report, &advance);
+}
+
 /* Rank 0: averages, progress. A step without an update was already logged (run_fault). */
 static void after_step(struct run *run, const struct step_result *result)
 {
@@ -126,8 +143,8 @@ static void after_step(struct run *run, const struct step_result *result)
     tally->cross_entropy += cross_entropy;
     tally->precision += result->correct / result->count;
     tally->last_loss = total;
-    report_progress(&run->report, state->step, run->last_step, (double)state->position / (double)run->dataset.count,
-                    state->total_loss_average);
+    run->precision_average = moving_average(run->precision_average, result->correct / result->count);
+    show_progress(run);
 }
 
 /* Collective. Ends the run if the ranks' parameters differ in a bit. */

@@ -166,7 +166,10 @@ int run_begin(struct run *run, struct error *why)
 {
     if (!run->lock.held && make_directory(run, why))
         return -1;
-    return report_open(&run->report, run->options->train_dir, run->state.step, why);
+    if (report_open(&run->report, run->options->train_dir, run->state.step, why))
+        return -1;
+    progress_open(&run->report.progress, run->options->progress);
+    return 0;
 }
 
 int run_share_state(struct run *run, struct error *why)

@@ -369,11 +369,28 @@ static int terminal(unsigned short columns)
 }
 
 /* Step 50, 49 s after step 1: one second per step. */
+static void draw_training(int descriptor, bool blocks)
+{
+    struct report drawn = {.progress = {.terminal = descriptor, .blocks = blocks, .started = clock_seconds() - 49, .first = 1},
+                           .examples_per_second = 9420};
+    struct advance advance = {.step = 50, .last_step = 400, .epoch = 2, .last_epoch = 12, .loss = 4.3014, .precision = 0.1234};
+    report_progress(&drawn, &advance);
+}
+
 static void draw_step(int descriptor)
 {
-    struct report drawn = {.progress = {.terminal = descriptor, .started = clock_seconds() - 49, .first = 1},
-                           .examples_per_second = 9420};
-    report_progress(&drawn, 50, 1500, 1.2345, 4.3014);
+    draw_training(descriptor, true);
+}
+
+static void draw_step_in_ascii(int descriptor)
+{
+    draw_training(descriptor, false);
+}
+
+static void draw_hidden(int descriptor)
+{
+    struct progress drawn = {.terminal = descriptor, .hidden = true, .started = clock_seconds() - 10};
+    progress_count(&drawn, "packing", "images", 1, 10, 100);
 }
 
 /* 30 of 150 MB have arrived, the last 20 of them in 10 s. */
@@ -408,27 +425,36 @@ static void progress_drops_whole_items(void **state)
         unsigned short columns;
         const char *line;
     } cases[] = {
-        {draw_step, 12, ""},
-        {draw_step, 13, "step 50/1500"},
-        {draw_step, 24, "step 50/1500"},
-        {draw_step, 25, "step 50/1500, loss 4.301"},
-        {draw_step, 57, "step 50/1500, loss 4.301, 9420 examples/sec"},
-        {draw_step, 60, "step 50/1500, loss 4.301, 9420 examples/sec, 24m 10s left"},
-        {draw_step, 80, "step 50/1500, loss 4.301, 9420 examples/sec, 24m 10s left, epoch 1.23"},
-        {draw_step, 120, "step 50/1500, loss 4.301, 9420 examples/sec, 24m 10s left, epoch 1.23"},
-        {draw_count, 35, "downloading 30.0/150.0 MB"},
-        {draw_count, 80, "downloading 30.0/150.0 MB, 2.0 MB/s, 1m 00s left"},
-        {draw_without_a_total, 80, "packing 1234 images, 123 images/s"},
+        {draw_step, 6, ""},
+        {draw_step, 7, "50/400"},
+        {draw_step, 12, " 12% 50/400"},
+        {draw_step, 20, "epoch 2/12 50/400"},
+        {draw_step, 21, "50/400 [00:49<05:50]"},
+        {draw_step, 40, " 12% 50/400 [00:49<05:50, loss 4.30]"},
+        {draw_step, 48, "50/400 [00:49<05:50, loss 4.30, precision 0.12]"},
+        {draw_step, 60, "epoch 2/12 50/400 [00:49<05:50, loss 4.30, precision 0.12]"},
+        {draw_step, 70, " 12% 50/400 [00:49<05:50, loss 4.30, precision 0.12, 9420 images/s]"},
+        {draw_step, 80, "epoch 2/12  12% 50/400 [00:49<05:50, loss 4.30, precision 0.12, 9420 images/s]"},
+        {draw_step, 100, "epoch 2/12  12%|\u2588\u2588\u258d                "
+                         "| 50/400 [00:49<05:50, loss 4.30, precision 0.12, 9420 images/s]"},
+        {draw_step, 120, "epoch 2/12  12%|\u2588\u2588\u2588\u258a                          "
+                         "| 50/400 [00:49<05:50, loss 4.30, precision 0.12, 9420 images/s]"},
+        {draw_step_in_ascii, 90, "epoch 2/12  12%|#        | 50/400 [00:49<05:50, loss 4.30, precision 0.12, 9420 images/s]"},
+        {draw_count, 35, "downloading  20%|#    | 30.0/150.0"},
+        {draw_count, 80, "downloading  20%|#####                     | 30.0/150.0 [00:10<01:00, 2.0 MB/s]"},
+        {draw_without_a_total, 80, "packing 1234 [00:10, 123 images/s]"},
+        {draw_hidden, 80, NULL},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        char expected[128];
+        char expected[256] = "";
         int descriptor = terminal(cases[i].columns);
         if (descriptor < 0)
             skip();
         draw(cases[i].draws, descriptor);
         close(descriptor);
-        snprintf(expected, sizeof expected, "\r%s\033[K", cases[i].line);
+        if (cases[i].line)
+            snprintf(expected, sizeof expected, "\r%s\033[K", cases[i].line);
         assert_string_equal(contents("said"), expected);
     }
     remove(path("said"));
