@@ -47,7 +47,7 @@ struct options {
     int64_t log_frequency, checkpoint_secs, checkpoint_steps, keep, parity_steps, stall_seconds, bucket_kib;
     double epochs, learning_rate, lr_decay_factor, lr_decay_epochs, ema_decay;
     char eval_data[OPTION_TEXT]; /* "": the run's */
-    char checkpoint[OPTION_TEXT];
+    char checkpoint[OPTION_TEXT], predictions[OPTION_TEXT];
     char split[64]; /* "test" or "train", as in the packed file */
     enum convolution_choice conv;
     enum precision precision;
@@ -56,7 +56,7 @@ struct options {
     int64_t workspace_mib;
     bool deterministic, no_graph, share_devices, force, verbose;
     int64_t eval_interval_secs, num_examples;
-    bool run_once, no_ema, keep_best;
+    bool run_once, no_ema, keep_best, json;
     char from[OPTION_TEXT], url[OPTION_TEXT], md5[64];
     char classes[OPTION_TEXT];
     bool download, allow_missing_classes, skip_bad;

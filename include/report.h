@@ -84,15 +84,17 @@ void report_progress(struct report *report, uint64_t step, uint64_t last_step, d
  *   precision_at_1  images classified correctly / images
  *   cross_entropy   mean over the images, without weight decay
  *   parameters      EMA or raw
- *   data_sha256     the split's identity (struct dataset), its first 12 digits */
+ *   data_sha256     the split's identity (struct dataset), its first 12 digits
+ *   precision_at_5  images whose label is among the five most probable classes / images; a file that an older version began
+ *                   stays without this column */
 struct evaluated {
     uint64_t step;
     const char *split, *parameters, *data_sha256;
-    int64_t images, right;
+    int64_t images, right, in_five; /* right: correct; in_five: the label is among the five most probable classes */
     double cross_entropy;
 };
-/* Prints the tutorial's line and appends a row to DIR/eval.csv. directory NULL: the line only. If a row cannot be written (for
- * example because only the trainer may write to the directory), reports that once on standard error. */
+/* Prints the tutorial's line and two more, and appends a row to DIR/eval.csv. directory NULL: only prints. If a row cannot be
+ * written (for example because only the trainer may write to the directory), reports that once on standard error. */
 void report_evaluation(struct report *report, const char *directory, const struct evaluated *evaluated);
 
 #endif

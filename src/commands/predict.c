@@ -7,7 +7,7 @@
 int command_predict(const struct options *options, const struct world *world)
 {
     struct error why;
-    int status = world_agree(world, world->rank == 0 ? predict_run(options, &why) : 0, &why);
+    int status = predict_run(options, world, &why);
     if (status && world->rank == 0)
         fprintf(stderr, "cifar10_mpi: %s\n", why.text);
     return status ? 1 : 0;

@@ -19,25 +19,42 @@ static bool writes_files(const struct evaluation *e)
     return !e->options->checkpoint[0] && !e->world->copy;
 }
 
-/* Rank 0. If the best checkpoint cannot be kept, eval continues: the next better one may succeed. */
+/* Rank 0. A failure to write one of the files ends an eval that evaluates once. Another one reports it and continues: the next
+ * checkpoint may succeed. */
+static int tell_unwritten(struct evaluation *e, const char *what, int status, struct error *why)
+{
+    if (!status || is_once(e))
+        return status;
+    report_line(&e->report, "%s: %s", what, why->text);
+    return 0;
+}
+
+/* Rank 0. */
 static int report_evaluated(struct evaluation *e, const struct evaluated *evaluated, struct error *why)
 {
     report_evaluation(&e->report, writes_files(e) ? e->options->train_dir : NULL, evaluated);
     if (e->options->verbose)
         eval_print_classes(e);
-    if (!e->options->keep_best || !writes_files(e) || !eval_best_keep(e, evaluated, why))
-        return 0;
-    if (is_once(e))
+    if (tell_unwritten(e, "no predictions", predictions_close(&e->predictions, why), why))
         return -1;
-    report_line(&e->report, "the best so far, but not kept: %s", why->text);
-    return 0;
+    if (!e->options->keep_best || !writes_files(e))
+        return 0;
+    return tell_unwritten(e, "the best so far, but not kept", eval_best_keep(e, evaluated, why), why);
+}
+
+/* Rank 0. */
+static int open_predictions(struct evaluation *e, struct error *why)
+{
+    const char *file = e->options->predictions;
+    return file[0] && !e->world->copy ? predictions_open(&e->predictions, file, why) : 0;
 }
 
 /* Collective. */
 static int evaluate(struct evaluation *e, uint64_t step, struct error *why)
 {
     struct evaluated evaluated;
-    if (eval_count(e, step, &evaluated, why))
+    if (world_agree(e->world, e->world->rank == 0 ? open_predictions(e, why) : 0, why) ||
+        eval_count(e, step, &evaluated, why))
         return -1;
     return world_agree(e->world, e->world->rank == 0 ? report_evaluated(e, &evaluated, why) : 0, why);
 }
@@ -152,12 +169,11 @@ static void eval_release(struct evaluation *e)
         close(e->newest_open);
     tower_free(&e->tower);
     net_free(&e->net);
+    predictions_drop(&e->predictions);
     free(e->peeked.class_names);
     free(e->parameters);
-    free(e->images);
-    free(e->labels);
-    free(e->logits);
     free(e->by_class);
+    counter_free(&e->counter);
     dataset_close(&e->dataset);
 }
 

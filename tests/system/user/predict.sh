@@ -23,8 +23,9 @@ for flag in "" --no-ema; do
 done
 check "it says that it used EMA parameters" grep -q 'step 40, EMA parameters' <(predict "$tmp"/test/cat/0000.jpg)
 check "and raw ones with --no-ema" grep -q 'step 40, raw parameters' <(predict --no-ema "$tmp"/test/cat/0000.jpg)
-check "three classes with five decimals, falling probabilities, at most 1 together" awk -F '[ ,]+' '
-    { exit !(NF == 7 && $3 >= $5 && $5 >= $7 && $3 + $5 + $7 <= 1.000015 && length($3) == 7) }' <(predict "$tmp"/test/cat/0000.jpg | tail -n 1)
+check "five classes with five decimals, falling probabilities, at most 1 together" awk -F '[ ,]+' '
+    { exit !(NF == 11 && $3 >= $5 && $5 >= $7 && $7 >= $9 && $9 >= $11 && $3 + $5 + $7 + $9 + $11 <= 1.000025 && length($3) == 7) }' <(predict "$tmp"/test/cat/0000.jpg | tail -n 1)
+check "the help calls it softmax, the tutorial's exercise" grep -q softmax <(./cifar10_mpi predict --help)
 check "the newest checkpoint of --checkpoint-dir" grep -q 'checkpoint-00000040.h5' \
     <(./cifar10_mpi predict --checkpoint-dir "$tmp/run" "$tmp"/test/cat/0000.jpg)
 
@@ -51,9 +52,54 @@ if [ -s "$tmp/same.png" ]; then
     expected=$(answer same.png)
     [ "$(answer alpha.png)" = "$expected" ] && ok "alpha.png is told like same.png" || not_ok "alpha.png is told like same.png" "$(answer alpha.png), not $expected"
     # PIL rounds between its two passes, so a pixel may differ by one.
-    near() { paste -d ' ' <(answer large.png) <(answer resized.png) | awk -F '[ ,]+' '{ print; d = $2 - $8; exit !($1 == $7 && d * d < 0.01 * 0.01) }'; }
+    near() { paste -d ' ' <(answer large.png) <(answer resized.png) | awk -F '[ ,]+' '{ print; d = $2 - $12; exit !($1 == $11 && d * d < 0.01 * 0.01) }'; }
     check "a large image is told like the one that PIL resized" near
     for file in grey.png grey.jpg palette.png tall.jpg; do check "$file is told" predict "$tmp/$file"; done
+fi
+
+# 500 test images as PNG files, their list on standard input, on 3 ranks: the classes and probabilities of eval --predictions, image
+# by image, and as many labels among the five likeliest classes as its precision @ 5 counts.
+if [ -s "$tmp/same.png" ]; then
+    sample=$(sample_data)
+    mkdir "$tmp/five_hundred"
+    /usr/bin/python3 -c '
+import sys, h5py
+from PIL import Image
+for i, pixels in enumerate(h5py.File(sys.argv[1])["test/images"][:500]):
+    print(name := f"{sys.argv[2]}/{i:03}.png")
+    Image.fromarray(pixels).save(name)' "$sample" "$tmp/five_hundred" > "$tmp/list"
+    mpirun -np 2 ./cifar10_mpi eval --data "$sample" --checkpoint "$checkpoint" --num-examples 500 --batch-size 60 \
+        --predictions "$tmp/rows.csv" > "$tmp/eval.log"
+    { cat "$tmp/list"; echo; echo "$tmp/none.png"; } |
+        mpirun -np 3 ./cifar10_mpi predict --checkpoint "$checkpoint" --json "$tmp/same.png" - "$tmp/grey.png" > "$tmp/told.json" 2> "$tmp/said"
+    check "of which one that is not there fails" test $? = 1
+    as_eval() {
+        /usr/bin/python3 - "$tmp" "$sample" << 'END'
+import csv, json, re, sys
+import h5py
+tmp = sys.argv[1]
+rows = list(csv.DictReader(open(f"{tmp}/rows.csv")))
+told = [json.loads(line) for line in open(f"{tmp}/told.json")]
+files = [f"{tmp}/same.png", *open(f"{tmp}/list").read().split(), f"{tmp}/none.png", f"{tmp}/grey.png"]
+assert [t["file"] for t in told] == files, [t["file"] for t in told]
+assert "No such file" in told[-2]["error"] and "classes" not in told[-2] and len(told[-1]["classes"]) == 5
+with h5py.File(sys.argv[2]) as f:
+    names = [n if isinstance(n, str) else n.decode() for n in f.attrs["class_names"]]
+    labels = [names[i] for i in f["test/labels"][:500]]
+assert len(rows) == 500 and {t["step"] for t in told[1:501]} == {40} and {t["parameters"] for t in told[1:501]} == {"EMA"}
+for i, (row, t) in enumerate(zip(rows, told[1:501])):
+    best = t["classes"][0]
+    assert row["image"] == str(i) and row["label"] == labels[i], row
+    assert best["name"] == row["prediction"] and abs(best["probability"] - float(row["probability"])) < 2e-5, (row, best)
+in_five = sum(label in [c["name"] for c in t["classes"]] for label, t in zip(labels, told[1:501]))
+assert f"({in_five} of 500)" in re.search("precision @ 5 = .*", open(f"{tmp}/eval.log").read())[0], in_five
+END
+    }
+    check "predict --json agrees with eval --predictions on 500 images" as_eval
+    check "the failure is printed, too" test "$(grep -c "none.png" "$tmp/said")" = 1
+    cp "$tmp/same.png" "$tmp/$(printf 'a"b\\c\377\303\274.png')"
+    check "any file name becomes JSON" /usr/bin/python3 -c 'import json, sys; assert json.loads(sys.argv[1])["file"].endswith("/a\"b\\c\ufffd\u00fc.png")' \
+        "$(predict --json "$tmp"/a*b*.png)"
 fi
 
 # Images of another size and shape: with only the checkpoint to go by, predict resizes them as `pack` did for eval. If the test split is
