@@ -128,7 +128,7 @@ static void test_full(void **state)
     unlink(file.name);
     assert_int_equal(event_file_append(&file, &event, &why), -1);
     assert_non_null(strstr(why.text, "it was removed"));
-    event_free(&event);
+    event_clear(&event);
     assert_fine(event_file_close(&file, &why));
 }
 
@@ -177,7 +177,7 @@ static void write_run(const char *directory)
     assert_fine(event_file_open(&file, directory, 0, &why));
     assert_fine(event_file_append(&file, &event, &why));
     assert_fine(event_file_close(&file, &why));
-    event_free(&event);
+    event_clear(&event);
 }
 
 static void test_sample(void **state)
@@ -215,7 +215,7 @@ static void test_sample(void **state)
     event_add_scalar(&event, "total_loss", 2.5);
     assert_fine(event_file_append(&file, &event, &why));
     assert_fine(event_file_close(&file, &why));
-    event_free(&event);
+    event_clear(&event);
     net_free(&net);
 }
 
