@@ -37,7 +37,7 @@ const struct flag option_flags[] = {
     {"keep-best", EVAL, SWITCH, NULL, "no", 0, 0, NULL, "keep the best checkpoint as best.h5", AT(keep_best)},
     {"predictions", EVAL, TEXT, "FILE", "", 0, 0, NULL, "write the class of every image to FILE, as CSV", AT(predictions)},
     {"verbose", EVAL, SWITCH, NULL, "no", 0, 0, NULL, "also print the precision of each class", AT(verbose)},
-    {"no-ema", EVAL | PREDICT | EXPERT, SWITCH, NULL, "no", 0, 0, NULL,
+    {"no-ema", EVAL | PREDICT | INSPECT | EXPERT, SWITCH, NULL, "no", 0, 0, NULL,
      "use the raw parameters, not their moving averages", AT(no_ema)},
     {"num-examples", EVAL | EXPERT, INTEGER, "N", "0", 0, 1e9, NULL, "number of images to evaluate, 0 = all",
      AT(num_examples)},
@@ -101,6 +101,9 @@ const struct flag option_flags[] = {
      AT(predict_size)},
     {"resize", PREDICT | EXPERT, CHOICE, "HOW", "auto", 0, 0, "auto|crop|squash",
      "how pictures become square, auto = as in training", AT(predict_resize)},
+    {"diff", INSPECT, SWITCH, NULL, "no", 0, 0, NULL, "compare two files: what differs, and by how much", AT(diff)},
+    {"filters", INSPECT, TEXT, "FILE", "", 0, 0, NULL, "draw a checkpoint's first filters to FILE, a PNG", AT(filters)},
+    {"images", INSPECT, TEXT, "FILE", "", 0, 0, NULL, "draw images of each class to FILE, a PNG", AT(images)},
     {"bench-steps", BENCH, INTEGER, "N", "20", 1, 10000, NULL, "number of steps to measure", AT(bench_steps)},
 };
 const int option_flag_count = sizeof option_flags / sizeof *option_flags;
@@ -115,7 +118,7 @@ const struct command_about option_commands[] = {
                       "Makes the packed data set from CIFAR-10's files or image folders."},
     [COMMAND_PREDICT] = {"predict", "IMAGE... | - <LIST", 1, INT32_MAX, "cat.jpg", "infer|inference|classify",
                          "Names the five likeliest classes of JPEG or PNG images, by softmax."},
-    [COMMAND_INSPECT] = {"inspect", "FILE.h5", 1, 1, "data/cifar10.h5", "info|show|dump",
+    [COMMAND_INSPECT] = {"inspect", "FILE.h5...", 1, 2, "data/cifar10.h5", "info|show|dump",
                          "Shows what a packed data set or a checkpoint holds."},
     [COMMAND_BENCH] = {"bench", NULL, 0, 0, NULL, "profile|speed|measure",
                        "Measures this machine's towers, layer by layer, on synthetic images."},
