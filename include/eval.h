@@ -7,6 +7,7 @@
 #include "backend.h"
 #include "counter.h"
 #include "data.h"
+#include "events.h"
 #include "model.h"
 #include "options.h"
 #include "parallel.h"
@@ -20,6 +21,15 @@ struct predictions {
     const char *file;     /* its final name */
     char temporary[4096]; /* its name until it is complete */
     int failure;          /* errno of the first write that failed */
+};
+
+/* What is kept of the images of one evaluation for TensorBoard. */
+enum { EVAL_MISTAKES = 10 };
+struct eval_events {
+    int64_t *confusion;                     /* (label, prediction): number of images; NULL: no events are written */
+    struct classified worst[EVAL_MISTAKES]; /* wrong predictions, beginning with the lowest probability of the label */
+    int mistakes;                           /* number of them */
+    struct event_file file;
 };
 
 struct evaluation {
@@ -37,6 +47,7 @@ struct evaluation {
     struct report report;
     int64_t *by_class;        /* (classes, 2) with --verbose: images classified correctly, images */
     struct predictions predictions;
+    struct eval_events events;
     char file[4096];          /* the checkpoint that was found */
     struct checkpoint peeked; /* its attributes; no parameters */
     struct error skipped;     /* the last report of damaged checkpoints */
@@ -101,6 +112,21 @@ void predictions_add(struct predictions *p, const struct dataset *dataset, const
 int predictions_close(struct predictions *p, struct error *why);
 /* Removes what was written. Does nothing if the file is not open. */
 void predictions_drop(struct predictions *p);
+
+/* ---- TensorBoard (events.c), rank 0 ---- */
+
+/* Whether eval.csv, events and best.h5 are written: not for a single file, and of several copies of the program
+ * (world_refuse_copies) only by the first, since all would write the same files. On any rank. */
+bool eval_writes_files(const struct evaluation *e);
+/* Without eval_events_init, the other functions do nothing. */
+int eval_events_init(struct eval_events *events, int classes, struct error *why);
+void eval_events_free(struct eval_events *events);
+/* Forgets all images. */
+void eval_events_reset(struct eval_events *events, int classes);
+void eval_events_add(struct eval_events *events, int classes, const struct classified *rows, int count);
+/* Appends an event to a file in TRAIN_DIR/events/eval (the test split) or events/eval-train: precision @ 1 and @ 5, cross-entropy,
+ * the precision of each class, a picture of the confusion matrix, and one of the worst mistakes. */
+int eval_events_write(struct evaluation *e, const struct evaluated *evaluated, struct error *why);
 
 /* ---- the best checkpoint (best.c) ---- */
 

@@ -44,6 +44,13 @@ int image_encode(const struct image *image, uint8_t **bytes, size_t *size, struc
 /* Writes the image to a PNG file, which is whole or absent. An existing file is replaced. */
 int image_save(const struct image *image, const char *file, struct error *why);
 
+/* A new picture of one grey, 0 to 255. The caller frees it (image_free). */
+int image_blank(struct image *image, int height, int width, uint8_t grey, struct error *why);
+/* Writes the text with its upper left corner at that pixel. A character takes 13 x 6 pixels; one that is not ASCII is drawn as a
+ * box. What lies outside the image is cut off. */
+enum { IMAGE_TEXT_HEIGHT = 13, IMAGE_TEXT_WIDTH = 6 };
+void image_text(struct image *image, int top, int left, const char *text, uint8_t grey);
+
 void image_free(struct image *image);
 
 #endif

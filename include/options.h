@@ -62,6 +62,8 @@ struct options {
     bool run_once, no_ema, keep_best, json;
     char from[OPTION_TEXT], url[OPTION_TEXT], md5[64];
     char classes[OPTION_TEXT];
+    char filters[OPTION_TEXT], images[OPTION_TEXT];
+    bool diff;
     bool download, allow_missing_classes, skip_bad;
     double test_share;
     int64_t image_size, predict_size, bench_steps;

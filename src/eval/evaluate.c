@@ -21,6 +21,7 @@ void eval_listen(void *listener, const struct classified *rows, int count)
     struct evaluation *e = listener;
     if (e->by_class)
         count_classes(e->by_class, rows, count);
+    eval_events_add(&e->events, e->dataset.classes, rows, count);
     predictions_add(&e->predictions, &e->dataset, rows, count);
 }
 
@@ -28,6 +29,7 @@ int eval_count(struct evaluation *e, uint64_t step, struct evaluated *evaluated,
 {
     if (e->by_class)
         memset(e->by_class, 0, 2 * (size_t)e->net.classes * sizeof *e->by_class);
+    eval_events_reset(&e->events, e->net.classes);
     *evaluated = (struct evaluated){.step = step, .parameters = e->options->no_ema ? "raw" : "EMA"};
     if (counter_run(&e->counter, evaluated, why))
         return error_in(why, "checkpoint of step %" PRIu64, step);

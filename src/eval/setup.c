@@ -93,13 +93,15 @@ int eval_match(const struct evaluation *e, struct error *why)
 
 static int make_counter(struct evaluation *e, struct error *why)
 {
-    bool first = e->world->rank == 0, listens = e->options->verbose || e->options->predictions[0];
+    bool first = e->world->rank == 0, has_events = eval_writes_files(e) && events_library();
+    bool listens = e->options->verbose || e->options->predictions[0] || has_events;
     struct counter_request request = {.world = e->world, .dataset = &e->dataset, .examples = e->examples, .tower = &e->tower,
                                       .batch = (int)e->options->batch_size, .progress = first ? &e->report.progress : NULL,
                                       .listen = listens ? eval_listen : NULL, .listener = e};
     size_t classes = (size_t)e->net.classes;
     if (!(e->parameters = memory_new(e->net.parameters, sizeof(float), "the parameters", why)) ||
-        (first && e->options->verbose && !(e->by_class = memory_new(2 * classes, sizeof *e->by_class, "counts of classes", why))))
+        (first && e->options->verbose && !(e->by_class = memory_new(2 * classes, sizeof *e->by_class, "counts of classes", why))) ||
+        (first && has_events && eval_events_init(&e->events, e->net.classes, why)))
         return -1;
     return counter_init(&e->counter, &request, why);
 }

@@ -12,13 +12,6 @@ static bool is_once(const struct evaluation *e)
     return e->options->run_once || e->options->checkpoint[0];
 }
 
-/* Whether eval.csv and best.h5 are written: not for a single file, and of several copies of the program (world_refuse_copies) only
- * by the first, since all would write the same files. */
-static bool writes_files(const struct evaluation *e)
-{
-    return !e->options->checkpoint[0] && !e->world->copy;
-}
-
 /* Rank 0. A failure to write one of the files ends an eval that evaluates once. Another one reports it and continues: the next
  * checkpoint may succeed. */
 static int tell_unwritten(struct evaluation *e, const char *what, int status, struct error *why)
@@ -29,15 +22,26 @@ static int tell_unwritten(struct evaluation *e, const char *what, int status, st
     return 0;
 }
 
+/* Rank 0. A failure to write events, like one to write a row of eval.csv, is reported once. */
+static void write_events(struct evaluation *e, const struct evaluated *evaluated)
+{
+    struct error why;
+    if (!eval_events_write(e, evaluated, &why) || e->report.lost)
+        return;
+    line_print(stderr, "cifar10_mpi: no events of this evaluation: %s", why.text);
+    e->report.lost = true;
+}
+
 /* Rank 0. */
 static int report_evaluated(struct evaluation *e, const struct evaluated *evaluated, struct error *why)
 {
-    report_evaluation(&e->report, writes_files(e) ? e->options->train_dir : NULL, evaluated);
+    report_evaluation(&e->report, eval_writes_files(e) ? e->options->train_dir : NULL, evaluated);
+    write_events(e, evaluated);
     if (e->options->verbose)
         eval_print_classes(e);
     if (tell_unwritten(e, "no predictions", predictions_close(&e->predictions, why), why))
         return -1;
-    if (!e->options->keep_best || !writes_files(e))
+    if (!e->options->keep_best || !eval_writes_files(e))
         return 0;
     return tell_unwritten(e, "the best so far, but not kept", eval_best_keep(e, evaluated, why), why);
 }
@@ -172,6 +176,7 @@ static void eval_release(struct evaluation *e)
     tower_free(&e->tower);
     net_free(&e->net);
     predictions_drop(&e->predictions);
+    eval_events_free(&e->events);
     free(e->peeked.class_names);
     free(e->parameters);
     free(e->by_class);
@@ -181,7 +186,7 @@ static void eval_release(struct evaluation *e)
 
 int eval_run(const struct options *options, const struct world *world, struct error *why)
 {
-    struct evaluation e = {.options = options, .world = world, .newest_open = -1};
+    struct evaluation e = {.options = options, .world = world, .newest_open = -1, .events.file.descriptor = -1};
     int status = world_agree(world, eval_begin(&e, why), why);
     if (!status && options->eval_data[0]) /* a mistake in --data is reported at once, not with the first checkpoint */
         status = eval_open_data(&e, options->eval_data, why);

@@ -15,6 +15,14 @@ int image_reserve(struct image *image, uint32_t height, uint32_t width, struct e
     return image->pixels ? 0 : IMAGE_NO_MEMORY;
 }
 
+int image_blank(struct image *image, int height, int width, uint8_t grey, struct error *why)
+{
+    if (image_reserve(image, (uint32_t)height, (uint32_t)width, why))
+        return error_in(why, "the picture");
+    memset(image->pixels, grey, (size_t)height * (size_t)width * IMAGE_CHANNELS);
+    return 0;
+}
+
 void image_free(struct image *image)
 {
     free(image->pixels);

@@ -9,8 +9,9 @@
 /* TEXT: any text, or one of `words` if there are any. CHOICE: one of `words`, stored as an enum. */
 enum flag_kind { TEXT, INTEGER, REAL, SWITCH, CHOICE };
 enum { TRAIN = 1 << COMMAND_TRAIN, EVAL = 1 << COMMAND_EVAL, PACK = 1 << COMMAND_PACK,
-       PREDICT = 1 << COMMAND_PREDICT, BENCH = 1 << COMMAND_BENCH, REPORT = 1 << COMMAND_REPORT,
-       COMPARE = 1 << COMMAND_COMPARE, ALL = TRAIN | EVAL | PACK | PREDICT | BENCH,
+       PREDICT = 1 << COMMAND_PREDICT, INSPECT = 1 << COMMAND_INSPECT, BENCH = 1 << COMMAND_BENCH,
+       REPORT = 1 << COMMAND_REPORT, COMPARE = 1 << COMMAND_COMPARE,
+       ALL = TRAIN | EVAL | PACK | PREDICT | BENCH, /* those that compute: they have --config */
        EXPERT = 1 << 16 /* --help lists it after the usual ones */ };
 
 /* The default is in the model's recipe, not in the table. */

@@ -130,7 +130,8 @@ static int settle_pairs(struct options *options, struct error *why)
 {
     static const char *const exclusive[][2] = {
         {"max-steps", "epochs"}, {"checkpoint", "checkpoint-dir"}, {"checkpoint", "train-dir"},
-        {"train-dir", "checkpoint-dir"}, {"checkpoint", "keep-best"}, {"from", "download"}};
+        {"train-dir", "checkpoint-dir"}, {"checkpoint", "keep-best"}, {"from", "download"},
+        {"diff", "filters"}, {"diff", "images"}, {"filters", "images"}};
     for (size_t i = 0; i < sizeof exclusive / sizeof *exclusive; i++)
         if (settle_pair(options, exclusive[i][0], exclusive[i][1], why))
             return -1;

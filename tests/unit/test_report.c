@@ -43,6 +43,7 @@ static int remove_directory(void **state)
     remove(path("metrics.csv"));
     remove(path("train.log.undone"));
     remove(path("metrics.csv.undone"));
+    remove(path("eval.csv"));
     return rmdir(directory); /* fails if another file was left */
 }
 
@@ -469,6 +470,34 @@ static void texts_are_cut_between_characters(void **state)
         assert_int_equal(text_fit("a\xc3\xa9\xe2\x82\xac", most), bytes[most]);
 }
 
+/* ---- eval.csv ---- */
+
+static const char *append_evaluation(const char *before)
+{
+    const struct evaluated evaluated = {.step = 7, .split = "test", .images = 8, .right = 2, .in_five = 6, .cross_entropy = 1.5,
+                                        .parameters = "EMA", .data_sha256 = "0123456789abcdef"};
+    remove(path("eval.csv"));
+    if (before)
+        write_file("eval.csv", before);
+    assert_int_equal(report_open(&report, NULL, 0, &why), 0);
+    report_evaluation(&report, directory, &evaluated);
+    report_close(&report);
+    return contents("eval.csv");
+}
+
+/* A file that an older version began keeps the columns of its header. */
+static void evaluations_fit_their_header(void **state)
+{
+    static const char old[] = "time,step,split,images,precision_at_1,cross_entropy,parameters,data_sha256\n";
+    const char *text = append_evaluation(NULL), *row = strchr(text, '\n') + 1;
+    (void)state;
+    assert_non_null(strstr(text, "data_sha256,precision_at_5\n"));
+    assert_string_equal(strchr(row, ','), ",7,test,8,0.25,1.5,EMA,0123456789ab,0.75\n");
+    text = append_evaluation(old);
+    assert_int_equal(strncmp(text, old, strlen(old)), 0);
+    assert_string_equal(strchr(strchr(text, '\n'), ','), ",7,test,8,0.25,1.5,EMA,0123456789ab\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -484,6 +513,7 @@ int main(void)
         cmocka_unit_test(names_begin_no_line_of_their_own),
         cmocka_unit_test(progress_drops_whole_items),
         cmocka_unit_test(texts_are_cut_between_characters),
+        cmocka_unit_test(evaluations_fit_their_header),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
     return cmocka_run_group_tests_name("report", tests, make_directory, remove_directory);

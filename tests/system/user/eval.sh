@@ -97,6 +97,24 @@ mkdir -p "$tmp/elsewhere/data" && cp "$tmp/long.h5" "$tmp/elsewhere/data/cifar10
 refused "where they are not there they are asked for" "^cifar10_mpi: $data, the data that the run was trained on, is not there: .*--data" \
     env -C "$tmp/elsewhere" "$PWD/cifar10_mpi" eval --checkpoint "$checkpoint"
 
+# ---- events, in the run's directory only
+check "no events of a single checkpoint" test ! -e "$tmp/run/events/eval-train"
+counted=$(mpirun -np 3 ./cifar10_mpi eval --train-dir "$tmp/run" --run-once --predictions "$tmp/events.csv" |
+    sed -n 's/.*precision @ 1 = .*: \([0-9]*\) of \([0-9]*\)).*/\1 \2/p')
+no_events() { # the directory is a file: one sentence, and the evaluation itself succeeds
+    rm -r "$tmp/run/events" && touch "$tmp/run/events"
+    ./cifar10_mpi eval --train-dir "$tmp/run" > "$tmp/out" 2> "$tmp/err" && grep -q "precision @ 5" "$tmp/out" &&
+        grep -qx "cifar10_mpi: no events of this evaluation: $tmp/run/events/eval cannot be made: Not a directory" "$tmp/err" && [ "$(wc -l < "$tmp/err")" = 1 ]
+}
+if [ ! -d "$tmp/run/events/eval" ]; then skip "eval's events" "this program was built without protobuf-c"
+elif python=$(tests/venv); then
+    mkdir "$tmp/newest" && mv "$(find "$tmp/run/events/eval" -type f | sort | tail -n 1)" "$tmp/newest"
+    while read -r verdict name; do
+        if [ "$verdict" = good ]; then ok "$name"; else not_ok "$name" "$(cat "$tmp/log")"; fi
+    done < <("$python" tests/system/user/eval_events.py "$tmp/newest" "$tmp/events.csv" "$data" "$counted" 2> "$tmp/log" || echo "bad all events were read")
+else skip "eval's events" "$python"; fi
+if [ -d "$tmp/run/events/eval" ]; then check "events that cannot be written do not end eval" no_events; fi
+
 # While a run keeps only one checkpoint: the one that eval has found may be gone when eval opens it.
 mkdir "$tmp/moving"
 cp "$checkpoint" "$tmp/moving/checkpoint-00000040.h5"

@@ -40,7 +40,7 @@ def text(tag):
     return train.Tensors(tag)[0].tensor_proto.string_val[0].decode()
 
 
-check("texts", text("command") == "**café** ???" and text("start") == "    one\n    \n    two\n")
+check("texts", text("command") == "**café** ??????" and text("start") == "    one\n    \n    two\n")
 
 graph = train.Graph()
 prepare_graph_for_ui(graph)

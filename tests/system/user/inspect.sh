@@ -17,13 +17,16 @@ check "its step is told" says '^  step +3$' ./cifar10_mpi inspect "$checkpoint"
 check "and how large the images are that it was trained on" says '^  image_width +32$' ./cifar10_mpi inspect "$checkpoint"
 check "and how those became square" says '^  resize +crop$' ./cifar10_mpi inspect "$checkpoint"
 check "its options are told" says '^  batch-size +8$' ./cifar10_mpi inspect "$checkpoint"
-check "its parameters are told" says '^  /params/local3/weights +float32 +2304x384 ' ./cifar10_mpi inspect "$checkpoint"
+check "its parameters are told" says '^  local3/weights +2304x384 ' ./cifar10_mpi inspect "$checkpoint"
 check "a packed file's digests are right" says 'a packed data set, the digests of 4 data sets are right$' \
     ./cifar10_mpi inspect "$data"
 check "HDF5_DRIVER changes nothing" env HDF5_DRIVER=family ./cifar10_mpi inspect "$data"
-check "its images are told" says '^  /train/images +uint8 +1000x32x32x3$' ./cifar10_mpi inspect "$data"
+check "its images are told" says '^  images +uint8 +1000x32x32x3$' ./cifar10_mpi inspect "$data"
 check "and how they became square" says '^  resize +crop$' ./cifar10_mpi inspect "$data"
 check "its classes are told" says '^  class_names +airplane, automobile, bird, ' ./cifar10_mpi inspect "$data"
+check "and its images of each class" test "$(./cifar10_mpi inspect "$data" | grep -cE '^ +100 +20  [a-z]+$')" = 10
+check "and all" says '^ +1000 +200  all 10 classes$' ./cifar10_mpi inspect "$data"
+check "a table of 80 columns" test "$(./cifar10_mpi inspect "$checkpoint" | sed -n '/^\/ema/,$p' | wc -L)" -le 80
 check "several ranks tell it once" says '^1$' \
     bash -c 'timeout 60 mpirun -np 3 ./cifar10_mpi inspect "$0" | grep -c "a packed data set"' "$data"
 
@@ -54,13 +57,17 @@ if what == "shapes":
             assert [d.label for d in weights.dims] == list(labels), [d.label for d in weights.dims]
             assert np.isfinite(weights[()]).all() and weights[()].std() > 0
 elif what == "values":  # the values of every data set in inspect's table
-    rows = [line.split() for line in open(sys.argv[3]) if line.startswith("  /")]
+    rows, group = {}, ""
+    for line in open(sys.argv[3]):
+        if line.startswith(("/ema ", "/params ")): group = line.split()[0]
+        elif group and line.startswith("  "): rows[f"{group}/{line.split()[0]}"] = line.split()[1:]
     assert len(rows) == 20, len(rows)
-    for name, _, shape, low, mean, high, deviation, nan in rows:
-        values = f[name][()].astype(np.float64)
-        assert shape == "x".join(map(str, values.shape)) and nan == "0"
-        for told, true in (low, values.min()), (mean, values.mean()), (high, values.max()), (deviation, values.std()):
-            assert abs(float(told) - true) <= 0.006 * abs(true) + 1e-7, (name, told, true)
+    for name, (shape, *told) in rows.items():
+        v = f[name][()].astype(np.float64)
+        assert shape == "x".join(map(str, v.shape))
+        for text, true in zip(told, (v.mean(), v.std(), v.min(), v.max(), np.linalg.norm(v), 100 * (v == 0).mean()), strict=True):
+            number = float(text.rstrip("%"))
+            assert number in (float(f"{true:.{digits}g}") for digits in (3, 2, 1)) or abs(number - true) < 1e-9, (name, text, true)
 elif what == "digest":  # by the recipe in include/store.h
     digest = hashlib.sha256()
     def shortest(value):
@@ -81,6 +88,68 @@ EOF
     check "h5py: parameters by name, TensorFlow's shapes" $python "$tmp/read.py" "$checkpoint" shapes
     check "h5py: the values that inspect sums up" $python "$tmp/read.py" "$checkpoint" values "$tmp/table"
     check "h5py: the digest by its recipe" $python "$tmp/read.py" "$checkpoint" digest
+    # Two checkpoints, then a picture each.
+    check "a longer run" train --train-dir "$tmp/longer" --max-steps 4
+    longer=$tmp/longer/checkpoint-00000004.h5
+    ./cifar10_mpi inspect --diff "$checkpoint" "$longer" > "$tmp/diff"
+    cat > "$tmp/diff.py" <<'EOF'
+import re, sys
+import h5py, numpy as np
+a, b, diff = h5py.File(sys.argv[1]), h5py.File(sys.argv[2]), open(sys.argv[3]).read()
+assert re.search(r"^  step +3 -> 4$", diff, re.M) and re.search(r"^  max-steps +3 -> 4$", diff, re.M), diff
+assert "batch-size" not in diff and "digest" not in diff
+rows = re.findall(r"^  (/\S+) +([\d.]+)% +(\S+) +(\S+) +(\S+)%$", diff, re.M)
+different = [n for n, *_ in rows]
+every = [f"/{g}/{l}/{w}" for g in ("ema", "params") for l in a["ema"] for w in ("biases", "weights")]
+assert different == [n for n in every if (a[n][()] != b[n][()]).any()] and len(different) > 10, different
+assert f"  {20 - len(different)} of 20 data sets are equal\n" in diff
+for name, *told in rows:
+    x, y = (f[name][()].astype(np.float64) for f in (a, b))
+    d = y - x
+    norm = np.linalg.norm(x)
+    for text, true in zip(told, (100 * (d != 0).mean(), abs(d).max(), np.sqrt((d * d).mean()),
+                                 100 * np.linalg.norm(d) / norm if norm else np.inf), strict=True):
+        assert float(text) == true or abs(float(text) - true) <= 0.006 * abs(true) + 5e-3 * (text == told[0]), (name, text, true)
+EOF
+    check "--diff tells what numpy computes" $python "$tmp/diff.py" "$checkpoint" "$longer" "$tmp/diff"
+    check "a file is equal to itself" test "$(./cifar10_mpi inspect --diff "$data" "$data" | tail -n 1)" = "  4 of 4 data sets are equal"
+    refused "--diff of two kinds" "one is a checkpoint" ./cifar10_mpi inspect --diff "$data" "$checkpoint"
+    refused "two files without --diff" "inspect --diff $data $checkpoint" ./cifar10_mpi inspect "$data" "$checkpoint"
+    refused "--images of a checkpoint" "holds no images; --filters" ./cifar10_mpi inspect "$checkpoint" --images "$tmp/no.png"
+    refused "a picture that cannot be written" "none/no.png" ./cifar10_mpi inspect "$data" --images "$tmp/none/no.png"
+    if $python -c 'import PIL' 2> /dev/null; then
+        check "the first filters" ./cifar10_mpi inspect "$checkpoint" --filters "$tmp/filters.png"
+        check "images of each class" ./cifar10_mpi inspect "$data" --images "$tmp/sheet.png"
+        cat > "$tmp/pictures.py" <<'EOF'
+import sys
+import h5py, numpy as np
+from PIL import Image
+checkpoint, data, tmp = sys.argv[1:]
+w = h5py.File(checkpoint)["ema/conv1/weights"][()].astype(np.float64)
+picture = np.asarray(Image.open(f"{tmp}/filters.png"))
+assert picture.shape == (338, 338, 3), picture.shape
+wanted = 127.5 + 127.5 * w / abs(w).max()
+for i in range(64):
+    top, left = 2 + i // 8 * 42, 2 + i % 8 * 42
+    cell = picture[top:top + 40, left:left + 40].reshape(5, 8, 5, 8, 3)
+    assert (cell == cell[:, :1, :, :1]).all() and abs(cell[:, 0, :, 0] - wanted[..., i]).max() < 0.51, i
+f = h5py.File(data)
+images, labels = f["train/images"][()], f["train/labels"][()]
+picture = np.asarray(Image.open(f"{tmp}/sheet.png"))
+assert picture.shape == (10 * 66, 124 + 12 * 66, 3), picture.shape
+for c in range(10):
+    of_class = images[labels == c]
+    for i in range(12):
+        cell = picture[c * 66:c * 66 + 64, 124 + i * 66:188 + i * 66]
+        assert (cell == of_class[len(of_class) * i // 12].repeat(2, 0).repeat(2, 1)).all(), (c, i)
+    name, words = f.attrs["class_names"][c], picture[c * 66 + 2:c * 66 + 28, :124, 0]  # the name, and "100" below it
+    assert set(np.unique(words)) == {0, 255} and (words[:13, 2 + 6 * len(name):] == 255).all() and (words[13:, 20:] == 255).all()
+    assert all((words[:13, 2 + 6 * k:8 + 6 * k] == 0).any() for k in range(len(name))), name
+EOF
+        check "both are as PIL and numpy draw them" $python "$tmp/pictures.py" "$checkpoint" "$data" "$tmp"
+    else
+        skip "pictures" "python3 with PIL is missing"
+    fi
     cat > "$tmp/anew.py" <<'EOF'
 import h5py, sys
 
