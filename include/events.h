@@ -9,7 +9,7 @@
  *   event_add_scalar(&event, "total_loss", 4.67);
  *   event_add_histogram(&event, "conv1/weights", &histogram);
  *   status = event_file_append(&file, &event, why);
- *   event_free(&event);
+ *   event_clear(&event);
  *   event_file_close(&file);
  *
  * Functions that write to a file may block, and fail if the disk is full or the directory was removed. A tag's slashes group its
@@ -46,7 +46,7 @@ struct event {
 };
 /* Removes all values, keeps the memory, and sets the step. */
 void event_reset(struct event *event, int64_t step);
-void event_free(struct event *event);
+void event_clear(struct event *event);
 
 void event_add_scalar(struct event *event, const char *tag, double value);
 void event_add_histogram(struct event *event, const char *tag, const struct histogram *histogram);

@@ -11,13 +11,13 @@ void event_reset(struct event *event, int64_t step)
     event->values.no_memory = false;
 }
 
-void event_free(struct event *event)
+void event_clear(struct event *event)
 {
     free(event->values.data);
     *event = (struct event){.step = event->step};
 }
 
-void event_add(struct event *event, Tf__Summary__Value *value)
+void event_add_value(struct event *event, Tf__Summary__Value *value)
 {
     Tf__Summary summary = TF__SUMMARY__INIT;
     summary.n_value = 1;
@@ -31,7 +31,7 @@ void event_add_scalar(struct event *event, const char *tag, double value)
     scalar.tag = (char *)tag;
     scalar.value_case = TF__SUMMARY__VALUE__VALUE_SIMPLE_VALUE;
     scalar.simple_value = (float)value;
-    event_add(event, &scalar);
+    event_add_value(event, &scalar);
 }
 
 void event_add_histogram(struct event *event, const char *tag, const struct histogram *histogram)
@@ -51,7 +51,7 @@ void event_add_histogram(struct event *event, const char *tag, const struct hist
     value.tag = (char *)tag;
     value.value_case = TF__SUMMARY__VALUE__VALUE_HISTO;
     value.histo = &proto;
-    event_add(event, &value);
+    event_add_value(event, &value);
 }
 
 void event_add_image(struct event *event, const char *tag, const struct image *image)
@@ -69,7 +69,7 @@ void event_add_image(struct event *event, const char *tag, const struct image *i
     value.tag = (char *)tag;
     value.value_case = TF__SUMMARY__VALUE__VALUE_IMAGE;
     value.image = &picture;
-    event_add(event, &value);
+    event_add_value(event, &value);
     free(picture.encoded_image_string.data);
 }
 
@@ -99,7 +99,7 @@ static void add_text(struct event *event, const char *tag, const char *text, con
     value.metadata = &metadata;
     value.value_case = TF__SUMMARY__VALUE__VALUE_TENSOR;
     value.tensor = &tensor;
-    event_add(event, &value);
+    event_add_value(event, &value);
     free(clean);
 }
 

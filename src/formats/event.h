@@ -11,7 +11,7 @@ void message_buffer_add(struct message_buffer *buffer, const ProtobufCMessage *m
 double seconds_since_1970(void);
 
 /* Adds a value with its tag and its content. */
-void event_add(struct event *event, Tf__Summary__Value *value);
+void event_add_value(struct event *event, Tf__Summary__Value *value);
 
 /* A copy of the text in which bytes that are not valid UTF-8 are '?', because protobuf's readers refuse them. Each line begins with
  * the indentation. The caller frees it. NULL: no memory. */

@@ -27,7 +27,7 @@ static void add_plugin_data(struct event *event, const char *tag, const Hparams_
     value.metadata = &metadata;
     value.value_case = TF__SUMMARY__VALUE__VALUE_TENSOR;
     value.tensor = &tensor;
-    event_add(event, &value);
+    event_add_value(event, &value);
     event->values.no_memory = event->values.no_memory || no_memory || content.no_memory;
     free(content.data);
 }

@@ -11,7 +11,7 @@ void event_reset(struct event *event, int64_t step)
     event->step = step;
 }
 
-void event_free(struct event *event)
+void event_clear(struct event *event)
 {
     (void)event;
 }
