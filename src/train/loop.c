@@ -27,6 +27,7 @@ static int block_length(const struct run *run)
     at_most(&steps, (uint64_t)tower_steps_at_once(&run->tower));
     at_most_until(&steps, step, o->log_frequency);
     at_most_until(&steps, step, o->summary_frequency);
+    at_most_until(&steps, step + 1, o->summary_frequency); /* for the parameters before the summary's step */
     at_most_until(&steps, step, o->parity_steps);
     at_most_until(&steps, step, o->checkpoint_steps);
     return (int)steps;
@@ -57,6 +58,8 @@ static int give(struct run *run, struct error *why)
     if (tower_give(&run->tower, steps, count, why))
         return -1;
     print_notice(run);
+    if (run->world->rank == 0)
+        run_summary_choose(run);
     return 0;
 }
 
@@ -70,7 +73,7 @@ static int goes_ahead(struct run *run, bool stopped, bool *ahead, struct error *
              !is_multiple(run->given, o->checkpoint_steps) && !(run->world->size > 1 && is_multiple(run->given, o->parity_steps));
     if (!*ahead)
         return 0;
-    *ahead = run->world->rank > 0 || !run_save_is_due(run);
+    *ahead = run->world->rank > 0 || (!run_save_is_due(run) && !run_summary_reads(run));
     if (run->world->size == 1)
         return 0;
     phase_enter(&run->phases, PHASE_REDUCE, PHASE_WHOLE);
@@ -202,7 +205,9 @@ static int look_at(struct run *run, const struct step_result *results, int count
         status = run_report(run, &results[count - 1], why);
     if (!status && compares_now(run, *stopped))
         status = check_parity(run, why);
-    return status ? status : save(run, why);
+    if (!status)
+        status = save(run, why);
+    return status || run->world->rank > 0 ? status : run_summary_begin(run, why);
 }
 
 /* ---- a run ---- */
@@ -238,6 +243,8 @@ int run_steps(struct run *run, bool *stopped, struct error *why)
     run->tally = (struct tally){.started = clock_seconds()};
     run->stop.under_way = tower_runs_ahead(&run->tower);
     phases_step(&run->phases, run->state.step + 1, true);
+    run_summary_choose(run);
+    status = run_summary_begin(run, why);
     while (!status && goes_on(run, *stopped))
         status = train_block(run, stopped, why);
     return status;
@@ -266,6 +273,8 @@ int run_finish(struct run *run, bool stopped, struct error *why)
     int status = run->world->rank == 0 ? run_save_last(run, why) : 0;
     if (stopped)
         stop_tell(&run->stop, run->world, cause);
+    if (run->world->rank == 0)
+        run_summary_finish(run, !status && run->state.step == run->last_step);
     if (run->world->rank == 0 && !status)
         tell_end(run, cause);
     return world_agree(run->world, status, why);
