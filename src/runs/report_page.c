@@ -25,8 +25,10 @@ static void history_state(const struct history *history, char *text, size_t size
         snprintf(of, sizeof of, " of %.64s", goal);
     if (history->running)
         snprintf(text, size, "running, at step %.0f%s", steps, of);
+    else if (history->log.is_last && atof(goal) > steps)
+        snprintf(text, size, "%s; its last step is %.64s", history->log.end, goal);
     else if (history->log.is_last)
-        snprintf(text, size, "%s%s", history->log.end, atof(goal) > steps ? of : "");
+        snprintf(text, size, "%s", history->log.end);
     else if (steps > 0)
         snprintf(text, size, "not running; killed or failed after step %.0f%s: its log has no last line", steps, of);
     else
