@@ -26,7 +26,7 @@ static void history_state(const struct history *history, char *text, size_t size
     if (history->running)
         snprintf(text, size, "running, at step %.0f%s", steps, of);
     else if (history->log.is_last && atof(goal) > steps)
-        snprintf(text, size, "%s; its last step is %.64s", history->log.end, goal);
+        snprintf(text, size, "%s (%.64s steps are planned)", history->log.end, goal);
     else if (history->log.is_last)
         snprintf(text, size, "%s", history->log.end);
     else if (steps > 0)

@@ -1,6 +1,6 @@
 #!/bin/bash
 # report and compare: what they tell about runs whose files are written here, so that the figures are known.
-# time limit: 60 s
+# time limit: 120 s
 . tests/lib.sh
 data=$(small_data) || { not_ok "packed data set" "$data"; finish; exit; }
 
