@@ -85,11 +85,14 @@ check "which may take hours" test "$(row waits < "$tmp/table")" = "waits 40 1.00
 differ() { table "$tmp/runs/two" "$tmp/runs/one" | sed '1,/^Options that differ/d' | tr -s ' ' | sed 's/^ //' | sort; }
 check "the options that differ, and no others" diff <(differ) \
     <(printf '%s\n' 'batch-size 16: one' 'batch-size 8: two' 'ranks 1: one' 'ranks 2: two' 'seed 1: two' 'seed 7: one')
-table "$tmp/old/fast" "$tmp/empty" "$tmp/torn" "$tmp/begun" "$tmp/none" "$tmp/runs/two" > "$tmp/table"
+long=$tmp/old/$(printf 'n%.0s' {1..60})
+mv "$tmp/old/talks" "$long"
+table "$tmp/old/fast" "$long" "$tmp/empty" "$tmp/torn" "$tmp/begun" "$tmp/none" "$tmp/runs/two" > "$tmp/table"
 code=$?
 check "the others are shown beside empty, missing, torn and just begun ones" \
     test "$code" = 1 -a "$(grep -cE '^(old/fast|torn|begun|runs/two) ' "$tmp/table")" = 4
 check "each of those has one sentence" test "$(grep -cE "^cifar10_mpi: $tmp/(empty|none|torn)[:/]" "$tmp/said")" = 4 -a "$(wc -l < "$tmp/said")" = 5
+check "a long name shows its end" grep -qE '^\.\.\.n+ +40 +1\.000' "$tmp/table"
 check "nothing is wider than 80 columns" nothing grep -E '^.{81}' "$tmp/table" <(page "$tmp/torn")
 narrow() { width=40 table "$tmp/old/fast" "$tmp/runs/two" | sed '/^$/q'; COLUMNS=40 ./cifar10_mpi report "$tmp/late"; }
 check "nor than 40 in a narrow terminal" nothing grep -E '^.{41}' <(narrow)
@@ -99,6 +102,7 @@ refused "report of an empty directory" "$tmp/empty: holds no run" ./cifar10_mpi 
 if ! command -v gnuplot > /dev/null; then
     skip "curves" "there is no gnuplot (Debian: gnuplot-nox)"
 else
+    cleanup() { rm -f pwned; }
     evil=$tmp/'a<b>&'"'"'`touch pwned`$(touch pwned)'
     cp -r "$tmp/late" "$evil"
     check "report --html" page "$evil" --html "$tmp/page.html"
