@@ -158,7 +158,7 @@ static void print_notes(const struct comparison *c, int width)
     for (int i = 0; i < c->count; i++) {
         const struct history *h = &c->runs[i];
         const char *goal = history_setting(h, "last_step");
-        char text[128];
+        char text[1280];
         if (h->note.text[0])
             line_print(stderr, "cifar10_mpi: %s", h->note.text);
         if (h->damaged)
@@ -167,8 +167,10 @@ static void print_notes(const struct comparison *c, int width)
             continue;
         printf("%s", any ? "" : "\nUnfinished runs\n");
         any = true;
-        snprintf(text, sizeof text, "at step %.0f of %.64s%s", history_steps(h), goal, h->running ? ", running" : "");
-        sheet_line(comparison_name(c, i), text, stdout, width);
+        snprintf(text, sizeof text, "%s: at step %.0f of %.64s%s", comparison_name(c, i), history_steps(h), goal,
+                 h->running ? ", running" : "");
+        text_printable(text);
+        sheet_line("", text, stdout, width);
     }
 }
 

@@ -110,6 +110,8 @@ static void add_times(struct sheet *sheet, const struct spending *s)
             sheet_add(sheet, section, spending_name(i), s->seconds[i] / s->step, "%9.2f ms %4.0f %%", 1e3 * s->seconds[i],
                       100 * s->seconds[i] / s->step);
     sheet_add(sheet, section, "a step", 1, "%9.2f ms  100 %%", 1e3 * s->step);
+    if (s->on_device)
+        sheet_add(sheet, section, "", NO_BAR, "On a GPU, computing includes the waits for other ranks if NCCL sums the gradients.");
     if (!s->has_phases)
         sheet_add(sheet, section, "", NO_BAR, "This metrics.csv tells only the waits for data and gradients; the rest counts as "
                   "computing, and stragglers as communication.");
