@@ -11,7 +11,7 @@ enum { POINTS_MOST = 500 };
 
 /* Colours that people with any colour vision can tell apart, on white and on black (near those of Okabe and Ito). Further curves
  * differ by their dashes. */
-static const char *const colors[] = {"#2f8fd8", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#999999"};
+static const char *const colors[] = {"#2f8fd8", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#a0522d", "#999999"};
 enum { COLORS = sizeof colors / sizeof *colors };
 
 static bool is_point(const struct chart_series *s, int i)

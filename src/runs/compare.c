@@ -45,7 +45,7 @@ static double common_precision(const struct comparison *c)
     double least = NAN;
     for (int i = 0; i < c->count; i++)
         least = fmin(least, precision_best(c, &c->runs[i]));
-    return floor(100 * least) / 100;
+    return floor(100 * least + 1e-9) / 100; /* 100 x 0.29 is below 29 */
 }
 
 /* ---- the table ---- */
@@ -127,15 +127,14 @@ static void fill_times(struct grid *grid, const struct comparison *c, char title
     }
 }
 
-static void print_legend(const struct comparison *c)
+static void print_legend(const struct comparison *c, int width)
 {
-    printf("\nloss, train: of training images, mean of the last interval\n"
-           "test: precision @ 1 on test images (eval), last one\n");
-    if (c->evaluated)
-        printf("best, to: of the precision on test images\n");
-    else
-        printf("best, to: of the precision on training images, since not all runs were evaluated\n");
-    printf("time: of training (h:mm:ss), without pauses and steps done twice\n");
+    printf("\nColumns\n");
+    sheet_line("loss, train", "loss and precision of training images, means of the last interval", stdout, width);
+    sheet_line("test", "precision @ 1 on test images (eval), the last one", stdout, width);
+    sheet_line("best, to", c->evaluated ? "of the precision on test images" :
+               "of the precision on training images, since not all runs were evaluated", stdout, width);
+    sheet_line("time, to", "time of training (h:mm:ss), without pauses and without steps that were done again", stdout, width);
 }
 
 static int print_results(const struct comparison *c, int width, struct error *why)
@@ -147,24 +146,31 @@ static int print_results(const struct comparison *c, int width, struct error *wh
     fill_results(&grid, c);
     fill_times(&grid, c, title);
     grid_print(&grid, width);
-    print_legend(c);
+    print_legend(c, width);
     grid_free(&grid);
     return 0;
 }
 
-/* What is half-finished or damaged: a line for each run that needs one. */
-static void print_notes(const struct comparison *c)
+/* What is damaged, and what is half-finished: a line for each. */
+static void print_notes(const struct comparison *c, int width)
 {
+    bool any = false;
     for (int i = 0; i < c->count; i++) {
         const struct history *h = &c->runs[i];
-        const char *goal = history_setting(h, "last_step"), *name = comparison_name(c, i);
-        double steps = history_steps(h);
+        const char *goal = history_setting(h, "last_step");
+        char text[1280];
         if (h->note.text[0])
             line_print(stderr, "cifar10_mpi: %s", h->note.text);
         if (h->damaged)
-            line_print(stderr, "cifar10_mpi: %s/metrics.csv: %d damaged rows were left out", h->directory, h->damaged);
-        if (*goal && steps < atof(goal))
-            line_print(stdout, "%s: at step %.0f of %s%s", name, steps, goal, h->running ? ", running" : "");
+            line_print(stderr, "cifar10_mpi: %s/metrics.csv: damaged rows were left out: %d", h->directory, h->damaged);
+        if (!*goal || history_steps(h) >= atof(goal))
+            continue;
+        printf("%s", any ? "" : "\nUnfinished runs\n");
+        any = true;
+        snprintf(text, sizeof text, "%s: at step %.0f of %.64s%s", comparison_name(c, i), history_steps(h), goal,
+                 h->running ? ", running" : "");
+        text_printable(text);
+        sheet_line("", text, stdout, width);
     }
 }
 
@@ -179,7 +185,7 @@ static int compare_all(const struct history *runs, int count, double precision, 
     c.precision = precision > 0 ? precision : common_precision(&c);
     if (print_results(&c, width, why))
         return -1;
-    print_notes(&c);
+    print_notes(&c, width);
     compare_options(&c, width);
     return *svg ? compare_curves(&c, svg, why) : 0;
 }

@@ -66,6 +66,22 @@ static void print_setting(const struct comparison *c, const char *name, int widt
             print_value(c, i, name, width);
 }
 
+/* Prints the names of the runs whose options are unknown. */
+static void print_unknown(const struct comparison *c, int width)
+{
+    bool any = false;
+    for (int run = 0; run < c->count; run++) {
+        char text[1024];
+        if (c->runs[run].setting_count)
+            continue;
+        printf("%s", any ? "" : "\nOptions unknown: no whole checkpoint\n");
+        any = true;
+        snprintf(text, sizeof text, "%s", comparison_name(c, run));
+        text_printable(text);
+        sheet_line("", text, stdout, width);
+    }
+}
+
 void compare_options(const struct comparison *c, int width)
 {
     bool any = false;
@@ -78,7 +94,5 @@ void compare_options(const struct comparison *c, int width)
             if (!is_known)
                 print_setting(c, name, width, &any);
         }
-    for (int run = 0; run < c->count; run++)
-        if (!c->runs[run].setting_count)
-            line_print(stdout, "%s: options unknown, there is no whole checkpoint", comparison_name(c, run));
+    print_unknown(c, width);
 }

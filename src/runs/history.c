@@ -132,7 +132,7 @@ static int evaluations_take(struct history *history, const struct table *table, 
     return 0;
 }
 
-static int compare_steps(const void *left, const void *right)
+static int steps_compare(const void *left, const void *right)
 {
     const struct history_evaluation *l = left, *r = right;
     return (l->step > r->step) - (l->step < r->step);
@@ -150,7 +150,8 @@ static void evaluations_read(struct history *history)
         error_in(&why, "%s/eval.csv", history->directory);
         history->note = why;
     }
-    qsort(history->evaluations, (size_t)history->evaluation_count, sizeof *history->evaluations, compare_steps);
+    if (history->evaluation_count)
+        qsort(history->evaluations, (size_t)history->evaluation_count, sizeof *history->evaluations, steps_compare);
     table_free(&table);
 }
 

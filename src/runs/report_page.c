@@ -25,8 +25,10 @@ static void history_state(const struct history *history, char *text, size_t size
         snprintf(of, sizeof of, " of %.64s", goal);
     if (history->running)
         snprintf(text, size, "running, at step %.0f%s", steps, of);
+    else if (history->log.is_last && atof(goal) > steps)
+        snprintf(text, size, "%s (%.64s steps are planned)", history->log.end, goal);
     else if (history->log.is_last)
-        snprintf(text, size, "%s%s", history->log.end, atof(goal) > steps ? of : "");
+        snprintf(text, size, "%s", history->log.end);
     else if (steps > 0)
         snprintf(text, size, "not running; killed or failed after step %.0f%s: its log has no last line", steps, of);
     else
@@ -108,6 +110,8 @@ static void add_times(struct sheet *sheet, const struct spending *s)
             sheet_add(sheet, section, spending_name(i), s->seconds[i] / s->step, "%9.2f ms %4.0f %%", 1e3 * s->seconds[i],
                       100 * s->seconds[i] / s->step);
     sheet_add(sheet, section, "a step", 1, "%9.2f ms  100 %%", 1e3 * s->step);
+    if (s->on_device)
+        sheet_add(sheet, section, "", NO_BAR, "On a GPU, computing includes the waits for other ranks if NCCL sums the gradients.");
     if (!s->has_phases)
         sheet_add(sheet, section, "", NO_BAR, "This metrics.csv tells only the waits for data and gradients; the rest counts as "
                   "computing, and stragglers as communication.");

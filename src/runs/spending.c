@@ -112,6 +112,7 @@ void spending_find(struct spending *spending, const struct history *history)
     *spending = (struct spending){.step = history_mean(history, METRIC_SECONDS)};
     struct spending *s = spending;
     s->has_phases = isfinite(history_mean(history, METRIC_FORWARD));
+    s->on_device = history_mean(history, METRIC_DEVICE) > 0;
     s->slowest_seconds = history_mean(history, METRIC_SLOWEST_SECONDS);
     s->mean_seconds = history_mean(history, METRIC_MEAN_SECONDS);
     slowest_find(s, history);

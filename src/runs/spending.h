@@ -21,6 +21,7 @@ struct spending {
     double step;                    /* mean seconds of a step, as rank 0 sees it; NaN: there are no rows */
     double seconds[SPENDING_KINDS]; /* their parts, which add up to `step` */
     bool has_phases;                /* false: metrics.csv is of an older version and tells data and communication only */
+    bool on_device;                 /* a GPU worked: computing may include waits for gradients, which NCCL sums */
     int slowest_rank;               /* the rank that was the slowest one most often; -1: unknown */
     double slowest_share;           /* of the steps */
     double slowest_seconds, mean_seconds; /* a step's own work: of the slowest rank, of all ranks on average; NaN: unknown */

@@ -1,6 +1,6 @@
 #!/bin/bash
 # report and compare: what they tell about runs whose files are written here, so that the figures are known.
-# time limit: 60 s
+# time limit: 120 s
 . tests/lib.sh
 data=$(small_data) || { not_ok "packed data set" "$data"; finish; exit; }
 
@@ -30,15 +30,15 @@ says "an old run that computes" "$tmp/old/fast" "limits this run computing 95 % 
 says "one that waits for data" "$tmp/old/waits" "limits this run data 60 %" "--loader-threads"
 says "one that waits for gradients" "$tmp/old/talks" "limits this run communication 30 %" "larger --batch-size"
 
-# Of 100 ms: 1 load, 20 forward, 30 backward, 4 update = 55 of rank 0's own; 40 until the gradients have come, of which the slowest rank,
+# Of 100 ms: 1 load, 20 forward, 30 backward, 4 device = 55 of rank 0's own; 40 until the gradients have come, of which the slowest rank,
 # with 85 of its own, explains 30; 5 elsewhere. Rank 3 is the slowest one in 30 of the 40 steps.
-phases=",2026-11-24T12:00:00Z,0.001,0.02,0.03,0,0.04,0.004,0.001,0.002,0.001"
+phases=",2026-11-24T12:00:00Z,0.001,0.02,0.03,0.004,0.04,0,0.001,0.002,0.001"
 metrics "$tmp/late" 0.1 0.001 0.04
 awk -v header="$new_columns" -v phases="$phases" \
     'NR == 1 { print $0 header } NR > 1 { print $0 phases "," (NR == 3 ? 1 : 3) ",0.085,0.06" }' "$tmp/late/metrics.csv" > "$tmp/new" &&
     mv "$tmp/new" "$tmp/late/metrics.csv"
 says "one that waits for a slow rank" "$tmp/late" "limits this run stragglers 30 %" "computing 54\.00 ms 54 %" "stragglers 30\.00 ms" \
-    "communication 10\.00 ms 10 %" "saving 2\.00 ms" "other 1\.00 ms" "rank 3, the slowest one in 75 %" "slowest rank 85\.00 ms a step, mean of all ranks 60\.00 ms: 42 % more"
+    "communication 10\.00 ms 10 %" "saving 2\.00 ms" "On a GPU" "other 1\.00 ms" "rank 3, the slowest one in 75 %" "slowest rank 85\.00 ms a step, mean of all ranks 60\.00 ms: 42 % more"
 
 # ---- restarts, checkpoints, damage
 sed -n '4,5p' "$tmp/late/metrics.csv" > "$tmp/late/metrics.csv.undone"
@@ -55,9 +55,9 @@ says "restarts and checkpoints" "$tmp/late" "killed or failed after step 40" "sa
     "not saved 1 " "restarts 1 after a stop, 1 after a crash" "about 20 steps, 2\.0 s" "4\.0 s of training; 1 h 02 min"
 cp -r "$tmp/late" "$tmp/torn"
 printf '50,0.5,nonsense\n5,0.5,1,1,0.5,1,1,0.1,1000,0.1,0,0\n60,0.6,1' >> "$tmp/torn/metrics.csv"
-says "damaged rows are left out, an unfinished one is ignored" "$tmp/torn" "precision 0\.400 at step 40" "2 damaged rows were left out"
 printf 'nothing\n' > "$tmp/torn/checkpoint-00000040.h5"
-says "a damaged checkpoint is named" "$tmp/torn" "checkpoint-00000040\.h5"
+says "damaged rows are left out, an unfinished one is ignored, a damaged checkpoint is named" "$tmp/torn" \
+    "precision 0\.400 at step 40" "2 damaged rows were left out" "checkpoint-00000040\.h5"
 
 # ---- compare: two real runs, one of which was evaluated, beside those
 mkdir -p "$tmp/runs" "$tmp/empty" "$tmp/begun"
@@ -75,22 +75,24 @@ table() { COLUMNS=${width:-80} ./cifar10_mpi compare "$@" 2> "$tmp/said"; }
 row() { awk -v name="$1" '$1 == name { $1 = $1; print; exit }'; }
 check "time to a precision, from metrics.csv" test \
     "$(table --target-precision 0.3 "$tmp/old/fast" "$tmp/old/waits" | row waits)" = "waits 40 1.000 0.400 - 0.400 1000 0:04 0:03"
-check "the precision that all reached is the default" grep -q "to 0.4$" <(table "$tmp/old/fast" "$tmp/old/waits")
 evaluated "$tmp/old/fast" 20:0.61 40:0.6
 evaluated "$tmp/old/waits" 20:0.5 40:0.7
 sed -i 's/0\.1,0\.06/100,0.06/' "$tmp/old/waits/metrics.csv"
-check "and of eval.csv, if all have it" test \
-    "$(table --target-precision 0.6 "$tmp/old/fast" "$tmp/old/waits" | row fast)" = "fast 40 1.000 0.400 0.600 0.610 1000 0:04 0:02"
-check "which may take hours" test \
-    "$(table --target-precision 0.6 "$tmp/old/fast" "$tmp/old/waits" | row waits)" = "waits 40 1.000 0.400 0.700 0.700 1000 1:06:40 1:06:40"
+table "$tmp/old/fast" "$tmp/old/waits" > "$tmp/table" # best 0.61 and 0.7
+check "and of eval.csv, if all have it; it is the highest that all reached" test \
+    "$(row run < "$tmp/table"); $(row fast < "$tmp/table")" = "run step loss train test best ex/sec time to 0.61; fast 40 1.000 0.400 0.600 0.610 1000 0:04 0:02"
+check "which may take hours" test "$(row waits < "$tmp/table")" = "waits 40 1.000 0.400 0.700 0.700 1000 1:06:40 1:06:40"
 differ() { table "$tmp/runs/two" "$tmp/runs/one" | sed '1,/^Options that differ/d' | tr -s ' ' | sed 's/^ //' | sort; }
 check "the options that differ, and no others" diff <(differ) \
     <(printf '%s\n' 'batch-size 16: one' 'batch-size 8: two' 'ranks 1: one' 'ranks 2: two' 'seed 1: two' 'seed 7: one')
-table "$tmp/old/fast" "$tmp/empty" "$tmp/torn" "$tmp/begun" "$tmp/none" "$tmp/runs/two" > "$tmp/table"
+long=$tmp/old/$(printf 'n%.0s' {1..60})
+mv "$tmp/old/talks" "$long"
+table "$tmp/old/fast" "$long" "$tmp/empty" "$tmp/torn" "$tmp/begun" "$tmp/none" "$tmp/runs/two" > "$tmp/table"
 code=$?
 check "the others are shown beside empty, missing, torn and just begun ones" \
     test "$code" = 1 -a "$(grep -cE '^(old/fast|torn|begun|runs/two) ' "$tmp/table")" = 4
 check "each of those has one sentence" test "$(grep -cE "^cifar10_mpi: $tmp/(empty|none|torn)[:/]" "$tmp/said")" = 4 -a "$(wc -l < "$tmp/said")" = 5
+check "a long name shows its end" grep -qE '^\.\.\.n+ +40 +1\.000' "$tmp/table"
 check "nothing is wider than 80 columns" nothing grep -E '^.{81}' "$tmp/table" <(page "$tmp/torn")
 narrow() { width=40 table "$tmp/old/fast" "$tmp/runs/two" | sed '/^$/q'; COLUMNS=40 ./cifar10_mpi report "$tmp/late"; }
 check "nor than 40 in a narrow terminal" nothing grep -E '^.{41}' <(narrow)
@@ -100,6 +102,7 @@ refused "report of an empty directory" "$tmp/empty: holds no run" ./cifar10_mpi 
 if ! command -v gnuplot > /dev/null; then
     skip "curves" "there is no gnuplot (Debian: gnuplot-nox)"
 else
+    cleanup() { rm -f pwned; }
     evil=$tmp/'a<b>&'"'"'`touch pwned`$(touch pwned)'
     cp -r "$tmp/late" "$evil"
     check "report --html" page "$evil" --html "$tmp/page.html"
