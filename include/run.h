@@ -20,11 +20,12 @@ enum sharing {
     SHARING_DEVICE, /* the same device, on which they take turns */
 };
 
-/* Sums over the steps since the last log line. */
+/* Sums over the steps since the last row of metrics.csv. */
 struct tally {
     int steps;
     double total_loss, cross_entropy, precision;
-    double started; /* seconds, monotonic */
+    double last_loss; /* total loss of the last step */
+    double started;   /* seconds, monotonic */
 };
 
 struct run {
@@ -55,6 +56,7 @@ struct run {
     uint64_t gone;     /* steps up to this one were given before the last rollback */
     struct tally tally; /* rank 0 */
     double precision_average; /* rank 0, of the progress line: moving average since the start of this process */
+    double *rank_seconds; /* rank 0: of each rank (interval.c) */
     char resumed_from[4096]; /* the checkpoint, or "" */
     struct report report;    /* rank 0 */
     double started, saved_at;
@@ -113,6 +115,10 @@ bool run_save_is_due(const struct run *run);
 int run_save_last(struct run *run, struct error *why);
 /* Waits for the checkpoint under way. Returns the step that was saved last. */
 uint64_t run_saved_step(struct run *run);
+
+/* Collective, interval.c. Call after a step that has a row of metrics.csv, with its result. Rank 0 reports the steps since the last
+ * row; all ranks' phases are timed anew. */
+int run_report(struct run *run, const struct step_result *result, struct error *why);
 
 /* Collective, fault.c. Call after a step whose loss or gradient was not finite on some rank, and which therefore made no update.
  * 0: training continues as --on-nan says, and the log says how; ALL_FAILED: it ends. */

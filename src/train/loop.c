@@ -26,6 +26,7 @@ static int block_length(const struct run *run)
     uint64_t step = run->given, steps = run->last_step - step;
     at_most(&steps, (uint64_t)tower_steps_at_once(&run->tower));
     at_most_until(&steps, step, o->log_frequency);
+    at_most_until(&steps, step, o->summary_frequency);
     at_most_until(&steps, step, o->parity_steps);
     at_most_until(&steps, step, o->checkpoint_steps);
     return (int)steps;
@@ -109,30 +110,6 @@ static double moving_average(double average, double value)
     return average == 0 ? value : 0.9 * average + 0.1 * value;
 }
 
-/* Writes a row of metrics.csv and a log line about the steps since the last ones. */
-static void report_interval(struct run *run, const struct step_result *result, double last_loss)
-{
-    struct tally *tally = &run->tally;
-    double seconds = (clock_seconds() - tally->started) / tally->steps, n = tally->steps;
-    struct interval interval = {
-        .step = run->state.step,
-        .epoch = (double)run->state.position / (double)run->dataset.count,
-        .total_loss = tally->total_loss / n,
-        .cross_entropy = tally->cross_entropy / n,
-        .precision = tally->precision / n,
-        .last_loss = last_loss,
-        .average_loss = run->state.total_loss_average,
-        .examples_per_second = run->global_batch / seconds,
-        .seconds_per_batch = seconds,
-        .data_wait = run->loader.wait_seconds / n,
-        .reduce_wait = run->reducer.wait_seconds / n,
-        .rate = result->rate,
-    };
-    run->loader.wait_seconds = run->reducer.wait_seconds = 0;
-    *tally = (struct tally){.started = clock_seconds()};
-    report_step(&run->report, &interval);
-}
-
 /* The epochs that begin before a position of the sample stream. */
 static uint64_t epochs_begun(const struct run *run, uint64_t position)
 {
@@ -150,7 +127,7 @@ static void show_progress(struct run *run)
     report_progress(&run->report, &advance);
 }
 
-/* Rank 0: averages, log line, progress. A step without an update was already logged (run_fault). */
+/* Rank 0: averages, progress. A step without an update was already logged (run_fault). */
 static void after_step(struct run *run, const struct step_result *result)
 {
     struct checkpoint *state = &run->state;
@@ -165,8 +142,7 @@ static void after_step(struct run *run, const struct step_result *result)
     tally->total_loss += total;
     tally->cross_entropy += cross_entropy;
     tally->precision += result->correct / result->count;
-    if (is_multiple(state->step, run->options->log_frequency))
-        report_interval(run, result, total);
+    tally->last_loss = total;
     run->precision_average = moving_average(run->precision_average, result->correct / result->count);
     show_progress(run);
 }
@@ -203,6 +179,14 @@ static bool compares_now(const struct run *run, bool stopped)
     return is_multiple(run->state.step, every) || (every && last);
 }
 
+/* Whether the step has a row of metrics.csv. Only the last step of a block can have one. */
+static bool reports_now(const struct run *run, const struct step_result *result)
+{
+    const struct options *o = run->options;
+    uint64_t step = run->state.step;
+    return result->fault <= 0 && (is_multiple(step, o->log_frequency) || is_multiple(step, o->summary_frequency));
+}
+
 /* After `count` steps: log, parity check, checkpoint. */
 static int look_at(struct run *run, const struct step_result *results, int count, bool *stopped, struct error *why)
 {
@@ -214,7 +198,9 @@ static int look_at(struct run *run, const struct step_result *results, int count
         if (run->world->rank == 0)
             after_step(run, &results[i]);
     }
-    if (compares_now(run, *stopped))
+    if (reports_now(run, &results[count - 1]))
+        status = run_report(run, &results[count - 1], why);
+    if (!status && compares_now(run, *stopped))
         status = check_parity(run, why);
     return status ? status : save(run, why);
 }

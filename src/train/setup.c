@@ -47,6 +47,9 @@ static int lay_out(struct run *run, struct error *why)
         convolution_ways_init(&run->ways, &run->net, why) ||
         !(state->parameters = memory_new(run->net.parameters, sizeof(float), "the parameters", why)))
         return -1;
+    if (run->world->rank == 0 &&
+        !(run->rank_seconds = memory_new((size_t)run->world->size, sizeof *run->rank_seconds, "the ranks' times", why)))
+        return -1;
     return optimizer_allocate(state->optimizer, run->world->rank == 0, run->net.parameters, state->states, why);
 }
 
@@ -277,6 +280,7 @@ void run_close(struct run *run)
     convolution_ways_free(&run->ways);
     net_free(&run->net);
     report_close(&run->report);
+    free(run->rank_seconds);
     free(run->state.parameters);
     optimizer_free(run->state.states);
     lock_free(&run->lock);
