@@ -58,6 +58,11 @@ libraries_libs   = $(call pkg_libs,$(LIBRARIES))
 # libconfig reads the files of --config; without it the program refuses the option.
 libconfig_cflags = $(call pkg_cflags,libconfig)
 libconfig_libs   = $(call pkg_libs,libconfig)
+# The files of other programs (src/formats): protobuf-c, its compiler protoc-c, and ISA-L's checksums. Without them there are none.
+formats_pc      := libprotobuf-c libisal
+formats_libs     = $(if $(shell command -v protoc-c 2>/dev/null),$(call pkg_libs,$(formats_pc)))
+formats_cflags   = $(call pkg_cflags,$(formats_pc))
+formats_why     := Debian: libprotobuf-c-dev, protobuf-c-compiler, libisal-dev
 
 # Newer versions of libcurl have replaced some options and deprecate the old ones.
 curl_new  = $(shell $(pkg_config) --atleast-version=7.87 libcurl 2>/dev/null && echo yes)
@@ -73,6 +78,7 @@ clones_work = $(shell echo '__attribute__((target_clones("avx2", "default"))) in
   $(CC) -x c -S - -o - 2>/dev/null | grep -q 'type[[:space:]]*f, *@gnu_indirect_function' && echo yes)
 
 PROBED := mpicc_found hdf5_pc h5cc_flags hdf5_cflags hdf5_link libraries_cflags libraries_libs libconfig_cflags libconfig_libs \
+  formats_libs formats_cflags \
   curl_new mpi_ext random123_found X86 clones_work
 
 # Each backend's backend.mk sets NAME_found, NAME_flags, NAME_libs, and NAME_why, which says what is missing.
@@ -122,18 +128,22 @@ CFLAGS_ALL := -std=c11 -D_GNU_SOURCE $(WARN) $(OPTIMISE) -ffp-contract=off -fno-
   $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=undefined, \
   -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3) \
   $(if $(filter none,$(CLONES)),'-Dtarget_clones(...)=') -Iinclude -DVERSION='"$(VERSION)"' $(hdf5_cflags) $(libraries_cflags) $(libconfig_cflags) \
+  $(if $(formats_libs),$(formats_cflags) -I$(BUILD)/proto) \
   $(foreach b,$(LINKED),-DHAVE_$(b) $($(b)_flags)) $(CFLAGS)
 # flags_NAME apply to src/*/NAME.c only. core_speed measures a core's peak rate, which needs fused multiply-adds.
 flags_core_speed := -ffp-contract=fast
 LDFLAGS_ALL := -pie -Wl,-z,relro,-z,now -pthread $(if $(SANITIZE),-fsanitize=$(SANITIZE)) $(LDFLAGS)
-LIBS := $(hdf5_libs) $(libraries_libs) $(libconfig_libs) $(foreach b,$(LINKED),$($(b)_libs)) -ldl -lm $(LDLIBS)
+LIBS := $(hdf5_libs) $(libraries_libs) $(libconfig_libs) $(formats_libs) $(foreach b,$(LINKED),$($(b)_libs)) -ldl -lm $(LDLIBS)
 
 # Every file in src is built in, except that of two files for the same purpose only the one for the libraries found is.
 LEFT_OUT := $(if $(curl_new),src/pack/curl_old.c,src/pack/curl_new.c) \
   $(if $(libconfig_libs),src/options/config_none.c,src/options/config_libconfig.c src/options/config_text.c) \
+  $(if $(formats_libs),$(wildcard src/formats/*_none.c),$(filter-out %_none.c %/histogram.c,$(wildcard src/formats/*.c))) \
   $(if $(mpi_ext),src/parallel/mpi_devices_none.c,src/parallel/mpi_devices_ext.c) $(foreach b,$(BACKENDS_KNOWN),$($(b)_left_out))
 SOURCES := $(filter-out $(LEFT_OUT),$(wildcard src/*/*.c $(LINKED:%=src/backends/%/*.c)))
-OBJECTS := $(SOURCES:src/%.c=$(BUILD)/%.o)
+# What protoc-c makes from src/formats/NAME.proto: NAME.pb-c.h and NAME.pb-c.c.
+PROTOS  := $(if $(formats_libs),$(patsubst src/formats/%.proto,$(BUILD)/proto/%.pb-c,$(wildcard src/formats/*.proto)))
+OBJECTS := $(SOURCES:src/%.c=$(BUILD)/%.o) $(PROTOS:=.o)
 LIBRARY := $(BUILD)/libcifar10.a
 PROGRAM := $(if $(filter build,$(BUILD)),cifar10_mpi,$(BUILD)/cifar10_mpi)
 MODULE  := $(if $(filter cudnn,$(BACKENDS)),$(if $(filter build,$(BUILD)),cifar10_cudnn.so,$(BUILD)/cifar10_cudnn.so))
@@ -177,6 +187,13 @@ $(BUILD)/backends/module.o: $(BUILD)/abi
 $(BUILD)/%.o: src/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call say,compile $@)$(CC) $(CFLAGS_ALL) $(flags_$(*F)) $(abi_$(*F)) -MMD -MP -c -o $@ $<
+
+$(BUILD)/proto/%.pb-c.c $(BUILD)/proto/%.pb-c.h: src/formats/%.proto
+	@mkdir -p $(@D)
+	$(call say,generate $(@D)/$*.pb-c.c)protoc-c --c_out=$(@D) --proto_path=src/formats $<
+$(PROTOS:=.o): %.o: %.c $(BUILD)/flags
+	$(call say,compile $@)$(CC) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+$(filter $(BUILD)/formats/%,$(OBJECTS)) $(PROTOS:=.o): | $(PROTOS:=.h)
 
 ifneq ($(MODULE),)
 include src/backends/cudnn/module.mk
@@ -279,6 +296,7 @@ info: ## which libraries and backends are built in, and why others are not
 	@echo "Random123  $(if $(random123_found),found,$(random123_why))"
 	@echo "libxsmm    $(if $(libxsmm_found),built into onednn,not built in: onednn is slower without it (Debian: libxsmm-dev))"
 	@echo "libconfig  $(or $(call pkg_version,libconfig),not built in: --config is refused without it (Debian: libconfig-dev))"
+	@echo "protobuf-c $(if $(formats_libs),$(call pkg_version,libprotobuf-c),not built in: no TensorBoard files without it ($(formats_why)))"
 	@for b in $(BACKENDS); do echo "backend    $$b: built in"; done
 	@$(foreach b,$(filter-out $(BACKENDS),$(BACKENDS_KNOWN)),echo "backend    $(b): not built in: $(call left_out,$(b))";)
 	@echo "NCCL       $(if $(nccl_libs),built into cudnn: $(nccl_libs),not built in)"

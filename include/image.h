@@ -1,4 +1,4 @@
-/* Images from JPEG and PNG files, for the packer and predict (src/image). */
+/* Images: read from JPEG and PNG files, for the packer and predict, and written as PNG files (src/image). */
 #ifndef IMAGE_H
 #define IMAGE_H
 
@@ -38,6 +38,11 @@ int resize_find(enum resize *how, const char *name, struct error *why);
  * all pixels to shrink. RESIZE_CROP first takes the largest central part with the new proportions, which may start inside a pixel,
  * as Pillow's ImageOps.fit does. Does nothing to an image that already has the size. */
 int image_resize(struct image *image, int height, int width, enum resize how, struct error *why);
+
+/* The image as a PNG file in memory: 8-bit RGB. The caller frees *bytes. */
+int image_encode(const struct image *image, uint8_t **bytes, size_t *size, struct error *why);
+/* Writes the image to a PNG file, which is whole or absent. An existing file is replaced. */
+int image_save(const struct image *image, const char *file, struct error *why);
 
 void image_free(struct image *image);
 

@@ -83,12 +83,13 @@ arm_run() { # PROGRAM ARGUMENT...
 
 try_arm64() { # tries ARM and prints its row of the table
     local tool program tests target link log=$logs/arm64 packages=libopenmpi-dev,libhdf5-dev,libopenblas-dev,libarchive-dev,libcurl4-openssl-dev,libssl-dev
+    local formats=libprotobuf-c-dev,libisal-dev
     for tool in aarch64-linux-gnu-gcc qemu-aarch64-static; do
         command -v $tool > /dev/null || { say "$tool is missing (Debian: gcc-aarch64-linux-gnu, qemu-user-static)"; return 1; }
     done
     say "arm64: its libraries"
     bootstrap bookworm "$arm_root" --architectures=arm64 --variant=extract \
-        --include=$packages,libjpeg-dev,libpng-dev,librandom123-dev,libconfig-dev,libcmocka-dev,libc6-dev > "$log.system.log" 2>&1 ||
+        --include=$packages,libjpeg-dev,libpng-dev,librandom123-dev,libconfig-dev,$formats,libcmocka-dev,libc6-dev > "$log.system.log" 2>&1 ||
         { say "arm64: $(tail -n 1 "$log.system.log")"; return 1; }
     # Absolute links in $arm_root lead into this system: redirect them.
     find "$arm_root/usr/lib/aarch64-linux-gnu" -lname '/*' -printf '%l %p\n' |

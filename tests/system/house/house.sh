@@ -16,6 +16,7 @@ check "CUDA only in backends/cudnn" nothing included_outside 'cuda.*\.h|cudnn.*\
 check "curl and archives only in pack" nothing included_outside 'curl/.*|archive.*\.h' pack
 check "JPEG and PNG only in image" nothing included_outside 'jpeglib\.h|png\.h' image
 check "libconfig only in options" nothing included_outside 'libconfig\.h' options
+check "protobuf-c only in formats" nothing included_outside '.*(protobuf-c|pb-c|isa-l).*\.h' formats
 check "Random123 only in base" nothing included_outside 'Random123/.*' base
 
 # A function begins one line before the opening brace in the first column, and ends with the closing one.

@@ -44,7 +44,7 @@ MPI_HERE=two check "another one compiles all again" does "archive compile link" 
 # ---- installing, and information
 check "make BUILD= install" small BUILD=build/other install DESTDIR="$tmp/stage" PREFIX=/p
 check "installs that program" cmp "$tree/build/other/cifar10_mpi" "$tmp/stage/p/bin/cifar10_mpi"
-for library in HDF5 libarchive libcurl libcrypto libjpeg libpng Random123 libxsmm libconfig; do
+for library in HDF5 libarchive libcurl libcrypto libjpeg libpng Random123 libxsmm libconfig protobuf-c; do
     check "make info has a line about $library" says "^$library +[^ ]" build info
 done
 cat > "$fakes/pkg-config" <<END

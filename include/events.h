@@ -1,0 +1,103 @@
+/* TensorBoard's event files (src/formats). The values of one step, such as scalars, histograms and images, are collected in an
+ * event, which is appended to a file. Needs protobuf-c and ISA-L; in a build without them event_file_open fails, and the other
+ * functions do nothing.
+ *
+ *   struct event_file file;
+ *   struct event event = {.step = 100};
+ *   if (event_file_open(&file, "runs/cifar10/events/train", 0, why))
+ *       return -1;
+ *   event_add_scalar(&event, "total_loss", 4.67);
+ *   event_add_histogram(&event, "conv1/weights", &histogram);
+ *   status = event_file_append(&file, &event, why);
+ *   event_free(&event);
+ *   event_file_close(&file);
+ *
+ * Functions that write to a file may block, and fail if the disk is full or the directory was removed. A tag's slashes group its
+ * charts: "conv1/weights" stands under conv1. */
+#ifndef EVENTS_H
+#define EVENTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "error.h"
+#include "histogram.h"
+#include "image.h"
+#include "model.h"
+
+/* The version of the library that writes event files ("protobuf-c 1.4.1"), or NULL if the program was built without it. */
+const char *events_library(void);
+
+/* ---- the values of one step ---- */
+
+/* Zeroed except for the step: an empty event. If memory is short, the event is marked, and event_file_append fails. */
+struct event {
+    int64_t step;
+    uint8_t *values; /* a serialized Summary */
+    size_t size, room; /* bytes */
+    bool no_memory;
+};
+/* Removes all values, keeps the memory, and sets the step. */
+void event_reset(struct event *event, int64_t step);
+void event_free(struct event *event);
+
+void event_add_scalar(struct event *event, const char *tag, double value);
+void event_add_histogram(struct event *event, const char *tag, const struct histogram *histogram);
+/* The image is stored as a PNG file. For the n-th of several images, TensorFlow's tag is "images/image/N". */
+void event_add_image(struct event *event, const char *tag, const struct image *image);
+/* TensorBoard shows the text as Markdown: four spaces before each line keep it as it is. Bytes that are not UTF-8 become '?'. */
+void event_add_text(struct event *event, const char *tag, const char *text);
+/* The same, with four spaces before each line. */
+void event_add_lines(struct event *event, const char *tag, const char *text);
+
+/* ---- hyperparameters: the HParams page compares runs by them ---- */
+
+enum hparam_kind { HPARAM_NUMBER, HPARAM_SWITCH, HPARAM_TEXT };
+struct hparam {
+    const char *name; /* "learning_rate" */
+    enum hparam_kind kind;
+    double number; /* HPARAM_SWITCH: 0 or 1 */
+    const char *text;
+};
+/* The start of a run with these hyperparameters. `metrics` are tags of the scalars that the table shows beside them. Belongs into
+ * the run's first event; TensorBoard uses the last one that it finds. */
+void event_add_run(struct event *event, const struct hparam *hparams, int count, const char *const *metrics, int metric_count);
+/* The end of the run; without it TensorBoard shows the run as running. */
+void event_add_run_end(struct event *event, bool succeeded);
+
+/* ---- files ---- */
+
+/* One writer's file, DIRECTORY/events.out.tfevents.SECONDS.HOST.PID.N. It contains whole records only, unless the program is killed
+ * inside a write; then the last record is cut, which readers ignore. */
+struct event_file {
+    int descriptor; /* -1: closed */
+    off_t bytes;    /* of its whole records */
+    bool half;      /* part of a record could not be cut off yet; it is before the next record is written */
+    char name[4112];
+};
+/* Creates the directory if it is missing, and a new file in it. A run that continues after a checkpoint of step S gives
+ * `first_step` S + 1: values of this step and later ones, which earlier files may hold, become void. 0: none are. */
+int event_file_open(struct event_file *file, const char *directory, int64_t first_step, struct error *why);
+/* Appends the event. After a failure the file ends with its last whole record, and a later call may succeed. */
+int event_file_append(struct event_file *file, const struct event *event, struct error *why);
+/* Fine on a closed file and on one whose opening failed. */
+int event_file_close(struct event_file *file, struct error *why);
+
+/* ---- the graph ---- */
+
+/* What the Graphs page draws. Every rank is a name scope tower_N with the model's layers, as in the TensorFlow tutorial's figure;
+ * beside them are the parameters, the sum of the gradients and the update, which all towers share. */
+struct event_graph {
+    const struct net *net;
+    int ranks;
+    int images;           /* per rank and step; negative: it varies */
+    const char *const *devices; /* a name per rank, "node1: onednn"; NULL: none */
+    const char *exchange; /* how the gradients are summed, in a word: "nccl" */
+};
+/* Appends the graph to the file, once per run. Only the first EVENT_TOWERS_MAX ranks are drawn. */
+enum { EVENT_TOWERS_MAX = 8 };
+int event_file_append_graph(struct event_file *file, const struct event_graph *graph, struct error *why);
+
+#endif

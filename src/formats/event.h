@@ -1,0 +1,18 @@
+/* What the files of event files share. */
+#ifndef EVENT_H
+#define EVENT_H
+
+#include "events.h"
+#include "events.pb-c.h"
+
+/* Adds a value with its tag and its content. */
+void event_add(struct event *event, Tf__Summary__Value *value);
+
+/* A copy of the text in which bytes that are not valid UTF-8 are '?', because protobuf's readers refuse them. Each line begins with
+ * the indentation. The caller frees it. NULL: no memory. */
+char *text_as_utf8(const char *text, const char *indentation);
+
+/* Appends a record that contains this event. */
+int event_file_append_message(struct event_file *file, Tf__Event *message, struct error *why);
+
+#endif
