@@ -8,6 +8,7 @@
 #include "finite.h"
 #include "store.h"
 #include "thread.h"
+#include "trace.h"
 
 enum saver_stage { IDLE, WRITING, DONE };
 
@@ -43,6 +44,8 @@ void saver_write(struct saver *saver, struct saved *saved)
     if (!saved->status && !checkpoint_prune(r->directory, saved->step, r->keep, &saved->why))
         saved->why.text[0] = '\0';
     saved->seconds = clock_seconds() - before;
+    trace_slice(r->trace, TRACE_SAVER, &(struct trace_slice){.category = "checkpoint", .number = (int64_t)snapshot->step,
+                                                             .begin = before, .end = before + saved->seconds});
 }
 
 /* Lowers the thread's priority: on a core shared with a tower it then takes a tenth of the time and never preempts the tower, so no
