@@ -75,6 +75,7 @@ struct loader_request {
     int batch;           /* samples per slice */
     int slices;          /* of this rank, per step: its part has slices * batch samples */
     int threads, depth;  /* workers; batches kept ready */
+    struct trace *trace; /* where each worker's batches are recorded; may be NULL */
 };
 struct loader {
     double wait_seconds; /* spent waiting in loader_next; reset by the owner */

@@ -43,6 +43,16 @@ struct run_summary {
     double seconds, ended; /* that the last one took; when it ended */
 };
 
+/* --trace. */
+struct timeline {
+    bool open, on;          /* files are open; steps are being recorded */
+    uint64_t first, last;   /* the steps to record */
+    uint64_t before;        /* the step before the first one recorded */
+    double started, block;  /* when recording and the present block began (clock_seconds) */
+    double offset;          /* of the clock, then */
+    const char **names;     /* of the parts of the forward and backward pass */
+};
+
 struct run {
     const struct options *options;
     const struct world *world;
@@ -82,6 +92,7 @@ struct run {
     double save_pause; /* seconds that training waited for the last snapshot */
     double save_seconds; /* rank 0: that a checkpoint takes: first an estimate, then the longest recent time */
     struct stop stop;
+    struct timeline timeline;
     int faults; /* consecutive steps skipped, or consecutive rollbacks */
     uint64_t fault_step, fault_checkpoint; /* the step of the last fault, and of the last checkpoint restored */
     bool ready; /* set-up is complete */
@@ -154,6 +165,20 @@ void run_summary_finish(struct run *run, bool completed);
 /* Collective, fault.c. Call after a step whose loss or gradient was not finite on some rank, and which therefore made no update.
  * 0: training continues as --on-nan says, and the log says how; ALL_FAILED: it ends. */
 int run_fault(struct run *run, uint64_t step, struct error *why);
+
+/* --trace, timeline.c. Not collective: before the threads that record are started, the parts are opened; then the layers are named.
+ * run_trace_close: after these threads have ended. */
+int run_trace_open(struct run *run, struct error *why);
+int run_trace_name_layers(struct run *run, struct error *why);
+void run_trace_close(struct run *run);
+/* Whether the step is to be recorded. Blocks of steps begin and end with such steps, and are given one at a time. */
+bool run_traces(const struct run *run, uint64_t step);
+/* Collective. Before a block: starts recording when it is time. After a block of `count` steps: records it; after the last one the
+ * ranks' parts become one file. -1: MPI failed; a file that cannot be written is only reported. */
+int run_trace_start(struct run *run, struct error *why);
+int run_trace_block(struct run *run, int count, struct error *why);
+/* Collective. At the end of the run, if steps were still to come. */
+int run_trace_finish(struct run *run, struct error *why);
 
 /* Whether something done every `of` steps is due after `step`; of = 0: never. */
 static inline bool is_multiple(uint64_t step, int64_t of)

@@ -56,6 +56,8 @@ struct training {
     int tickets;
     bool captured[DEVICE_PARTS];
     uint64_t done;                  /* steps of this process so far */
+    bool traced;                    /* the next steps are recorded, not replayed as graphs; set by the owner, equal on all ranks */
+    struct device_timeline *timeline;
     struct error notice;            /* why steps are slower than they could be; "": nothing to report; cleared by the owner */
     char data[128];                 /* where the images are, in words */
 };

@@ -59,6 +59,16 @@ static void fill_slot(struct worker *worker, struct slot *slot, uint64_t k)
     loader_fill(request, &worker->shuffle, first, &slot->batch, slot->images, slot->labels);
 }
 
+static void fill_and_trace(struct worker *worker, struct slot *slot, uint64_t k)
+{
+    const struct loader_state *loader = worker->loader;
+    struct trace *trace = loader->request.trace;
+    struct trace_slice slice = {.category = "batch", .number = (int64_t)k, .begin = clock_seconds()};
+    fill_slot(worker, slot, k);
+    slice.end = clock_seconds();
+    trace_slice(trace, trace_loader_track(trace, (int)(worker - loader->workers)), &slice);
+}
+
 static void *loader_work(void *argument)
 {
     struct worker *worker = argument;
@@ -72,7 +82,7 @@ static void *loader_work(void *argument)
         uint64_t k = loader->begun++;
         struct slot *slot = &loader->slots[k % (uint64_t)loader->slot_count];
         pthread_mutex_unlock(&loader->lock);
-        fill_slot(worker, slot, k);
+        fill_and_trace(worker, slot, k);
         pthread_mutex_lock(&loader->lock);
         slot->ready = true;
         pthread_cond_signal(&loader->filled);

@@ -6,6 +6,7 @@
 #include "finite.h"
 #include "store.h"
 #include "thread.h"
+#include "trace.h"
 
 enum saver_stage { IDLE, WRITING, DONE };
 
@@ -41,6 +42,8 @@ void saver_write(struct saver *saver, struct saved *saved)
     if (!saved->status && !checkpoint_prune(r->directory, saved->step, r->keep, &saved->why))
         saved->why.text[0] = '\0';
     saved->seconds = clock_seconds() - before;
+    trace_slice(r->trace, TRACE_SAVER, &(struct trace_slice){.category = "checkpoint", .number = (int64_t)snapshot->step,
+                                                             .begin = before, .end = before + saved->seconds});
 }
 
 static void *saver_work(void *of)

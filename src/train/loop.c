@@ -19,7 +19,8 @@ static void at_most_until(uint64_t *number, uint64_t step, int64_t every)
         at_most(number, (uint64_t)every - step % (uint64_t)every);
 }
 
-/* The length of the next block of steps, which ends no later than the next log line, parity check or checkpoint. */
+/* The length of the next block of steps, which ends no later than the next log line, parity check or checkpoint, and with the last
+ * step that is recorded, or before the first. */
 static int block_length(const struct run *run)
 {
     const struct options *o = run->options;
@@ -30,6 +31,11 @@ static int block_length(const struct run *run)
     at_most_until(&steps, step + 1, o->summary_frequency); /* for the parameters before the summary's step */
     at_most_until(&steps, step, o->parity_steps);
     at_most_until(&steps, step, o->checkpoint_steps);
+    if (run_traces(run, step + 1))
+        at_most(&steps, DEVICE_AT_ONCE);
+    for (uint64_t i = 1; i < steps; i++) /* a block is recorded as a whole, or not */
+        if (run_traces(run, step + i) != run_traces(run, step + i + 1))
+            steps = i;
     return (int)steps;
 }
 
@@ -70,6 +76,7 @@ static int goes_ahead(struct run *run, bool stopped, bool *ahead, struct error *
 {
     const struct options *o = run->options;
     *ahead = tower_runs_ahead(&run->tower) && !stopped && run->given < run->last_step &&
+             !run_traces(run, run->given) && !run_traces(run, run->given + 1) &&
              !is_multiple(run->given, o->checkpoint_steps) && !(run->world->size > 1 && is_multiple(run->given, o->parity_steps));
     if (!*ahead)
         return 0;
@@ -218,6 +225,8 @@ static int train_block(struct run *run, bool *stopped, struct error *why)
 {
     struct step_result results[STEPS_AT_ONCE];
     bool ahead;
+    if (run_trace_start(run, why))
+        return -1;
     if (run->given == run->state.step && give(run, why))
         return -1;
     int count = (int)(run->given - run->state.step);
@@ -226,7 +235,9 @@ static int train_block(struct run *run, bool *stopped, struct error *why)
     if (ahead && give(run, why))
         return -1;
     int status = take_results(run, results, count, why);
-    return status ? status : look_at(run, results, count, stopped, why);
+    if (!status)
+        status = look_at(run, results, count, stopped, why);
+    return status ? status : run_trace_block(run, count, why);
 }
 
 static bool goes_on(const struct run *run, bool stopped)
@@ -271,6 +282,8 @@ int run_finish(struct run *run, bool stopped, struct error *why)
     phases_step(&run->phases, run->state.step, true);
     phase_enter(&run->phases, run->world->rank == 0 ? PHASE_SAVE : PHASE_END, PHASE_WHOLE);
     int status = run->world->rank == 0 ? run_save_last(run, why) : 0;
+    if (run_trace_finish(run, why))
+        return -1;
     if (stopped)
         stop_tell(&run->stop, run->world, cause);
     if (run->world->rank == 0)

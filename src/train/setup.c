@@ -104,7 +104,8 @@ static int share_ways(struct run *run, struct error *why)
 static int build(struct run *run, struct error *why)
 {
     struct tower_request request = tower_wanted(run);
-    if (tower_init(&run->tower, &request, why) || run_load_tower(run, why))
+    if (run_trace_open(run, why) || tower_init(&run->tower, &request, why) || run_trace_name_layers(run, why) ||
+        run_load_tower(run, why))
         return -1;
     return run->world->rank == 0 ? run_save_open(run, why) : 0;
 }
@@ -157,6 +158,7 @@ static int start_loader(struct run *run, struct error *why)
         .slices = run->slices,
         .threads = (int)run->options->loader_threads,
         .depth = (int)run->options->loader_threads + 2,
+        .trace = &run->phases.trace,
     };
     return loader_init(&run->loader, &loader, why);
 }
@@ -279,6 +281,7 @@ void run_close(struct run *run)
     run_summary_close(run);
     loader_free(&run->loader);
     tower_free(&run->tower);
+    run_trace_close(run);
     reducer_free(&run->reducer);
     convolution_ways_free(&run->ways);
     net_free(&run->net);
