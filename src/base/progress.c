@@ -145,7 +145,7 @@ bool progress_due(struct progress *progress, double scale, int64_t done, int64_t
 }
 
 /* "00:45", "12:05", "3:20:00". */
-static void duration_text(double seconds, char text[24])
+static void clock_text(double seconds, char text[24])
 {
     unsigned s = seconds < 1e9 ? (unsigned)(seconds + 0.5) : 1000000000;
     if (s < 3600)
@@ -157,9 +157,9 @@ static void duration_text(double seconds, char text[24])
 void progress_times(struct progress_line *line)
 {
     char elapsed[24], left[24] = "";
-    duration_text(line->elapsed, elapsed);
+    clock_text(line->elapsed, elapsed);
     if (line->left >= 0)
-        duration_text(line->left, left);
+        clock_text(line->left, left);
     progress_item(line, "%s%s%s", elapsed, left[0] ? "<" : "", left);
 }
 

@@ -42,7 +42,7 @@ enum {
     CAPTION = 20 * IMAGE_TEXT_WIDTH + 2 * GAP /* pixels: room for a class name */
 };
 
-struct sheet {
+struct contact_sheet {
     struct h5 *h5;
     struct h5_shape shape; /* of /train/images */
     char (*names)[64];
@@ -54,7 +54,7 @@ struct sheet {
 };
 
 /* Reads an image of the training split. Grey images become RGB; of more than three channels the first three are drawn. */
-static int read_thumbnail(const struct sheet *s, int64_t index, struct image *thumbnail, struct error *why)
+static int read_thumbnail(const struct contact_sheet *s, int64_t index, struct image *thumbnail, struct error *why)
 {
     size_t height = (size_t)s->shape.size[1], width = (size_t)s->shape.size[2], channels = (size_t)s->shape.size[3];
     uint8_t *pixels = memory_new(height * width, channels, "an image", why);
@@ -69,7 +69,7 @@ static int read_thumbnail(const struct sheet *s, int64_t index, struct image *th
 }
 
 /* The place of image `index` of a class among the training images. */
-static int64_t find_image(const struct sheet *s, int class, int64_t index)
+static int64_t find_image(const struct contact_sheet *s, int class, int64_t index)
 {
     for (int64_t i = 0; i < s->images; i++)
         if (s->labels[i] == class && index-- == 0)
@@ -78,7 +78,7 @@ static int64_t find_image(const struct sheet *s, int class, int64_t index)
 }
 
 /* The images that are drawn are spread evenly over the class. */
-static int draw_class(struct sheet *s, int class, struct error *why)
+static int draw_class(struct contact_sheet *s, int class, struct error *why)
 {
     char count[32];
     int row = s->height * s->scale + GAP, column = s->width * s->scale + GAP, top = class * row;
@@ -99,7 +99,7 @@ static int draw_class(struct sheet *s, int class, struct error *why)
 }
 
 /* Reads what the file says, and decides how large everything is. */
-static int sheet_plan(struct sheet *s, struct error *why)
+static int sheet_plan(struct contact_sheet *s, struct error *why)
 {
     if (h5_get_texts(s->h5, "/", "class_names", &s->names, &s->classes, why) ||
         labels_count(s->h5, "train", s->classes, &s->labels, &s->counts, &s->images, why) ||
@@ -118,7 +118,7 @@ static int sheet_plan(struct sheet *s, struct error *why)
     return 0;
 }
 
-static int sheet_draw(struct sheet *s, const char *file, struct error *why)
+static int sheet_draw(struct contact_sheet *s, const char *file, struct error *why)
 {
     if (sheet_plan(s, why) || image_blank(&s->picture, s->rows * (s->height * s->scale + GAP),
                                           CAPTION + SHEET_IMAGES * (s->width * s->scale + GAP), WHITE, why))
@@ -135,7 +135,7 @@ static int sheet_draw(struct sheet *s, const char *file, struct error *why)
 
 int save_contact_sheet(struct h5 *h5, const char *file, struct error *why)
 {
-    struct sheet sheet = {.h5 = h5};
+    struct contact_sheet sheet = {.h5 = h5};
     int status = sheet_draw(&sheet, file, why);
     image_free(&sheet.picture);
     free(sheet.names);

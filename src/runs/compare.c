@@ -109,7 +109,7 @@ static void clock_text(double seconds, char text[32])
         snprintf(text, 32, "%.0f:%02.0f", minutes, floor(fmod(seconds, 60)));
 }
 
-static void fill_times(struct grid *grid, const struct comparison *c, char title[32])
+static void fill_target_times(struct grid *grid, const struct comparison *c, char title[32])
 {
     char text[32];
     grid_column(grid, "time");
@@ -144,7 +144,7 @@ static int print_results(const struct comparison *c, int width, struct error *wh
     if (grid_init(&grid, c->count, why))
         return -1;
     fill_results(&grid, c);
-    fill_times(&grid, c, title);
+    fill_target_times(&grid, c, title);
     grid_print(&grid, width);
     print_legend(c, width);
     grid_free(&grid);
