@@ -180,6 +180,28 @@ static void write_run(const char *directory)
     event_clear(&event);
 }
 
+/* The graph of a net that branches, and of more ranks than are drawn. */
+static void write_branch(const char *directory)
+{
+    static const struct layer layers[] = {
+        {.name = "conv1", .kind = LAYER_CONVOLUTION, .kernel = 3, .stride = 1, .outputs = 4, .no_bias = true},
+        {.name = "bn1", .kind = LAYER_BATCH_NORM, .epsilon = 1e-3f, .keep = 0.9f, .activation = ACTIVATION_RELU},
+        {.name = "conv2", .kind = LAYER_CONVOLUTION, .kernel = 3, .stride = 1, .outputs = 4, .frozen = true},
+        {.name = "add", .kind = LAYER_ADD, .from = "conv2", .add = "bn1", .activation = ACTIVATION_RELU},
+        {.name = "dense", .kind = LAYER_DENSE, .decay = 0.1f}};
+    static const struct model model = {"branch", "for tests", 6, 6, layers, 5};
+    char name[250];
+    struct error why;
+    struct event_file file;
+    struct net net;
+    snprintf(name, sizeof name, "%s/branch", directory);
+    assert_fine(event_file_open(&file, name, 0, &why));
+    assert_fine(net_init(&net, &model, 3, 10, &why));
+    assert_fine(event_file_append_graph(&file, &(struct event_graph){.net = &net, .ranks = 20, .images = -1}, &why));
+    assert_fine(event_file_close(&file, &why));
+    net_free(&net);
+}
+
 static void test_sample(void **state)
 {
     static float values[1000];
@@ -198,6 +220,7 @@ static void test_sample(void **state)
     fwrite(values, sizeof *values, 1000, stream);
     fclose(stream);
     write_run(directory);
+    write_branch(directory);
     snprintf(name, sizeof name, "%s/train", directory);
     assert_fine(event_file_open(&file, name, 0, &why));
     assert_fine(net_init(&net, model_find("tutorial", &why), 3, 10, &why));
