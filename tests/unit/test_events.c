@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "eval.h"
 #include "events.h"
 
 #define assert_fine(call)                        \
@@ -145,6 +146,30 @@ static void test_no_directory(void **state)
     unlink(name);
 }
 
+/* ---- what eval keeps ---- */
+
+/* 30 mistakes and as many right answers; image i gives its label the probability (7 i mod 31) / 100. */
+static void test_mistakes(void **state)
+{
+    (void)state;
+    struct error why;
+    struct eval_events events = {.file.descriptor = -1};
+    assert_fine(eval_events_init(&events, 2, &why));
+    for (int round = 0; round < 2; round++) {
+        eval_events_reset(&events, 2);
+        for (int i = 0; i < 30; i++) {
+            struct classified rows[] = {{.image = i, .label = 1, .prediction = 0, .label_probability = (float)(7 * i % 31) / 100},
+                                        {.image = 100 + i, .label = 1, .prediction = 1, .label_probability = 0}};
+            eval_events_add(&events, 2, rows, 2);
+        }
+        assert_int_equal(events.mistakes, EVAL_MISTAKES);
+        for (int i = 0; i < EVAL_MISTAKES; i++)
+            assert_int_equal(7 * events.worst[i].image % 31, i);
+        assert_true(events.confusion[2] == 30 && events.confusion[3] == 30 && events.confusion[0] + events.confusion[1] == 0);
+    }
+    eval_events_free(&events);
+}
+
 /* ---- the sample that TensorBoard reads ---- */
 
 static void add_values(struct event *event, const float *values, size_t count)
@@ -263,7 +288,8 @@ int main(void)
     cmocka_set_message_output(CM_OUTPUT_TAP);
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_histogram), cmocka_unit_test(test_extreme_histograms),
                                        cmocka_unit_test(test_framing), cmocka_unit_test(test_full),
-                                       cmocka_unit_test(test_no_directory), cmocka_unit_test(test_sample)};
+                                       cmocka_unit_test(test_no_directory), cmocka_unit_test(test_mistakes),
+                                       cmocka_unit_test(test_sample)};
     int count = events_library() ? sizeof tests / sizeof *tests : 2; /* a build without event files has histograms only */
     return _cmocka_run_group_tests("events", tests, (size_t)count, make_directory, remove_directory);
 }
