@@ -8,7 +8,7 @@
 #include "summary_event.h"
 #include "thread.h"
 
-enum { END_SECONDS = 5 /* that the end of a run waits for the thread, at most */ };
+enum { END_SECONDS = 3 /* that the end of a run waits for the thread, at most */ };
 
 struct summary_state {
     struct net net; /* a copy: a thread that is stuck outlives the run */
