@@ -23,6 +23,9 @@ enum phase_kind {
     PHASE_KINDS
 };
 
+/* "start", "load", "forward", ...: the kind's name above, in small letters. */
+const char *phase_name(enum phase_kind kind);
+
 enum { PHASE_WHOLE = -1 }; /* the part of a phase that has no parts */
 
 struct phase {
@@ -69,10 +72,17 @@ void stall_sentence(struct error *why, const struct world *world, const struct s
 
 /* ---- phases ---- */
 
-/* A zeroed struct is closed: phase_enter works, but nothing is watched. */
+/* How long the phases of each kind took. A phase is added when the next one begins. */
+struct phase_clock {
+    double seconds[PHASE_KINDS]; /* since the owner of struct phases last set them to 0 */
+    double since;                /* when the present phase began (clock_seconds); 0: nothing is measured */
+};
+
+/* A zeroed struct is closed: phase_enter works, but nothing is watched or measured. */
 struct phases {
     struct phase now;
-    struct stall stall; /* the first listener; a trace would be the next */
+    struct stall stall;       /* the listeners: the stall watch */
+    struct phase_clock clock; /* and the clock */
 };
 
 /* Collective over the node. stall_seconds: the longest that a phase may take before the watch ends the job; 0: no watch. */

@@ -71,6 +71,8 @@ const struct flag option_flags[] = {
      RECIPE(lr_decay_epochs)},
     {"ema-decay", TRAIN | EXPERT, REAL, "X", FROM_RECIPE, 0, 1, NULL, "decay of the parameters' averages", RECIPE(ema_decay)},
     {"log-frequency", TRAIN, INTEGER, "N", "10", 1, 1e9, NULL, "steps between log lines", AT(log_frequency)},
+    {"summary-frequency", TRAIN, INTEGER, "N", "100", 0, 1e9, NULL, "steps between summaries for TensorBoard, 0 = none",
+     AT(summary_frequency)},
     {"checkpoint-secs", TRAIN, INTEGER, "N", "600", 1, 1e9, NULL, "seconds between checkpoints", AT(checkpoint_secs)},
     {"checkpoint-steps", TRAIN | EXPERT, INTEGER, "N", "0", 0, 1e9, NULL, "also save every N steps, 0 = never",
      AT(checkpoint_steps)},

@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
-#include <time.h>
 
 #include "row_file.h"
 
@@ -39,10 +38,8 @@ static int append_evaluated(const char *directory, const char *row, const char *
 
 void report_evaluation(struct report *report, const char *directory, const struct evaluated *e)
 {
-    char row[256], newer[32], date[32] = "";
+    char row[256], newer[32], date[ROW_TIME];
     double precision = (double)e->right / (double)e->images, in_five = (double)e->in_five / (double)e->images;
-    time_t now = time(NULL);
-    struct tm utc;
     struct error why;
     report_line(report, "precision @ 1 = %.3f (step %" PRIu64 ": %" PRId64 " of %" PRId64 ")", precision, e->step, e->right,
                 e->images);
@@ -50,8 +47,7 @@ void report_evaluation(struct report *report, const char *directory, const struc
     report_line(report, "precision @ 5 = %.3f (%" PRId64 " of %" PRId64 ")", in_five, e->in_five, e->images);
     if (!directory)
         return;
-    if (gmtime_r(&now, &utc))
-        strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", &utc);
+    row_time(date);
     snprintf(row, sizeof row, "%s,%" PRIu64 ",%s,%" PRId64 ",%.9g,%.9g,%s,%.12s", date, e->step, e->split, e->images, precision,
              e->cross_entropy, e->parameters, e->data_sha256);
     snprintf(newer, sizeof newer, ",%.9g", in_five);

@@ -26,6 +26,8 @@ static int block_length(const struct run *run)
     uint64_t step = run->given, steps = run->last_step - step;
     at_most(&steps, (uint64_t)tower_steps_at_once(&run->tower));
     at_most_until(&steps, step, o->log_frequency);
+    at_most_until(&steps, step, o->summary_frequency);
+    at_most_until(&steps, step + 1, o->summary_frequency); /* for the parameters before the summary's step */
     at_most_until(&steps, step, o->parity_steps);
     at_most_until(&steps, step, o->checkpoint_steps);
     return (int)steps;
@@ -56,6 +58,8 @@ static int give(struct run *run, struct error *why)
     if (tower_give(&run->tower, steps, count, why))
         return -1;
     print_notice(run);
+    if (run->world->rank == 0)
+        run_summary_choose(run);
     return 0;
 }
 
@@ -69,7 +73,7 @@ static int goes_ahead(struct run *run, bool stopped, bool *ahead, struct error *
              !is_multiple(run->given, o->checkpoint_steps) && !(run->world->size > 1 && is_multiple(run->given, o->parity_steps));
     if (!*ahead)
         return 0;
-    *ahead = run->world->rank > 0 || !run_save_is_due(run);
+    *ahead = run->world->rank > 0 || (!run_save_is_due(run) && !run_summary_reads(run));
     if (run->world->size == 1)
         return 0;
     phase_enter(&run->phases, PHASE_REDUCE, PHASE_WHOLE);
@@ -109,31 +113,7 @@ static double moving_average(double average, double value)
     return average == 0 ? value : 0.9 * average + 0.1 * value;
 }
 
-/* Writes a row of metrics.csv and a log line about the steps since the last ones. */
-static void report_interval(struct run *run, const struct step_result *result, double last_loss)
-{
-    struct tally *tally = &run->tally;
-    double seconds = (clock_seconds() - tally->started) / tally->steps, n = tally->steps;
-    struct interval interval = {
-        .step = run->state.step,
-        .epoch = (double)run->state.position / (double)run->dataset.count,
-        .total_loss = tally->total_loss / n,
-        .cross_entropy = tally->cross_entropy / n,
-        .precision = tally->precision / n,
-        .last_loss = last_loss,
-        .average_loss = run->state.total_loss_average,
-        .examples_per_second = run->global_batch / seconds,
-        .seconds_per_batch = seconds,
-        .data_wait = run->loader.wait_seconds / n,
-        .reduce_wait = run->reducer.wait_seconds / n,
-        .rate = result->rate,
-    };
-    run->loader.wait_seconds = run->reducer.wait_seconds = 0;
-    *tally = (struct tally){.started = clock_seconds()};
-    report_step(&run->report, &interval);
-}
-
-/* Rank 0: averages, log line, progress. A step without an update was already logged (run_fault). */
+/* Rank 0: averages, progress. A step without an update was already logged (run_fault). */
 static void after_step(struct run *run, const struct step_result *result)
 {
     struct checkpoint *state = &run->state;
@@ -148,8 +128,7 @@ static void after_step(struct run *run, const struct step_result *result)
     tally->total_loss += total;
     tally->cross_entropy += cross_entropy;
     tally->precision += result->correct / result->count;
-    if (is_multiple(state->step, run->options->log_frequency))
-        report_interval(run, result, total);
+    tally->last_loss = total;
     report_progress(&run->report, state->step, run->last_step, (double)state->position / (double)run->dataset.count,
                     state->total_loss_average);
 }
@@ -186,6 +165,14 @@ static bool compares_now(const struct run *run, bool stopped)
     return is_multiple(run->state.step, every) || (every && last);
 }
 
+/* Whether the step has a row of metrics.csv. Only the last step of a block can have one. */
+static bool reports_now(const struct run *run, const struct step_result *result)
+{
+    const struct options *o = run->options;
+    uint64_t step = run->state.step;
+    return result->fault <= 0 && (is_multiple(step, o->log_frequency) || is_multiple(step, o->summary_frequency));
+}
+
 /* After `count` steps: log, parity check, checkpoint. */
 static int look_at(struct run *run, const struct step_result *results, int count, bool *stopped, struct error *why)
 {
@@ -197,9 +184,13 @@ static int look_at(struct run *run, const struct step_result *results, int count
         if (run->world->rank == 0)
             after_step(run, &results[i]);
     }
-    if (compares_now(run, *stopped))
+    if (reports_now(run, &results[count - 1]))
+        status = run_report(run, &results[count - 1], why);
+    if (!status && compares_now(run, *stopped))
         status = check_parity(run, why);
-    return status ? status : save(run, why);
+    if (!status)
+        status = save(run, why);
+    return status || run->world->rank > 0 ? status : run_summary_begin(run, why);
 }
 
 /* ---- a run ---- */
@@ -235,6 +226,8 @@ int run_steps(struct run *run, bool *stopped, struct error *why)
     run->tally = (struct tally){.started = clock_seconds()};
     run->stop.under_way = tower_runs_ahead(&run->tower);
     phases_step(&run->phases, run->state.step + 1, true);
+    run_summary_choose(run);
+    status = run_summary_begin(run, why);
     while (!status && goes_on(run, *stopped))
         status = train_block(run, stopped, why);
     return status;
@@ -263,6 +256,8 @@ int run_finish(struct run *run, bool stopped, struct error *why)
     int status = run->world->rank == 0 ? run_save_last(run, why) : 0;
     if (stopped)
         stop_tell(&run->stop, run->world, cause);
+    if (run->world->rank == 0)
+        run_summary_finish(run, !status && run->state.step == run->last_step);
     if (run->world->rank == 0 && !status)
         tell_end(run, cause);
     return world_agree(run->world, status, why);

@@ -47,6 +47,9 @@ static int lay_out(struct run *run, struct error *why)
         convolution_ways_init(&run->ways, &run->net, why) ||
         !(state->parameters = memory_new(run->net.parameters, sizeof(float), "the parameters", why)))
         return -1;
+    if (run->world->rank == 0 &&
+        !(run->rank_seconds = memory_new((size_t)run->world->size, sizeof *run->rank_seconds, "the ranks' times", why)))
+        return -1;
     return optimizer_allocate(state->optimizer, run->world->rank == 0, run->net.parameters, state->states, why);
 }
 
@@ -263,6 +266,8 @@ int run_open(struct run *run, const struct options *options, const struct world 
         return -1;
     if (start_block_print(run, why))
         return -1;
+    if (run_summary_open(run, why))
+        return -1;
     run->ready = true;
     return 0;
 }
@@ -271,12 +276,14 @@ void run_close(struct run *run)
 {
     phases_close(&run->phases);
     run_save_close(run);
+    run_summary_close(run);
     loader_free(&run->loader);
     tower_free(&run->tower);
     reducer_free(&run->reducer);
     convolution_ways_free(&run->ways);
     net_free(&run->net);
     report_close(&run->report);
+    free(run->rank_seconds);
     free(run->state.parameters);
     optimizer_free(run->state.states);
     lock_free(&run->lock);

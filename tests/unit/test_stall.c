@@ -138,6 +138,40 @@ static void test_phases_come_back(void **state)
     phases_close(&phases);
 }
 
+/* ---- the clock ---- */
+
+static void test_phases_are_timed(void **state)
+{
+    (void)state;
+    struct phases phases, closed = {0};
+    struct error why;
+    assert_int_equal(phases_open(&phases, &alone, 0, &why), 0);
+    double before = clock_seconds();
+    phase_enter(&phases, PHASE_LOAD, 0);
+    rest(0.1);
+    phase_enter(&phases, PHASE_UPDATE, PHASE_WHOLE);
+    rest(0.05);
+    phase_enter(&phases, PHASE_LOAD, 1);
+    rest(0.1);
+    assert_true(phases.clock.seconds[PHASE_LOAD] < 0.2); /* the present phase is not added yet */
+    phase_enter(&phases, PHASE_REPORT, PHASE_WHOLE);
+    double all = clock_seconds() - before, load = phases.clock.seconds[PHASE_LOAD], update = phases.clock.seconds[PHASE_UPDATE];
+    assert_true(load >= 0.2 && update >= 0.05 && load + update <= all && load + update > all - 0.01);
+    phases_close(&phases);
+    phase_enter(&closed, PHASE_LOAD, 0);
+    phase_enter(&closed, PHASE_UPDATE, 0);
+    assert_true(closed.clock.seconds[PHASE_START] == 0 && closed.clock.seconds[PHASE_LOAD] == 0);
+}
+
+static void test_phases_have_names(void **state)
+{
+    (void)state;
+    for (int kind = 0; kind < PHASE_KINDS; kind++)
+        assert_non_null(phase_name(kind));
+    assert_string_equal(phase_name(PHASE_LOAD), "load");
+    assert_string_equal(phase_name(PHASE_END), "end");
+}
+
 /* ---- the sentence ---- */
 
 static void expect(const struct stall_view *views, int count, int nodes, const char *sentence)
@@ -207,6 +241,8 @@ int main(void)
         cmocka_unit_test(test_what_does_not_end_a_run),
         cmocka_unit_test(test_nothing_is_watched),
         cmocka_unit_test(test_phases_come_back),
+        cmocka_unit_test(test_phases_are_timed),
+        cmocka_unit_test(test_phases_have_names),
         cmocka_unit_test(test_names_those_that_others_wait_for),
         cmocka_unit_test(test_names_the_dead_alone),
         cmocka_unit_test(test_names_all_where_all_wait),
