@@ -152,7 +152,7 @@ static void summary_state_free(struct summary_state *state)
 static int write_start(struct summary_state *state, const struct summary_request *request, struct error *why)
 {
     static const struct hparam_metric metrics[] = {{"train", "total_loss"}, {"train", "cross_entropy"}, {"train", "precision"},
-                                                   {"train", "examples_per_second"}};
+                                                   {"train", "examples_per_second"}, {"eval", "Precision @ 1"}};
     event_reset(&state->event, 0);
     event_add_run(&state->event, request->hparams, request->hparam_count, metrics, sizeof metrics / sizeof *metrics);
     if (write_alone(state, why))
