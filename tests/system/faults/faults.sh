@@ -10,11 +10,14 @@ RANDOM=$seed
 echo "# seed $seed"
 shim=$PWD/build/tests/faults/faults.so
 data=$(small_data) && [ -e "$shim" ] || { not_ok "a packed data set and $shim" "$data"; finish; exit; }
-good=$tmp/good last=checkpoint-00000005.h5
-train() { timeout -k 5 60 ./cifar10_mpi train --data "$data" --batch-size 4 --log-frequency 1 --train-dir "$@"; }
+last=checkpoint-00000005.h5
+train() { timeout -k 5 60 ./cifar10_mpi train --data "$data" --tower $tower --batch-size 4 --log-frequency 1 --train-dir "$@"; }
 
 # Runs continue from step 2 of a good run, whose log is longer and must be cut. Several run at the same time; $run is one's train-dir.
-check "an undisturbed run of 5 steps" train "$good" --max-steps 5 --checkpoint-steps 1 --keep 0
+undisturbed() { # TOWER
+    tower=$1 good=$tmp/good-$1
+    check "an undisturbed run of 5 steps, tower $tower" train "$good" --max-steps 5 --checkpoint-steps 1 --keep 0
+}
 prepare() {
     rm -rf "$run"
     mkdir "$run"
@@ -99,6 +102,7 @@ of_memory() { # KIND FROM [may_crash [TOLERANCE]]: failures of malloc called fro
     faults "$1 ${2:+for $2}, of $all calls" "" "$(sample "$all")" FAULT_CALL="$1" FAULT_FROM="$2" FAULT_ERRNO=12
 }
 
+undisturbed openblas # which starts sooner than onednn
 of_files write 28 "No space left"
 of_files write 28 "No space left" FAULT_TIMES=1000000
 of_files write SHORT "No space left"
@@ -112,6 +116,7 @@ of_files read 5 "" # HDF5 does not always give the reason
 of_memory malloc cifar10_mpi
 # Without memory, these libraries may end the program, some with their own message: HDF5, Open MPI, oneDNN and what they use.
 of_memory malloc libhdf5 may_crash
+undisturbed auto
 of_memory malloc /lib may_crash
 # If oneDNN 3 gets no memory for generated code, it computes without it, and rounds differently.
 of_memory mmap "" may_crash "-d 1e-3"

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Runs each fuzzing harness for 20 seconds (`make fuzz`: ten minutes each). Earlier findings are among the seeds and run first.
+# Runs each fuzzing harness for 12 seconds (`make fuzz`: ten minutes each). Earlier findings are among the seeds and run first.
 # time limit: 200 s
 . tests/lib.sh
 seeds=tests/fuzz/seeds
@@ -15,7 +15,7 @@ for name in $(names); do
     skip "fuzzing" "there is no harness for $name: make test builds it with clang and libFuzzer (Debian: clang libclang-rt-dev)"
     finish; exit
 done
-tests/fuzz/run 20 $(names) > "$tmp/said" 2>&1
+tests/fuzz/run 12 $(names) > "$tmp/said" 2>&1
 for name in $(names); do
     said=$(grep "^$name " "$tmp/said" | xargs)
     places=$(grep -o '[0-9]* places' <<< "$said")

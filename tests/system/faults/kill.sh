@@ -1,12 +1,12 @@
 #!/bin/bash
 # Kills one run after another in the same train-dir with SIGKILL; each next run continues, on 1, 2 or 4 ranks. At the end the
 # parameters are those of an undisturbed run, bit for bit.
-#   tests/system/faults/kill.sh [COUNT [SEED]]    COUNT kills (25), chosen at random from the seed
+#   tests/system/faults/kill.sh [COUNT [SEED]]    COUNT kills (15), chosen at random from the seed
 # A kill hits all ranks, one rank, or the whole group including mpirun. Half of the kills come within 10 ms after a checkpoint's
 # temporary file appears, a quarter at any moment of the training, and a quarter at any moment of the run, start-up included.
 # time limit: 1800 s
 . tests/lib.sh
-count=${1:-25} seed=${2:-$RANDOM}
+count=${1:-15} seed=${2:-$RANDOM}
 RANDOM=$seed
 echo "# seed $seed"
 data=$(small_data) || { not_ok "a packed data set" "$data"; finish; exit; }

@@ -49,7 +49,7 @@ check "a backend that cannot be built is named" refuses_cudnn
 reproduced() { /usr/bin/python3 scripts/winograd.py | diff - src/backends/onednn/winograd_transforms.h; }
 check "scripts/winograd.py makes the transforms as they are" reproduced
 
-check "make install" build install PREFIX=/opt/cifar DESTDIR="$tmp/stage"
+check "make install" build CFLAGS=-DOTHER_FLAGS install PREFIX=/opt/cifar DESTDIR="$tmp/stage"
 check "puts the program under DESTDIR and PREFIX" test -x "$tmp/stage/opt/cifar/bin/cifar10_mpi"
 check "make clean" build clean
 check "leaves nothing" test ! -e "$tree/build" -a ! -e "$tree/cifar10_mpi"

@@ -3,9 +3,13 @@
 # time limit: 300 s
 . tests/lib.sh
 
+# What make does does not depend on what the sources contain: in this tree they are empty, and so quicker.
 tree=$tmp/tree fakes=$tmp/fakes
 mkdir "$tree" "$fakes"
-tar -cf - Makefile README.md LICENSE include src 2> /dev/null | tar -xf - -C "$tree"
+copy() { tar -cf - Makefile README.md LICENSE include src 2> /dev/null | tar -xf - -C "$1"; }
+copy "$tree"
+find "$tree/src" -name '*.c' -exec truncate -s 0 {} +
+echo 'int main(void) { return 0; }' > "$tree/src/main.c"
 build() { (unset MAKEFLAGS MAKELEVEL BACKENDS BUILD; cd "$tree" && make --no-print-directory -j2 OPTIMISE=-O0 "$@"); }
 small() { build BACKENDS=openblas "$@"; } # fewer files, and so quicker
 says() { # PATTERN COMMAND...
@@ -44,8 +48,9 @@ MPI_HERE=two check "another one compiles all again" does "archive compile link" 
 # ---- installing, and information
 check "make BUILD= install" small BUILD=build/other install DESTDIR="$tmp/stage" PREFIX=/p
 check "installs that program" cmp "$tree/build/other/cifar10_mpi" "$tmp/stage/p/bin/cifar10_mpi"
+build info > "$tmp/info" 2>&1
 for library in HDF5 libarchive libcurl libcrypto libjpeg libpng Random123 libxsmm libconfig protobuf-c; do
-    check "make info has a line about $library" says "^$library +[^ ]" build info
+    check "make info has a line about $library" grep -E "^$library +[^ ]" "$tmp/info"
 done
 cat > "$fakes/pkg-config" <<END
 #!/bin/sh
@@ -78,9 +83,10 @@ check "make info always asks" asks many PKG_CONFIG_PATH="$tmp/pc" CFLAGS=-DOTHER
 
 # ---- other versions: headers found first that lack functions
 header() { mkdir -p "$fakes/$1" "$(dirname "$fakes/$1/$2")"; echo "$3" > "$fakes/$1/$2"; } # SET NAME TEXT
+does_not_compile() { build -n "${@:2}" > "$tmp/said" 2>&1 && grep -q openblas "$tmp/said" && ! grep "compile .*$1" "$tmp/said"; }
 header dnnl dnnl.h 'typedef struct dnnl_engine *dnnl_engine_t;'
 check "another oneDNN is told in a sentence" says 'onednn: not built in: needs oneDNN 2 or 3: ' build info CFLAGS="-I$fakes/dnnl"
-check "and the rest builds" build BUILD=build/dnnl CFLAGS="-I$fakes/dnnl"
+check "and it is left out" does_not_compile onednn BUILD=build/dnnl CFLAGS="-I$fakes/dnnl"
 header omp omp.h '#error there is none'
 check "a compiler without OpenMP is told" says 'onednn: not built in: needs a compiler with OpenMP' build info CFLAGS="-I$fakes/omp"
 header random Random123/philox.h '#error there is none'
@@ -88,6 +94,9 @@ check "without Random123 make says what it needs" fails 'Random123/philox.h is m
 check "make info says so too" says '^Random123 +Random123/philox.h is missing' build info CFLAGS="-I$fakes/random"
 header xsmm libxsmm.h ''
 check "without libxsmm" says '^libxsmm +not built in' build info CFLAGS="-I$fakes/xsmm"
+tree=$tmp/whole
+mkdir "$tree"
+copy "$tree"
 old_curl() { PATH=$fakes:$PATH HIDDEN=--atleast-version small BUILD=build/curl; }
 check "an older libcurl" old_curl
 check "has its own options" test -f "$tree/build/curl/pack/curl_old.o" -a ! -e "$tree/build/curl/pack/curl_new.o"

@@ -41,6 +41,18 @@ runs "results missing after a failure" 1 "0 passed, 2 failed" "announced 3 resul
     'echo 1..3; echo not ok 1 - a; exit 1'
 runs "a time limit" 1 "0 passed, 1 failed" "still running after 1 s" "# time $(echo limit): 1 s" 'sleep 20'
 
+# Two programs, which run at the same time: each waits until the other runs too.
+mkdir -p "$tmp"/tree/{tests,build/tests}/unit
+for program in one two; do
+    touch "$tmp/tree/tests/unit/$program.c"
+    printf '%s\n' '#!/bin/bash' "touch $tmp/$program" "until [ -e $tmp/one -a -e $tmp/two ]; do sleep 0.02; done" \
+        "echo 1..1; [ $program = one ] && echo ok 1 || { echo not ok 1 - $program; exit 1; }" > "$tmp/tree/build/tests/unit/$program"
+    chmod +x "$tmp/tree/build/tests/unit/$program"
+done
+both() { ! "$tmp/tree/tests/run" build/tests/unit/{one,two} > "$tmp/said" && grep -q 'not ok 1 - two' "$tmp/said"; }
+check "two programs at a time" both
+check "and both count" test "$(tail -n 1 "$tmp/said")" = "1 passed, 1 failed"
+
 # The reasons that skips give if there is no mount command, or one that fails.
 check "no mount: what is missing, and its package" test "$(PATH=/nonexistent no_mount)" = "there is no mount (Debian: mount)"
 mkdir "$tmp/bin"
