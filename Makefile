@@ -58,9 +58,11 @@ libraries_libs   = $(call pkg_libs,$(LIBRARIES))
 # libconfig reads the files of --config; without it the program refuses the option.
 libconfig_cflags = $(call pkg_cflags,libconfig)
 libconfig_libs   = $(call pkg_libs,libconfig)
-# The files of other programs (src/formats): protobuf-c, its compiler protoc-c, and ISA-L's checksums. Without them there are none.
+# The files of other programs (src/formats): protobuf-c, its compiler, and ISA-L's checksums. Without them there are none. The compiler
+# is a plugin of protoc; the older name protoc-c needs no protoc, but newer versions deprecate it.
 formats_pc      := libprotobuf-c libisal
-formats_libs     = $(if $(shell command -v protoc-c 2>/dev/null),$(call pkg_libs,$(formats_pc)))
+protoc           = $(shell { command -v protoc-gen-c >&2 && command -v protoc || command -v protoc-c; } 2>/dev/null)
+formats_libs     = $(if $(protoc),$(call pkg_libs,$(formats_pc)))
 formats_cflags   = $(call pkg_cflags,$(formats_pc))
 formats_why     := Debian: libprotobuf-c-dev, protobuf-c-compiler, libisal-dev
 
@@ -78,7 +80,7 @@ clones_work = $(shell echo '__attribute__((target_clones("avx2", "default"))) in
   $(CC) -x c -S - -o - 2>/dev/null | grep -q 'type[[:space:]]*f, *@gnu_indirect_function' && echo yes)
 
 PROBED := mpicc_found hdf5_pc h5cc_flags hdf5_cflags hdf5_link libraries_cflags libraries_libs libconfig_cflags libconfig_libs \
-  formats_libs formats_cflags \
+  protoc formats_libs formats_cflags \
   curl_new mpi_ext random123_found X86 clones_work
 
 # Each backend's backend.mk sets NAME_found, NAME_flags, NAME_libs, and NAME_why, which says what is missing.
@@ -141,7 +143,7 @@ LEFT_OUT := $(if $(curl_new),src/pack/curl_old.c,src/pack/curl_new.c) \
   $(if $(formats_libs),$(wildcard src/formats/*_none.c),$(filter-out %_none.c %/histogram.c,$(wildcard src/formats/*.c))) \
   $(if $(mpi_ext),src/parallel/mpi_devices_none.c,src/parallel/mpi_devices_ext.c) $(foreach b,$(BACKENDS_KNOWN),$($(b)_left_out))
 SOURCES := $(filter-out $(LEFT_OUT),$(wildcard src/*/*.c $(LINKED:%=src/backends/%/*.c)))
-# What protoc-c makes from src/formats/NAME.proto: NAME.pb-c.h and NAME.pb-c.c.
+# What protoc makes from src/formats/NAME.proto: NAME.pb-c.h and NAME.pb-c.c.
 PROTOS  := $(if $(formats_libs),$(patsubst src/formats/%.proto,$(BUILD)/proto/%.pb-c,$(wildcard src/formats/*.proto)))
 OBJECTS := $(SOURCES:src/%.c=$(BUILD)/%.o) $(PROTOS:=.o)
 LIBRARY := $(BUILD)/libcifar10.a
@@ -190,7 +192,7 @@ $(BUILD)/%.o: src/%.c $(BUILD)/flags
 
 $(BUILD)/proto/%.pb-c.c $(BUILD)/proto/%.pb-c.h: src/formats/%.proto
 	@mkdir -p $(@D)
-	$(call say,generate $(@D)/$*.pb-c.c)protoc-c --c_out=$(@D) --proto_path=src/formats $<
+	$(call say,generate $(@D)/$*.pb-c.c)$(protoc) --c_out=$(@D) --proto_path=src/formats $<
 $(PROTOS:=.o): %.o: %.c $(BUILD)/flags
 	$(call say,compile $@)$(CC) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
 $(filter $(BUILD)/formats/%,$(OBJECTS)) $(PROTOS:=.o): | $(PROTOS:=.h)

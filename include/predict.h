@@ -8,7 +8,7 @@
 
 /* Collective. With --checkpoint, or the newest of --train-dir, classifies the images named in options->files, of which "-" stands
  * for the lines of standard input. All ranks share the images; rank 0 prints the answers on standard output, in the order of the
- * names.
+ * names. Every rank must be able to read the files.
  *
  * As text: a line that says how images are read, then a line an image: "FILE: cat 0.91230, dog 0.04000, ..." with the five most
  * probable classes. With --json: one object a line for each image, also for a failed one:

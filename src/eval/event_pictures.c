@@ -104,7 +104,7 @@ struct place_on_sheet {
 };
 
 /* Copies an image of the dataset, scaled by whole pixels. A grey one has the same value in all channels. */
-static void draw_mistake(struct image *picture, const struct place_on_sheet *place, const struct dataset *d, int64_t image)
+static void mistake_draw(struct image *picture, const struct place_on_sheet *place, const struct dataset *d, int64_t image)
 {
     const uint8_t *pixels = d->images + image * d->height * d->width * d->channels;
     for (int y = 0; y < place->height; y++)
@@ -142,7 +142,7 @@ int mistakes_draw(struct image *picture, const struct dataset *dataset, const st
     for (int i = 0; i < count; i++) {
         place.top = GAP + i / COLUMNS * row;
         place.left = GAP + i % COLUMNS * column;
-        draw_mistake(picture, &place, dataset, rows[i].image);
+        mistake_draw(picture, &place, dataset, rows[i].image);
         write_caption(picture, &place, dataset, &rows[i]);
     }
     return 0;

@@ -2,17 +2,17 @@
 #include "histogram.h"
 
 #include <math.h>
-#include <stdbool.h>
 #include <string.h>
 
-enum { LANES = 8, HALF = HISTOGRAM_SLOTS / 2, EXPONENT_SHIFT = 23, FIRST_NOT_FINITE = 0xff << (EXPONENT_SHIFT - HISTOGRAM_SHIFT) };
-enum { SLOTS_PER_OCTAVE = 1 << (EXPONENT_SHIFT - HISTOGRAM_SHIFT) };
+#include "finite.h"
 
-static uint32_t float_bits(float value)
+enum { BLOCK = 16384, LANES = 8, TABLES = 4, HALF = HISTOGRAM_SLOTS / 2, SLOTS_PER_OCTAVE = 1 << (23 - HISTOGRAM_SHIFT) };
+
+static uint32_t slot_of(float value)
 {
     uint32_t bits;
     memcpy(&bits, &value, sizeof bits);
-    return bits;
+    return bits >> HISTOGRAM_SHIFT;
 }
 
 /* The smallest magnitude of a slot. */
@@ -24,71 +24,85 @@ static double slot_start(int slot)
     return value;
 }
 
-/* Sums and extremes in LANES independent parts, which the compiler turns into vector instructions. */
+/* Sums and extremes in independent parts, so that the loop vectorises. */
 struct lanes {
     double sum[LANES], squares[LANES];
     float least[LANES], most[LANES];
+    uint32_t zeros[LANES];
 };
 
-static void lanes_add(struct lanes *lanes, const float *values)
+static inline void lane_add(struct lanes *lanes, int lane, float value)
 {
+    lanes->sum[lane] += (double)value;
+    lanes->squares[lane] += (double)value * (double)value;
+    lanes->least[lane] = value < lanes->least[lane] ? value : lanes->least[lane];
+    lanes->most[lane] = value > lanes->most[lane] ? value : lanes->most[lane];
+    lanes->zeros[lane] += value == 0;
+}
+
+__attribute__((target_clones("avx512f", "avx2", "default")))
+static void lanes_add(struct lanes *lanes, const float *values, size_t count)
+{
+    size_t whole = count - count % LANES;
+    for (size_t i = 0; i < whole; i += LANES)
+        for (int lane = 0; lane < LANES; lane++)
+            lane_add(lanes, lane, values[i + (size_t)lane]);
+    for (size_t i = whole; i < count; i++)
+        lane_add(lanes, (int)(i - whole), values[i]);
+}
+
+/* Values in turn increment counters of several tables: if many values are equal, one increment need not wait for the last one. */
+static void count_slots(struct histogram *histogram, const float *values, size_t count)
+{
+    uint16_t tables[TABLES][HISTOGRAM_SLOTS] = {{0}};
+    for (size_t i = 0; i < count; i++)
+        tables[i % TABLES][slot_of(values[i])]++;
+    for (int slot = 0; slot < HISTOGRAM_SLOTS; slot++)
+        for (int table = 0; table < TABLES; table++)
+            histogram->count[slot] += tables[table][slot];
+}
+
+/* Adds 1 to BLOCK finite values. */
+static void block_add(struct histogram *histogram, const float *values, size_t count)
+{
+    struct lanes lanes = {.sum = {0}};
+    for (int i = 0; i < LANES; i++)
+        lanes.least[i] = lanes.most[i] = values[0];
+    if (histogram->values == 0)
+        histogram->minimum = histogram->maximum = values[0];
+    lanes_add(&lanes, values, count);
+    count_slots(histogram, values, count);
+    histogram->values += count;
     for (int i = 0; i < LANES; i++) {
-        double value = isfinite(values[i]) ? values[i] : 0;
-        lanes->sum[i] += value;
-        lanes->squares[i] += value * value;
-        lanes->least[i] = isfinite(values[i]) && values[i] < lanes->least[i] ? values[i] : lanes->least[i];
-        lanes->most[i] = isfinite(values[i]) && values[i] > lanes->most[i] ? values[i] : lanes->most[i];
+        histogram->zeros += lanes.zeros[i];
+        histogram->sum += lanes.sum[i];
+        histogram->squares += lanes.squares[i];
+        histogram->minimum = fmin(histogram->minimum, lanes.least[i]);
+        histogram->maximum = fmax(histogram->maximum, lanes.most[i]);
     }
 }
 
-static void count_values(struct histogram *histogram, const float *values, size_t count)
+/* Adds those of 1 to BLOCK values that are finite. */
+static void block_add_finite(struct histogram *histogram, const float *values, size_t count)
 {
-    uint64_t zeros = 0;
-    for (size_t i = 0; i < count; i++) {
-        histogram->count[float_bits(values[i]) >> HISTOGRAM_SHIFT]++;
-        zeros += values[i] == 0;
-    }
-    histogram->zeros += zeros;
-}
-
-/* Takes NaNs and infinities out of the slots. */
-static uint64_t drop_not_finite(struct histogram *histogram)
-{
-    uint64_t dropped = 0;
-    for (int slot = FIRST_NOT_FINITE; slot < HALF; slot++) {
-        dropped += histogram->count[slot] + histogram->count[HALF + slot];
-        histogram->count[slot] = histogram->count[HALF + slot] = 0;
-    }
-    return dropped;
+    float finite[BLOCK];
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++)
+        if (isfinite(values[i]))
+            finite[kept++] = values[i];
+    histogram->not_finite += count - kept;
+    if (kept > 0)
+        block_add(histogram, finite, kept);
 }
 
 void histogram_add(struct histogram *histogram, const float *values, size_t count)
 {
-    struct lanes lanes;
-    float rest[LANES];
-    size_t whole = count - count % LANES;
-    for (int i = 0; i < LANES; i++) {
-        lanes.sum[i] = lanes.squares[i] = 0;
-        lanes.least[i] = INFINITY;
-        lanes.most[i] = -INFINITY;
-        rest[i] = whole + (size_t)i < count ? values[whole + (size_t)i] : NAN;
-    }
-    for (size_t i = 0; i < whole; i += LANES)
-        lanes_add(&lanes, values + i);
-    lanes_add(&lanes, rest);
-    count_values(histogram, values, count);
-    uint64_t dropped = drop_not_finite(histogram);
-    bool empty = histogram->values == 0;
-    histogram->values += count - dropped;
-    histogram->not_finite += dropped;
-    for (int i = 0; i < LANES; i++) {
-        histogram->sum += lanes.sum[i];
-        histogram->squares += lanes.squares[i];
-        if (lanes.least[i] > lanes.most[i])
-            continue; /* no finite value in this lane */
-        histogram->minimum = empty || lanes.least[i] < histogram->minimum ? lanes.least[i] : histogram->minimum;
-        histogram->maximum = empty || lanes.most[i] > histogram->maximum ? lanes.most[i] : histogram->maximum;
-        empty = false;
+    for (size_t start = 0; start < count; start += BLOCK) {
+        size_t part = count - start < BLOCK ? count - start : BLOCK;
+        if (floats_finite(values + start, part))
+            block_add(histogram, values + start, part);
+        else
+            block_add_finite(histogram, values + start, part);
     }
 }
 

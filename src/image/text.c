@@ -1,5 +1,6 @@
 /* Text in pictures, in the X Window System's font misc-fixed 6x13, which is in the public domain. It is built in because the nodes
  * of a cluster often have no font files. */
+#include <stdbool.h>
 #include <string.h>
 
 #include "image.h"
@@ -61,11 +62,13 @@ static const char box[IMAGE_TEXT_HEIGHT + 1] = "\x00\x00\xf8\x88\x88\x88\x88\x88
 
 static void draw_glyph(struct image *image, int top, int left, const char *rows, uint8_t grey)
 {
-    for (int y = 0; y < IMAGE_TEXT_HEIGHT; y++)
-        for (int x = 0; x < IMAGE_TEXT_WIDTH; x++)
-            if (rows[y] << x & 0x80 && top + y >= 0 && top + y < image->height && left + x >= 0 && left + x < image->width)
-                memset(image->pixels + ((size_t)(top + y) * (size_t)image->width + (size_t)(left + x)) * IMAGE_CHANNELS, grey,
-                       IMAGE_CHANNELS);
+    for (int i = 0; i < IMAGE_TEXT_HEIGHT * IMAGE_TEXT_WIDTH; i++) {
+        int y = i / IMAGE_TEXT_WIDTH, x = i % IMAGE_TEXT_WIDTH, at_y = top + y, at_x = left + x;
+        bool is_set = (unsigned char)rows[y] & 0x80 >> x;
+        bool inside = at_y >= 0 && at_y < image->height && at_x >= 0 && at_x < image->width;
+        if (is_set && inside)
+            memset(image->pixels + ((size_t)at_y * (size_t)image->width + (size_t)at_x) * IMAGE_CHANNELS, grey, IMAGE_CHANNELS);
+    }
 }
 
 void image_text(struct image *image, int top, int left, const char *text, uint8_t grey)

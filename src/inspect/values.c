@@ -193,11 +193,14 @@ int labels_count(struct h5 *h5, const char *split, int classes, uint8_t **labels
     *labels = NULL;
     *counts = NULL;
     snprintf(name, sizeof name, "/%s/labels", split);
-    if (h5_shape(h5, name, &shape, why))
+    bool is_there = h5_has(h5, name, NULL);
+    *images = 0;
+    if (is_there && h5_shape(h5, name, &shape, why))
         return -1;
-    if (shape.type != H5_UINT8 || shape.rank != 1)
+    if (is_there && (shape.type != H5_UINT8 || shape.rank != 1))
         return error_set(why, "%s: %s: is no list of labels", h5_path(h5), name);
-    *images = shape.size[0];
+    if (is_there)
+        *images = shape.size[0];
     *labels = memory_new((size_t)*images + 1, 1, name, why);
     *counts = memory_new((size_t)classes + 1, sizeof **counts, "the number of images of each class", why);
     if (!*labels || !*counts || (*images && h5_read(h5, name, 0, *images, *labels, why)))

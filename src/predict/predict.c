@@ -81,14 +81,16 @@ static int share_checkpoint(struct predictor *p, struct error *why)
     return 0;
 }
 
-/* A list on standard input may be of any length; named images are shared at once. Collective, because only rank 0 has the names. */
+/* Collective, because only rank 0 has the names. As few images as there are for each rank, or BATCH_MAX if there are more, or if a
+ * list on standard input may have more. */
 static int choose_batch(struct predictor *p, struct error *why)
 {
-    int all = p->options->file_count, ranks = p->world->size;
-    p->batch = (all + ranks - 1) / ranks;
-    for (int i = 0; p->world->rank == 0 && i < all; i++)
-        if (p->batch > BATCH_MAX || !strcmp(p->options->files[i], "-"))
-            p->batch = BATCH_MAX;
+    int names = p->options->file_count, ranks = p->world->size;
+    int each = (names + ranks - 1) / ranks;
+    for (int i = 0; p->world->rank == 0 && i < names; i++)
+        if (!strcmp(p->options->files[i], "-"))
+            each = BATCH_MAX;
+    p->batch = each < BATCH_MAX ? each : BATCH_MAX;
     if (world_broadcast(p->world, &p->batch, sizeof p->batch, why))
         world_abort(p->world, why->text);
     return 0;

@@ -23,7 +23,7 @@ static bool has_new_columns(const struct row_file *file)
 static int append_evaluated(const char *directory, const char *row, const char *newer, struct error *why)
 {
     struct row_file file;
-    char line[512], header[256] = "";
+    char line[1024], header[256] = "";
     if (row_file_open(&file, directory, "eval.csv", why))
         return -1;
     bool is_new = row_file_is_empty(&file);

@@ -8,7 +8,7 @@
 #include "summary_event.h"
 #include "thread.h"
 
-enum { END_SECONDS = 5 /* that the end of a run waits for the thread, at most */ };
+enum { END_SECONDS = 3 /* that the end of a run waits for the thread, at most */ };
 
 struct summary_state {
     struct net net; /* a copy: a thread that is stuck outlives the run */
@@ -152,7 +152,7 @@ static void summary_state_free(struct summary_state *state)
 static int write_start(struct summary_state *state, const struct summary_request *request, struct error *why)
 {
     static const struct hparam_metric metrics[] = {{"train", "total_loss"}, {"train", "cross_entropy"}, {"train", "precision"},
-                                                   {"train", "examples_per_second"}};
+                                                   {"train", "examples_per_second"}, {"eval", "Precision @ 1"}};
     event_reset(&state->event, 0);
     event_add_run(&state->event, request->hparams, request->hparam_count, metrics, sizeof metrics / sizeof *metrics);
     if (write_alone(state, why))

@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "eval.h"
 #include "events.h"
 
 #define assert_fine(call)                        \
@@ -145,6 +146,30 @@ static void test_no_directory(void **state)
     unlink(name);
 }
 
+/* ---- what eval keeps ---- */
+
+/* 30 mistakes and as many right answers; image i gives its label the probability (7 i mod 31) / 100. */
+static void test_mistakes(void **state)
+{
+    (void)state;
+    struct error why;
+    struct eval_events events = {.file.descriptor = -1};
+    assert_fine(eval_events_init(&events, 2, &why));
+    for (int round = 0; round < 2; round++) {
+        eval_events_reset(&events, 2);
+        for (int i = 0; i < 30; i++) {
+            struct classified rows[] = {{.image = i, .label = 1, .prediction = 0, .label_probability = (float)(7 * i % 31) / 100},
+                                        {.image = 100 + i, .label = 1, .prediction = 1, .label_probability = 0}};
+            eval_events_add(&events, 2, rows, 2);
+        }
+        assert_int_equal(events.mistakes, EVAL_MISTAKES);
+        for (int i = 0; i < EVAL_MISTAKES; i++)
+            assert_int_equal(7 * events.worst[i].image % 31, i);
+        assert_true(events.confusion[2] == 30 && events.confusion[3] == 30 && events.confusion[0] + events.confusion[1] == 0);
+    }
+    eval_events_free(&events);
+}
+
 /* ---- the sample that TensorBoard reads ---- */
 
 static void add_values(struct event *event, const float *values, size_t count)
@@ -180,6 +205,28 @@ static void write_run(const char *directory)
     event_clear(&event);
 }
 
+/* The graph of a net that branches, and of more ranks than are drawn. */
+static void write_branch(const char *directory)
+{
+    static const struct layer layers[] = {
+        {.name = "conv1", .kind = LAYER_CONVOLUTION, .kernel = 3, .stride = 1, .outputs = 4, .no_bias = true},
+        {.name = "bn1", .kind = LAYER_BATCH_NORM, .epsilon = 1e-3f, .keep = 0.9f, .activation = ACTIVATION_RELU},
+        {.name = "conv2", .kind = LAYER_CONVOLUTION, .kernel = 3, .stride = 1, .outputs = 4, .frozen = true},
+        {.name = "add", .kind = LAYER_ADD, .from = "conv2", .add = "bn1", .activation = ACTIVATION_RELU},
+        {.name = "dense", .kind = LAYER_DENSE, .decay = 0.1f}};
+    static const struct model model = {"branch", "for tests", 6, 6, layers, 5};
+    char name[250];
+    struct error why;
+    struct event_file file;
+    struct net net;
+    snprintf(name, sizeof name, "%s/branch", directory);
+    assert_fine(event_file_open(&file, name, 0, &why));
+    assert_fine(net_init(&net, &model, 3, 10, &why));
+    assert_fine(event_file_append_graph(&file, &(struct event_graph){.net = &net, .ranks = 20, .images = -1}, &why));
+    assert_fine(event_file_close(&file, &why));
+    net_free(&net);
+}
+
 static void test_sample(void **state)
 {
     static float values[1000];
@@ -198,6 +245,7 @@ static void test_sample(void **state)
     fwrite(values, sizeof *values, 1000, stream);
     fclose(stream);
     write_run(directory);
+    write_branch(directory);
     snprintf(name, sizeof name, "%s/train", directory);
     assert_fine(event_file_open(&file, name, 0, &why));
     assert_fine(net_init(&net, model_find("tutorial", &why), 3, 10, &why));
@@ -240,7 +288,8 @@ int main(void)
     cmocka_set_message_output(CM_OUTPUT_TAP);
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_histogram), cmocka_unit_test(test_extreme_histograms),
                                        cmocka_unit_test(test_framing), cmocka_unit_test(test_full),
-                                       cmocka_unit_test(test_no_directory), cmocka_unit_test(test_sample)};
+                                       cmocka_unit_test(test_no_directory), cmocka_unit_test(test_mistakes),
+                                       cmocka_unit_test(test_sample)};
     int count = events_library() ? sizeof tests / sizeof *tests : 2; /* a build without event files has histograms only */
     return _cmocka_run_group_tests("events", tests, (size_t)count, make_directory, remove_directory);
 }

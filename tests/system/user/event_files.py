@@ -42,16 +42,29 @@ def text(tag):
 
 check("texts", text("command") == "**café** ??????" and text("start") == "    one\n    \n    two\n")
 
-graph = train.Graph()
-prepare_graph_for_ui(graph)
-nodes = {node.name: node for node in graph.node}
-inputs = {name.lstrip("^") for node in graph.node for name in node.input}
-check("the graph: each node once, and every input is a node", len(nodes) == len(graph.node) and inputs <= set(nodes))
+
+
+def read_graph(accumulator):
+    graph = accumulator.Graph()
+    prepare_graph_for_ui(graph)
+    nodes = {node.name: node for node in graph.node}
+    inputs = {name for node in graph.node for name in node.input}
+    return nodes, len(nodes) == len(graph.node) and inputs <= set(nodes)
 
 
 def shape(name):
     return [dim.size for dim in nodes[name].attr["_output_shapes"].list.shape[0].dim]
 
+
+nodes, complete = read_graph(EventAccumulator(directory + "/branch").Reload())
+check("a net that branches: each node once, and every input is a node", complete)
+check("its gradients meet", list(nodes["tower_7/gradients/bn1/output"].input) ==
+      ["tower_7/gradients/conv2/input", "tower_7/gradients/add/input", "tower_7/bn1/Relu"])
+check("states and frozen tensors", list(nodes["tower_0/bn1/FusedBatchNorm"].input) == ["tower_0/conv1/Conv2D", "bn1/gamma", "bn1/beta",
+      "bn1/mean", "bn1/variance"] and "update/bn1/mean" in nodes and "update/conv2/weights" not in nodes)
+check("eight towers at most, of any number of images", "tower_8/images" not in nodes and shape("tower_0/labels") == [-1])
+nodes, complete = read_graph(train)
+check("the graph: each node once, and every input is a node", complete)
 
 check("the graph: shapes", shape("tower_1/conv1/Relu") == [64, 24, 24, 64] and shape("conv2/weights") == [5, 5, 64, 64] and
       shape("tower_0/gradients/local3/weights") == [2304, 384])
