@@ -20,7 +20,7 @@ if grep -q HAVE_onednn build/flags; then fast=onednn; fi
 train() { watched train --data "$data" --train-dir "$tmp/run" --batch-size 2 --slices 2 --checkpoint-steps 1 "$@"; }
 check "train, openblas, in slices" train --tower openblas --max-steps 1
 check "continue, $fast" train --tower $fast --max-steps 2
-check "eval" watched eval --tower $fast --data "$data" --checkpoint-dir "$tmp/run" --run-once --verbose --keep-best --num-examples 20
+check "eval" watched eval --tower $fast --data "$data" --checkpoint-dir "$tmp/run" --run-once --verbose --keep-best --predictions "$tmp/rows.csv" --num-examples 20
 check "inspect" watched inspect "$data"
 broken() { ! watched inspect tests/lib.sh > "$tmp/broken" 2>&1 && ! grep == "$tmp/broken"; } # what begins Valgrind's lines
 check "a file that is none" broken
