@@ -26,7 +26,8 @@ if grep -q HAVE_onednn build/flags; then fast=onednn; fi
 train() { watched train --data "$data" --train-dir "$tmp/run" --batch-size 2 --slices 2 --checkpoint-steps 1 "$@"; }
 check "train, openblas, in slices" train --tower openblas --max-steps 1
 check "continue, $fast" train --tower $fast --max-steps 2
-check "eval" watched eval --tower $fast --data "$data" --checkpoint-dir "$tmp/run" --run-once --verbose --keep-best --batch-size 10 --num-examples 20
+check "eval" watched eval --tower $fast --data "$data" --checkpoint-dir "$tmp/run" --run-once --verbose --keep-best --predictions "$tmp/rows.csv" \
+    --batch-size 10 --num-examples 20
 wait
 passed() { grep -x "$1" "$tmp/beside" || { cat "$tmp/beside"; return 1; }; }
 check "pack" passed pack
