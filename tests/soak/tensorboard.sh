@@ -24,7 +24,7 @@ check "and the evaluation" eventually 60 answers "'one/events/eval' in x" page s
 column() { "$python" -c 'import csv, sys; print([[int(r["step"]), float(r[sys.argv[1]])] for r in csv.DictReader(open(sys.argv[2]))])' \
     "$1" "$tmp/runs/one/metrics.csv"; }
 for tag in learning_rate examples_per_second; do
-    check "Scalars: $tag has the values of metrics.csv" answers "len(x) == 3 and all(s == t and abs(v - w) <= 1e-6 * abs(w)
+    check "Scalars: $tag has the values of metrics.csv" answers "len(x) == 3 and all(s == t and abs(v - w) <= 1e-5 * abs(w)
         for (_, s, v), (t, w) in zip(x, $(column $tag)))" of scalars/scalars $tag
 done
 check "Histograms" answers "len(x) == 3 and sum(bin[2] for bin in x[-1][2]) == 5 * 5 * 3 * 64" of histograms/histograms conv1/weights

@@ -1,7 +1,9 @@
 #!/bin/bash
 # One trajectory: the same bits on any number of ranks with --slices, and after stopping and resuming.
+#   tests/system/ranks/trajectory.sh [STEPS]    STEPS (100) on each number of ranks
 # time limit: 600 s
 . tests/lib.sh
+steps=${1:-100}
 data=$(small_data) || { not_ok "a packed data set" "$data"; finish; exit; }
 
 train() { # RANKS DIRECTORY OPTIONS...
@@ -28,9 +30,9 @@ END
 }
 
 for ranks in 1 2 4 8; do
-    check "200 steps of 8 slices on $ranks ranks" \
-        train $ranks slices$ranks --slices 8 --batch-size $((128 / ranks)) --max-steps 200
-    [ $ranks -eq 1 ] || same "1 rank and $ranks ranks" slices1 slices$ranks 200
+    check "$steps steps of 8 slices on $ranks ranks" \
+        train $ranks slices$ranks --slices 8 --batch-size $((128 / ranks)) --max-steps "$steps"
+    [ $ranks -eq 1 ] || same "1 rank and $ranks ranks" slices1 slices$ranks "$steps"
 done
 
 for ranks in 1 2 4 8; do
