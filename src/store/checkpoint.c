@@ -179,7 +179,8 @@ static int state_write(struct h5 *h5, const struct checkpoint *c, const struct n
                  h5_set_real(h5, "/", "loss_average", c->loss_average, why) ||
                  h5_set_real(h5, "/", "total_loss_average", c->total_loss_average, why) ||
                  h5_set_real(h5, "/", "wall_seconds", c->wall_seconds, why) ||
-                 h5_set_real(h5, "/", "evaluation_seconds", c->evaluation_seconds, why) ||
+                 (c->evaluation_seconds > 0 &&
+                  h5_set_real(h5, "/", "evaluation_seconds", c->evaluation_seconds, why)) ||
                  h5_set_integer(h5, "/", "channels", c->channels, why) ||
                  image_write(h5, c, why) || h5_set_integer(h5, "/", "classes", c->classes, why) ||
                  h5_set_texts(h5, "/", "class_names", names, c->classes, why) ||

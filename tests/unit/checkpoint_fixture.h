@@ -52,8 +52,7 @@ static inline void state_init(struct fixture *f, const struct model *model)
     struct error why;
     assert_fine(net_init(&f->net, model, 3, 10, &why));
     f->saved = (struct checkpoint){.step = 1234, .position = 157952, .seed = 7, .loss_average = 0.1,
-                                   .total_loss_average = 1.0 / 3, .wall_seconds = 12.5, .evaluation_seconds = 2.5,
-                                   .classes = 10, .channels = 3,
+                                   .total_loss_average = 1.0 / 3, .wall_seconds = 12.5, .classes = 10, .channels = 3,
                                    .optimizer = &optimizer_sgd};
     f->loaded.optimizer = &optimizer_sgd;
     strcpy(f->saved.model, model->name);
