@@ -63,6 +63,7 @@ struct plan_request {
     int batch;             /* images */
     bool training;         /* with backward */
     bool input_gradient;   /* also the gradient of the first layer's input (tests) */
+    bool separate;         /* without backward, and not in bf16: every layer is a stage, and its output is kept (plan.activations) */
     enum convolution_choice convolution;         /* of every layer, unless convolutions is set */
     const enum convolution_choice *convolutions; /* by layer; NULL: none */
     enum precision precision;
@@ -96,6 +97,8 @@ struct plan {
     float *output;          /* (batch, outputs of the last layer) in NHWC order: the logits */
     float *output_gradient; /* the same shape; written by the loss, or by a test; NULL in evaluation */
     float *input_gradient;  /* (batch, height, width, channels); NULL unless asked for */
+    float **activations;    /* by layer of a plan whose request says `separate`: its output (batch, height, width, channels); else
+                             * NULL */
     void *state;
 };
 

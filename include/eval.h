@@ -3,6 +3,7 @@
 #define EVAL_H
 
 #include "backend.h"
+#include "counter.h"
 #include "data.h"
 #include "model.h"
 #include "options.h"
@@ -19,14 +20,12 @@ struct evaluation {
     struct net net;
     struct tower tower;
     float *parameters;           /* those that are evaluated, on all ranks */
-    float *images;               /* (batch, H, W, C) */
-    int32_t *labels;
-    float *logits;               /* (batch, classes); logits and by_class are NULL without --verbose */
-    int64_t *by_class;           /* (classes, 2): images classified correctly, images; on rank 0 the sums over all ranks */
-    bool ready;                  /* net and tower exist */
+    struct counter counter;
+    bool ready;                  /* net, tower and counter exist */
 
     /* rank 0 */
     struct report report;
+    int64_t *by_class;        /* (classes, 2) with --verbose: images classified correctly, images */
     char file[4096];          /* the checkpoint that was found */
     struct checkpoint peeked; /* its attributes; no parameters */
     struct error skipped;     /* the last report of damaged checkpoints */
@@ -71,11 +70,12 @@ int eval_prepare(struct evaluation *e, struct found *found, struct error *why);
 /* Rank 0. -1 if the checkpoint that was found does not have the data set's classes and channels. */
 int eval_match(const struct evaluation *e, struct error *why);
 
-/* ---- counting (count.c) ---- */
+/* ---- counting (evaluate.c) ---- */
 
-/* Collective. Evaluates every image exactly once, on any number of ranks. On rank 0 the counts are exact; the cross-entropy is
- * off by at most 2^-20 per image. */
+/* Collective. Evaluates every image of the split with the parameters in the towers. */
 int eval_count(struct evaluation *e, uint64_t step, struct evaluated *evaluated, struct error *why);
+/* Rank 0. The counter's listener (`listener` is the evaluation): every image of an evaluation passes through here. */
+void eval_listen(void *listener, const struct classified *rows, int count);
 /* Rank 0. Prints a line per class. */
 void eval_print_classes(const struct evaluation *e);
 

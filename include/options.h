@@ -12,6 +12,7 @@
 
 #include "backend.h"
 #include "image.h"
+#include "progress.h"
 
 enum command { COMMAND_TRAIN, COMMAND_EVAL, COMMAND_PACK, COMMAND_PREDICT, COMMAND_INSPECT, COMMAND_BENCH };
 
@@ -44,7 +45,9 @@ struct options {
     char data[OPTION_TEXT], train_dir[OPTION_TEXT], model[64], resume[OPTION_TEXT];
     char tower[64]; /* "auto" or a backend's name */
     int64_t batch_size, max_steps, max_seconds, threads, loader_threads, slices, seed;
-    int64_t log_frequency, checkpoint_secs, checkpoint_steps, keep, parity_steps, stall_seconds, bucket_kib;
+    int64_t log_frequency, summary_frequency, checkpoint_secs, checkpoint_steps, keep, parity_steps, stall_seconds, bucket_kib;
+    int64_t eval_steps;
+    double target_precision;
     double epochs, learning_rate, lr_decay_factor, lr_decay_epochs, ema_decay;
     char eval_data[OPTION_TEXT]; /* "": the run's */
     char checkpoint[OPTION_TEXT];
@@ -53,6 +56,7 @@ struct options {
     enum precision precision;
     enum allreduce allreduce;
     enum on_nan on_nan;
+    enum progress_choice progress;
     int64_t workspace_mib;
     bool deterministic, no_graph, share_devices, force, verbose;
     int64_t eval_interval_secs, num_examples;

@@ -25,6 +25,7 @@
 
 #include "error.h"
 #include "image.h"
+#include "progress.h"
 
 struct pack_request {
     const char *from;   /* directory or archive; NULL with download */
@@ -40,6 +41,7 @@ struct pack_request {
     const char *classes; /* file of class names, one per line, in the order of labels; NULL = sorted */
     bool allow_missing_classes; /* classes may lack training or test images; otherwise that is an error */
     bool skip_bad;      /* images that cannot be read or decoded are left out and counted; otherwise they are an error */
+    enum progress_choice progress;
 };
 /* Names of temporary files ("" if none), which pack_run removes before it returns. If the process ends earlier, its signal handler
  * must remove them: the names are set before the files exist, and stay at the same address. */

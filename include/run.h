@@ -3,6 +3,7 @@
 #define RUN_H
 
 #include "backend.h"
+#include "counter.h"
 #include "data.h"
 #include "model.h"
 #include "optimize.h"
@@ -20,11 +21,21 @@ enum sharing {
     SHARING_DEVICE, /* the same device, on which they take turns */
 };
 
-/* Sums over the steps since the last log line. */
+/* Sums over the steps since the last row of metrics.csv. */
 struct tally {
     int steps;
     double total_loss, cross_entropy, precision;
-    double started; /* seconds, monotonic */
+    double last_loss; /* total loss of the last step */
+    double started;   /* seconds, monotonic */
+};
+
+/* What a run evaluates itself with (evaluate.c). */
+struct trial {
+    int64_t every; /* steps from one evaluation to the next; 0: none, and the rest is zeroed */
+    struct dataset dataset; /* the test split */
+    struct tower tower;
+    struct counter counter;
+    struct progress progress; /* rank 0: of the evaluation; the report's own keeps the time since training began */
 };
 
 /* --trace. */
@@ -50,6 +61,7 @@ struct run {
     struct reducer reducer;
     struct phases phases;
     struct loader loader;    /* of a CPU tower */
+    struct trial trial;
     enum exchange exchange;
     const char *exchange_why; /* why that one was chosen */
     enum sharing sharing;
@@ -64,6 +76,8 @@ struct run {
     uint64_t given;    /* the last step given to the tower; may be ahead of state.step */
     uint64_t gone;     /* steps up to this one were given before the last rollback */
     struct tally tally; /* rank 0 */
+    double precision_average; /* rank 0, of the progress line: moving average since the start of this process */
+    double *rank_seconds; /* rank 0: of each rank (interval.c) */
     char resumed_from[4096]; /* the checkpoint, or "" */
     struct report report;    /* rank 0 */
     double started, saved_at;
@@ -123,6 +137,21 @@ bool run_save_is_due(const struct run *run);
 int run_save_last(struct run *run, struct error *why);
 /* Waits for the checkpoint under way. Returns the step that was saved last. */
 uint64_t run_saved_step(struct run *run);
+
+/* Collective, interval.c. Call after a step that has a row of metrics.csv, with its result. Rank 0 reports the steps since the last
+ * row; all ranks' phases are timed anew. */
+int run_report(struct run *run, const struct step_result *result, struct error *why);
+
+/* Collective, evaluate.c. Opens the test split and makes another tower if the run is to evaluate itself. Call run_evaluate_close in
+ * either case; it is collective over the node. */
+int run_evaluate_open(struct run *run, struct error *why);
+void run_evaluate_close(struct run *run);
+/* Whether the run is to be evaluated after this step: every --eval-steps, and after the last one. */
+bool run_evaluates_now(const struct run *run);
+/* Collective. Call between blocks of steps. Evaluates the moving averages on the test split; rank 0 reports the result and writes a
+ * row of eval.csv. If --target-precision is reached, the step becomes the run's last one. A loss that is not finite is reported
+ * only. again: no step was trained since the checkpoint that the run continues from. */
+int run_evaluate(struct run *run, bool again, struct error *why);
 
 /* Collective, fault.c. Call after a step whose loss or gradient was not finite on some rank, and which therefore made no update.
  * 0: training continues as --on-nan says, and the log says how; ALL_FAILED: it ends. */

@@ -14,6 +14,7 @@ struct tower_request {
     const struct net *net; /* outlives the tower */
     int batch;             /* images a pass */
     bool training;
+    bool separate;         /* as in struct plan_request */
     const struct optimizer *optimizer; /* of a training tower that is updated; NULL: it keeps no states */
     bool master;           /* rank 0: keeps the master_only states too */
     enum convolution_choice convolution;             /* of every layer, unless convolutions is set */

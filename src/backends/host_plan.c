@@ -185,6 +185,9 @@ int host_plan_make(struct plan *plan, const struct plan_request *request, host_c
     for (int i = 0; i < request->net->layer_count; i = plan->stages[plan->stage_count - 1].last + 1)
         if (make_stage(plan, request, choose(request, i), i, why))
             return -1;
+    const struct host_plan *host = plan->state;
+    for (int i = 0; plan->activations && i < host->layers; i++)
+        plan->activations[i] = i + 1 < host->layers ? host->activations[i] : plan->output;
     return 0;
 }
 

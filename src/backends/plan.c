@@ -22,13 +22,17 @@ int plan_begin(struct plan *plan, const struct plan_request *request, const stru
         return error_set(why, "a batch of %d images: there must be at least 1", request->batch);
     if (backend_supports(backend, net->model, why))
         return -1;
-    plan->stages = memory_new((size_t)net->layer_count, sizeof *plan->stages, "the plan's stages", why);
+    size_t layers = (size_t)net->layer_count;
+    if (request->separate && !(plan->activations = memory_new(layers, sizeof *plan->activations, "the plan's layers", why)))
+        return -1;
+    plan->stages = memory_new(layers, sizeof *plan->stages, "the plan's stages", why);
     return plan->stages ? 0 : -1;
 }
 
 void plan_end(struct plan *plan)
 {
     free(plan->stages);
+    free(plan->activations);
     *plan = (struct plan){0};
 }
 

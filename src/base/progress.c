@@ -1,7 +1,9 @@
 #include "progress.h"
 
 #include <fcntl.h>
-#include <inttypes.h>
+#include <langinfo.h>
+#include <limits.h>
+#include <locale.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +14,7 @@
 
 #include "clock.h"
 
-static const double draw_interval = 0.1; /* seconds */
+static const double draw_interval = 0.1, line_interval = 10; /* seconds: between drawings on a terminal, between printed lines */
 
 /* ---- the terminal ---- */
 
@@ -37,12 +39,8 @@ static int launcher_terminal(int stream)
     return 0;
 }
 
-void progress_open(struct progress *progress)
+static void find_terminal(struct progress *progress)
 {
-    const char *kind = getenv("TERM");
-    *progress = (struct progress){0};
-    if (!kind || strcmp(kind, "dumb") == 0)
-        return;
     if (!is_launched()) {
         progress->terminal = isatty(STDERR_FILENO) ? STDERR_FILENO : 0;
         progress->shared = progress->terminal && isatty(STDOUT_FILENO);
@@ -55,10 +53,31 @@ void progress_open(struct progress *progress)
         close(output);
 }
 
+/* Whether the user's locale is UTF-8. The program's own locale stays "C". */
+static bool is_utf8(void)
+{
+    locale_t locale = newlocale(LC_CTYPE_MASK, "", (locale_t)0);
+    bool utf8 = locale && !strcmp(nl_langinfo_l(CODESET, locale), "UTF-8");
+    if (locale)
+        freelocale(locale);
+    return utf8;
+}
+
+void progress_open(struct progress *progress, enum progress_choice choice)
+{
+    const char *kind = getenv("TERM");
+    *progress = (struct progress){.hidden = choice == PROGRESS_NEVER, .blocks = is_utf8()};
+    if (kind && strcmp(kind, "dumb"))
+        find_terminal(progress);
+    progress->lines = choice == PROGRESS_ALWAYS && !progress->terminal;
+}
+
 /* The columns that a line may fill: one fewer than the terminal has, or than 80 if its width is unknown. */
 static int width_of(const struct progress *progress)
 {
     struct winsize size;
+    if (progress->lines)
+        return INT_MAX;
     return (ioctl(progress->terminal, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 ? size.ws_col : 80) - 1;
 }
 
@@ -71,32 +90,77 @@ void progress_clear(struct progress *progress)
 
 void progress_text(struct progress *progress, const char *text)
 {
-    if (!progress->terminal)
+    if (!progress->terminal || progress->hidden)
         return;
     fprintf(stderr, "\r%.*s\033[K", width_of(progress), text);
     progress->drawn = true;
 }
 
-/* ---- lines ---- */
+/* ---- the parts of a line ---- */
 
 void progress_begin(struct progress *progress)
 {
     progress->started = 0;
 }
 
-bool progress_due(struct progress *progress, int64_t done, struct progress_line *line)
+/* Whether the line has room for that many more columns; if so, they are taken. */
+static bool take(struct progress_line *line, int columns)
 {
-    if (!progress->terminal)
+    bool fits = columns <= line->width - line->length;
+    line->length += fits ? columns : 0;
+    return fits;
+}
+
+static void count_text(struct progress_line *line, double scale, int64_t done, int64_t total)
+{
+    char of[32] = "";
+    int digits = scale > 1 ? 1 : 0;
+    if (total > 0)
+        snprintf(of, sizeof of, "/%.*f", digits, (double)total / scale);
+    int length = snprintf(line->count, sizeof line->count, "%.*f%s", digits, (double)done / scale, of);
+    line->full = !take(line, length);
+    if (line->full)
+        line->count[0] = '\0';
+}
+
+bool progress_due(struct progress *progress, double scale, int64_t done, int64_t total, struct progress_line *line)
+{
+    if (progress->hidden || !(progress->terminal || progress->lines))
         return false;
-    double now = clock_seconds();
+    double now = clock_seconds(), since = now - progress->drawn_at;
     if (progress->started == 0) {
         progress->started = now;
         progress->first = done;
     }
-    if (now - progress->drawn_at < draw_interval || done == progress->first)
+    if (since < (progress->lines ? line_interval : draw_interval) || done == progress->first)
         return false;
-    *line = (struct progress_line){.width = width_of(progress)};
+    *line = (struct progress_line){.width = width_of(progress), .elapsed = now - progress->started, .left = -1, .share = -1};
+    if (total > 0) {
+        int64_t still = total > done ? total - done : 0;
+        line->left = line->elapsed / (double)(done - progress->first) * (double)still;
+        line->share = (double)(total - still) / (double)total;
+    }
+    count_text(line, scale, done, total);
     return true;
+}
+
+/* "00:45", "12:05", "3:20:00". */
+static void duration_text(double seconds, char text[24])
+{
+    unsigned s = seconds < 1e9 ? (unsigned)(seconds + 0.5) : 1000000000;
+    if (s < 3600)
+        snprintf(text, 24, "%02u:%02u", s / 60, s % 60);
+    else
+        snprintf(text, 24, "%u:%02u:%02u", s / 3600, s / 60 % 60, s % 60);
+}
+
+void progress_times(struct progress_line *line)
+{
+    char elapsed[24], left[24] = "";
+    duration_text(line->elapsed, elapsed);
+    if (line->left >= 0)
+        duration_text(line->left, left);
+    progress_item(line, "%s%s%s", elapsed, left[0] ? "<" : "", left);
 }
 
 void progress_item(struct progress_line *line, const char *format, ...)
@@ -106,56 +170,74 @@ void progress_item(struct progress_line *line, const char *format, ...)
     va_start(arguments, format);
     int length = vsnprintf(item, sizeof item, format, arguments);
     va_end(arguments);
-    int comma = line->length ? 2 : 0;
-    line->full = line->full || line->length + comma + length > line->width;
+    size_t used = strlen(line->items);
+    int joint = used ? 2 : 3; /* ", ", or " [" and "]" */
+    line->full = line->full || !take(line, joint + length);
     if (!line->full)
-        line->length += snprintf(line->text + line->length, sizeof line->text - (size_t)line->length, "%s%s", comma ? ", " : "",
-                                 item);
+        snprintf(line->items + used, sizeof line->items - used, "%s%s", used ? ", " : "", item);
 }
 
-/* "45s", "12m 05s", "3h 20m", "2d 03h". */
-static void print_duration(double seconds, char *text, size_t size)
+void progress_head(struct progress_line *line, const char *format, ...)
 {
-    uint64_t s = seconds < 1e9 ? (uint64_t)(seconds + 0.5) : (uint64_t)1e9;
-    if (s < 60)
-        snprintf(text, size, "%" PRIu64 "s", s);
-    else if (s < 3600)
-        snprintf(text, size, "%" PRIu64 "m %02" PRIu64 "s", s / 60, s % 60);
-    else if (s < 86400)
-        snprintf(text, size, "%" PRIu64 "h %02" PRIu64 "m", s / 3600, s / 60 % 60);
-    else
-        snprintf(text, size, "%" PRIu64 "d %02" PRIu64 "h", s / 86400, s / 3600 % 24);
+    va_list arguments;
+    va_start(arguments, format);
+    int length = vsnprintf(line->head, sizeof line->head, format, arguments);
+    va_end(arguments);
+    if (!take(line, length + 1))
+        line->head[0] = '\0';
 }
 
-void progress_left(const struct progress *progress, struct progress_line *line, int64_t done, int64_t total)
+/* ---- the whole line ---- */
+
+enum { PERCENT = 5, BAR_FRAME = 2, BAR_LEAST = 4, BAR_MOST = 30 }; /* columns; 5: " 12% ", 2: the bar's ends */
+
+/* A bar of that many columns, of UTF-8's full blocks and one of some eighths, or of #. */
+static void bar_text(double share, int columns, bool blocks, char *text)
 {
-    char left[32];
-    double seconds = (clock_seconds() - progress->started) / (double)(done - progress->first);
-    print_duration(total > done ? (double)(total - done) * seconds : 0, left, sizeof left);
-    progress_item(line, "%s left", left);
+    int eighths = (int)(share * columns * 8), full = eighths / 8, part = blocks ? eighths % 8 : 0;
+    for (int i = 0; i < full; i++)
+        text = stpcpy(text, blocks ? "\u2588" : "#");
+    if (part)
+        text += sprintf(text, "\xe2\x96%c", 0x90 - part); /* U+258F has one eighth, U+2589 seven */
+    sprintf(text, "%*s", columns - full - (part > 0), "");
+}
+
+/* " 12% ", " 12%|###   | ", or nothing. */
+static void share_text(const struct progress *progress, const struct progress_line *line, char text[160])
+{
+    char bar[3 * BAR_MOST + 1];
+    int room = line->width - line->length - PERCENT - BAR_FRAME, columns = room < BAR_MOST ? room : BAR_MOST;
+    text[0] = '\0';
+    if (line->share < 0 || room < -BAR_FRAME || !line->count[0])
+        return;
+    int used = sprintf(text, "%3d%%", (int)(100 * line->share));
+    if (progress->lines || columns < BAR_LEAST) {
+        strcpy(text + used, " ");
+        return;
+    }
+    bar_text(line->share, columns, progress->blocks, bar);
+    sprintf(text + used, "|%s| ", bar);
 }
 
 void progress_draw(struct progress *progress, const struct progress_line *line)
 {
-    fprintf(stderr, "\r%s\033[K", line->text);
-    progress->drawn = true;
+    char share[160];
+    share_text(progress, line, share);
+    const char *items = line->items, *head = line->head;
+    fprintf(stderr, "%s%s%s%s%s%s%s%s%s", progress->lines ? "" : "\r", head, head[0] ? " " : "", share, line->count,
+            items[0] ? " [" : "", items, items[0] ? "]" : "", progress->lines ? "\n" : "\033[K");
+    progress->drawn = !progress->lines;
     progress->drawn_at = clock_seconds();
 }
 
 void progress_count(struct progress *progress, const char *what, const char *unit, double scale, int64_t done, int64_t total)
 {
     struct progress_line line;
-    char of[32] = "";
-    int digits = scale > 1 ? 1 : 0;
-    if (!progress_due(progress, done, &line))
+    if (!progress_due(progress, scale, done, total, &line))
         return;
-    if (total > 0)
-        snprintf(of, sizeof of, "/%.*f", digits, (double)total / scale);
-    double seconds = clock_seconds() - progress->started;
-    progress_item(&line, "%s %.*f%s %s", what, digits, (double)done / scale, of, unit);
-    if (seconds > 0)
-        progress_item(&line, "%.*f %s/s", digits, (double)(done - progress->first) / scale / seconds, unit);
-    if (total > 0)
-        progress_left(progress, &line, done, total);
+    progress_head(&line, "%s", what);
+    progress_times(&line);
+    if (line.elapsed > 0)
+        progress_item(&line, "%.*f %s/s", scale > 1 ? 1 : 0, (double)(done - progress->first) / scale / line.elapsed, unit);
     progress_draw(progress, &line);
 }

@@ -41,6 +41,7 @@ static int pack_from_options(const struct options *options, struct error *why)
         .classes = options->classes[0] ? options->classes : NULL,
         .allow_missing_classes = options->allow_missing_classes,
         .skip_bad = options->skip_bad,
+        .progress = options->progress,
     };
     watch_signals();
     return pack_run(&request, &unfinished, why);

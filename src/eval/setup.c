@@ -91,21 +91,20 @@ int eval_match(const struct evaluation *e, struct error *why)
                      d->channels);
 }
 
-/* Allocates a batch and, with --verbose, the counts of each class. */
-static int allocate_batch(struct evaluation *e, struct error *why)
+static int make_counter(struct evaluation *e, struct error *why)
 {
-    size_t batch = (size_t)e->options->batch_size, parameters = e->net.parameters, classes = (size_t)e->net.classes;
-    if (!(e->parameters = memory_new(parameters, sizeof(float), "the parameters", why)) ||
-        !(e->images = memory_new(batch * shape_size(e->net.input), sizeof(float), "a batch", why)) ||
-        !(e->labels = memory_new(batch, sizeof *e->labels, "a batch", why)))
+    bool first = e->world->rank == 0;
+    struct counter_request request = {.world = e->world, .dataset = &e->dataset, .examples = e->examples, .tower = &e->tower,
+                                      .batch = (int)e->options->batch_size, .progress = first ? &e->report.progress : NULL,
+                                      .listen = e->options->verbose ? eval_listen : NULL, .listener = e};
+    size_t classes = (size_t)e->net.classes;
+    if (!(e->parameters = memory_new(e->net.parameters, sizeof(float), "the parameters", why)) ||
+        (first && e->options->verbose && !(e->by_class = memory_new(2 * classes, sizeof *e->by_class, "counts of classes", why))))
         return -1;
-    if (e->options->verbose && (!(e->logits = memory_new(batch * classes, sizeof(float), "the logits", why)) ||
-                                !(e->by_class = memory_new(2 * classes, sizeof *e->by_class, "counts of classes", why))))
-        return -1;
-    return 0;
+    return counter_init(&e->counter, &request, why);
 }
 
-/* Makes net, tower and memory for the checkpoint that was found. */
+/* Makes net, tower and counter for the checkpoint that was found. */
 static int lay_out_found(struct evaluation *e, const struct found *found, struct error *why)
 {
     const struct dataset *d = &e->dataset;
@@ -118,7 +117,7 @@ static int lay_out_found(struct evaluation *e, const struct found *found, struct
     if (d->height < model->height || d->width < model->width)
         return error_set(why, "%s: images of %dx%d are smaller than the %dx%d of model %s", d->file, d->height, d->width,
                          model->height, model->width, model->name);
-    return allocate_batch(e, why);
+    return make_counter(e, why);
 }
 
 /* Collective. */

@@ -143,6 +143,8 @@ static int eval_begin(struct evaluation *e, struct error *why)
 {
     if (e->world->rank == 0 && (eval_check_names(e->options, why) || report_open(&e->report, NULL, 0, why)))
         return -1;
+    if (e->world->rank == 0)
+        progress_open(&e->report.progress, e->options->progress);
     return backend_find(e->options->tower, why) ? 0 : -1; /* before a checkpoint tells the model */
 }
 
@@ -154,10 +156,8 @@ static void eval_release(struct evaluation *e)
     net_free(&e->net);
     free(e->peeked.class_names);
     free(e->parameters);
-    free(e->images);
-    free(e->labels);
-    free(e->logits);
     free(e->by_class);
+    counter_free(&e->counter);
     dataset_close(&e->dataset);
 }
 

@@ -113,7 +113,7 @@ static int fetch(const struct download *download, bool *resumed, bool *restart, 
 {
     const char *part = download->part;
     struct transfer transfer = {.download = download};
-    progress_open(&transfer.progress);
+    progress_open(&transfer.progress, download->progress);
     transfer.file = writing_open_private(part, O_WRONLY, why);
     if (transfer.file < 0)
         return -1;

@@ -60,7 +60,8 @@ static int download(struct packing *packing, struct error *why)
         return error_set(why, "%.64s...: the file name is too long", request->output);
     packing->from = md5[0] ? packing->part : unverified;
     return download_fetch(&(struct download){.url = request->url ? request->url : published_url, .md5 = md5, .part = packing->from,
-                                             .bytes_max = request->md5 ? other_bytes_max : PUBLISHED_BYTES}, why);
+                                             .bytes_max = request->md5 ? other_bytes_max : PUBLISHED_BYTES,
+                                             .progress = request->progress}, why);
 }
 
 static int copy_sample(struct packing *packing, const struct sample *sample, struct error *why)
@@ -83,7 +84,7 @@ static int copy_samples(struct packing *packing, struct error *why)
     bool found = true;
     int status = 0;
     packing->seen.most = SEEN_MOST;
-    progress_open(&progress);
+    progress_open(&progress, packing->request->progress);
     while (!status && !(status = source_next(&packing->source, &sample, &found, why)) && found) {
         status = copy_sample(packing, &sample, why);
         progress_count(&progress, "packing", "images", 1, ++done, total);

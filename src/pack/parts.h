@@ -255,6 +255,7 @@ void report_classes(const struct survey *survey, int64_t counts[CLASSES_MAX][SPL
 struct download {
     const char *url, *md5, *part; /* md5 "": not verified */
     int64_t bytes_max;            /* a server that sends more has a different file */
+    enum progress_choice progress;
 };
 /* Does not fetch a file again that has the right digest already. Removes a file that has a wrong digest or is too large. */
 int download_fetch(const struct download *download, struct error *why);

@@ -81,8 +81,9 @@ static int line_open(struct report *report, uint64_t step, struct error *why)
 
 static void line_interval(struct report *report, const struct interval *i)
 {
-    report_line(report, "step %" PRIu64 ", loss = %.2f (%.1f examples/sec; %.3f sec/batch)", i->step, i->last_loss,
-                i->examples_per_second, i->seconds_per_batch);
+    if (i->logged)
+        report_line(report, "step %" PRIu64 ", loss = %.2f (%.1f examples/sec; %.3f sec/batch)", i->step, i->last_loss,
+                    i->examples_per_second, i->seconds_per_batch);
 }
 
 static void line_close(struct report *report)

@@ -11,7 +11,6 @@ enum { SINKS = sizeof sinks / sizeof *sinks };
 int report_open(struct report *report, const char *directory, uint64_t step, struct error *why)
 {
     *report = (struct report){0};
-    progress_open(&report->progress);
     report->directory = directory;
     for (int i = 0; directory && i < SINKS; i++)
         if (sinks[i]->rewind(report, step, why) || sinks[i]->open(report, step, why))
@@ -26,17 +25,17 @@ void report_step(struct report *report, const struct interval *interval)
         sinks[i]->interval(report, interval);
 }
 
-void report_progress(struct report *report, uint64_t step, uint64_t last_step, double epoch, double loss)
+void report_progress(struct report *report, const struct advance *a)
 {
     struct progress_line line;
-    if (!progress_due(&report->progress, (int64_t)step, &line))
+    if (!progress_due(&report->progress, 1, (int64_t)a->step, (int64_t)a->last_step, &line))
         return;
-    progress_item(&line, "step %" PRIu64 "/%" PRIu64, step, last_step);
-    progress_item(&line, "loss %.3f", loss);
+    progress_times(&line);
+    progress_item(&line, "loss %.2f", a->loss);
+    progress_item(&line, "precision %.2f", a->precision);
     if (report->examples_per_second > 0)
-        progress_item(&line, "%.0f examples/sec", report->examples_per_second);
-    progress_left(&report->progress, &line, (int64_t)step, (int64_t)last_step);
-    progress_item(&line, "epoch %.2f", epoch);
+        progress_item(&line, "%.0f images/s", report->examples_per_second);
+    progress_head(&line, "epoch %" PRIu64 "/%" PRIu64, a->epoch, a->last_epoch);
     progress_draw(&report->progress, &line);
 }
 

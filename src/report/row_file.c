@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "writing.h"
@@ -32,6 +33,27 @@ int row_file_open(struct row_file *file, const char *directory, const char *name
 bool row_file_is_empty(const struct row_file *file)
 {
     return lseek(file->descriptor, 0, SEEK_END) == 0;
+}
+
+int row_file_columns(const struct row_file *file)
+{
+    FILE *stream = fopen(file->name, "r");
+    int columns = 1, character;
+    if (!stream)
+        return 0;
+    while ((character = getc(stream)) != '\n' && character != EOF)
+        columns += character == ',';
+    fclose(stream);
+    return character == '\n' ? columns : 0;
+}
+
+void row_time(char text[ROW_TIME])
+{
+    time_t now = time(NULL);
+    struct tm utc;
+    text[0] = '\0';
+    if (gmtime_r(&now, &utc))
+        strftime(text, ROW_TIME, "%Y-%m-%dT%H:%M:%SZ", &utc);
 }
 
 int row_file_append(struct row_file *file, const char *line)

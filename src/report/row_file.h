@@ -9,6 +9,13 @@ int row_file_open(struct row_file *file, const char *directory, const char *name
 
 bool row_file_is_empty(const struct row_file *file);
 
+/* The number of columns that the file's first line names; 0 if it cannot be read. */
+int row_file_columns(const struct row_file *file);
+
+/* The present time as rows have it: 2026-11-24T12:00:00Z. */
+enum { ROW_TIME = 32 };
+void row_time(char text[ROW_TIME]);
+
 /* Appends a line. -1 with errno: no part of the line stays in the file. Half a line (if the disk is full) is cut off at once, or
  * if that fails, before the next line. */
 int row_file_append(struct row_file *file, const char *line);

@@ -31,9 +31,9 @@ int tower_init(struct tower *tower, const struct tower_request *request, struct 
     tower->backend = request->backend;
     tower->net = request->net;
     struct plan_request plan = {.net = request->net, .batch = request->batch, .training = request->training,
-                                .convolution = request->convolution, .convolutions = request->convolutions,
-                                .precision = request->precision, .workspace = request->workspace,
-                                .deterministic = request->deterministic};
+                                .separate = request->separate, .convolution = request->convolution,
+                                .convolutions = request->convolutions, .precision = request->precision,
+                                .workspace = request->workspace, .deterministic = request->deterministic};
     if (request->precision != PRECISION_FP32 && !request->backend->device)
         return error_set(why, "the %s tower computes in fp32 only", request->backend->name);
     if (request->backend->plan(&tower->plan, &plan, why))

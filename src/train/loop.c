@@ -19,21 +19,29 @@ static void at_most_until(uint64_t *number, uint64_t step, int64_t every)
         at_most(number, (uint64_t)every - step % (uint64_t)every);
 }
 
-/* The length of the next block of steps, which ends no later than the next log line, parity check or checkpoint, and with the last
- * step that is recorded, or before the first. */
+/* A block is recorded (--trace) as a whole, or not at all. */
+static void at_most_traced(const struct run *run, uint64_t *steps)
+{
+    uint64_t first = run->given + 1;
+    if (run_traces(run, first))
+        at_most(steps, DEVICE_AT_ONCE);
+    for (uint64_t i = 1; i < *steps; i++)
+        if (run_traces(run, first + i) != run_traces(run, first))
+            *steps = i;
+}
+
+/* The length of the next block of steps, which ends no later than the next log line, parity check, checkpoint or evaluation. */
 static int block_length(const struct run *run)
 {
     const struct options *o = run->options;
     uint64_t step = run->given, steps = run->last_step - step;
     at_most(&steps, (uint64_t)tower_steps_at_once(&run->tower));
     at_most_until(&steps, step, o->log_frequency);
+    at_most_until(&steps, step, o->summary_frequency);
     at_most_until(&steps, step, o->parity_steps);
     at_most_until(&steps, step, o->checkpoint_steps);
-    if (run_traces(run, step + 1))
-        at_most(&steps, DEVICE_AT_ONCE);
-    for (uint64_t i = 1; i < steps; i++) /* a block is recorded as a whole, or not */
-        if (run_traces(run, step + i) != run_traces(run, step + i + 1))
-            steps = i;
+    at_most_until(&steps, step, run->trial.every);
+    at_most_traced(run, &steps);
     return (int)steps;
 }
 
@@ -65,15 +73,19 @@ static int give(struct run *run, struct error *why)
     return 0;
 }
 
-/* Collective. *ahead: whether to give the next block before the results of the last one are read, so that a device stays busy.
- * False if the state between the blocks is needed, to compare ranks or to save it. Rank 0 decides for all, as only it knows when a
- * checkpoint is due. */
-static int goes_ahead(struct run *run, bool stopped, bool *ahead, struct error *why)
+/* Whether the state after a step is needed, to compare the ranks, save it or evaluate it; or a step next to it is recorded. */
+static bool needs_state(const struct run *run, uint64_t step)
 {
     const struct options *o = run->options;
-    *ahead = tower_runs_ahead(&run->tower) && !stopped && run->given < run->last_step &&
-             !run_traces(run, run->given) && !run_traces(run, run->given + 1) &&
-             !is_multiple(run->given, o->checkpoint_steps) && !(run->world->size > 1 && is_multiple(run->given, o->parity_steps));
+    return run_traces(run, step) || run_traces(run, step + 1) || is_multiple(step, o->checkpoint_steps) ||
+           is_multiple(step, run->trial.every) || (run->world->size > 1 && is_multiple(step, o->parity_steps));
+}
+
+/* Collective. *ahead: whether to give the next block before the results of the last one are read, so that a device stays busy.
+ * False if the state between the blocks is needed. Rank 0 decides for all, as only it knows when a checkpoint is due. */
+static int goes_ahead(struct run *run, bool stopped, bool *ahead, struct error *why)
+{
+    *ahead = tower_runs_ahead(&run->tower) && !stopped && run->given < run->last_step && !needs_state(run, run->given);
     if (!*ahead)
         return 0;
     *ahead = run->world->rank > 0 || !run_save_is_due(run);
@@ -116,31 +128,24 @@ static double moving_average(double average, double value)
     return average == 0 ? value : 0.9 * average + 0.1 * value;
 }
 
-/* Writes a row of metrics.csv and a log line about the steps since the last ones. */
-static void report_interval(struct run *run, const struct step_result *result, double last_loss)
+/* The epochs that begin before a position of the sample stream. */
+static uint64_t epochs_begun(const struct run *run, uint64_t position)
 {
-    struct tally *tally = &run->tally;
-    double seconds = (clock_seconds() - tally->started) / tally->steps, n = tally->steps;
-    struct interval interval = {
-        .step = run->state.step,
-        .epoch = (double)run->state.position / (double)run->dataset.count,
-        .total_loss = tally->total_loss / n,
-        .cross_entropy = tally->cross_entropy / n,
-        .precision = tally->precision / n,
-        .last_loss = last_loss,
-        .average_loss = run->state.total_loss_average,
-        .examples_per_second = run->global_batch / seconds,
-        .seconds_per_batch = seconds,
-        .data_wait = run->loader.wait_seconds / n,
-        .reduce_wait = run->reducer.wait_seconds / n,
-        .rate = result->rate,
-    };
-    run->loader.wait_seconds = run->reducer.wait_seconds = 0;
-    *tally = (struct tally){.started = clock_seconds()};
-    report_step(&run->report, &interval);
+    uint64_t images = (uint64_t)run->dataset.count;
+    return (position + images - 1) / images;
 }
 
-/* Rank 0: averages, log line, progress. A step without an update was already logged (run_fault). */
+static void show_progress(struct run *run)
+{
+    const struct checkpoint *state = &run->state;
+    uint64_t last_position = state->position + (run->last_step - state->step) * (uint64_t)run->global_batch;
+    struct advance advance = {.step = state->step, .last_step = run->last_step, .epoch = epochs_begun(run, state->position),
+                              .last_epoch = epochs_begun(run, last_position), .loss = state->total_loss_average,
+                              .precision = run->precision_average};
+    report_progress(&run->report, &advance);
+}
+
+/* Rank 0: averages, progress. A step without an update was already logged (run_fault). */
 static void after_step(struct run *run, const struct step_result *result)
 {
     struct checkpoint *state = &run->state;
@@ -155,10 +160,9 @@ static void after_step(struct run *run, const struct step_result *result)
     tally->total_loss += total;
     tally->cross_entropy += cross_entropy;
     tally->precision += result->correct / result->count;
-    if (is_multiple(state->step, run->options->log_frequency))
-        report_interval(run, result, total);
-    report_progress(&run->report, state->step, run->last_step, (double)state->position / (double)run->dataset.count,
-                    state->total_loss_average);
+    tally->last_loss = total;
+    run->precision_average = moving_average(run->precision_average, result->correct / result->count);
+    show_progress(run);
 }
 
 /* Collective. Ends the run if the ranks' parameters differ in a bit. */
@@ -193,7 +197,15 @@ static bool compares_now(const struct run *run, bool stopped)
     return is_multiple(run->state.step, every) || (every && last);
 }
 
-/* After `count` steps: log, parity check, checkpoint. */
+/* Whether the step has a row of metrics.csv. Only the last step of a block can have one. */
+static bool reports_now(const struct run *run, const struct step_result *result)
+{
+    const struct options *o = run->options;
+    uint64_t step = run->state.step;
+    return result->fault <= 0 && (is_multiple(step, o->log_frequency) || is_multiple(step, o->summary_frequency));
+}
+
+/* After `count` steps: log, evaluation, parity check, checkpoint. */
 static int look_at(struct run *run, const struct step_result *results, int count, bool *stopped, struct error *why)
 {
     int status = 0;
@@ -204,7 +216,11 @@ static int look_at(struct run *run, const struct step_result *results, int count
         if (run->world->rank == 0)
             after_step(run, &results[i]);
     }
-    if (compares_now(run, *stopped))
+    if (reports_now(run, &results[count - 1]))
+        status = run_report(run, &results[count - 1], why);
+    if (!status && !*stopped && run_evaluates_now(run))
+        status = run_evaluate(run, false, why);
+    if (!status && compares_now(run, *stopped))
         status = check_parity(run, why);
     return status ? status : save(run, why);
 }
@@ -238,13 +254,19 @@ static bool goes_on(const struct run *run, bool stopped)
     return under_way || (run->state.step < run->last_step && !stopped);
 }
 
+/* Whether the state that the run continues from is evaluated first: the target may have been reached there. */
+static bool evaluates_first(const struct run *run)
+{
+    return run->options->target_precision > 0 && run->state.step > 0 && run_evaluates_now(run);
+}
+
 int run_steps(struct run *run, bool *stopped, struct error *why)
 {
-    int status = 0;
     *stopped = false;
     run->given = run->state.step;
     run->tally = (struct tally){.started = clock_seconds()};
     run->stop.under_way = tower_runs_ahead(&run->tower);
+    int status = evaluates_first(run) ? run_evaluate(run, true, why) : 0;
     phases_step(&run->phases, run->state.step + 1, true);
     while (!status && goes_on(run, *stopped))
         status = train_block(run, stopped, why);

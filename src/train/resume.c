@@ -40,6 +40,7 @@ static int load_file(struct run *run, const char *file, struct error *why)
     state->loss_average = found.loss_average;
     state->total_loss_average = found.total_loss_average;
     state->wall_seconds = found.wall_seconds;
+    state->evaluation_seconds = found.evaluation_seconds;
     memcpy(state->convolutions, found.convolutions, sizeof state->convolutions);
     snprintf(run->resumed_from, sizeof run->resumed_from, "%s", file);
     return 0;
@@ -166,7 +167,10 @@ int run_begin(struct run *run, struct error *why)
 {
     if (!run->lock.held && make_directory(run, why))
         return -1;
-    return report_open(&run->report, run->options->train_dir, run->state.step, why);
+    if (report_open(&run->report, run->options->train_dir, run->state.step, why))
+        return -1;
+    progress_open(&run->report.progress, run->options->progress);
+    return 0;
 }
 
 int run_share_state(struct run *run, struct error *why)

@@ -47,6 +47,9 @@ static int lay_out(struct run *run, struct error *why)
         convolution_ways_init(&run->ways, &run->net, why) ||
         !(state->parameters = memory_new(run->net.parameters, sizeof(float), "the parameters", why)))
         return -1;
+    if (run->world->rank == 0 &&
+        !(run->rank_seconds = memory_new((size_t)run->world->size, sizeof *run->rank_seconds, "the ranks' times", why)))
+        return -1;
     return optimizer_allocate(state->optimizer, run->world->rank == 0, run->net.parameters, state->states, why);
 }
 
@@ -260,6 +263,8 @@ int run_open(struct run *run, const struct options *options, const struct world 
         return -1;
     if (open_tower(run, why))
         return -1;
+    if (run_evaluate_open(run, why))
+        return -1;
     int status = world->rank == 0 ? run_begin(run, why) : 0;
     if (world_agree(world, status, why))
         return -1;
@@ -273,6 +278,7 @@ void run_close(struct run *run)
 {
     phases_close(&run->phases);
     run_save_close(run);
+    run_evaluate_close(run);
     loader_free(&run->loader);
     tower_free(&run->tower);
     run_trace_close(run);
@@ -280,6 +286,7 @@ void run_close(struct run *run)
     convolution_ways_free(&run->ways);
     net_free(&run->net);
     report_close(&run->report);
+    free(run->rank_seconds);
     free(run->state.parameters);
     optimizer_free(run->state.states);
     lock_free(&run->lock);

@@ -200,9 +200,53 @@ static void test_many_layers(void **state)
     check_tower(subject, &many);
 }
 
+/* ---- a plan that keeps every layer's output ---- */
+
+static void fill_rig(struct rig *rig)
+{
+    uint64_t random = 31;
+    fill_random(rig->input, rig->input_count, &random);
+    net_parameters(&rig->net, 7, rig->parameters);
+}
+
+/* The output of layer `last` is that of the net that ends there, computed by openblas; its parameters are the first ones. */
+static void check_activation(struct rig *whole, int last)
+{
+    struct error why;
+    struct rig part;
+    struct model first = whole->model;
+    first.layer_count = last + 1;
+    rig_open_plan(&part, backend_find("openblas", &why), &first, 3, 10, (struct plan_request){.batch = BATCH});
+    memcpy(part.parameters, whole->parameters, part.net.parameters * sizeof *part.parameters);
+    memcpy(part.input, whole->input, part.input_count * sizeof *part.input);
+    rig_forward(&part);
+    float *found = floats_new(part.output_count);
+    must(whole->backend->memory_download(found, whole->plan.activations[last], part.output_count, &why), &why);
+    assert_close_floats(first.layers[last].name, found, part.output, part.output_count, 1e-4);
+    free(found);
+    rig_close(&part);
+}
+
+static void test_activations(void **state)
+{
+    const struct subject *subject = *state;
+    struct error why;
+    struct rig rig;
+    const struct model *tutorial = model_find("tutorial", &why);
+    skip_unsupported(subject->backend, tutorial);
+    rig_open_plan(&rig, subject->backend, tutorial, 3, 10, (struct plan_request){.batch = BATCH, .separate = true});
+    assert_int_equal(rig.plan.stage_count, tutorial->layer_count);
+    fill_rig(&rig);
+    rig_forward(&rig);
+    for (int i = 0; i < tutorial->layer_count; i++)
+        check_activation(&rig, i);
+    rig_close(&rig);
+}
+
 static const struct backend_test tests[] = {
     {"gradients of branches and frozen layers", test_frozen_layers, NULL, false},
     {"branches and frozen layers in bfloat16", test_bfloat16, NULL, false},
+    {"every layer's output", test_activations, NULL, false},
     {"a net of 600 layers", test_many_layers, NULL, false},
 };
 

@@ -84,10 +84,16 @@ static int two_steps(void)
 {
     struct interval interval = {.step = 10, .epoch = 0.0256, .total_loss = 4.65, .cross_entropy = 2.3,
                                 .precision = 0.125, .last_loss = 4.6123, .average_loss = 4.64, .rate = 0.1f,
-                                .examples_per_second = 4312.04, .seconds_per_batch = 0.0594};
+                                .examples_per_second = 4312.04, .seconds_per_batch = 0.0594, .logged = true,
+                                .phases = {[PHASE_LOAD] = 0.001, [PHASE_BACKWARD] = 0.04, [PHASE_PARITY] = 0.002},
+                                .slowest_rank = 3, .slowest_seconds = 0.055, .mean_rank_seconds = 0.05};
     if (report_open(&report, directory, 0, &why))
         return -1;
     report_step(&report, &interval);
+    interval.logged = false;
+    interval.step = 15;
+    report_step(&report, &interval);
+    interval.logged = true;
     interval.step = 20;
     report_step(&report, &interval);
     report_close(&report);
@@ -106,6 +112,16 @@ static void log_line_is_the_tutorials(void **state)
     assert_int_equal(length, 26);
     const char *expected = ": step 10, loss = 4.61 (4312.0 examples/sec; 0.059 sec/batch)\n";
     assert_memory_equal(text + length, expected, strlen(expected));
+    assert_null(strstr(text, "step 15"));
+    assert_non_null(strstr(text, "step 20"));
+}
+
+/* Fails unless the text begins with that line. */
+static void assert_string_equal_line(const char *text, const char *line)
+{
+    char first[256];
+    snprintf(first, sizeof first, "%.*s", (int)strcspn(text, "\n") + 1, text);
+    assert_string_equal(first, line);
 }
 
 static void metrics_have_a_header_and_a_row_a_report(void **state)
@@ -114,7 +130,23 @@ static void metrics_have_a_header_and_a_row_a_report(void **state)
     const char *text = contents("metrics.csv");
     assert_memory_equal(text, "step,epoch,total_loss,", 22);
     assert_non_null(strstr(text, "\n10,0.0256,4.65,2.3,0.125,4.6123,4.64,0.1"));
+    const char *row = strstr(text, "\n15,");
+    assert_non_null(row);
+    const char *time = strchr(row + 1, 'T');
+    assert_non_null(time);
+    assert_string_equal_line(time + 9, "Z,0.001,0,0.04,0,0,0,0,0,0.002,3,0.055,0.05\n");
     assert_non_null(strstr(text, "\n20,"));
+}
+
+/* The file of an older program: it has no columns after learning_rate. */
+static void rows_have_the_columns_of_the_files_header(void **state)
+{
+    (void)state;
+    write_file("metrics.csv", "step,epoch,total_loss,cross_entropy,precision,last_loss,average_loss,learning_rate\n");
+    quietly(two_steps, 0);
+    remove(path("train.log.undone"));
+    assert_non_null(strstr(contents("metrics.csv"), "learning_rate\n10,0.0256,4.65,2.3,0.125,4.6123,4.64,0.1\n15,"));
+    assert_non_null(strstr(contents("metrics.csv"), "4.64,0.1\n20,0.0256,4.65,2.3,0.125,4.6123,4.64,0.1\n"));
 }
 
 static int go_on_after_10(void)
@@ -216,7 +248,7 @@ static int said_of(void (*steps)(void))
 
 static void step(uint64_t number)
 {
-    struct interval interval = {.step = number, .epoch = 0.5};
+    struct interval interval = {.step = number, .epoch = 0.5, .logged = true};
     report_step(&report, &interval);
 }
 
@@ -254,7 +286,7 @@ static void half_a_row_is_cut_off_and_told_of_once(void **state)
     const char *rest = strchr(contents("metrics.csv"), '\n') + 1;
     for (int number = 1; number <= 7; number += 3, rest = strchr(rest, '\n') + 1) {
         char row[64];
-        snprintf(row, sizeof row, "%d,0.5,0,0,0,0,0,0,0,0,0,0\n", number);
+        snprintf(row, sizeof row, "%d,0.5,0,0,0,0,0,0,0,0,0,0,2", number);
         assert_memory_equal(rest, row, strlen(row));
     }
     assert_string_equal(rest, "");
@@ -337,11 +369,28 @@ static int terminal(unsigned short columns)
 }
 
 /* Step 50, 49 s after step 1: one second per step. */
+static void draw_training(int descriptor, bool blocks)
+{
+    struct report drawn = {.progress = {.terminal = descriptor, .blocks = blocks, .started = clock_seconds() - 49, .first = 1},
+                           .examples_per_second = 9420};
+    struct advance advance = {.step = 50, .last_step = 400, .epoch = 2, .last_epoch = 12, .loss = 4.3014, .precision = 0.1234};
+    report_progress(&drawn, &advance);
+}
+
 static void draw_step(int descriptor)
 {
-    struct report drawn = {.progress = {.terminal = descriptor, .started = clock_seconds() - 49, .first = 1},
-                           .examples_per_second = 9420};
-    report_progress(&drawn, 50, 1500, 1.2345, 4.3014);
+    draw_training(descriptor, true);
+}
+
+static void draw_step_in_ascii(int descriptor)
+{
+    draw_training(descriptor, false);
+}
+
+static void draw_hidden(int descriptor)
+{
+    struct progress drawn = {.terminal = descriptor, .hidden = true, .started = clock_seconds() - 10};
+    progress_count(&drawn, "packing", "images", 1, 10, 100);
 }
 
 /* 30 of 150 MB have arrived, the last 20 of them in 10 s. */
@@ -376,27 +425,36 @@ static void progress_drops_whole_items(void **state)
         unsigned short columns;
         const char *line;
     } cases[] = {
-        {draw_step, 12, ""},
-        {draw_step, 13, "step 50/1500"},
-        {draw_step, 24, "step 50/1500"},
-        {draw_step, 25, "step 50/1500, loss 4.301"},
-        {draw_step, 57, "step 50/1500, loss 4.301, 9420 examples/sec"},
-        {draw_step, 60, "step 50/1500, loss 4.301, 9420 examples/sec, 24m 10s left"},
-        {draw_step, 80, "step 50/1500, loss 4.301, 9420 examples/sec, 24m 10s left, epoch 1.23"},
-        {draw_step, 120, "step 50/1500, loss 4.301, 9420 examples/sec, 24m 10s left, epoch 1.23"},
-        {draw_count, 35, "downloading 30.0/150.0 MB"},
-        {draw_count, 80, "downloading 30.0/150.0 MB, 2.0 MB/s, 1m 00s left"},
-        {draw_without_a_total, 80, "packing 1234 images, 123 images/s"},
+        {draw_step, 6, ""},
+        {draw_step, 7, "50/400"},
+        {draw_step, 12, " 12% 50/400"},
+        {draw_step, 20, "epoch 2/12 50/400"},
+        {draw_step, 21, "50/400 [00:49<05:50]"},
+        {draw_step, 40, " 12% 50/400 [00:49<05:50, loss 4.30]"},
+        {draw_step, 48, "50/400 [00:49<05:50, loss 4.30, precision 0.12]"},
+        {draw_step, 60, "epoch 2/12 50/400 [00:49<05:50, loss 4.30, precision 0.12]"},
+        {draw_step, 70, " 12% 50/400 [00:49<05:50, loss 4.30, precision 0.12, 9420 images/s]"},
+        {draw_step, 80, "epoch 2/12  12% 50/400 [00:49<05:50, loss 4.30, precision 0.12, 9420 images/s]"},
+        {draw_step, 100, "epoch 2/12  12%|\u2588\u2588\u258d                "
+                         "| 50/400 [00:49<05:50, loss 4.30, precision 0.12, 9420 images/s]"},
+        {draw_step, 120, "epoch 2/12  12%|\u2588\u2588\u2588\u258a                          "
+                         "| 50/400 [00:49<05:50, loss 4.30, precision 0.12, 9420 images/s]"},
+        {draw_step_in_ascii, 90, "epoch 2/12  12%|#        | 50/400 [00:49<05:50, loss 4.30, precision 0.12, 9420 images/s]"},
+        {draw_count, 35, "downloading  20%|#    | 30.0/150.0"},
+        {draw_count, 80, "downloading  20%|#####                     | 30.0/150.0 [00:10<01:00, 2.0 MB/s]"},
+        {draw_without_a_total, 80, "packing 1234 [00:10, 123 images/s]"},
+        {draw_hidden, 80, NULL},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        char expected[128];
+        char expected[256] = "";
         int descriptor = terminal(cases[i].columns);
         if (descriptor < 0)
             skip();
         draw(cases[i].draws, descriptor);
         close(descriptor);
-        snprintf(expected, sizeof expected, "\r%s\033[K", cases[i].line);
+        if (cases[i].line)
+            snprintf(expected, sizeof expected, "\r%s\033[K", cases[i].line);
         assert_string_equal(contents("said"), expected);
     }
     remove(path("said"));
@@ -416,6 +474,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(log_line_is_the_tutorials),
         cmocka_unit_test(metrics_have_a_header_and_a_row_a_report),
+        cmocka_unit_test(rows_have_the_columns_of_the_files_header),
         cmocka_unit_test(later_rows_are_moved_aside),
         cmocka_unit_test(nothing_later_leaves_the_file_alone),
         cmocka_unit_test(a_torn_last_line_is_moved_aside),

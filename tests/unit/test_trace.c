@@ -1,5 +1,5 @@
-/* Timelines: the packets of a part, the file made of all parts, and what happens when a part cannot be written. The packets are decoded
- * here by hand; tests/system/user/trace.sh reads whole files by Perfetto's own schema. */
+/* Timelines: the packets of a part, the file made of all parts, and what happens when a part cannot be written. The packets are
+ * decoded here by hand; tests/system/user/trace.sh reads whole files by Perfetto's own schema. */
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -15,7 +15,8 @@
 
 #include "trace.h"
 
-static const struct trace_request two_ranks[] = {{.host = "here", .rank = 0, .loaders = 1}, {.host = "there", .rank = 1, .loaders = 1}};
+static const struct trace_request two_ranks[] = {{.host = "here", .rank = 0, .loaders = 1},
+                                                 {.host = "there", .rank = 1, .loaders = 1}};
 
 /* Opens the trace of a rank; skips the test if the program was built without protobuf-c. */
 static void open_rank(struct trace *trace, const char *file, int rank)

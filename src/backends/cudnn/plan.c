@@ -307,7 +307,8 @@ static void make_operations(struct plan *plan, const struct plan_request *reques
     struct cudnn_plan_state *s = plan->state;
     for (int i = 0; i < request->net->layer_count; i++)
         make_operation(plan, request, i);
-    fuse(s->operations, request->net->layer_count);
+    if (!request->separate)
+        fuse(s->operations, request->net->layer_count);
 }
 
 /* The index from which on the gradient is complete after the backward pass of the stage that begins with layer `first`. Slices of
@@ -348,8 +349,11 @@ static int make_stages(struct plan *plan, const struct plan_request *request, st
     int count = request->net->layer_count;
     for (int i = 0; i < count;)
         i = stage_add(plan, request->training, i)->last + 1;
-    for (int i = 0; i < count; i++)
+    for (int i = 0; i < count; i++) {
         wire_operation(plan, i);
+        if (plan->activations)
+            plan->activations[i] = s->operations[i].y;
+    }
     for (struct cudnn_operation *o = s->operations; o < s->operations + count; o++)
         if (o->kind->init && o->kind->init(o, why))
             return -1;

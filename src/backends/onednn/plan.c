@@ -49,9 +49,9 @@ static int onednn_set_threads(int threads, struct error *why)
 static bool pools_at_once(const struct plan_request *request)
 {
     const struct net_layer *l = request->net->layers;
-    return !request->input_gradient && request->net->layer_count > 1 && l[0].layer.kind == LAYER_CONVOLUTION &&
-           l[0].layer.kernel >= l[0].layer.stride && l[0].layer.padding == PADDING_SAME && l[0].readers == 1 &&
-           l[1].layer.kind == LAYER_MAX_POOL;
+    return !request->input_gradient && !request->separate && request->net->layer_count > 1 &&
+           l[0].layer.kind == LAYER_CONVOLUTION && l[0].layer.kernel >= l[0].layer.stride &&
+           l[0].layer.padding == PADDING_SAME && l[0].readers == 1 && l[1].layer.kind == LAYER_MAX_POOL;
 }
 
 static const struct host_kind *const onednn_kinds[LAYER_KINDS] = {

@@ -98,7 +98,7 @@ if mount -t tmpfs -o size=2m none "$tmp/disk" 2> /dev/null; then
     wait $job
     check "and the run ends as it should" test $? -eq 75
     check "that a row was lost is told once" test "$(grep -c 'a line cannot be written: No space left' "$tmp/ranks/output")" -eq 1
-    check "every row is whole" eval '! tail -n +2 "$tmp/disk/run/metrics.csv" | grep -vE "^[0-9]+(,[0-9.e+-]+){11}$"'
+    check "every row is whole" eval '! tail -n +2 "$tmp/disk/run/metrics.csv" | grep -vE "^[0-9]+(,[0-9.e+-]+){11},[-0-9T:]+Z(,[0-9.e+-]+){12}$"'
     check "and so is every line of the log" eval '! grep -vE "^[-0-9 :.]{26}: [a-z]" "$tmp/disk/run/train.log"'
 else
     skip "a disk of 2 MB" "$(no_mount)"

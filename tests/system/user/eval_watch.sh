@@ -41,7 +41,7 @@ check "and the eval ends with it" timeout 20 tail --pid=$watch -f /dev/null
 wait $watch
 check "well" test $? = 0
 watch=
-check "after the last checkpoint" test "$(tail -n 3 "$tmp/watch.log" | grep -cE "precision @ 1 = .*step $end:|training has ended at its last step, $end$")" = 2
+check "after the last checkpoint" test "$(tail -n 4 "$tmp/watch.log" | grep -cE "precision @ 1 = .*step $end:|training has ended at its last step, $end$")" = 2
 check "each was evaluated once" test -z "$(grep -oE "precision @ 1 = .*step [0-9]+:" "$tmp/watch.log" | sort | uniq -d)"
 
 # eval.csv has the numbers that eval printed. The data's SHA-256 is computed here independently (see src/data/dataset.c).
@@ -55,12 +55,12 @@ texts = [p if isinstance(p, bytes) else p.encode() for p in parts]
 sha256 = hashlib.sha256(b"".join(t + b"\0" for t in texts)).hexdigest()
 said = re.findall(r"precision @ 1 = .*step (\d+): (\d+) of (\d+)\)\n.*cross-entropy ([\d.]+) \((\w+) images, (\w+)", open(sys.argv[2]).read())
 with open(sys.argv[1]) as f:
-    assert f.readline() == "time,step,split,images,precision_at_1,cross_entropy,parameters,data_sha256\n"
+    assert f.readline() == "time,step,split,images,precision_at_1,cross_entropy,parameters,data_sha256,precision_at_5\n"
     rows = list(csv.reader(f))
 assert len(rows) == len(said) > 1, (len(rows), len(said))
 for row, (step, right, images, entropy, split, parameters) in zip(rows, said):
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", row[0]), row
-    assert row[1:4] == [step, split, images] and row[6:] == [parameters, sha256[:12]], (row, sha256)
+    assert row[1:4] == [step, split, images] and row[6:8] == [parameters, sha256[:12]], (row, sha256)
     assert abs(float(row[4]) - int(right) / int(images)) < 1e-8 and f"{float(row[5]):.4f}" == entropy, row
 END
 }

@@ -91,7 +91,7 @@ mkdir "$CIFAR10_DIR"
 tar -xf tests/data/cifar10-sample.tar.xz -C "$CIFAR10_DIR" --wildcards '*/*/[0-9]*0.jpg'
 # A shell starts background jobs with Ctrl-C's signal ignored.
 AIM=60 env --default-signal=INT script -qec "make run" /dev/null < keys > "$said" 2>&1 &
-check "make run shows progress" wait_for 60 $'\r''step [0-9]+/[0-9]+, loss' "$said"
+check "make run shows progress" wait_for 60 $'\r''epoch .* [0-9]+/[0-9]+ \[[0-9:<]+, loss' "$said"
 printf '\003' >&8
 wait $!; code=$?
 check "Ctrl-C ends it as it ends a program (exit code $code)" test $code -eq 130
