@@ -38,6 +38,7 @@ static int block_length(const struct run *run)
     at_most(&steps, (uint64_t)tower_steps_at_once(&run->tower));
     at_most_until(&steps, step, o->log_frequency);
     at_most_until(&steps, step, o->summary_frequency);
+    at_most_until(&steps, step + 1, o->summary_frequency); /* for the parameters before the summary's step */
     at_most_until(&steps, step, o->parity_steps);
     at_most_until(&steps, step, o->checkpoint_steps);
     at_most_until(&steps, step, run->trial.every);
@@ -70,6 +71,8 @@ static int give(struct run *run, struct error *why)
     if (tower_give(&run->tower, steps, count, why))
         return -1;
     print_notice(run);
+    if (run->world->rank == 0)
+        run_summary_choose(run);
     return 0;
 }
 
@@ -88,7 +91,7 @@ static int goes_ahead(struct run *run, bool stopped, bool *ahead, struct error *
     *ahead = tower_runs_ahead(&run->tower) && !stopped && run->given < run->last_step && !needs_state(run, run->given);
     if (!*ahead)
         return 0;
-    *ahead = run->world->rank > 0 || !run_save_is_due(run);
+    *ahead = run->world->rank > 0 || (!run_save_is_due(run) && !run_summary_reads(run));
     if (run->world->size == 1)
         return 0;
     phase_enter(&run->phases, PHASE_REDUCE, PHASE_WHOLE);
@@ -222,7 +225,9 @@ static int look_at(struct run *run, const struct step_result *results, int count
         status = run_evaluate(run, false, why);
     if (!status && compares_now(run, *stopped))
         status = check_parity(run, why);
-    return status ? status : save(run, why);
+    if (!status)
+        status = save(run, why);
+    return status || run->world->rank > 0 ? status : run_summary_begin(run, why);
 }
 
 /* ---- a run ---- */
@@ -268,6 +273,9 @@ int run_steps(struct run *run, bool *stopped, struct error *why)
     run->stop.under_way = tower_runs_ahead(&run->tower);
     int status = evaluates_first(run) ? run_evaluate(run, true, why) : 0;
     phases_step(&run->phases, run->state.step + 1, true);
+    run_summary_choose(run);
+    if (!status)
+        status = run_summary_begin(run, why);
     while (!status && goes_on(run, *stopped))
         status = train_block(run, stopped, why);
     return status;
@@ -298,6 +306,8 @@ int run_finish(struct run *run, bool stopped, struct error *why)
         return -1;
     if (stopped)
         stop_tell(&run->stop, run->world, cause);
+    if (run->world->rank == 0)
+        run_summary_finish(run, !status && run->state.step == run->last_step);
     if (run->world->rank == 0 && !status)
         tell_end(run, cause);
     return world_agree(run->world, status, why);

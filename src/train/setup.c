@@ -270,6 +270,8 @@ int run_open(struct run *run, const struct options *options, const struct world 
         return -1;
     if (start_block_print(run, why))
         return -1;
+    if (run_summary_open(run, why))
+        return -1;
     run->ready = true;
     return 0;
 }
@@ -279,6 +281,7 @@ void run_close(struct run *run)
     phases_close(&run->phases);
     run_save_close(run);
     run_evaluate_close(run);
+    run_summary_close(run);
     loader_free(&run->loader);
     tower_free(&run->tower);
     run_trace_close(run);
