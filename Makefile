@@ -259,6 +259,7 @@ gpu-check: ## check on a GPU what only a GPU can prove (scripts/gpu-check.sh --h
 
 test: ## set up what the tests need, build and run them all, sanitizers included
 	@scripts/deps.sh build test || true
+	@tests/venv > /dev/null || true
 	@$(SELF) $(JOBS) all tests-built
 	@$(SELF) $(JOBS) BUILD=build/asan SANITIZE=address,undefined OPTIMISE='-O1 -g' sanitized-asan
 	@$(SELF) $(JOBS) BUILD=build/tsan SANITIZE=thread OPTIMISE='-O1 -g' sanitized-tsan

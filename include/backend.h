@@ -63,7 +63,7 @@ struct plan_request {
     int batch;             /* images */
     bool training;         /* with backward */
     bool input_gradient;   /* also the gradient of the first layer's input (tests) */
-    bool separate;         /* without backward, and not in bf16: every layer is a stage, and its output is kept (plan.activations) */
+    bool separate;         /* for evaluation in float: every layer is a stage, and its output is kept (plan.activations) */
     enum convolution_choice convolution;         /* of every layer, unless convolutions is set */
     const enum convolution_choice *convolutions; /* by layer; NULL: none */
     enum precision precision;

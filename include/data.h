@@ -75,6 +75,7 @@ struct loader_request {
     int batch;           /* samples per slice */
     int slices;          /* of this rank, per step: its part has slices * batch samples */
     int threads, depth;  /* workers; batches kept ready */
+    struct trace *trace; /* where each worker's batches are recorded; may be NULL */
 };
 struct loader {
     double wait_seconds; /* spent waiting in loader_next; reset by the owner */
@@ -84,6 +85,10 @@ struct loader {
 int loader_init(struct loader *loader, const struct loader_request *request, struct error *why);
 /* Returns the next slice of the stream. It stays valid until the next call. */
 int loader_next(struct loader *loader, struct batch *batch, struct error *why);
+/* Not collective. Makes the batch of request->batch samples that begins at position `first` of the stream, in images (batch,
+ * crop_height, crop_width, channels) and labels (batch). Of the request it also uses the data set, augmentations and seed. */
+void loader_fill(const struct loader_request *request, struct shuffle *shuffle, uint64_t first, struct batch *batch,
+                 float *images, int32_t *labels);
 /* Not collective. Stops the threads. A zeroed loader is allowed. */
 void loader_free(struct loader *loader);
 

@@ -115,10 +115,18 @@ struct device {
      * the latest. It overlaps with later work. results_end waits for the oldest copy. At most two may be outstanding. */
     int (*results_begin)(struct plan *plan, uint64_t last, int count, struct error *why);
     int (*results_end)(struct plan *plan, struct step_result *results, struct error *why);
+    /* ---- times ---- */
+
+    /* Marks the moment when the work enqueued so far is done; beside: the copies and sums beside it. Not in a capture. `mark`
+     * (0, 1, ... < DEVICE_MARKS) identifies it. */
+    int (*mark)(struct plan *plan, int mark, bool beside, struct error *why);
+    /* Waits for the first `count` marks. seconds (count): when each was reached, after mark 0, by the device's clock. */
+    int (*marks)(struct plan *plan, double *seconds, int count, struct error *why);
+
     /* Waits for all work that was enqueued. */
     int (*wait)(struct plan *plan, struct error *why);
 };
 
-enum { DEVICE_IDENTITY = 128 };
+enum { DEVICE_IDENTITY = 128, DEVICE_MARKS = 4096 };
 
 #endif

@@ -9,7 +9,7 @@
  *   event_add_scalar(&event, "total_loss", 4.67);
  *   event_add_histogram(&event, "conv1/weights", &histogram);
  *   status = event_file_append(&file, &event, why);
- *   event_free(&event);
+ *   event_clear(&event);
  *   event_file_close(&file);
  *
  * Functions that write to a file may block, and fail if the disk is full or the directory was removed. A tag's slashes group its
@@ -32,16 +32,21 @@ const char *events_library(void);
 
 /* ---- the values of one step ---- */
 
-/* Zeroed except for the step: an empty event. If memory is short, the event is marked, and event_file_append fails. */
+/* Serialized messages of protobuf. */
+struct message_buffer {
+    uint8_t *data;
+    size_t size, room; /* bytes */
+    bool no_memory;    /* a message is missing: memory was short */
+};
+
+/* Zeroed except for the step: an empty event. If memory was short for a value, event_file_append fails. */
 struct event {
     int64_t step;
-    uint8_t *values; /* a serialized Summary */
-    size_t size, room; /* bytes */
-    bool no_memory;
+    struct message_buffer values;
 };
 /* Removes all values, keeps the memory, and sets the step. */
 void event_reset(struct event *event, int64_t step);
-void event_free(struct event *event);
+void event_clear(struct event *event);
 
 void event_add_scalar(struct event *event, const char *tag, double value);
 void event_add_histogram(struct event *event, const char *tag, const struct histogram *histogram);
@@ -61,10 +66,16 @@ struct hparam {
     double number; /* HPARAM_SWITCH: 0 or 1 */
     const char *text;
 };
-/* The start of a run with these hyperparameters. `metrics` are tags of the scalars that the table shows beside them. Belongs into
- * the run's first event; TensorBoard uses the last one that it finds. */
-void event_add_run(struct event *event, const struct hparam *hparams, int count, const char *const *metrics, int metric_count);
-/* The end of the run; without it TensorBoard shows the run as running. */
+/* A scalar that the table shows beside them: its tag, and the folder of its event files below that of the run's event. TensorBoard
+ * finds scalars only there, so the run's event belongs into TRAIN_DIR/events, above the folders train and eval. */
+struct hparam_metric {
+    const char *folder, *tag; /* "train", "total_loss" */
+};
+/* The start of a run with these hyperparameters. TensorBoard uses the first one that it finds in a folder, also if the run is
+ * resumed. */
+void event_add_run(struct event *event, const struct hparam *hparams, int count, const struct hparam_metric *metrics,
+                   int metric_count);
+/* The end of the run, for good: TensorBoard uses the first one that it finds. A run without it has no status in the table. */
 void event_add_run_end(struct event *event, bool succeeded);
 
 /* ---- files ---- */
@@ -92,9 +103,8 @@ int event_file_close(struct event_file *file, struct error *why);
 struct event_graph {
     const struct net *net;
     int ranks;
-    int images;           /* per rank and step; negative: it varies */
-    const char *const *devices; /* a name per rank, "node1: onednn"; NULL: none */
-    const char *exchange; /* how the gradients are summed, in a word: "nccl" */
+    int images; /* per rank and step; -1: it varies */
+    const char *const *devices; /* a name per rank, "node1/onednn", by which nodes can be coloured; NULL: none */
 };
 /* Appends the graph to the file, once per run. Only the first EVENT_TOWERS_MAX ranks are drawn. */
 enum { EVENT_TOWERS_MAX = 8 };

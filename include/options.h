@@ -61,6 +61,7 @@ struct options {
     bool deterministic, no_graph, share_devices, force, verbose;
     int64_t eval_interval_secs, num_examples;
     bool run_once, no_ema, keep_best;
+    char trace[OPTION_TEXT], trace_steps[64];
     char from[OPTION_TEXT], url[OPTION_TEXT], md5[64];
     char classes[OPTION_TEXT];
     bool download, allow_missing_classes, skip_bad;
@@ -86,6 +87,9 @@ bool options_text(const struct options *options, int index, const char **name, c
 
 /* The value of the command's option of that name as text; "" if the command has no such option. */
 void options_value(const struct options *options, const char *name, char *value, size_t size);
+
+/* The steps of --trace-steps A:B, both included; -1 with a sentence if it has another form. */
+int options_trace_steps(const struct options *options, uint64_t *first, uint64_t *last, struct error *why);
 
 /* Whether the option of that name is a switch: its text is "yes" or "no". On the command line --NAME means yes, and
  * --NAME=no turns off what a file turns on. */

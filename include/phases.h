@@ -6,12 +6,13 @@
 #include <stdint.h>
 
 #include "error.h"
+#include "trace.h"
 #include "world.h"
 
 enum phase_kind {
     PHASE_START,    /* set-up */
     PHASE_LOAD,     /* takes a batch from the loader; part: the slice */
-    PHASE_FORWARD,  /* forward pass and loss */
+    PHASE_FORWARD,  /* forward pass and loss; part: the stage, or the number of stages: the loss */
     PHASE_BACKWARD, /* backward pass; part: the stage */
     PHASE_DEVICE,   /* gives steps to a device, or waits for their results */
     PHASE_REDUCE,   /* waits for the gradients of all ranks (marked by the reducer); part: the bucket */
@@ -82,8 +83,11 @@ struct phase_clock {
 /* A zeroed struct is closed: phase_enter works, but nothing is watched or measured. */
 struct phases {
     struct phase now;
-    struct stall stall;       /* the listeners: the stall watch */
-    struct phase_clock clock; /* and the clock */
+    struct stall stall;       /* the listeners: the stall watch, */
+    struct phase_clock clock; /* the clock, */
+    struct trace trace;       /* and the timeline; opened and closed by the owner */
+    const char *const *part_names; /* (part_count), set by the owner: the parts of the forward and backward pass */
+    int part_count;
 };
 
 /* Collective over the node. stall_seconds: the longest that a phase may take before the watch ends the job; 0: no watch. */
@@ -93,6 +97,8 @@ void phases_close(struct phases *phases);
 
 /* Not collective. Begins a phase, and returns the previous one. No effect if phases is NULL. */
 struct phase phase_enter(struct phases *phases, enum phase_kind kind, int part);
+/* The timeline; NULL if phases is NULL. */
+struct trace *phases_trace(struct phases *phases);
 /* Not collective. Begins a step, the same on all ranks. slow: its phases may take ten times as long, as in the first step. */
 void phases_step(struct phases *phases, uint64_t step, bool slow);
 

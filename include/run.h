@@ -12,6 +12,7 @@
 #include "report.h"
 #include "stop.h"
 #include "store.h"
+#include "summary.h"
 #include "tower.h"
 
 /* The hardware that two ranks share, in rising order; for a run, the most that any two ranks share. */
@@ -36,6 +37,30 @@ struct trial {
     struct tower tower;
     struct counter counter;
     struct progress progress; /* rank 0: of the evaluation; the report's own keeps the time since training began */
+};
+
+/* --trace. */
+struct timeline {
+    bool open, on;          /* files are open; steps are being recorded */
+    uint64_t first, last;   /* the steps to record */
+    uint64_t before;        /* the step before the first one recorded */
+    double started, block;  /* when recording and the present block began (clock_seconds) */
+    double offset;          /* of the clock, then */
+    const char **names;     /* of the parts of the forward and backward pass */
+};
+
+/* Rank 0's summaries for TensorBoard (summary.c). */
+struct run_summary {
+    struct summary_writer writer;
+    struct tower observer; /* for activations */
+    bool observes;
+    struct loader_request samples; /* the images that it sees */
+    struct shuffle shuffle;
+    int32_t *labels;
+    bool adapts;     /* --summary-frequency is at its default: a summary is left out if it would take over 1 % of the time */
+    uint64_t wanted; /* the step of the next summary, chosen when the step before it has been given; 0: none yet */
+    uint64_t begun;  /* the step of the last summary whose `before` was copied */
+    double seconds, ended; /* that the last one took; when it ended */
 };
 
 struct run {
@@ -68,6 +93,8 @@ struct run {
     struct tally tally; /* rank 0 */
     double precision_average; /* rank 0, of the progress line: moving average since the start of this process */
     double *rank_seconds; /* rank 0: of each rank (interval.c) */
+    struct run_summary summary; /* rank 0 */
+    char *start_block; /* rank 0: its text */
     char resumed_from[4096]; /* the checkpoint, or "" */
     struct report report;    /* rank 0 */
     double started, saved_at;
@@ -76,6 +103,7 @@ struct run {
     double save_pause; /* seconds that training waited for the last snapshot */
     double save_seconds; /* rank 0: that a checkpoint takes: first an estimate, then the longest recent time */
     struct stop stop;
+    struct timeline timeline;
     int faults; /* consecutive steps skipped, or consecutive rollbacks */
     uint64_t fault_step, fault_checkpoint; /* the step of the last fault, and of the last checkpoint restored */
     bool ready; /* set-up is complete */
@@ -141,10 +169,37 @@ bool run_evaluates_now(const struct run *run);
  * row of eval.csv. If --target-precision is reached, the step becomes the run's last one. A loss that is not finite is reported
  * only. again: no step was trained since the checkpoint that the run continues from. */
 int run_evaluate(struct run *run, bool again, struct error *why);
+/* Collective, summary.c. After start_block_print. If summaries cannot be written, rank 0 logs why, and the run goes on without
+ * them. run_summary_close: not collective; call it in either case. */
+int run_summary_open(struct run *run, struct error *why);
+void run_summary_close(struct run *run);
+/* Rank 0 only. Call after steps were given, and before the first ones: chooses whether the next step has a summary. */
+void run_summary_choose(struct run *run);
+/* Rank 0 only. Whether the state after the steps given is read for a summary, so that no later step may be given yet. */
+bool run_summary_reads(const struct run *run);
+/* Rank 0 only. Call before and after a step: copies the parameters before it if it has a summary; the summary itself. */
+int run_summary_begin(struct run *run, struct error *why);
+int run_summary_end(struct run *run, const struct interval *interval, const struct step_result *result, struct error *why);
+/* Rank 0 only, at the end of a run: waits for the thread that writes, a few seconds at most, and logs what was not written. */
+void run_summary_finish(struct run *run, bool completed);
 
 /* Collective, fault.c. Call after a step whose loss or gradient was not finite on some rank, and which therefore made no update.
  * 0: training continues as --on-nan says, and the log says how; ALL_FAILED: it ends. */
 int run_fault(struct run *run, uint64_t step, struct error *why);
+
+/* --trace, timeline.c. Not collective: before the threads that record are started, the parts are opened; then the layers are named.
+ * run_trace_close: after these threads have ended. */
+int run_trace_open(struct run *run, struct error *why);
+int run_trace_name_layers(struct run *run, struct error *why);
+void run_trace_close(struct run *run);
+/* Whether the step is to be recorded. Blocks of steps begin and end with such steps, and are given one at a time. */
+bool run_traces(const struct run *run, uint64_t step);
+/* Collective. Before a block: starts recording when it is time. After a block of `count` steps: records it; after the last one the
+ * ranks' parts become one file. -1: MPI failed; a file that cannot be written is only reported. */
+int run_trace_start(struct run *run, struct error *why);
+int run_trace_block(struct run *run, int count, struct error *why);
+/* Collective. At the end of the run, if steps were still to come. */
+int run_trace_finish(struct run *run, struct error *why);
 
 /* Whether something done every `of` steps is due after `step`; of = 0: never. */
 static inline bool is_multiple(uint64_t step, int64_t of)

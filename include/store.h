@@ -165,12 +165,14 @@ int checkpoint_newest(const char *directory, char *file, size_t size, struct err
 
 /* The owner fills `snapshot` and calls saver_start. Until the outcome is taken, only the thread may use the snapshot and HDF5, and
  * what the request points to must not change. */
+struct trace;
 struct saver_request {
     const struct net *net;
     const struct optimizer *optimizer;
     const char *directory;
     const struct lock *lock; /* the directory's lock, checked before each snapshot is written; NULL: none */
     int keep; /* for checkpoint_prune */
+    struct trace *trace; /* where writing is recorded; may be NULL */
     const struct provenance *provenance;
     int provenance_count;
 };

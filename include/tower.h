@@ -47,6 +47,7 @@ struct training {
     struct training_request request;
     float rates[STEPS_UNDER_WAY];   /* of step n at n % STEPS_UNDER_WAY */
     struct step_result result;      /* on the host: of the last step */
+    const float *sums;              /* on the host: the last step's gradient sums, the reducer's */
     /* On a device: */
     struct shuffle shuffle;
     uint32_t *samples;              /* of DEVICE_AT_ONCE passes */
@@ -55,6 +56,8 @@ struct training {
     int tickets;
     bool captured[DEVICE_PARTS];
     uint64_t done;                  /* steps of this process so far */
+    bool traced;                    /* the next steps are recorded, not replayed as graphs; set by the owner, equal on all ranks */
+    struct device_timeline *timeline;
     struct error notice;            /* why steps are slower than they could be; "": nothing to report; cleared by the owner */
     char data[128];                 /* where the images are, in words */
 };
@@ -134,6 +137,9 @@ int tower_steps_at_once(const struct tower *tower);
 int tower_give(struct tower *tower, const struct step *steps, int count, struct error *why);
 /* Not collective. Reads the results of the oldest call of tower_give not read yet; count: the number of its steps. */
 int tower_results(struct tower *tower, struct step_result *results, int count, struct error *why);
+/* Not collective. Copies to the host the gradient sums (net->gradients floats) of the last step over all ranks. Call it when the
+ * results of all steps given have been read. */
+int tower_get_gradients(struct tower *tower, float *gradients, struct error *why);
 
 /* ---- which way to compute each convolution (convolutions.c) ---- */
 

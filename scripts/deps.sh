@@ -5,7 +5,7 @@ set -euo pipefail
 build="gcc libc6-dev make pkg-config libopenmpi-dev openmpi-bin libhdf5-dev hdf5-tools libopenblas-dev libdnnl-dev
     libcurl4-openssl-dev ca-certificates libarchive-dev libjpeg-dev libpng-dev libssl-dev libconfig-dev librandom123-dev
     libprotobuf-c-dev protobuf-c-compiler libisal-dev curl xz-utils"
-test="libcmocka-dev libhdf5-dev python3-h5py python3-pil gnuplot-nox slurm-wlm munge iproute2 procps mount valgrind
+test="libcmocka-dev libhdf5-dev python3-h5py python3-pil python3-venv gnuplot-nox slurm-wlm munge iproute2 procps mount valgrind
     clang libclang-rt-dev mpich libmpich-dev universal-ctags"
 
 optional=libxsmm-dev # not available for every processor; onednn is slower without it

@@ -33,24 +33,40 @@ struct loader_state {
     struct worker *workers;
 };
 
-static void fill_slot(struct worker *worker, struct slot *slot, uint64_t k)
+void loader_fill(const struct loader_request *request, struct shuffle *shuffle, uint64_t first, struct batch *batch,
+                 float *images, int32_t *labels)
 {
-    const struct loader_request *request = &worker->loader->request;
     const struct dataset *dataset = request->dataset;
-    uint64_t step = k / (uint64_t)request->slices, slice = k % (uint64_t)request->slices;
-    uint64_t first = request->position + step * (uint64_t)request->global_batch + (uint64_t)request->offset +
-                     slice * (uint64_t)request->batch;
     struct frame frame = dataset_frame(dataset, request->crop_height, request->crop_width);
     size_t image_size = (size_t)dataset->height * dataset->width * dataset->channels;
     size_t crop_size = (size_t)request->crop_height * request->crop_width * dataset->channels;
     for (int i = 0; i < request->batch; i++) {
         uint64_t position = first + (uint64_t)i;
-        uint32_t sample = shuffle_at(&worker->shuffle, position);
+        uint32_t sample = shuffle_at(shuffle, position);
         struct distortion distortion = distort_draw(request->augmentations, request->seed, position, &frame);
-        distort_apply(dataset->images + sample * image_size, &frame, &distortion, slot->images + i * crop_size);
-        slot->labels[i] = dataset->labels[sample];
+        distort_apply(dataset->images + sample * image_size, &frame, &distortion, images + i * crop_size);
+        labels[i] = dataset->labels[sample];
     }
-    slot->batch = (struct batch){first, request->batch, slot->images, slot->labels};
+    *batch = (struct batch){first, request->batch, images, labels};
+}
+
+static void fill_slot(struct worker *worker, struct slot *slot, uint64_t k)
+{
+    const struct loader_request *request = &worker->loader->request;
+    uint64_t step = k / (uint64_t)request->slices, slice = k % (uint64_t)request->slices;
+    uint64_t first = request->position + step * (uint64_t)request->global_batch + (uint64_t)request->offset +
+                     slice * (uint64_t)request->batch;
+    loader_fill(request, &worker->shuffle, first, &slot->batch, slot->images, slot->labels);
+}
+
+static void fill_and_trace(struct worker *worker, struct slot *slot, uint64_t k)
+{
+    const struct loader_state *loader = worker->loader;
+    struct trace *trace = loader->request.trace;
+    struct trace_slice slice = {.category = "batch", .number = (int64_t)k, .begin = clock_seconds()};
+    fill_slot(worker, slot, k);
+    slice.end = clock_seconds();
+    trace_slice(trace, trace_loader_track(trace, (int)(worker - loader->workers)), &slice);
 }
 
 static void *loader_work(void *argument)
@@ -66,7 +82,7 @@ static void *loader_work(void *argument)
         uint64_t k = loader->begun++;
         struct slot *slot = &loader->slots[k % (uint64_t)loader->slot_count];
         pthread_mutex_unlock(&loader->lock);
-        fill_slot(worker, slot, k);
+        fill_and_trace(worker, slot, k);
         pthread_mutex_lock(&loader->lock);
         slot->ready = true;
         pthread_cond_signal(&loader->filled);

@@ -1,5 +1,4 @@
-/* The values of an event. Each one is serialized when it is added, as a Summary of one value: by protobuf's rules, serialized
- * Summaries in a row are one Summary with all their values. */
+/* The values of an event. Each one is serialized when it is added, as a Summary of one value. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,40 +7,22 @@
 void event_reset(struct event *event, int64_t step)
 {
     event->step = step;
-    event->size = 0;
-    event->no_memory = false;
+    event->values.size = 0;
+    event->values.no_memory = false;
 }
 
-void event_free(struct event *event)
+void event_clear(struct event *event)
 {
-    free(event->values);
+    free(event->values.data);
     *event = (struct event){.step = event->step};
 }
 
-static bool event_reserve(struct event *event, size_t bytes)
-{
-    size_t room = event->room > 0 ? event->room : 4096;
-    while (room < event->size + bytes)
-        room *= 2;
-    if (room == event->room)
-        return true;
-    uint8_t *values = realloc(event->values, room);
-    if (!values)
-        return false;
-    event->values = values;
-    event->room = room;
-    return true;
-}
-
-void event_add(struct event *event, Tf__Summary__Value *value)
+void event_add_value(struct event *event, Tf__Summary__Value *value)
 {
     Tf__Summary summary = TF__SUMMARY__INIT;
     summary.n_value = 1;
     summary.value = &value;
-    if (event_reserve(event, tf__summary__get_packed_size(&summary)))
-        event->size += tf__summary__pack(&summary, event->values + event->size);
-    else
-        event->no_memory = true;
+    message_buffer_add(&event->values, &summary.base);
 }
 
 void event_add_scalar(struct event *event, const char *tag, double value)
@@ -50,7 +31,7 @@ void event_add_scalar(struct event *event, const char *tag, double value)
     scalar.tag = (char *)tag;
     scalar.value_case = TF__SUMMARY__VALUE__VALUE_SIMPLE_VALUE;
     scalar.simple_value = (float)value;
-    event_add(event, &scalar);
+    event_add_value(event, &scalar);
 }
 
 void event_add_histogram(struct event *event, const char *tag, const struct histogram *histogram)
@@ -70,7 +51,7 @@ void event_add_histogram(struct event *event, const char *tag, const struct hist
     value.tag = (char *)tag;
     value.value_case = TF__SUMMARY__VALUE__VALUE_HISTO;
     value.histo = &proto;
-    event_add(event, &value);
+    event_add_value(event, &value);
 }
 
 void event_add_image(struct event *event, const char *tag, const struct image *image)
@@ -79,7 +60,7 @@ void event_add_image(struct event *event, const char *tag, const struct image *i
     Tf__Summary__Value value = TF__SUMMARY__VALUE__INIT;
     struct error why;
     if (image_encode(image, &picture.encoded_image_string.data, &picture.encoded_image_string.len, &why)) {
-        event->no_memory = true;
+        event->values.no_memory = true;
         return;
     }
     picture.height = image->height;
@@ -88,7 +69,7 @@ void event_add_image(struct event *event, const char *tag, const struct image *i
     value.tag = (char *)tag;
     value.value_case = TF__SUMMARY__VALUE__VALUE_IMAGE;
     value.image = &picture;
-    event_add(event, &value);
+    event_add_value(event, &value);
     free(picture.encoded_image_string.data);
 }
 
@@ -103,7 +84,7 @@ static void add_text(struct event *event, const char *tag, const char *text, con
     Tf__Summary__Value value = TF__SUMMARY__VALUE__INIT;
     char *clean = text_as_utf8(text, indentation);
     if (!clean) {
-        event->no_memory = true;
+        event->values.no_memory = true;
         return;
     }
     ProtobufCBinaryData bytes = {.len = strlen(clean), .data = (uint8_t *)clean};
@@ -118,7 +99,7 @@ static void add_text(struct event *event, const char *tag, const char *text, con
     value.metadata = &metadata;
     value.value_case = TF__SUMMARY__VALUE__VALUE_TENSOR;
     value.tensor = &tensor;
-    event_add(event, &value);
+    event_add_value(event, &value);
     free(clean);
 }
 

@@ -5,8 +5,13 @@
 #include "events.h"
 #include "events.pb-c.h"
 
+/* Appends a serialized message. Serialized messages in a row are one message with the elements of all their repeated fields. */
+void message_buffer_add(struct message_buffer *buffer, const ProtobufCMessage *message);
+
+double seconds_since_1970(void);
+
 /* Adds a value with its tag and its content. */
-void event_add(struct event *event, Tf__Summary__Value *value);
+void event_add_value(struct event *event, Tf__Summary__Value *value);
 
 /* A copy of the text in which bytes that are not valid UTF-8 are '?', because protobuf's readers refuse them. Each line begins with
  * the indentation. The caller frees it. NULL: no memory. */

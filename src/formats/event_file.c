@@ -20,7 +20,7 @@ const char *events_library(void)
     return "protobuf-c " PROTOBUF_C_VERSION;
 }
 
-static double seconds_since_1970(void)
+double seconds_since_1970(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
@@ -85,11 +85,11 @@ int event_file_append_message(struct event_file *file, Tf__Event *message, struc
 int event_file_append(struct event_file *file, const struct event *event, struct error *why)
 {
     Tf__Event message = TF__EVENT__INIT;
-    if (event->no_memory)
+    if (event->values.no_memory)
         return error_set(why, "%s: there is no memory for the event of step %lld", file->name, (long long)event->step);
     message.step = event->step;
     message.what_case = TF__EVENT__WHAT_SUMMARY;
-    message.summary = (ProtobufCBinaryData){.len = event->size, .data = event->values};
+    message.summary = (ProtobufCBinaryData){.len = event->values.size, .data = event->values.data};
     return event_file_append_message(file, &message, why);
 }
 

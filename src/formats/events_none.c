@@ -11,7 +11,7 @@ void event_reset(struct event *event, int64_t step)
     event->step = step;
 }
 
-void event_free(struct event *event)
+void event_clear(struct event *event)
 {
     (void)event;
 }
@@ -41,7 +41,8 @@ void event_add_lines(struct event *event, const char *tag, const char *text)
     (void)event, (void)tag, (void)text;
 }
 
-void event_add_run(struct event *event, const struct hparam *hparams, int count, const char *const *metrics, int metric_count)
+void event_add_run(struct event *event, const struct hparam *hparams, int count, const struct hparam_metric *metrics,
+                   int metric_count)
 {
     (void)event, (void)hparams, (void)count, (void)metrics, (void)metric_count;
 }

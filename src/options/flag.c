@@ -89,6 +89,8 @@ const struct flag option_flags[] = {
     {"verbose", TRAIN, SWITCH, NULL, "no", 0, 0, NULL, "print the whole start block",
      AT(verbose)},
     {"bucket-kib", TRAIN | EXPERT, INTEGER, "N", "1024", 1, 1 << 20, NULL, "KiB of gradients in one message", AT(bucket_kib)},
+    {"trace", TRAIN, TEXT, "FILE", "", 0, 0, NULL, "timeline of some steps, for ui.perfetto.dev", AT(trace)},
+    {"trace-steps", TRAIN | EXPERT, TEXT, "A:B", "11:20", 0, 0, NULL, "steps of --trace, both included", AT(trace_steps)},
     {"from", PACK, TEXT, "PATH", "", 0, 0, NULL, "directory or archive: binary files or image folders", AT(from)},
     {"download", PACK, SWITCH, NULL, "no", 0, 0, NULL, "download the original archive instead", AT(download)},
     {"url", PACK | EXPERT, TEXT, "URL", "", 0, 0, NULL, "mirror to download from (http, https, file)", AT(url)},

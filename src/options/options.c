@@ -3,6 +3,7 @@
 
 #include <getopt.h>
 #include <inttypes.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -91,6 +92,20 @@ static int check_pack(const struct options *options, struct error *why)
     if (!options->download && (*options->url || *options->md5))
         return error_set(why, "--url and --md5 belong to --download, which was not given");
     return 0;
+}
+
+int options_trace_steps(const struct options *options, uint64_t *first, uint64_t *last, struct error *why)
+{
+    char rest;
+    if (sscanf(options->trace_steps, "%" SCNu64 ":%" SCNu64 "%c", first, last, &rest) == 2 && *first >= 1 && *first <= *last)
+        return 0;
+    return error_set(why, "--trace-steps '%s' is not A:B, two steps such as 11:20", options->trace_steps);
+}
+
+static int check_trace(const struct options *options, struct error *why)
+{
+    uint64_t first, last;
+    return options_trace_steps(options, &first, &last, why);
 }
 
 /* Puts the name of the --config file in front of an error about a value from that file. Returns -1. */
@@ -217,6 +232,8 @@ static int read_sources(struct options *options, int argc, char **argv, struct e
     if (options->config[0] && options_read_file(options, options->config, why))
         return -1;
     if (check_files(options, why) || settle_pairs(options, why) || take_recipe(options, why))
+        return -1;
+    if (options->command == COMMAND_TRAIN && check_trace(options, why))
         return -1;
     return options->command == COMMAND_PACK ? check_pack(options, why) : 0;
 }

@@ -13,13 +13,25 @@ const char *phase_name(enum phase_kind kind)
     return names[kind];
 }
 
-/* Adds the phase that ends now. */
-static void phase_clock_add(struct phase_clock *clock, enum phase_kind ends)
+static void trace_phase(struct phases *phases, struct phase ends, double now)
 {
+    struct trace_slice slice = {.category = phase_name(ends.kind), .number = ends.part, .begin = phases->clock.since, .end = now};
+    bool of_layers = ends.kind == PHASE_FORWARD || ends.kind == PHASE_BACKWARD;
+    if (of_layers && ends.part >= 0 && ends.part < phases->part_count)
+        slice.name = phases->part_names[ends.part];
+    trace_slice(&phases->trace, TRACE_MAIN, &slice);
+}
+
+/* Adds the phase that ends now to the clock and to the timeline. */
+static void end_phase(struct phases *phases, struct phase ends)
+{
+    struct phase_clock *clock = &phases->clock;
     if (clock->since <= 0)
         return;
     double now = clock_seconds();
-    clock->seconds[ends] += now - clock->since;
+    clock->seconds[ends.kind] += now - clock->since;
+    if (trace_is_on(&phases->trace))
+        trace_phase(phases, ends, now);
     clock->since = now;
 }
 
@@ -43,8 +55,13 @@ struct phase phase_enter(struct phases *phases, enum phase_kind kind, int part)
     struct phase before = phases->now;
     phases->now = begins;
     stall_phase(&phases->stall, kind);
-    phase_clock_add(&phases->clock, before.kind);
+    end_phase(phases, before);
     return before;
+}
+
+struct trace *phases_trace(struct phases *phases)
+{
+    return phases ? &phases->trace : NULL;
 }
 
 void phases_step(struct phases *phases, uint64_t step, bool slow)

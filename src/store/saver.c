@@ -1,13 +1,12 @@
 /* A thread that writes checkpoints. It holds the mutex only to read or change its state, so the owner never waits for the disk. */
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include "clock.h"
 #include "finite.h"
 #include "store.h"
 #include "thread.h"
+#include "trace.h"
 
 enum saver_stage { IDLE, WRITING, DONE };
 
@@ -43,24 +42,15 @@ void saver_write(struct saver *saver, struct saved *saved)
     if (!saved->status && !checkpoint_prune(r->directory, saved->step, r->keep, &saved->why))
         saved->why.text[0] = '\0';
     saved->seconds = clock_seconds() - before;
-}
-
-/* Lowers the thread's priority: on a core shared with a tower it then takes a tenth of the time and never preempts the tower, so no
- * step takes long. */
-static void step_back(void)
-{
-    enum { NICER = 10 };
-    int priority = setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + NICER); /* Linux: of this thread only */
-    int policy = pthread_setschedparam(pthread_self(), SCHED_BATCH, &(struct sched_param){0});
-    (void)priority; /* a failure is harmless */
-    (void)policy;
+    trace_slice(r->trace, TRACE_SAVER, &(struct trace_slice){.category = "checkpoint", .number = (int64_t)snapshot->step,
+                                                             .begin = before, .end = before + saved->seconds});
 }
 
 static void *saver_work(void *of)
 {
     struct saver *saver = of;
     struct saver_state *state = saver->state;
-    step_back();
+    thread_step_back();
     pthread_mutex_lock(&state->lock);
     while (!state->ending || state->stage == WRITING) {
         if (state->stage != WRITING) {

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "clock.h"
+#include "device_trace.h"
 #include "steps.h"
 #include "walk.h"
 
@@ -62,6 +63,7 @@ void device_end(struct tower *tower)
     while (t->pinned > 0)
         device_of(tower)->unpin(reducer_memory(t->request.reducer, --t->pinned, &bytes), &ignored);
     shuffle_free(&t->shuffle);
+    device_trace_free(tower);
     free(t->samples);
     free(t->offsets);
 }
@@ -86,7 +88,7 @@ static int send_part(struct tower *tower, const struct stage *stage, float *parc
         return -1;
     t->offsets[t->tickets++] = offset;
     *sent = offset;
-    return 0;
+    return device_trace_mark(tower, "send", stage->name, true, why);
 }
 
 /* NCCL adds the parcel up in two parts: first its second half or more, during the backward pass of the other stages, then the
@@ -102,7 +104,7 @@ static int reduce_part(struct tower *tower, const struct stage *stage, size_t *s
     if (device_of(tower)->allreduce(&tower->plan, tower->gradients + offset, *sent - offset, early, why))
         return -1;
     *sent = offset;
-    return 0;
+    return device_trace_mark(tower, "allreduce", early ? stage->name : NULL, early, why);
 }
 
 /* Starts the exchange of what a stage's backward pass has completed. */
@@ -118,7 +120,7 @@ static int enqueue_loss(struct tower *tower, struct error *why)
     double before = clock_seconds();
     if (device_of(tower)->loss(&tower->plan, tower->gradients + tower->net->gradients, why))
         return -1;
-    return walk_time(tower, before, &tower->loss_seconds, why);
+    return walk_time(tower, before, &tower->loss_seconds, "loss", NULL, why);
 }
 
 /* Forward, loss and backward. The gradients are sent to the host's `parcel`, unless it is NULL, or added up by NCCL. */
@@ -127,7 +129,8 @@ static int enqueue_pass(struct tower *tower, float *parcel, struct error *why)
     struct plan *plan = &tower->plan;
     size_t sent = parcel_length(tower);
     tower->training.tickets = 0;
-    if (device_of(tower)->distort(plan, why) || walk_forward(tower, tower->gradients, why) || enqueue_loss(tower, why))
+    if (device_of(tower)->distort(plan, why) || device_trace_mark(tower, "distort", NULL, false, why) ||
+        walk_forward(tower, tower->gradients, NULL, why) || enqueue_loss(tower, why))
         return -1;
     for (int i = plan->stage_count - 1; i >= 0; i--)
         if (walk_backward(tower, i, tower->gradients, why) || pass_on(tower, &plan->stages[i], parcel, &sent, why))
@@ -140,7 +143,7 @@ static int enqueue_update(struct tower *tower, struct error *why)
     bool exchanged = tower->training.request.exchange != EXCHANGE_NONE;
     double before = clock_seconds();
     if (device_of(tower)->update(&tower->plan, tower->parameters, tower->gradients, tower->states, exchanged, why) ||
-        walk_time(tower, before, &tower->update_seconds, why))
+        walk_time(tower, before, &tower->update_seconds, "update", NULL, why))
         return -1;
     return walk_prepare(tower, why);
 }
@@ -207,9 +210,10 @@ static int capture_part(struct tower *tower, enum device_part part, float *parce
 static int run_part(struct tower *tower, enum device_part part, float *parcel, struct error *why)
 {
     struct training *t = &tower->training;
-    if (t->request.graph && t->done >= WARM_UP && !t->captured[part] && capture_part(tower, part, parcel, why))
+    bool graph = t->request.graph && !t->traced;
+    if (graph && t->done >= WARM_UP && !t->captured[part] && capture_part(tower, part, parcel, why))
         return -1;
-    if (t->request.graph && t->captured[part])
+    if (graph && t->captured[part])
         return device_of(tower)->replay(&tower->plan, part, why);
     return enqueue(tower, part, parcel, why);
 }
@@ -272,7 +276,9 @@ static int exchange_on_host(struct tower *tower, const struct step *step, struct
             return -1;
     if (reducer_finish(r->reducer, &sums, why))
         return -1;
-    return device_of(tower)->receive(&tower->plan, tower->gradients, sums, parcel_length(tower), why);
+    if (device_of(tower)->receive(&tower->plan, tower->gradients, sums, parcel_length(tower), why))
+        return -1;
+    return device_trace_mark(tower, "reduce", NULL, false, why);
 }
 
 /* MPI works on the device's memory. */
@@ -281,7 +287,9 @@ static int exchange_in_place(struct tower *tower, const struct step *step, struc
     if (begin(tower, step, 1, 0, why) || run_part(tower, DEVICE_GRADIENTS, NULL, why) ||
         device_of(tower)->wait(&tower->plan, why))
         return -1;
-    return reducer_sum(tower->training.request.reducer, tower->gradients, why);
+    if (reducer_sum(tower->training.request.reducer, tower->gradients, why))
+        return -1;
+    return device_trace_mark(tower, "reduce", NULL, false, why);
 }
 
 static int step_by_host(struct tower *tower, const struct step *step, struct error *why)
@@ -301,7 +309,7 @@ static int step_by_host(struct tower *tower, const struct step *step, struct err
 static int steps_ahead(struct tower *tower, const struct step *steps, int count, struct error *why)
 {
     struct training *t = &tower->training;
-    bool together = t->request.graph && count == DEVICE_AT_ONCE;
+    bool together = t->request.graph && !t->traced && count == DEVICE_AT_ONCE;
     int at_once = together ? DEVICE_AT_ONCE : 1;
     if (begin(tower, steps, count, 0, why))
         return -1;
@@ -326,6 +334,8 @@ int device_give(struct tower *tower, const struct step *steps, int count, struct
 {
     bool ahead = device_runs_ahead(tower);
     phase_enter(tower->training.request.reducer->phases, PHASE_DEVICE, PHASE_WHOLE);
+    if (device_trace_begin(tower, why))
+        return -1;
     for (int done = 0, n; done < count; done += n) {
         n = ahead ? begin_together(tower, count - done) : 1;
         if (ahead ? steps_ahead(tower, steps + done, n, why) : step_by_host(tower, steps + done, why))
@@ -337,7 +347,7 @@ int device_give(struct tower *tower, const struct step *steps, int count, struct
 int device_results(struct tower *tower, struct step_result *results, int count, struct error *why)
 {
     phase_enter(tower->training.request.reducer->phases, PHASE_DEVICE, PHASE_WHOLE);
-    if (device_of(tower)->results_end(&tower->plan, results, why))
+    if (device_of(tower)->results_end(&tower->plan, results, why) || device_trace_end(tower, why))
         return -1;
     for (int i = 0; i < count; i++)
         if (!isfinite(results[i].loss))

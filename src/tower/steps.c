@@ -1,6 +1,8 @@
 /* Giving training steps to a tower and reading their results, alike for towers on the host and on a device. */
 #include "steps.h"
 
+#include <string.h>
+
 int tower_start(struct tower *tower, const struct training_request *request, struct error *why)
 {
     tower->training.request = *request;
@@ -42,5 +44,14 @@ int tower_results(struct tower *tower, struct step_result *results, int count, s
         *results = t->result;
     for (int i = 0; i < count; i++)
         results[i].rate = t->rates[results[i].step % STEPS_UNDER_WAY];
+    return 0;
+}
+
+int tower_get_gradients(struct tower *tower, float *gradients, struct error *why)
+{
+    size_t count = tower->net->gradients;
+    if (tower->backend->device)
+        return tower->backend->memory_download(gradients, tower->gradients, count, why);
+    memcpy(gradients, tower->training.sums, count * sizeof *gradients);
     return 0;
 }

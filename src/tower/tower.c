@@ -93,11 +93,13 @@ int tower_get_states(struct tower *tower, float *const *states, struct error *wh
 }
 
 /* input (batch->count, H, W, C) → logits → loss; in training also writes the sums of STATE tensors to `gradients`. */
-static int forward(struct tower *tower, const struct batch *batch, float *gradients, struct loss_sums *sums, struct error *why)
+static int forward(struct tower *tower, const struct batch *batch, float *gradients, struct phases *phases, struct loss_sums *sums,
+                   struct error *why)
 {
-    if (walk_images(tower, batch->images, batch->count, gradients, why))
+    if (walk_images(tower, batch->images, batch->count, gradients, phases, why))
         return -1;
     double before = clock_seconds();
+    phase_enter(phases, PHASE_FORWARD, tower->plan.stage_count);
     int status = tower->backend->loss(&tower->plan, batch->labels, batch->count, sums, why);
     tower->loss_seconds += clock_seconds() - before;
     return status;
@@ -120,7 +122,7 @@ int tower_gradients(struct tower *tower, const struct batch *batch, struct reduc
     struct plan *plan = &tower->plan;
     struct loss_sums sums;
     float *gradients = tower->gradients ? tower->gradients : parcel;
-    if (forward(tower, batch, gradients, &sums, why))
+    if (forward(tower, batch, gradients, reducer->phases, &sums, why))
         return -1;
     parcel_write(parcel + tower->net->gradients, sums.loss, (double)sums.correct, (int)sums.count);
     size_t end = tower->net->gradients;
@@ -137,7 +139,7 @@ int tower_gradients(struct tower *tower, const struct batch *batch, struct reduc
 int tower_evaluate(struct tower *tower, const struct batch *batch, struct loss_sums *sums, struct error *why)
 {
     struct loss_sums of_batch;
-    if (forward(tower, batch, NULL, &of_batch, why))
+    if (forward(tower, batch, NULL, NULL, &of_batch, why))
         return -1;
     sums->loss += of_batch.loss;
     sums->correct += of_batch.correct;

@@ -37,7 +37,7 @@ static void fill_times(struct run *run, struct interval *interval)
 }
 
 /* Rank 0 only. */
-static void report_interval(struct run *run, const struct step_result *result)
+static int report_interval(struct run *run, const struct step_result *result, struct error *why)
 {
     struct tally *tally = &run->tally;
     double seconds = (clock_seconds() - tally->started) / tally->steps, n = tally->steps;
@@ -60,6 +60,7 @@ static void report_interval(struct run *run, const struct step_result *result)
     run->loader.wait_seconds = run->reducer.wait_seconds = 0;
     *tally = (struct tally){.started = clock_seconds()};
     report_step(&run->report, &interval);
+    return run_summary_end(run, &interval, result, why);
 }
 
 int run_report(struct run *run, const struct step_result *result, struct error *why)
@@ -68,8 +69,7 @@ int run_report(struct run *run, const struct step_result *result, struct error *
     if (gather_seconds(run, why))
         return -1;
     phase_enter(&run->phases, PHASE_REPORT, PHASE_WHOLE);
-    if (run->world->rank == 0)
-        report_interval(run, result);
+    int status = run->world->rank == 0 ? report_interval(run, result, why) : 0;
     memset(run->phases.clock.seconds, 0, sizeof run->phases.clock.seconds);
-    return 0;
+    return status;
 }

@@ -19,6 +19,17 @@ static void at_most_until(uint64_t *number, uint64_t step, int64_t every)
         at_most(number, (uint64_t)every - step % (uint64_t)every);
 }
 
+/* A block is recorded (--trace) as a whole, or not at all. */
+static void at_most_traced(const struct run *run, uint64_t *steps)
+{
+    uint64_t first = run->given + 1;
+    if (run_traces(run, first))
+        at_most(steps, DEVICE_AT_ONCE);
+    for (uint64_t i = 1; i < *steps; i++)
+        if (run_traces(run, first + i) != run_traces(run, first))
+            *steps = i;
+}
+
 /* The length of the next block of steps, which ends no later than the next log line, parity check, checkpoint or evaluation. */
 static int block_length(const struct run *run)
 {
@@ -27,9 +38,11 @@ static int block_length(const struct run *run)
     at_most(&steps, (uint64_t)tower_steps_at_once(&run->tower));
     at_most_until(&steps, step, o->log_frequency);
     at_most_until(&steps, step, o->summary_frequency);
+    at_most_until(&steps, step + 1, o->summary_frequency); /* for the parameters before the summary's step */
     at_most_until(&steps, step, o->parity_steps);
     at_most_until(&steps, step, o->checkpoint_steps);
     at_most_until(&steps, step, run->trial.every);
+    at_most_traced(run, &steps);
     return (int)steps;
 }
 
@@ -58,15 +71,17 @@ static int give(struct run *run, struct error *why)
     if (tower_give(&run->tower, steps, count, why))
         return -1;
     print_notice(run);
+    if (run->world->rank == 0)
+        run_summary_choose(run);
     return 0;
 }
 
-/* Whether the state after a step is needed, to compare the ranks, save it or evaluate it. */
+/* Whether the state after a step is needed, to compare the ranks, save it or evaluate it; or a step next to it is recorded. */
 static bool needs_state(const struct run *run, uint64_t step)
 {
     const struct options *o = run->options;
-    return is_multiple(step, o->checkpoint_steps) || is_multiple(step, run->trial.every) ||
-           (run->world->size > 1 && is_multiple(step, o->parity_steps));
+    return run_traces(run, step) || run_traces(run, step + 1) || is_multiple(step, o->checkpoint_steps) ||
+           is_multiple(step, run->trial.every) || (run->world->size > 1 && is_multiple(step, o->parity_steps));
 }
 
 /* Collective. *ahead: whether to give the next block before the results of the last one are read, so that a device stays busy.
@@ -76,7 +91,7 @@ static int goes_ahead(struct run *run, bool stopped, bool *ahead, struct error *
     *ahead = tower_runs_ahead(&run->tower) && !stopped && run->given < run->last_step && !needs_state(run, run->given);
     if (!*ahead)
         return 0;
-    *ahead = run->world->rank > 0 || !run_save_is_due(run);
+    *ahead = run->world->rank > 0 || (!run_save_is_due(run) && !run_summary_reads(run));
     if (run->world->size == 1)
         return 0;
     phase_enter(&run->phases, PHASE_REDUCE, PHASE_WHOLE);
@@ -210,7 +225,9 @@ static int look_at(struct run *run, const struct step_result *results, int count
         status = run_evaluate(run, false, why);
     if (!status && compares_now(run, *stopped))
         status = check_parity(run, why);
-    return status ? status : save(run, why);
+    if (!status)
+        status = save(run, why);
+    return status || run->world->rank > 0 ? status : run_summary_begin(run, why);
 }
 
 /* ---- a run ---- */
@@ -221,6 +238,8 @@ static int train_block(struct run *run, bool *stopped, struct error *why)
 {
     struct step_result results[STEPS_AT_ONCE];
     bool ahead;
+    if (run_trace_start(run, why))
+        return -1;
     if (run->given == run->state.step && give(run, why))
         return -1;
     int count = (int)(run->given - run->state.step);
@@ -229,7 +248,9 @@ static int train_block(struct run *run, bool *stopped, struct error *why)
     if (ahead && give(run, why))
         return -1;
     int status = take_results(run, results, count, why);
-    return status ? status : look_at(run, results, count, stopped, why);
+    if (!status)
+        status = look_at(run, results, count, stopped, why);
+    return status ? status : run_trace_block(run, count, why);
 }
 
 static bool goes_on(const struct run *run, bool stopped)
@@ -252,6 +273,9 @@ int run_steps(struct run *run, bool *stopped, struct error *why)
     run->stop.under_way = tower_runs_ahead(&run->tower);
     int status = evaluates_first(run) ? run_evaluate(run, true, why) : 0;
     phases_step(&run->phases, run->state.step + 1, true);
+    run_summary_choose(run);
+    if (!status)
+        status = run_summary_begin(run, why);
     while (!status && goes_on(run, *stopped))
         status = train_block(run, stopped, why);
     return status;
@@ -278,8 +302,12 @@ int run_finish(struct run *run, bool stopped, struct error *why)
     phases_step(&run->phases, run->state.step, true);
     phase_enter(&run->phases, run->world->rank == 0 ? PHASE_SAVE : PHASE_END, PHASE_WHOLE);
     int status = run->world->rank == 0 ? run_save_last(run, why) : 0;
+    if (run_trace_finish(run, why))
+        return -1;
     if (stopped)
         stop_tell(&run->stop, run->world, cause);
+    if (run->world->rank == 0)
+        run_summary_finish(run, !status && run->state.step == run->last_step);
     if (run->world->rank == 0 && !status)
         tell_end(run, cause);
     return world_agree(run->world, status, why);

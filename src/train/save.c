@@ -66,7 +66,7 @@ int run_save_open(struct run *run, struct error *why)
     run->save_seconds = (double)(buffers * run->net.parameters * sizeof(float)) / SLOW_DISK;
     struct saver_request request = {.net = &run->net, .optimizer = run->state.optimizer, .directory = run->options->train_dir,
                                     .lock = &run->lock, .keep = (int)run->options->keep, .provenance = run->provenance->list,
-                                    .provenance_count = run->provenance->count};
+                                    .provenance_count = run->provenance->count, .trace = &run->phases.trace};
     return saver_init(&run->saver, &request, why);
 }
 

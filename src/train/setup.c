@@ -104,7 +104,8 @@ static int share_ways(struct run *run, struct error *why)
 static int build(struct run *run, struct error *why)
 {
     struct tower_request request = tower_wanted(run);
-    if (tower_init(&run->tower, &request, why) || run_load_tower(run, why))
+    if (run_trace_open(run, why) || tower_init(&run->tower, &request, why) || run_trace_name_layers(run, why) ||
+        run_load_tower(run, why))
         return -1;
     return run->world->rank == 0 ? run_save_open(run, why) : 0;
 }
@@ -157,6 +158,7 @@ static int start_loader(struct run *run, struct error *why)
         .slices = run->slices,
         .threads = (int)run->options->loader_threads,
         .depth = (int)run->options->loader_threads + 2,
+        .trace = &run->phases.trace,
     };
     return loader_init(&run->loader, &loader, why);
 }
@@ -268,6 +270,8 @@ int run_open(struct run *run, const struct options *options, const struct world 
         return -1;
     if (start_block_print(run, why))
         return -1;
+    if (run_summary_open(run, why))
+        return -1;
     run->ready = true;
     return 0;
 }
@@ -277,8 +281,10 @@ void run_close(struct run *run)
     phases_close(&run->phases);
     run_save_close(run);
     run_evaluate_close(run);
+    run_summary_close(run);
     loader_free(&run->loader);
     tower_free(&run->tower);
+    run_trace_close(run);
     reducer_free(&run->reducer);
     convolution_ways_free(&run->ways);
     net_free(&run->net);

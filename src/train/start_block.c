@@ -35,24 +35,24 @@ static void introduce(const struct run *run, struct introduction *mine)
 }
 
 /* Warns of threads that share a core and so wait for each other: the most common reason for a slow run. */
-static void warn_of_threads(const struct run *run, const struct introduction *rank)
+static void warn_of_threads(FILE *out, const struct run *run, const struct introduction *rank)
 {
     int64_t threads = run->options->threads, loaders = run->options->loader_threads;
     int64_t wanted = threads > loaders ? threads : loaders;
     if (threads * rank->node_size > rank->cores)
-        start_block_line("warning", "%d ranks x %" PRId64 " threads share the %d cores of %s", rank->node_size, threads,
+        start_block_line(out, "warning", "%d ranks x %" PRId64 " threads share the %d cores of %s", rank->node_size, threads,
                          rank->cores, rank->host);
     else if (wanted > rank->allowed && wanted * rank->node_size <= rank->cores)
-        start_block_line("warning", "a rank on %s may use %d core%s, not %" PRId64 ": start it with mpirun --map-by slot:PE=%"
+        start_block_line(out, "warning", "a rank on %s may use %d core%s, not %" PRId64 ": start it with mpirun --map-by slot:PE=%"
                          PRId64, rank->host, rank->allowed, rank->allowed > 1 ? "s" : "", wanted, wanted);
 }
 
 /* A rank with a device has other threads besides the one that enqueues steps: the saver's, NCCL's and the driver's. Open MPI's
  * mpirun binds each of up to two ranks to one core. */
-static void warn_of_binding(const struct introduction *rank)
+static void warn_of_binding(FILE *out, const struct introduction *rank)
 {
     if (rank->allowed == 1 && rank->cores > rank->node_size)
-        start_block_line("warning", "a rank on %s may use 1 of %d cores, for saving and the GPU's own threads too: start it "
+        start_block_line(out, "warning", "a rank on %s may use 1 of %d cores, for saving and the GPU's own threads too: start it "
                          "with mpirun --bind-to none, or srun --cpus-per-task 2", rank->host, rank->cores);
 }
 
@@ -79,7 +79,7 @@ static bool alike(const struct introduction *a, const struct introduction *b, bo
 }
 
 /* "rank 0-3   host: tower": one line for neighbouring ranks that are alike. */
-static void print_rank_lines(const struct run *run, struct introduction *ranks)
+static void print_rank_lines(FILE *out, const struct run *run, struct introduction *ranks)
 {
     int size = run->world->size;
     bool verbose = run->options->verbose;
@@ -91,71 +91,72 @@ static void print_rank_lines(const struct run *run, struct introduction *ranks)
             one_host = one_host && same_host(&ranks[next], &ranks[first]);
         char label[40];
         snprintf(label, sizeof label, next - first > 1 ? "rank %d-%d" : "rank %d", first, next - 1);
-        start_block_line(label, "%s%s: %s tower, %s", ranks[first].host, one_host ? "" : " and others", ranks[first].tower,
+        start_block_line(out, label, "%s%s: %s tower, %s", ranks[first].host, one_host ? "" : " and others", ranks[first].tower,
                          ranks[first].about);
         if (run->backend->device)
-            warn_of_binding(&ranks[first]);
+            warn_of_binding(out, &ranks[first]);
         else
-            warn_of_threads(run, &ranks[first]);
+            warn_of_threads(out, run, &ranks[first]);
     }
 }
 
 /* ---- the run ---- */
 
 /* The line for towers on a device. */
-static void print_device(const struct run *run)
+static void print_device(FILE *out, const struct run *run)
 {
     char precision[16];
     options_value(run->options, "precision", precision, sizeof precision);
-    start_block_line("device", "%s, %s; images %s; allreduce %s (%s)", precision, run->options->no_graph ?
+    start_block_line(out, "device", "%s, %s; images %s; allreduce %s (%s)", precision, run->options->no_graph ?
                      "kernels launched one by one" : "a step is one graph", run->tower.training.data,
                      exchange_text(run->exchange), run->exchange_why);
     if (run->sharing == SHARING_DEVICE)
-        start_block_line("warning", "ranks share a GPU: without NVIDIA's MPS (nvidia-cuda-mps-control -d) they take turns");
+        start_block_line(out, "warning", "ranks share a GPU: without NVIDIA's MPS (nvidia-cuda-mps-control -d) they take turns");
 }
 
-static void print_batch(const struct run *run)
+static void print_batch(FILE *out, const struct run *run)
 {
     const struct options *o = run->options;
     int ranks = run->world->size;
-    start_block_line("batch", "%d = %d rank%s x %" PRId64 " images", run->global_batch, ranks, ranks > 1 ? "s" : "", o->batch_size);
+    start_block_line(out, "batch", "%d = %d rank%s x %" PRId64 " images", run->global_batch, ranks, ranks > 1 ? "s" : "",
+                     o->batch_size);
     if (run->tree)
-        start_block_line("slices", "%d, summed in the fixed tree: the same bits on any ranks", run->slices * ranks);
-    start_block_line("learning rate", "%g, times %g every %g epochs (%.0f steps)", o->learning_rate, o->lr_decay_factor,
+        start_block_line(out, "slices", "%d, summed in the fixed tree: the same bits on any ranks", run->slices * ranks);
+    start_block_line(out, "learning rate", "%g, times %g every %g epochs (%.0f steps)", o->learning_rate, o->lr_decay_factor,
                      o->lr_decay_epochs, o->lr_decay_epochs * (double)run->dataset.count / run->global_batch);
 }
 
 /* Says how large a part of an image the model sees: it sees a crop, not the whole image made smaller. */
-static void print_images(const struct dataset *data, const struct model *model)
+static void print_images(FILE *out, const struct dataset *data, const struct model *model)
 {
     int tall = 100 * model->height / data->height, wide = 100 * model->width / data->width;
     char share[64];
     snprintf(share, sizeof share, tall == wide ? "%d %% of each side" : "%d %% of the height, %d %% of the width", tall, wide);
-    start_block_line("images", "%dx%d: the model sees %dx%d of them (%s)", data->height, data->width, model->height,
+    start_block_line(out, "images", "%dx%d: the model sees %dx%d of them (%s)", data->height, data->width, model->height,
                      model->width, share);
     if (2 * model->height < data->height || 2 * model->width < data->width)
-        start_block_line("warning", "the model sees less than half of a side, and learns less from it: pack the pictures again, "
-                         "with pack --image-size %d", good_image_size(model));
+        start_block_line(out, "warning", "the model sees less than half of a side, and learns less from it: pack the pictures "
+                         "again, with pack --image-size %d", good_image_size(model));
 }
 
-static void print_trial(const struct run *run)
+static void print_trial(FILE *out, const struct run *run)
 {
     char until[64] = "";
     if (run->options->target_precision > 0)
         snprintf(until, sizeof until, ", until precision %g", run->options->target_precision);
     if (run->trial.every)
-        start_block_line("evaluation", "every %" PRId64 " steps, on %" PRId64 " test images%s", run->trial.every,
+        start_block_line(out, "evaluation", "every %" PRId64 " steps, on %" PRId64 " test images%s", run->trial.every,
                          run->trial.dataset.count, until);
 }
 
-static void print_data(const struct run *run)
+static void print_data(FILE *out, const struct run *run)
 {
-    start_block_line("data", "%s: %" PRId64 " training images, %d classes", run->dataset.file, run->dataset.count,
+    start_block_line(out, "data", "%s: %" PRId64 " training images, %d classes", run->dataset.file, run->dataset.count,
                      run->dataset.classes);
-    print_images(&run->dataset, run->model);
-    print_trial(run);
+    print_images(out, &run->dataset, run->model);
+    print_trial(out, run);
     if (run->global_batch > run->dataset.count)
-        start_block_line("warning", "a batch has more images than there are, so that it repeats them: take a smaller "
+        start_block_line(out, "warning", "a batch has more images than there are, so that it repeats them: take a smaller "
                          "--batch-size");
 }
 
@@ -176,36 +177,36 @@ static bool was_measured(const struct run *run)
 }
 
 /* Shows the algorithms of convolutions, as they affect rounding. */
-static void print_model(const struct run *run)
+static void print_model(FILE *out, const struct run *run)
 {
     const char *ways = run->state.convolutions;
-    start_block_line("model", "%s: %zu parameters%s%s%s", run->model->name, run->net.parameters, *ways ? "; " : "", ways,
+    start_block_line(out, "model", "%s: %zu parameters%s%s%s", run->model->name, run->net.parameters, *ways ? "; " : "", ways,
                      was_measured(run) ? " (measured)" : "");
-    start_block_line("loss", "cross-entropy%s", has_decay(&run->net) ? " + weight decay" : "");
+    start_block_line(out, "loss", "cross-entropy%s", has_decay(&run->net) ? " + weight decay" : "");
 }
 
-static void print_place(const struct run *run)
+static void print_place(FILE *out, const struct run *run)
 {
     const char *directory = run->options->train_dir;
     uint64_t step = run->state.step, last = run->last_step;
     if (run->resumed_from[0]) {
-        start_block_line("train-dir", "%s", directory);
-        start_block_line("continues", "%s, step %" PRIu64 " of %" PRIu64, run->resumed_from, step, last);
+        start_block_line(out, "train-dir", "%s", directory);
+        start_block_line(out, "continues", "%s, step %" PRIu64 " of %" PRIu64, run->resumed_from, step, last);
     } else {
-        start_block_line("train-dir", "%s: a new run, step 0 of %" PRIu64, directory, last);
+        start_block_line(out, "train-dir", "%s: a new run, step 0 of %" PRIu64, directory, last);
     }
     if (step >= last)
-        start_block_line("nothing to do", "step %" PRIu64 " is reached: a higher --%s goes on", last,
+        start_block_line(out, "nothing to do", "step %" PRIu64 " is reached: a higher --%s goes on", last,
                          run->options->epochs > 0 ? "epochs" : "max-steps");
 }
 
 /* The options as shell words, to be copied after the program's name. They include those from --config, so --config is left out. */
-static void print_options(const struct run *run)
+static void print_options(FILE *out, const struct run *run)
 {
     const char *name;
     char value[OPTION_TEXT], quoted[QUOTED], word[sizeof quoted + 64];
     bool is_default;
-    struct row row = row_begin("options", " \\");
+    struct row row = row_begin(out, "options", " \\");
     row_add(&row, 0, "train", 5);
     for (int i = 0; options_text(run->options, i, &name, value, sizeof value, &is_default); i++) {
         if (is_default || !strcmp(name, "config"))
@@ -215,28 +216,44 @@ static void print_options(const struct run *run)
         snprintf(word, sizeof word, "--%s%s%s", name, alone ? "" : " ", alone ? "" : quoted);
         row_add(&row, 1, word, strlen(word));
     }
-    printf("\n");
+    fprintf(out, "\n");
 }
 
-static void print_run(const struct run *run, struct introduction *ranks)
+static void print_run(FILE *out, const struct run *run, struct introduction *ranks)
 {
     const struct world *world = run->world;
-    printf("cifar10_mpi %s: %d rank%s on %d node%s, %s\n", VERSION, world->size, world->size > 1 ? "s" : "",
+    fprintf(out, "cifar10_mpi %s: %d rank%s on %d node%s, %s\n", VERSION, world->size, world->size > 1 ? "s" : "",
            world->nodes, world->nodes > 1 ? "s" : "", world->library);
-    print_rank_lines(run, ranks);
+    print_rank_lines(out, run, ranks);
     if (run->place.skipped[0])
-        start_block_line("tower", "%s", run->place.skipped);
+        start_block_line(out, "tower", "%s", run->place.skipped);
     if (run->backend->device)
-        print_device(run);
-    print_batch(run);
-    print_data(run);
-    print_model(run);
-    print_place(run);
+        print_device(out, run);
+    print_batch(out, run);
+    print_data(out, run);
+    print_model(out, run);
+    print_place(out, run);
     if (run->options->config[0])
-        start_block_line("config", "%s", run->options->config);
-    print_options(run);
+        start_block_line(out, "config", "%s", run->options->config);
+    print_options(out, run);
+    if (run->options->summary_frequency && !events_library())
+        start_block_line(out, "summaries", "none for TensorBoard: built without protobuf-c and ISA-L");
     if (run->options->verbose)
-        start_block_verbose(run);
+        start_block_verbose(out, run);
+}
+
+/* Prints the block, and keeps its text for the summaries. */
+static void print_and_keep(struct run *run, struct introduction *ranks)
+{
+    size_t size;
+    FILE *out = open_memstream(&run->start_block, &size);
+    if (out) {
+        print_run(out, run, ranks);
+        if (!fclose(out))
+            fputs(run->start_block, stdout);
+    } else {
+        print_run(stdout, run, ranks);
+    }
     fflush(stdout);
 }
 
@@ -252,7 +269,7 @@ int start_block_print(struct run *run, struct error *why)
     if (world_gather(run->world, &mine, sizeof mine, all, why))
         world_abort(run->world, why->text);
     if (run->world->rank == 0)
-        print_run(run, all);
+        print_and_keep(run, all);
     free(all);
     return 0;
 }

@@ -452,6 +452,7 @@ void cudnn_plan_free(struct plan *plan)
     graphs_free(plan); /* before NCCL's communicator, whose end waits for graphs that use it */
     nccl_free(plan);
     exchange_free(plan);
+    marks_free(plan);
     steps_free(plan);
     for (int i = 0; i < plan->stage_count; i++)
         plan->stages[i].free(&plan->stages[i]);

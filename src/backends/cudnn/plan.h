@@ -55,6 +55,7 @@ struct cudnn_plan_state {
     int fault_count;   /* of its last check */
     struct steps steps;
     cudaEvent_t *sent; /* (stage_count), by ticket */
+    cudaEvent_t *marks; /* (DEVICE_MARKS), NULL until used; NULL: none was used */
     cudaGraphExec_t graphs[DEVICE_PARTS];
     void *communicator; /* nccl.c's */
 };
@@ -112,6 +113,11 @@ int cudnn_send(struct plan *plan, float *to, const float *from, size_t count, in
 int cudnn_send_end(struct plan *plan, struct error *why);
 int cudnn_sent(struct plan *plan, int ticket, struct error *why);
 int cudnn_receive(struct plan *plan, float *to, const float *from, size_t count, struct error *why);
+
+/* marks.c */
+int cudnn_mark(struct plan *plan, int mark, bool beside, struct error *why);
+int cudnn_marks(struct plan *plan, double *seconds, int count, struct error *why);
+void marks_free(struct plan *plan);
 
 /* graph.c */
 int cudnn_capture(struct plan *plan, struct error *why);

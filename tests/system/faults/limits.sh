@@ -88,7 +88,7 @@ if mount -t tmpfs -o size=2m none "$tmp/disk" 2> /dev/null; then
     mounted=$tmp/disk
     ranks_start 2 "$tmp/ranks" $(arguments disk/run --max-steps 100000 --checkpoint-secs 1 --log-frequency 5)
     check "a disk of 2 MB: no checkpoint" wait_for 30 "no checkpoint at step [0-9]+: .*No space left" "$tmp/ranks/output"
-    check "nothing half-made stays" test "$(ls -A "$tmp/disk/run" | xargs)" = "lock metrics.csv train.log"
+    check "nothing half-made stays" test "$(ls -A "$tmp/disk/run" | xargs)" = "events lock metrics.csv train.log"
     head -c 3M /dev/zero > "$tmp/disk/filler" 2> /dev/null
     check "a row of the log is lost" wait_for 60 "(train.log|metrics.csv): a line cannot be written: No space left.*; training goes on" "$tmp/ranks/output"
     sleep 1

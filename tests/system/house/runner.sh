@@ -49,6 +49,16 @@ chmod +x "$tmp/bin/mount"
 PATH=$tmp/bin:$PATH no_mount > "$tmp/said"
 check "a mount that fails: what it said" grep -qE "^no file system can be mounted here: (mount: permission denied|unshare: .+)$" "$tmp/said"
 
+# The Python of tests/venv, and the sentence where pip finds no packages.
+cp tests/venv "$tmp/tree/tests/"
+without_packages() { PIP_NO_INDEX=1 PIP_FIND_LINKS= "$tmp/tree/tests/venv"; }
+why=$(without_packages)
+check "no TensorBoard: one sentence" eval '[[ $why =~ ^"TensorBoard and Perfetto could not be installed: "[^$]+$ ]]'
+made_once=$(stat -c %Y "$tmp/tree/build/tests/venv.log")
+check "and no second try" test "$(without_packages)" = "$why" -a "$(stat -c %Y "$tmp/tree/build/tests/venv.log")" = "$made_once"
+if python=$(tests/venv); then check "a Python with TensorBoard and Perfetto" "$python" -c 'import tensorboard, perfetto'
+else skip "a Python with TensorBoard and Perfetto" "$python"; fi
+
 on_ranks() { # NAME SUCCEEDS? PATTERN LINE...: runs a script of these lines on 2 ranks; $OMPI_COMM_WORLD_RANK is the rank
     local name=$1 expected=$2 pattern=$3 output rc
     script "${@:4}"

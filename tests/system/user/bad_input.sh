@@ -122,7 +122,7 @@ if mount -t tmpfs -o size=12m none "$tmp/disk" 2> /dev/null; then
         "checkpoint-00000004.h5.*: cannot be written: No space left" into "$tmp/disk/run"
     check "the checkpoint before is as it was" test "$first" = "$(sha256sum "$tmp/disk/run/checkpoint-00000002.h5")"
     check "nothing half-made stays" \
-        test "$(ls -A "$tmp/disk/run" | xargs)" = "checkpoint-00000002.h5 metrics.csv train.log"
+        test "$(ls -A "$tmp/disk/run" | xargs)" = "checkpoint-00000002.h5 events metrics.csv train.log"
 else
     skip "a full disk while checkpointing" "$(no_mount)"
 fi
