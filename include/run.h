@@ -5,6 +5,7 @@
 #include "backend.h"
 #include "counter.h"
 #include "data.h"
+#include "events.h"
 #include "model.h"
 #include "optimize.h"
 #include "options.h"
@@ -36,6 +37,7 @@ struct trial {
     struct dataset dataset; /* the test split */
     struct tower tower;
     struct counter counter;
+    struct event_file events; /* rank 0: in TRAIN_DIR/events/eval, opened for the first evaluation */
     struct progress progress; /* rank 0: of the evaluation; the report's own keeps the time since training began */
 };
 

@@ -7,6 +7,20 @@ result='precision @ [15] = [0-9.]+ \([^)]*\)|cross-entropy [0-9.]+ .*'
 
 mpirun -np 2 ./cifar10_mpi $train --max-steps 16 --eval-steps 8 --train-dir "$tmp/self" > "$tmp/out" 2>&1
 mpirun -np 2 ./cifar10_mpi $train --max-steps 16 --train-dir "$tmp/plain" > /dev/null 2>&1
+if ! ls "$tmp/self/events/eval/" > /dev/null 2>&1; then skip "TensorBoard shows the evaluations" "this program was built without event files"
+elif python=$(tests/venv); then
+    cat > "$tmp/shown.py" << 'END'
+import csv, sys
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+events = EventAccumulator(sys.argv[1] + "/events/eval").Reload()
+rows = list(csv.DictReader(open(sys.argv[1] + "/eval.csv")))
+for tag, column in ("Precision @ 1", "precision_at_1"), ("Precision @ 5", "precision_at_5"), ("cross_entropy", "cross_entropy"):
+    shown = [(s.step, round(s.value, 5)) for s in events.Scalars(tag)]
+    assert shown == [(int(row["step"]), round(float(row[column]), 5)) for row in rows] and len(shown) == 2, shown
+END
+    check "TensorBoard shows the evaluations" "$python" "$tmp/shown.py" "$tmp/self"
+else skip "TensorBoard shows the evaluations" "$python"; fi
 mpirun -np 3 ./cifar10_mpi eval --conv direct --run-once --train-dir "$tmp/self" 2>&1 | grep -oE "$result" > "$tmp/eval"
 check "eval prints three results" test "$(wc -l < "$tmp/eval")" -eq 3
 check "the run's own are the same" diff <(grep -oE "$result" "$tmp/out" | tail -n 3) "$tmp/eval"
