@@ -47,6 +47,8 @@ struct options {
     char tower[64]; /* "auto" or a backend's name */
     int64_t batch_size, max_steps, max_seconds, threads, loader_threads, slices, seed;
     int64_t log_frequency, summary_frequency, checkpoint_secs, checkpoint_steps, keep, parity_steps, stall_seconds, bucket_kib;
+    int64_t eval_steps;
+    double target_precision;
     double epochs, learning_rate, lr_decay_factor, lr_decay_epochs, ema_decay;
     char eval_data[OPTION_TEXT]; /* "": the run's */
     char checkpoint[OPTION_TEXT], predictions[OPTION_TEXT];

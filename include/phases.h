@@ -20,6 +20,7 @@ enum phase_kind {
     PHASE_REPORT,   /* log, metrics, progress */
     PHASE_SAVE,     /* takes a snapshot, or waits until the last one is written */
     PHASE_PARITY,   /* waits for the hashes of all ranks */
+    PHASE_EVALUATE, /* classifies the test images, and waits for the other ranks' counts */
     PHASE_END,      /* waits for rank 0's last checkpoint */
     PHASE_KINDS
 };

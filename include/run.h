@@ -3,7 +3,9 @@
 #define RUN_H
 
 #include "backend.h"
+#include "counter.h"
 #include "data.h"
+#include "events.h"
 #include "model.h"
 #include "optimize.h"
 #include "options.h"
@@ -29,6 +31,26 @@ struct tally {
     double started;   /* seconds, monotonic */
 };
 
+/* What a run evaluates itself with (evaluate.c). */
+struct trial {
+    int64_t every; /* steps from one evaluation to the next; 0: none, and the rest is zeroed */
+    struct dataset dataset; /* the test split */
+    struct tower tower;
+    struct counter counter;
+    struct event_file events; /* rank 0: in TRAIN_DIR/events/eval, opened for the first evaluation */
+    struct progress progress; /* rank 0: of the evaluation; the report's own keeps the time since training began */
+};
+
+/* --trace. */
+struct timeline {
+    bool open, on;          /* files are open; steps are being recorded */
+    uint64_t first, last;   /* the steps to record */
+    uint64_t before;        /* the step before the first one recorded */
+    double started, block;  /* when recording and the present block began (clock_seconds) */
+    double offset;          /* of the clock, then */
+    const char **names;     /* of the parts of the forward and backward pass */
+};
+
 /* Rank 0's summaries for TensorBoard (summary.c). */
 struct run_summary {
     struct summary_writer writer;
@@ -41,16 +63,6 @@ struct run_summary {
     uint64_t wanted; /* the step of the next summary, chosen when the step before it has been given; 0: none yet */
     uint64_t begun;  /* the step of the last summary whose `before` was copied */
     double seconds, ended; /* that the last one took; when it ended */
-};
-
-/* --trace. */
-struct timeline {
-    bool open, on;          /* files are open; steps are being recorded */
-    uint64_t first, last;   /* the steps to record */
-    uint64_t before;        /* the step before the first one recorded */
-    double started, block;  /* when recording and the present block began (clock_seconds) */
-    double offset;          /* of the clock, then */
-    const char **names;     /* of the parts of the forward and backward pass */
 };
 
 struct run {
@@ -66,6 +78,7 @@ struct run {
     struct reducer reducer;
     struct phases phases;
     struct loader loader;    /* of a CPU tower */
+    struct trial trial;
     enum exchange exchange;
     const char *exchange_why; /* why that one was chosen */
     enum sharing sharing;
@@ -148,6 +161,16 @@ uint64_t run_saved_step(struct run *run);
  * row; all ranks' phases are timed anew. */
 int run_report(struct run *run, const struct step_result *result, struct error *why);
 
+/* Collective, evaluate.c. Opens the test split and makes another tower if the run is to evaluate itself. Call run_evaluate_close in
+ * either case; it is collective over the node. */
+int run_evaluate_open(struct run *run, struct error *why);
+void run_evaluate_close(struct run *run);
+/* Whether the run is to be evaluated after this step: every --eval-steps, and after the last one. */
+bool run_evaluates_now(const struct run *run);
+/* Collective. Call between blocks of steps. Evaluates the moving averages on the test split; rank 0 reports the result and writes a
+ * row of eval.csv. If --target-precision is reached, the step becomes the run's last one. A loss that is not finite is reported
+ * only. again: no step was trained since the checkpoint that the run continues from. */
+int run_evaluate(struct run *run, bool again, struct error *why);
 /* Collective, summary.c. After start_block_print. If summaries cannot be written, rank 0 logs why, and the run goes on without
  * them. run_summary_close: not collective; call it in either case. */
 int run_summary_open(struct run *run, struct error *why);

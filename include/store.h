@@ -107,6 +107,7 @@ struct checkpoint {
     float *states[OPTIMIZER_STATES_MAX]; /* NULL ones are neither saved nor read */
     double loss_average, total_loss_average; /* moving averages, decay 0.9 */
     double wall_seconds; /* of training so far */
+    double evaluation_seconds; /* of these, in evaluations; absent from the file if 0 */
     int classes, channels; /* the net's */
     int image_height, image_width; /* of the packed images; 0, with resize "", in older checkpoints */
     char resize[16];               /* the data set's */

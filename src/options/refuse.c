@@ -28,6 +28,8 @@ static const struct translation {
     {"workers|num-workers|j", "loader-threads", " N"},
     {"gamma", "lr-decay-factor", " X"},
     {"log-interval|print-freq|log-every|log-steps", "log-frequency", " N"},
+    {"eval-interval|eval-every|eval-frequency|val-interval|validate-every", "eval-steps", " N"},
+    {"target-accuracy|target-acc|target", "target-precision", " P"},
     {"save-steps|save-interval|save-every|save-freq", "checkpoint-steps", " N"},
 };
 enum { TRANSLATIONS = sizeof translations / sizeof *translations };

@@ -7,7 +7,8 @@ const char *phase_name(enum phase_kind kind)
     static const char *const names[PHASE_KINDS] = {
         [PHASE_START] = "start",   [PHASE_LOAD] = "load",     [PHASE_FORWARD] = "forward", [PHASE_BACKWARD] = "backward",
         [PHASE_DEVICE] = "device", [PHASE_REDUCE] = "reduce", [PHASE_UPDATE] = "update",   [PHASE_REPORT] = "report",
-        [PHASE_SAVE] = "save",     [PHASE_PARITY] = "parity", [PHASE_END] = "end",
+        [PHASE_SAVE] = "save",     [PHASE_PARITY] = "parity", [PHASE_EVALUATE] = "evaluate",
+        [PHASE_END] = "end",
     };
     return names[kind];
 }

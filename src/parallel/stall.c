@@ -83,7 +83,7 @@ static const char *const doing[PHASE_KINDS] = {
     [PHASE_DEVICE] = "computing",           [PHASE_REDUCE] = "in the allreduce",
     [PHASE_UPDATE] = "updating parameters", [PHASE_REPORT] = "writing the log",
     [PHASE_SAVE] = "saving a checkpoint",   [PHASE_PARITY] = "comparing parameters",
-    [PHASE_END] = "waiting for the last checkpoint",
+    [PHASE_EVALUATE] = "evaluating",        [PHASE_END] = "waiting for the last checkpoint",
 };
 
 static const char *run_state_text(char run_state)

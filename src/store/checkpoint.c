@@ -179,6 +179,8 @@ static int state_write(struct h5 *h5, const struct checkpoint *c, const struct n
                  h5_set_real(h5, "/", "loss_average", c->loss_average, why) ||
                  h5_set_real(h5, "/", "total_loss_average", c->total_loss_average, why) ||
                  h5_set_real(h5, "/", "wall_seconds", c->wall_seconds, why) ||
+                 (c->evaluation_seconds > 0 &&
+                  h5_set_real(h5, "/", "evaluation_seconds", c->evaluation_seconds, why)) ||
                  h5_set_integer(h5, "/", "channels", c->channels, why) ||
                  image_write(h5, c, why) || h5_set_integer(h5, "/", "classes", c->classes, why) ||
                  h5_set_texts(h5, "/", "class_names", names, c->classes, why) ||
@@ -328,11 +330,14 @@ static int state_read(struct h5 *h5, struct checkpoint *c, struct error *why)
     int64_t step, position, seed, channels, classes;
     int names;
     c->class_names = NULL;
+    c->evaluation_seconds = 0;
     if (h5_get_text(h5, "/", "model", c->model, sizeof c->model, why) ||
         h5_get_integer(h5, "/", "step", &step, why) || h5_get_integer(h5, "/", "position", &position, why) ||
         h5_get_integer(h5, "/", "seed", &seed, why) || h5_get_real(h5, "/", "loss_average", &c->loss_average, why) ||
         h5_get_real(h5, "/", "total_loss_average", &c->total_loss_average, why) ||
         h5_get_real(h5, "/", "wall_seconds", &c->wall_seconds, why) ||
+        (h5_has(h5, "/", "evaluation_seconds") &&
+         h5_get_real(h5, "/", "evaluation_seconds", &c->evaluation_seconds, why)) ||
         h5_get_integer(h5, "/", "channels", &channels, why) || h5_get_integer(h5, "/", "classes", &classes, why) ||
         h5_get_text(h5, "/", "dataset", c->dataset, sizeof c->dataset, why) ||
         h5_get_text(h5, "/", "dataset_sha256", c->dataset_sha256, sizeof c->dataset_sha256, why) ||

@@ -130,8 +130,10 @@ void trace_free(struct trace *trace)
 
 void trace_start(struct trace *trace, double offset)
 {
+    pthread_mutex_lock(&trace->state->lock);
     trace->state->offset = offset;
     atomic_store(&trace->state->on, true);
+    pthread_mutex_unlock(&trace->state->lock);
 }
 
 bool trace_is_on(const struct trace *trace)

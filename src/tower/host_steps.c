@@ -37,8 +37,8 @@ int host_step(struct tower *tower, const struct step *step, struct error *why)
     const float *sums;
     if (sum_gradients(tower, step, &sums, why))
         return -1;
-    tower->training.sums = sums;
     phase_enter(tower->training.request.reducer->phases, PHASE_UPDATE, PHASE_WHOLE);
+    tower->training.sums = sums;
     const float *tail = sums + gradients;
     *result = (struct step_result){.step = step->number, .loss = tail[PARCEL_LOSS], .correct = tail[PARCEL_CORRECT],
                                    .count = tail[PARCEL_COUNT], .stop = parcel_stops(tail)};

@@ -19,8 +19,18 @@ static void at_most_until(uint64_t *number, uint64_t step, int64_t every)
         at_most(number, (uint64_t)every - step % (uint64_t)every);
 }
 
-/* The length of the next block of steps, which ends no later than the next log line, parity check or checkpoint, and with the last
- * step that is recorded, or before the first. */
+/* A block is recorded (--trace) as a whole, or not at all. */
+static void at_most_traced(const struct run *run, uint64_t *steps)
+{
+    uint64_t first = run->given + 1;
+    if (run_traces(run, first))
+        at_most(steps, DEVICE_AT_ONCE);
+    for (uint64_t i = 1; i < *steps; i++)
+        if (run_traces(run, first + i) != run_traces(run, first))
+            *steps = i;
+}
+
+/* The length of the next block of steps, which ends no later than the next log line, parity check, checkpoint or evaluation. */
 static int block_length(const struct run *run)
 {
     const struct options *o = run->options;
@@ -31,11 +41,8 @@ static int block_length(const struct run *run)
     at_most_until(&steps, step + 1, o->summary_frequency); /* for the parameters before the summary's step */
     at_most_until(&steps, step, o->parity_steps);
     at_most_until(&steps, step, o->checkpoint_steps);
-    if (run_traces(run, step + 1))
-        at_most(&steps, DEVICE_AT_ONCE);
-    for (uint64_t i = 1; i < steps; i++) /* a block is recorded as a whole, or not */
-        if (run_traces(run, step + i) != run_traces(run, step + i + 1))
-            steps = i;
+    at_most_until(&steps, step, run->trial.every);
+    at_most_traced(run, &steps);
     return (int)steps;
 }
 
@@ -69,15 +76,19 @@ static int give(struct run *run, struct error *why)
     return 0;
 }
 
-/* Collective. *ahead: whether to give the next block before the results of the last one are read, so that a device stays busy.
- * False if the state between the blocks is needed, to compare ranks or to save it. Rank 0 decides for all, as only it knows when a
- * checkpoint is due. */
-static int goes_ahead(struct run *run, bool stopped, bool *ahead, struct error *why)
+/* Whether the state after a step is needed, to compare the ranks, save it or evaluate it; or a step next to it is recorded. */
+static bool needs_state(const struct run *run, uint64_t step)
 {
     const struct options *o = run->options;
-    *ahead = tower_runs_ahead(&run->tower) && !stopped && run->given < run->last_step &&
-             !run_traces(run, run->given) && !run_traces(run, run->given + 1) &&
-             !is_multiple(run->given, o->checkpoint_steps) && !(run->world->size > 1 && is_multiple(run->given, o->parity_steps));
+    return run_traces(run, step) || run_traces(run, step + 1) || is_multiple(step, o->checkpoint_steps) ||
+           is_multiple(step, run->trial.every) || (run->world->size > 1 && is_multiple(step, o->parity_steps));
+}
+
+/* Collective. *ahead: whether to give the next block before the results of the last one are read, so that a device stays busy.
+ * False if the state between the blocks is needed. Rank 0 decides for all, as only it knows when a checkpoint is due. */
+static int goes_ahead(struct run *run, bool stopped, bool *ahead, struct error *why)
+{
+    *ahead = tower_runs_ahead(&run->tower) && !stopped && run->given < run->last_step && !needs_state(run, run->given);
     if (!*ahead)
         return 0;
     *ahead = run->world->rank > 0 || (!run_save_is_due(run) && !run_summary_reads(run));
@@ -197,7 +208,7 @@ static bool reports_now(const struct run *run, const struct step_result *result)
     return result->fault <= 0 && (is_multiple(step, o->log_frequency) || is_multiple(step, o->summary_frequency));
 }
 
-/* After `count` steps: log, parity check, checkpoint. */
+/* After `count` steps: log, evaluation, parity check, checkpoint. */
 static int look_at(struct run *run, const struct step_result *results, int count, bool *stopped, struct error *why)
 {
     int status = 0;
@@ -210,6 +221,8 @@ static int look_at(struct run *run, const struct step_result *results, int count
     }
     if (reports_now(run, &results[count - 1]))
         status = run_report(run, &results[count - 1], why);
+    if (!status && !*stopped && run_evaluates_now(run))
+        status = run_evaluate(run, false, why);
     if (!status && compares_now(run, *stopped))
         status = check_parity(run, why);
     if (!status)
@@ -246,16 +259,23 @@ static bool goes_on(const struct run *run, bool stopped)
     return under_way || (run->state.step < run->last_step && !stopped);
 }
 
+/* Whether the state that the run continues from is evaluated first: the target may have been reached there. */
+static bool evaluates_first(const struct run *run)
+{
+    return run->options->target_precision > 0 && run->state.step > 0 && run_evaluates_now(run);
+}
+
 int run_steps(struct run *run, bool *stopped, struct error *why)
 {
-    int status = 0;
     *stopped = false;
     run->given = run->state.step;
     run->tally = (struct tally){.started = clock_seconds()};
     run->stop.under_way = tower_runs_ahead(&run->tower);
+    int status = evaluates_first(run) ? run_evaluate(run, true, why) : 0;
     phases_step(&run->phases, run->state.step + 1, true);
     run_summary_choose(run);
-    status = run_summary_begin(run, why);
+    if (!status)
+        status = run_summary_begin(run, why);
     while (!status && goes_on(run, *stopped))
         status = train_block(run, stopped, why);
     return status;

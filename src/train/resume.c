@@ -40,6 +40,7 @@ static int load_file(struct run *run, const char *file, struct error *why)
     state->loss_average = found.loss_average;
     state->total_loss_average = found.total_loss_average;
     state->wall_seconds = found.wall_seconds;
+    state->evaluation_seconds = found.evaluation_seconds;
     memcpy(state->convolutions, found.convolutions, sizeof state->convolutions);
     snprintf(run->resumed_from, sizeof run->resumed_from, "%s", file);
     return 0;

@@ -16,7 +16,7 @@ enum { FACTS = 10 /* besides the options */, PROVENANCE_MAX = FACTS + OPTIONS_MA
 struct run_provenance {
     struct provenance list[PROVENANCE_MAX];
     char texts[PROVENANCE_MAX][OPTION_TEXT];
-    int count;
+    int count, last_step; /* last_step: its place in the list */
 };
 
 static void provenance_add(struct run_provenance *all, const char *name, const char *format, ...)
@@ -48,6 +48,7 @@ static void provenance_collect(struct run_provenance *all, const struct run *run
     provenance_add(all, "ranks", "%d", run->world->size);
     provenance_add(all, "nodes", "%d", run->world->nodes);
     provenance_add(all, "global_batch", "%d", run->global_batch);
+    all->last_step = all->count;
     provenance_add(all, "last_step", "%" PRIu64, run->last_step); /* from --max-steps or --epochs; eval ends there */
     for (int i = 0; options_text(run->options, i, &name, value, sizeof value, &is_default); i++)
         provenance_add(all, name, "%s", value);
@@ -77,7 +78,7 @@ void run_save_close(struct run *run)
 
 /* ---- collecting ---- */
 
-/* Copies the current state to the saver's snapshot. */
+/* Copies the current state to the saver's snapshot, and the run's last step, which --target-precision may have changed. */
 static int collect(struct run *run, struct error *why)
 {
     struct checkpoint *state = &run->state, *snapshot = &run->saver.snapshot;
@@ -85,6 +86,7 @@ static int collect(struct run *run, struct error *why)
     double now = clock_seconds();
     state->wall_seconds += now - run->started;
     run->started = now;
+    snprintf(run->provenance->texts[run->provenance->last_step], OPTION_TEXT, "%" PRIu64, run->last_step);
     *snapshot = *state;
     snapshot->parameters = own.parameters;
     memcpy(snapshot->states, own.states, sizeof own.states);

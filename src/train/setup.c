@@ -263,6 +263,8 @@ int run_open(struct run *run, const struct options *options, const struct world 
         return -1;
     if (open_tower(run, why))
         return -1;
+    if (run_evaluate_open(run, why))
+        return -1;
     int status = world->rank == 0 ? run_begin(run, why) : 0;
     if (world_agree(world, status, why))
         return -1;
@@ -278,6 +280,7 @@ void run_close(struct run *run)
 {
     phases_close(&run->phases);
     run_save_close(run);
+    run_evaluate_close(run);
     run_summary_close(run);
     loader_free(&run->loader);
     tower_free(&run->tower);

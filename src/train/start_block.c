@@ -139,11 +139,22 @@ static void print_images(FILE *out, const struct dataset *data, const struct mod
                          "again, with pack --image-size %d", good_image_size(model));
 }
 
+static void print_trial(FILE *out, const struct run *run)
+{
+    char until[64] = "";
+    if (run->options->target_precision > 0)
+        snprintf(until, sizeof until, ", until precision %g", run->options->target_precision);
+    if (run->trial.every)
+        start_block_line(out, "evaluation", "every %" PRId64 " steps, on %" PRId64 " test images%s", run->trial.every,
+                         run->trial.dataset.count, until);
+}
+
 static void print_data(FILE *out, const struct run *run)
 {
     start_block_line(out, "data", "%s: %" PRId64 " training images, %d classes", run->dataset.file, run->dataset.count,
                      run->dataset.classes);
     print_images(out, &run->dataset, run->model);
+    print_trial(out, run);
     if (run->global_batch > run->dataset.count)
         start_block_line(out, "warning", "a batch has more images than there are, so that it repeats them: take a smaller "
                          "--batch-size");

@@ -122,7 +122,8 @@ static inline bool same_state(const struct fixture *f, const struct checkpoint *
     size_t bytes = f->net.parameters * sizeof(float);
     return l->step == s->step && l->position == s->position && l->seed == s->seed &&
            l->loss_average == s->loss_average && l->total_loss_average == s->total_loss_average &&
-           l->wall_seconds == s->wall_seconds && l->classes == s->classes && l->channels == s->channels &&
+           l->wall_seconds == s->wall_seconds && l->evaluation_seconds == s->evaluation_seconds &&
+           l->classes == s->classes && l->channels == s->channels &&
            l->image_height == s->image_height && l->image_width == s->image_width && !strcmp(l->resize, s->resize) &&
            !memcmp(l->class_names, s->class_names, (size_t)s->classes * sizeof *s->class_names) &&
            !strcmp(l->model, s->model) && !strcmp(l->dataset, s->dataset) &&

@@ -9,10 +9,11 @@ export FAKECUDA_DEVICES=4
 
 says() { cat "$2" <(unwrapped "$2") | grep -E -- "$1" || { cat "$2"; return 1; }; }
 
-# One trajectory: 4 slices on 1, 2 and 4 ranks, with one device per rank or one for all.
+# One trajectory: 4 slices on 1, 2 and 4 ranks, with one device per rank or one for all; with evaluations on 2 ranks.
 seed=0
 for ranks in 1 2 4; do
-    check "6 steps of 4 slices on $ranks ranks" train $((++seed)) $ranks slices$ranks --slices 4 --batch-size $((32 / ranks)) --max-steps 6
+    check "6 steps of 4 slices on $ranks ranks" train $((++seed)) $ranks slices$ranks --slices 4 --batch-size $((32 / ranks)) \
+        --max-steps 6 $([ $ranks -ne 2 ] || echo --eval-steps 3)
     [ $ranks -eq 1 ] || same "1 rank and $ranks ranks" slices1 slices$ranks 6
 done
 for ranks in 1 2; do # more slices per rank than the reducer has leaves

@@ -83,12 +83,17 @@ apart() { # RANKS-A-NODE COMMAND...
 check "on 4 ranks of 2 nodes" eval 'apart 2 $(train slices $slices 32) > "$tmp/short"'
 check "a short start block has one line for all of them" grep -qE "^  rank 0-3 +${hosts[0]} and others: " "$tmp/short"
 check "the same bits" same_bits "$alone" "$tmp/slices/checkpoint-00000010.h5"
-apart 2 $(train fastest --batch-size 32 --max-steps 10) --verbose > "$tmp/block" 2>&1
+timeline=$tmp/timeline
+if ldd ./cifar10_mpi | grep -q protobuf-c; then traced="--trace $timeline --trace-steps 2:10"; else traced=; fi
+apart 2 $(train fastest --batch-size 32 --max-steps 10) --verbose $traced > "$tmp/block" 2>&1
 check "the fastest sum runs too" test -e "$tmp/fastest/checkpoint-00000010.h5"
 check "the start block counts the nodes" grep -q '4 ranks on 2 nodes' "$tmp/block"
 check "names each one's ranks" grep -qE "rank 2-3 +${hosts[1]}: " "$tmp/block"
 check "and tells how gradients travel" grep -q 'gradients .*; allreduce mpi, in buckets (the fastest between nodes)' <(unwrapped "$tmp/block")
 check "losses of one rank and of two nodes agree to 5e-5" close alone fastest
+if [ -z "$traced" ]; then skip "messages overlap with the backward pass" "this program was built without protobuf-c"
+elif python=$(tests/venv); then check "messages overlap with the backward pass" "$python" tests/system/user/trace_check.py overlap "$timeline" 0.02
+else skip "messages overlap with the backward pass" "$python"; fi
 check "eval counts every image once" grep -qE ' of 200\)' \
     <(apart 1 eval --data "$data" --checkpoint-dir "$tmp/slices" --run-once)
 refused "one sentence, though on another node" "there is no tower 'abacus'|--tower 'abacus' is none of" \

@@ -1,0 +1,172 @@
+/* Evaluations during training: all ranks classify the test split with the moving averages, as cifar10_mpi eval does. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "clock.h"
+#include "recipe.h"
+#include "run.h"
+
+/* ---- set-up ---- */
+
+/* The steps from one evaluation to the next: --eval-steps or, if only a target is given, an epoch. */
+static int64_t steps_between(const struct run *run)
+{
+    const struct options *o = run->options;
+    if (o->eval_steps || o->target_precision <= 0)
+        return o->eval_steps;
+    return (run->dataset.count + run->global_batch - 1) / run->global_batch;
+}
+
+static int check_test_images(const struct run *run, struct error *why)
+{
+    const struct dataset *train = &run->dataset, *test = &run->trial.dataset;
+    if (test->height == train->height && test->width == train->width && test->channels == train->channels)
+        return 0;
+    return error_set(why, "%s: its test images have another shape than its training images", test->file);
+}
+
+/* The batch is eval's own, and the convolutions are chosen as there: the same checkpoint gives the same counts. */
+static int make_trial(struct run *run, struct error *why)
+{
+    struct trial *trial = &run->trial;
+    int64_t share = (trial->dataset.count + run->world->size - 1) / run->world->size;
+    int64_t batch = recipe_find(run->model->name)->batch_size;
+    struct tower_request tower = {.backend = run->backend, .net = &run->net, .batch = (int)(batch < share ? batch : share),
+                                  .convolution = run->options->conv, .precision = run->options->precision};
+    struct counter_request counter = {.world = run->world, .dataset = &trial->dataset, .examples = trial->dataset.count,
+                                      .tower = &trial->tower, .batch = tower.batch,
+                                      .progress = run->world->rank == 0 ? &trial->progress : NULL};
+    if (check_test_images(run, why) || tower_init(&trial->tower, &tower, why))
+        return -1;
+    return counter_init(&trial->counter, &counter, why);
+}
+
+int run_evaluate_open(struct run *run, struct error *why)
+{
+    run->trial.every = steps_between(run);
+    run->trial.events.descriptor = -1;
+    if (!run->trial.every)
+        return 0;
+    if (dataset_open(&run->trial.dataset, run->world, run->dataset.file, "test", why))
+        return error_in(why, "--eval-steps");
+    return world_agree(run->world, make_trial(run, why), why);
+}
+
+void run_evaluate_close(struct run *run)
+{
+    struct error ignored;
+    if (run->trial.every)
+        event_file_close(&run->trial.events, &ignored);
+    counter_free(&run->trial.counter);
+    tower_free(&run->trial.tower);
+    dataset_close(&run->trial.dataset);
+}
+
+/* ---- an evaluation ---- */
+
+bool run_evaluates_now(const struct run *run)
+{
+    return run->trial.every && (is_multiple(run->state.step, run->trial.every) || run->state.step == run->last_step);
+}
+
+/* Collective. Rank 0's moving averages, and its other parameters, go to all ranks' evaluating towers. */
+static int share_averages(struct run *run, struct error *why)
+{
+    struct checkpoint *state = &run->state;
+    if (run->world->rank == 0) {
+        if (tower_get_parameters(&run->tower, state->parameters, why) || tower_get_states(&run->tower, state->states, why))
+            return -1;
+        memcpy(state->parameters, state->states[OPTIMIZER_EMA], run->net.trained * sizeof(float));
+    }
+    if (world_broadcast(run->world, state->parameters, run->net.parameters * sizeof(float), why))
+        return -1;
+    return tower_set_parameters(&run->trial.tower, state->parameters, why);
+}
+
+/* The same on all ranks. */
+static bool is_reached(const struct run *run, const struct evaluated *evaluated)
+{
+    double target = run->options->target_precision;
+    return target > 0 && (double)evaluated->right >= target * (double)evaluated->images;
+}
+
+/* Rank 0. The steps of an earlier process that its last checkpoint does not hold are trained again; their time is lost. */
+static void tell_time(struct run *run)
+{
+    double seconds = run->state.wall_seconds + clock_seconds() - run->started;
+    report_line(&run->report, "time to accuracy %.1f s, %.1f s of it evaluations", seconds, run->state.evaluation_seconds);
+    if (run->resumed_from[0])
+        report_line(&run->report, "(of earlier runs only the time up to a checkpoint)");
+}
+
+/* Rank 0. The file of a run that continues makes void what earlier files hold of this step and later ones. */
+static int append_event(struct run *run, const struct evaluated *e, struct error *why)
+{
+    char directory[4096];
+    struct event_file *file = &run->trial.events;
+    struct event event = {.step = (int64_t)e->step};
+    if (snprintf(directory, sizeof directory, "%s/events/eval", run->options->train_dir) >= (int)sizeof directory)
+        return error_set(why, "the name of the directory %.60s... is too long", run->options->train_dir);
+    if (file->descriptor < 0 && event_file_open(file, directory, run->resumed_from[0] ? event.step : 0, why))
+        return -1;
+    event_add_scalar(&event, "Precision @ 1", (double)e->right / (double)e->images);
+    event_add_scalar(&event, "Precision @ 5", (double)e->in_five / (double)e->images);
+    event_add_scalar(&event, "cross_entropy", e->cross_entropy);
+    int status = event_file_append(file, &event, why);
+    event_clear(&event);
+    return status;
+}
+
+/* Rank 0. */
+static void write_event(struct run *run, const struct evaluated *evaluated)
+{
+    struct error why;
+    if (run->options->summary_frequency && events_library() && append_event(run, evaluated, &why))
+        report_line(&run->report, "no event of this evaluation: %s", why.text);
+}
+
+/* Rank 0. again: the state is that of a checkpoint, and the log has the time already. */
+static void tell_evaluated(struct run *run, const struct evaluated *evaluated, bool again)
+{
+    const struct checkpoint *state = &run->state;
+    double target = run->options->target_precision;
+    report_evaluation(&run->report, run->options->train_dir, evaluated);
+    write_event(run, evaluated);
+    if (is_reached(run, evaluated))
+        report_line(&run->report, "--target-precision %g %sreached at step %" PRIu64 ", epoch %.2f", target, again ? "was " : "",
+                    state->step, (double)state->position / (double)run->dataset.count);
+    else if (target > 0 && state->step == run->last_step)
+        report_line(&run->report, "--target-precision %g was not reached", target);
+    if (is_reached(run, evaluated) && !again)
+        tell_time(run);
+}
+
+/* Evaluating costs training no rate: its time is taken out of the interval of metrics.csv. */
+static void add_seconds(struct run *run, double seconds)
+{
+    run->state.evaluation_seconds += seconds;
+    run->tally.started += seconds;
+}
+
+int run_evaluate(struct run *run, bool again, struct error *why)
+{
+    struct trial *trial = &run->trial;
+    struct evaluated evaluated = {.step = run->state.step, .parameters = "EMA"};
+    struct error reason;
+    double began = clock_seconds();
+    phases_step(&run->phases, run->state.step, true);
+    phase_enter(&run->phases, PHASE_EVALUATE, PHASE_WHOLE);
+    progress_clear(&run->report.progress);
+    trial->progress = run->report.progress;
+    if (share_averages(run, why))
+        return -1;
+    int status = counter_run(&trial->counter, &evaluated, &reason);
+    add_seconds(run, clock_seconds() - began);
+    if (run->world->rank == 0 && status)
+        report_line(&run->report, "no evaluation at step %" PRIu64 ": %s", run->state.step, reason.text);
+    else if (run->world->rank == 0)
+        tell_evaluated(run, &evaluated, again);
+    if (!status && is_reached(run, &evaluated))
+        run->last_step = run->state.step;
+    return 0;
+}
