@@ -240,7 +240,7 @@ endif
 # and `make deps-test` fail if a package is missing.
 JOBS := -j$(shell env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc 2>/dev/null || echo 1)
 SELF := $(MAKE) --no-print-directory
-THREADED := unit/test_loader unit/test_saver unit/test_stall
+THREADED := unit/test_loader unit/test_saver unit/test_stall unit/test_summary
 
 deps: ## install the packages that building needs (apt, as root or through sudo)
 	@scripts/deps.sh build

@@ -25,9 +25,59 @@ struct summary_state {
     struct summary_count count;
     double seconds;
     bool ending, completed, ended;
+    bool abandoned; /* the run did not wait for the thread any longer: it frees this struct itself */
     struct error failure; /* of the first summary that could not be written */
     bool drop_reported, failure_reported;
 };
+
+/* ---- memory ---- */
+
+static int floats_allocate(float **floats, size_t count, struct error *why)
+{
+    *floats = memory_new(count, sizeof **floats, "a summary", why);
+    return *floats ? 0 : -1;
+}
+
+static int slot_allocate(struct summary *slot, const struct net *net, const struct summary_request *request, struct error *why)
+{
+    size_t images = (size_t)request->images;
+    if (floats_allocate(&slot->before, net->parameters, why) || floats_allocate(&slot->after, net->parameters, why) ||
+        floats_allocate(&slot->gradients, net->gradients, why) ||
+        floats_allocate(&slot->images, images * shape_size(net->input), why))
+        return -1;
+    if (!request->activations)
+        return 0;
+    slot->activations = memory_new((size_t)net->layer_count, sizeof *slot->activations, "a summary", why);
+    for (int i = 0; slot->activations && i < net->layer_count; i++)
+        if (floats_allocate(&slot->activations[i], images * shape_size(net->layers[i].out), why))
+            return -1;
+    return slot->activations ? 0 : -1;
+}
+
+static void slot_release(struct summary *slot, const struct net *net)
+{
+    for (int i = 0; slot->activations && i < net->layer_count; i++)
+        free(slot->activations[i]);
+    free(slot->activations);
+    free(slot->before);
+    free(slot->after);
+    free(slot->gradients);
+    free(slot->images);
+}
+
+static void summary_state_free(struct summary_state *state)
+{
+    struct error ignored;
+    for (int i = 0; i < SUMMARIES_MAX; i++)
+        slot_release(&state->slots[i], &state->net);
+    event_file_close(&state->file, &ignored);
+    event_clear(&state->event);
+    free(state->averages.decay);
+    net_free(&state->net);
+    pthread_cond_destroy(&state->changed);
+    pthread_mutex_destroy(&state->lock);
+    free(state);
+}
 
 /* ---- the thread ---- */
 
@@ -94,59 +144,15 @@ static void *summary_work(void *of)
     write_end(state);
     pthread_mutex_lock(&state->lock);
     state->ended = true;
+    bool abandoned = state->abandoned;
     pthread_cond_broadcast(&state->changed);
     pthread_mutex_unlock(&state->lock);
+    if (abandoned)
+        summary_state_free(state);
     return NULL;
 }
 
 /* ---- opening ---- */
-
-static int floats_allocate(float **floats, size_t count, struct error *why)
-{
-    *floats = memory_new(count, sizeof **floats, "a summary", why);
-    return *floats ? 0 : -1;
-}
-
-static int slot_allocate(struct summary *slot, const struct net *net, const struct summary_request *request, struct error *why)
-{
-    size_t images = (size_t)request->images;
-    if (floats_allocate(&slot->before, net->parameters, why) || floats_allocate(&slot->after, net->parameters, why) ||
-        floats_allocate(&slot->gradients, net->gradients, why) ||
-        floats_allocate(&slot->images, images * shape_size(net->input), why))
-        return -1;
-    if (!request->activations)
-        return 0;
-    slot->activations = memory_new((size_t)net->layer_count, sizeof *slot->activations, "a summary", why);
-    for (int i = 0; slot->activations && i < net->layer_count; i++)
-        if (floats_allocate(&slot->activations[i], images * shape_size(net->layers[i].out), why))
-            return -1;
-    return slot->activations ? 0 : -1;
-}
-
-static void slot_release(struct summary *slot, const struct net *net)
-{
-    for (int i = 0; slot->activations && i < net->layer_count; i++)
-        free(slot->activations[i]);
-    free(slot->activations);
-    free(slot->before);
-    free(slot->after);
-    free(slot->gradients);
-    free(slot->images);
-}
-
-static void summary_state_free(struct summary_state *state)
-{
-    struct error ignored;
-    for (int i = 0; i < SUMMARIES_MAX; i++)
-        slot_release(&state->slots[i], &state->net);
-    event_file_close(&state->file, &ignored);
-    event_clear(&state->event);
-    free(state->averages.decay);
-    net_free(&state->net);
-    pthread_cond_destroy(&state->changed);
-    pthread_mutex_destroy(&state->lock);
-    free(state);
-}
 
 /* What is the same for the whole run. */
 static int write_start(struct summary_state *state, const struct summary_request *request, struct error *why)
@@ -295,8 +301,9 @@ void summary_writer_close(struct summary_writer *writer, bool completed, struct 
     bool ended = wait_for_end(state);
     *count = state->count;
     count->dropped += state->given - state->done;
+    state->abandoned = !ended;
     pthread_mutex_unlock(&state->lock);
-    if (!ended) { /* it is stuck in a write: it keeps its memory until the program ends */
+    if (!ended) { /* it is stuck in a write */
         pthread_detach(state->thread);
         return;
     }
