@@ -80,14 +80,15 @@ static int open_part(struct trace_state *s, struct error *why)
         close(descriptor);
         return error_set(why, "%s: cannot be emptied: %s", name, strerror(errno));
     }
-    if (trace_file_open(&s->file, descriptor, name, r->rank, label, why))
-        return -1;
-    return name_tracks(&s->file, r, why) || trace_file_flush(&s->file, why) ? -1 : 0;
+    if (!trace_file_open(&s->file, descriptor, name, r->rank, label, why) && !name_tracks(&s->file, r, why) &&
+        !trace_file_flush(&s->file, why))
+        return 0;
+    unlink(name);
+    return -1;
 }
 
 int trace_open(struct trace *trace, const struct trace_request *request, struct error *why)
 {
-    struct error second;
     struct trace_state *s = memory_new(1, sizeof *s, "the trace", why);
     if (!s)
         return -1;
@@ -96,7 +97,7 @@ int trace_open(struct trace *trace, const struct trace_request *request, struct 
     pthread_mutex_init(&s->lock, NULL);
     if (!open_part(s, why))
         return 0;
-    trace_close(trace, &second);
+    trace_free(trace);
     return -1;
 }
 

@@ -43,8 +43,20 @@ int run_trace_name_layers(struct run *run, struct error *why)
     return 0;
 }
 
+/* No step was recorded. */
+static void drop_part(struct run *run)
+{
+    char part[OPTION_TEXT + 16];
+    struct error ignored;
+    trace_close(&run->phases.trace, &ignored);
+    trace_part_name(run->options->trace, run->world->rank, part, sizeof part);
+    unlink(part);
+}
+
 void run_trace_close(struct run *run)
 {
+    if (run->phases.trace.state && run->timeline.open && !run->timeline.on)
+        drop_part(run);
     trace_free(&run->phases.trace);
     free(run->timeline.names);
 }
@@ -132,19 +144,6 @@ static int merge_parts(struct run *run, struct error *why)
     return status;
 }
 
-/* No step was recorded. */
-static void drop_part(struct run *run)
-{
-    char part[OPTION_TEXT + 16];
-    struct error ignored;
-    trace_close(&run->phases.trace, &ignored);
-    trace_part_name(run->options->trace, run->world->rank, part, sizeof part);
-    unlink(part);
-    if (run->world->rank == 0)
-        report_line(&run->report, "no trace: none of the steps %" PRIu64 " to %" PRIu64 " was run", run->timeline.first,
-                    run->timeline.last);
-}
-
 int run_trace_finish(struct run *run, struct error *why)
 {
     struct timeline *t = &run->timeline;
@@ -153,8 +152,11 @@ int run_trace_finish(struct run *run, struct error *why)
         return 0;
     if (t->on)
         status = merge_parts(run, why);
-    else
+    else {
         drop_part(run);
+        if (run->world->rank == 0)
+            report_line(&run->report, "no trace: none of the steps %" PRIu64 " to %" PRIu64 " was run", t->first, t->last);
+    }
     t->on = t->open = run->tower.training.traced = false;
     return status;
 }

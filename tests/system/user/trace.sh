@@ -14,7 +14,10 @@ if ! ./cifar10_mpi train --data "$data" --train-dir "$tmp/no" --max-steps 1 --tr
     finish
     exit
 fi
-check "a run that ends before the first step to record leaves no file" nothing find "$tmp" -name 'run.pftrace*'
+check "a run that ends before the first step to record says so" grep -q 'no trace: none of the steps 11 to 20 was run' "$tmp/said"
+refused "a run that cannot begin" "computes in fp32 only" ./cifar10_mpi train --data "$data" --train-dir "$tmp/none" \
+    --tower openblas --precision bf16 --trace "$trace"
+check "neither leaves a file" nothing find "$tmp" -name 'run.pftrace*'
 refused "a file that cannot be made" "cannot be written: No such file" \
     ./cifar10_mpi train --data "$data" --train-dir "$tmp/no" --trace "$tmp/none/trace"
 
