@@ -237,9 +237,9 @@ static void help_fits_a_screen(void **state)
     }
     parse("--help");
     assert_non_null(strstr(printed, "--batch-size N            images per rank and step [128]\n"));
-    parse("train --help");
-    assert_non_null(strstr(printed, "\n  --conv HOW                convolution algorithm (onednn):\n"
-                                    "                            auto|direct|winograd [auto]\n"));
+    parse("predict --help");
+    assert_non_null(strstr(printed, "\n  --resize HOW              how pictures become square, auto = as in training:\n"
+                                    "                            auto|crop|squash [auto]\n"));
 }
 
 /* The usual flags come first, in their own group; help without a command shows only these. */

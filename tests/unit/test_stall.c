@@ -69,7 +69,7 @@ static void is_suspended(struct phases *phases)
 static int exit_code(void (*body)(struct phases *), char *said, size_t size)
 {
     int ends[2], status;
-    struct phases phases;
+    struct phases phases = {.now = {PHASE_START, PHASE_WHOLE}};
     struct error why;
     assert_int_equal(pipe(ends), 0);
     pid_t child = fork();
@@ -114,7 +114,7 @@ static void test_what_does_not_end_a_run(void **state)
 static void test_nothing_is_watched(void **state)
 {
     (void)state;
-    struct phases phases;
+    struct phases phases = {.now = {PHASE_START, PHASE_WHOLE}};
     struct error why;
     assert_int_equal(phases_open(&phases, &alone, 0, &why), 0);
     phases_step(&phases, 1, false);
@@ -127,7 +127,7 @@ static void test_nothing_is_watched(void **state)
 static void test_phases_come_back(void **state)
 {
     (void)state;
-    struct phases phases;
+    struct phases phases = {.now = {PHASE_START, PHASE_WHOLE}};
     struct error why;
     assert_int_equal(phases_open(&phases, &alone, 100, &why), 0);
     assert_int_equal(phase_enter(&phases, PHASE_BACKWARD, 3).kind, PHASE_START);
