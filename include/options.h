@@ -72,7 +72,6 @@ struct options {
     int64_t image_size, predict_size, bench_steps;
     enum resize resize, predict_resize;
     char html[OPTION_TEXT], svg[OPTION_TEXT]; /* "": none */
-    double target_precision;
     char config[OPTION_TEXT];
     unsigned char source[OPTIONS_MAX]; /* enum option_source of each row of the table */
     int file_count; /* arguments that are not options: OUT.h5, FILE.h5, IMAGE..., DIR... */

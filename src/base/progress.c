@@ -144,19 +144,9 @@ bool progress_due(struct progress *progress, double scale, int64_t done, int64_t
     return true;
 }
 
-/* "00:45", "12:05", "3:20:00". */
-static void clock_text(double seconds, char text[24])
-{
-    unsigned s = seconds < 1e9 ? (unsigned)(seconds + 0.5) : 1000000000;
-    if (s < 3600)
-        snprintf(text, 24, "%02u:%02u", s / 60, s % 60);
-    else
-        snprintf(text, 24, "%u:%02u:%02u", s / 3600, s / 60 % 60, s % 60);
-}
-
 void progress_times(struct progress_line *line)
 {
-    char elapsed[24], left[24] = "";
+    char elapsed[CLOCK_TEXT], left[CLOCK_TEXT] = "";
     clock_text(line->elapsed, elapsed);
     if (line->left >= 0)
         clock_text(line->left, left);

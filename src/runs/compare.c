@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock.h"
 #include "grid.h"
 #include "runs.h"
 #include "sheet.h"
@@ -97,21 +98,9 @@ static void fill_results(struct grid *grid, const struct comparison *c)
     }
 }
 
-/* "1:02:03" or "2:03". */
-static void clock_text(double seconds, char text[32])
-{
-    double hours = floor(seconds / 3600), minutes = floor(fmod(seconds, 3600) / 60);
-    if (isnan(seconds))
-        snprintf(text, 32, "-");
-    else if (hours > 0)
-        snprintf(text, 32, "%.0f:%02.0f:%02.0f", hours, minutes, floor(fmod(seconds, 60)));
-    else
-        snprintf(text, 32, "%.0f:%02.0f", minutes, floor(fmod(seconds, 60)));
-}
-
 static void fill_target_times(struct grid *grid, const struct comparison *c, char title[32])
 {
-    char text[32];
+    char text[CLOCK_TEXT];
     grid_column(grid, "time");
     for (int i = 0; i < c->count; i++) {
         clock_text(history_elapsed(&c->runs[i], history_steps(&c->runs[i])), text);

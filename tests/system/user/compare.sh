@@ -74,13 +74,13 @@ evaluated() { # DIRECTORY STEP:PRECISION...
 table() { COLUMNS=${width:-80} ./cifar10_mpi compare "$@" 2> "$tmp/said"; }
 row() { awk -v name="$1" '$1 == name { $1 = $1; print; exit }'; }
 check "time to a precision, from metrics.csv" test \
-    "$(table --target-precision 0.3 "$tmp/old/fast" "$tmp/old/waits" | row waits)" = "waits 40 1.000 0.400 - 0.400 1000 0:04 0:03"
+    "$(table --target-precision 0.3 "$tmp/old/fast" "$tmp/old/waits" | row waits)" = "waits 40 1.000 0.400 - 0.400 1000 00:04 00:03"
 evaluated "$tmp/old/fast" 20:0.61 40:0.6
 evaluated "$tmp/old/waits" 20:0.5 40:0.7
 sed -i 's/0\.1,0\.06/100,0.06/' "$tmp/old/waits/metrics.csv"
 table "$tmp/old/fast" "$tmp/old/waits" > "$tmp/table" # best 0.61 and 0.7
 check "and of eval.csv, if all have it; it is the highest that all reached" test \
-    "$(row run < "$tmp/table"); $(row fast < "$tmp/table")" = "run step loss train test best ex/sec time to 0.61; fast 40 1.000 0.400 0.600 0.610 1000 0:04 0:02"
+    "$(row run < "$tmp/table"); $(row fast < "$tmp/table")" = "run step loss train test best ex/sec time to 0.61; fast 40 1.000 0.400 0.600 0.610 1000 00:04 00:02"
 check "which may take hours" test "$(row waits < "$tmp/table")" = "waits 40 1.000 0.400 0.700 0.700 1000 1:06:40 1:06:40"
 differ() { table "$tmp/runs/two" "$tmp/runs/one" | sed '1,/^Options that differ/d' | tr -s ' ' | sed 's/^ //' | sort; }
 check "the options that differ, and no others" diff <(differ) \
