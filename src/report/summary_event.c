@@ -7,7 +7,7 @@
 
 #include "summary_event.h"
 
-enum { TAG = 128, PIXEL_MAX = 255, PIXEL_ZERO = 128 };
+enum { TAG = 128, PIXEL_MAX = 255, PIXEL_ZERO = 128, LANES = 8 };
 
 /* ---- numbers ---- */
 
@@ -42,82 +42,102 @@ static void add_interval(struct event *event, const struct summary *summary)
 
 /* ---- tensors ---- */
 
-static double sum_squares(const float *values, size_t count)
-{
-    double sum = 0;
-    for (size_t i = 0; i < count; i++)
-        sum += (double)values[i] * (double)values[i];
-    return sum;
-}
+/* Over the trained tensors of a layer. */
+struct norms {
+    bool trained;
+    double gradient, update, parameters; /* sums of squares */
+};
 
-static double sum_squared_differences(const float *a, const float *b, size_t count)
-{
-    double sum = 0;
-    for (size_t i = 0; i < count; i++)
-        sum += ((double)a[i] - (double)b[i]) * ((double)a[i] - (double)b[i]);
-    return sum;
-}
-
-static void add_histogram(struct event *event, const char *tag, const float *values, size_t count)
+/* Returns the sum of squares. */
+static double add_histogram(struct event *event, const char *tag, const float *values, size_t count)
 {
     struct histogram histogram = {0};
     histogram_add(&histogram, values, count);
     event_add_histogram(event, tag, &histogram);
+    return histogram.squares;
 }
 
 /* Makes the sums over the images the gradient of the total loss: their mean, and that of the weight decay. */
 static void finish_gradient(float *gradients, const float *parameters, const struct tensor *t, double samples)
 {
+    float scale = (float)(1 / samples);
     for (size_t i = 0; i < t->count; i++)
-        gradients[i] = (float)((double)gradients[i] / samples + (double)t->decay * (double)parameters[i]);
+        gradients[i] = gradients[i] * scale + t->decay * parameters[i];
+}
+
+/* Sums in independent parts, so that the loop vectorises. */
+struct square_sums {
+    double parameters[LANES], update[LANES];
+};
+
+static inline void add_squares(struct square_sums *sums, size_t lane, float before, float after)
+{
+    double change = (double)after - (double)before;
+    sums->parameters[lane] += (double)before * (double)before;
+    sums->update[lane] += change * change;
+}
+
+/* The sums of the squares of the parameters before the update, and of their changes. */
+__attribute__((target_clones("avx512f", "avx2", "default")))
+static void sum_squares(const float *before, const float *after, size_t count, double *parameters, double *update)
+{
+    struct square_sums sums = {.parameters = {0}};
+    size_t whole = count - count % LANES;
+    for (size_t i = 0; i < whole; i += LANES)
+        for (size_t lane = 0; lane < LANES; lane++)
+            add_squares(&sums, lane, before[i + lane], after[i + lane]);
+    for (size_t i = whole; i < count; i++)
+        add_squares(&sums, i - whole, before[i], after[i]);
+    *parameters = *update = 0;
+    for (int lane = 0; lane < LANES; lane++) {
+        *parameters += sums.parameters[lane];
+        *update += sums.update[lane];
+    }
 }
 
 /* The tensor's part of the loss, and its moving average. */
-static void add_decay(struct event *event, const struct tensor *t, const char *layer, const float *parameters, double *average)
+static void add_decay(struct event *event, double decay, const char *layer, double *average)
 {
-    double decay = (double)t->decay / 2 * sum_squares(parameters, t->count);
     *average = *average == 0 ? decay : 0.9 * *average + 0.1 * decay;
     add_number(event, decay, "%s/weight_loss (raw)", layer);
     add_number(event, *average, "%s/weight_loss", layer);
 }
 
-static void add_tensor(struct event *event, const struct tensor *t, const struct net *net, struct summary *summary,
-                       struct summary_averages *averages)
+static void add_tensor(struct event *event, const struct tensor *t, const char *layer, struct summary *summary, double *average,
+                       struct norms *norms)
 {
     char tag[TAG];
     float *gradients = summary->gradients + t->offset;
-    const float *before = summary->before + t->offset;
-    add_histogram(event, t->name, summary->after + t->offset, t->count);
+    const float *before = summary->before + t->offset, *after = summary->after + t->offset;
+    double squares = add_histogram(event, t->name, after, t->count), update;
     if (t->role != TENSOR_TRAINED)
         return;
+    norms->trained = true;
+    norms->parameters += squares;
     finish_gradient(gradients, before, t, summary->samples);
     snprintf(tag, sizeof tag, "%s/gradients", t->name);
-    add_histogram(event, tag, gradients, t->count);
+    norms->gradient += add_histogram(event, tag, gradients, t->count);
+    sum_squares(before, after, t->count, &squares, &update);
+    norms->update += update;
     if (t->decay > 0)
-        add_decay(event, t, net->layers[t->layer].layer.name, before, &averages->decay[t - net->tensors]);
+        add_decay(event, (double)t->decay / 2 * squares, layer, average);
 }
 
 /* ---- layers ---- */
 
-/* Norms over all of the layer's trained tensors. */
-static void add_norms(struct event *event, const struct net *net, int layer, const struct summary *summary)
+static void add_parameters(struct event *event, const struct net *net, int layer, struct summary *summary,
+                           struct summary_averages *averages)
 {
     const char *name = net->layers[layer].layer.name;
-    double gradient = 0, update = 0, parameters = 0;
-    bool trained = false;
-    for (const struct tensor *t = net->tensors; t < net->tensors + net->tensor_count; t++) {
-        if (t->layer != layer || t->role != TENSOR_TRAINED)
-            continue;
-        trained = true;
-        gradient += sum_squares(summary->gradients + t->offset, t->count);
-        update += sum_squared_differences(summary->after + t->offset, summary->before + t->offset, t->count);
-        parameters += sum_squares(summary->after + t->offset, t->count);
-    }
-    if (!trained)
+    struct norms norms = {.trained = false};
+    for (int i = 0; i < net->tensor_count; i++)
+        if (net->tensors[i].layer == layer)
+            add_tensor(event, &net->tensors[i], name, summary, &averages->decay[i], &norms);
+    if (!norms.trained)
         return;
-    add_number(event, sqrt(gradient), "norm/%s/gradient", name);
-    add_number(event, sqrt(update), "norm/%s/update", name);
-    add_number(event, sqrt(parameters), "norm/%s/parameters", name);
+    add_number(event, sqrt(norms.gradient), "norm/%s/gradient", name);
+    add_number(event, sqrt(norms.update), "norm/%s/update", name);
+    add_number(event, sqrt(norms.parameters), "norm/%s/parameters", name);
 }
 
 /* sparsity: the share of zeros. */
@@ -170,10 +190,8 @@ void summary_event(struct event *event, const struct net *net, struct summary *s
     add_interval(event, summary);
     if (!summary->whole)
         return;
-    for (const struct tensor *t = net->tensors; t < net->tensors + net->tensor_count; t++)
-        add_tensor(event, t, net, summary, averages);
     for (int i = 0; i < net->layer_count; i++) {
-        add_norms(event, net, i, summary);
+        add_parameters(event, net, i, summary, averages);
         if (summary->activations)
             add_activations(event, &net->layers[i], summary->activations[i], images);
     }

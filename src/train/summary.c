@@ -10,7 +10,7 @@
 #include "recipe.h"
 #include "run.h"
 
-enum { OBSERVED = 32 /* images, at most */, COST_SHARE = 100 /* a summary may take 1 / COST_SHARE of the time */ };
+enum { OBSERVED = 8 /* images, at most */, COST_SHARE = 100 /* a summary may take 1 / COST_SHARE of the time */ };
 enum { DEVICE_TEXT = 128, HPARAMS_MAX = 24, COMMAND_TEXT = 16384 };
 
 /* ---- opening ---- */
