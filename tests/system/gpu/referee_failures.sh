@@ -15,10 +15,10 @@ check "the referee has what the module calls, and nothing else" alike
 # Left out: functions that only describe an error or release something, whose failure has no consequences; cudnnBackendGetAttribute,
 # since if one heuristic fails another is tried; cudaDeviceSynchronize, since after its failure it is unknown what may be freed.
 silent='cudnnBackendGetAttribute|cudaDeviceSynchronize|Error|StatusString|Destroy|^cudaFree|^__cuda|Unregister|LastErrorString|^cudnnGetVersion|^ncclGetVersion|cudaStreamIsCapturing|cudaProfilerStart'
+train=(./cifar10_mpi train --data "$data" --tower cudnn --batch-size 8 --summary-frequency 0) # summaries make calls of their own
 fails() { # FUNCTION COUNT SLICES ALLREDUCE [must]: the COUNT-th call fails; must: there have to be that many calls
     local said=$tmp/said rc
-    on_referee 5 env FAKECUDA_FAIL="$1:$2" FAKECUDA_DEVICES=1 ./cifar10_mpi train --data "$data" --train-dir "$tmp/run" --tower cudnn \
-        --batch-size 8 --max-steps 4 --slices "$3" --resume never --allreduce "$4" > "$tmp/out" 2> "$said"
+    on_referee 5 env FAKECUDA_FAIL="$1:$2" FAKECUDA_DEVICES=1 "${train[@]}" --train-dir "$tmp/run" --max-steps 4 --slices "$3" --resume never --allreduce "$4" > "$tmp/out" 2> "$said"
     rc=$?
     rm -rf "$tmp/run"
     grep -v '^-\|^MPI_ABORT\|^with errorcode\|^NOTE\|^You may\|^exactly\|^$\|mpirun\|^In: PMI_Abort\|ORTE_ERROR_LOG' "$said" > "$tmp/sentences"
@@ -28,19 +28,17 @@ fails() { # FUNCTION COUNT SLICES ALLREDUCE [must]: the COUNT-th call fails; mus
 }
 dropped() { # FUNCTION SLICES: an engine fails and is dropped, and the run succeeds
     rm -rf "$tmp/run"
-    on_referee 5 env FAKECUDA_FAIL="$1:1" ./cifar10_mpi train --data "$data" --train-dir "$tmp/run" --tower cudnn --batch-size 8 --max-steps 1 \
-        --slices "$2" --resume never --verbose > "$tmp/out" 2>&1 && grep -q 'conv1: forward engine.*, [0-9] failed' "$tmp/out" || { cat "$tmp/out"; return 1; }
+    on_referee 5 env FAKECUDA_FAIL="$1:1" "${train[@]}" --train-dir "$tmp/run" --max-steps 1 --slices "$2" --resume never --verbose > "$tmp/out" 2>&1 && grep -q 'conv1: forward engine.*, [0-9] failed' "$tmp/out" || { cat "$tmp/out"; return 1; }
     rm -rf "$tmp/run"
 }
 uncaptured() { # FUNCTION: its calls fail from some call on, and the run succeeds without graphs
     rm -rf "$tmp/uncaptured"
-    on_referee 5 env FAKECUDA_FAIL="$1:6+" ./cifar10_mpi train --data "$data" --train-dir "$tmp/uncaptured" --tower cudnn --batch-size 8 \
-        --max-steps 4 --slices 4 > "$tmp/out" 2>&1 && grep "the step cannot be captured as a graph (slower): CUDA: $1" "$tmp/out" &&
+    on_referee 5 env FAKECUDA_FAIL="$1:6+" "${train[@]}" --train-dir "$tmp/uncaptured" --max-steps 4 --slices 4 > "$tmp/out" 2>&1 && grep "the step cannot be captured as a graph (slower): CUDA: $1" "$tmp/out" &&
         same_bits "$tmp/eager/checkpoint-00000004.h5" "$tmp/uncaptured/checkpoint-00000004.h5" || { cat "$tmp/out"; return 1; }
 }
 broken() { # a capture fails, and then work that was enqueued before it fails: the run ends, and names both
-    ! on_referee 5 env FAKECUDA_FAIL="cudaGraphInstantiate:6,run:kernel_update:2" ./cifar10_mpi train --data "$data" --train-dir "$tmp/broken" \
-        --tower cudnn --deterministic --batch-size 8 --max-steps 4 > "$tmp/out" 2>&1 &&
+    ! on_referee 5 env FAKECUDA_FAIL="cudaGraphInstantiate:6,run:kernel_update:2" "${train[@]}" --train-dir "$tmp/broken" \
+        --deterministic --max-steps 4 > "$tmp/out" 2>&1 &&
         grep 'rank 0 .*: capturing the step: CUDA: cudaStreamSynchronize.*illegal memory access' "$tmp/out" || { cat "$tmp/out"; return 1; }
 }
 all_fail() {
@@ -59,8 +57,7 @@ all_fail() {
     done
     [ -z "$failed" ]
 }
-check "4 steps without graphs" on_referee 5 ./cifar10_mpi train --data "$data" --train-dir "$tmp/eager" --tower cudnn --batch-size 8 --max-steps 4 \
-    --slices 4 --no-graph
+check "4 steps without graphs" on_referee 5 "${train[@]}" --train-dir "$tmp/eager" --max-steps 4 --slices 4 --no-graph
 check "the first call of each fails" all_fail
 check "a device that is broken when a capture fails ends the run" broken
 later() {
