@@ -183,6 +183,15 @@ static void add_images(struct event *event, struct shape shape, const float *ima
     image_free(&image);
 }
 
+void evaluated_event(struct event *event, const struct evaluated *evaluated)
+{
+    double images = (double)evaluated->images;
+    event_reset(event, (int64_t)evaluated->step);
+    event_add_scalar(event, "Precision @ 1", (double)evaluated->right / images);
+    event_add_scalar(event, "Precision @ 5", (double)evaluated->in_five / images);
+    event_add_scalar(event, "cross_entropy", evaluated->cross_entropy);
+}
+
 void summary_event(struct event *event, const struct net *net, struct summary *summary, int images,
                    struct summary_averages *averages)
 {
