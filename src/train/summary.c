@@ -106,7 +106,7 @@ static int open_writer(struct run *run, int images, const char *const *devices, 
     s->adapts = write_command(run->options, command, sizeof command);
     list_hparams(run, &hparams);
     struct summary_request request = {.directory = run->options->train_dir,
-                                      .first_step = run->state.step ? (int64_t)run->state.step + 1 : 0,
+                                      .first_step = (int64_t)run->state.step + 1,
                                       .images = images,
                                       .activations = s->observes,
                                       .graph = &graph,
