@@ -37,7 +37,6 @@ struct trial {
     struct dataset dataset; /* the test split */
     struct tower tower;
     struct counter counter;
-    struct event_file events; /* rank 0: in TRAIN_DIR/events/eval, opened for the first evaluation */
     struct progress progress; /* rank 0: of the evaluation; the report's own keeps the time since training began */
 };
 
@@ -182,6 +181,8 @@ bool run_summary_reads(const struct run *run);
 /* Rank 0 only. Call before and after a step: copies the parameters before it if it has a summary; the summary itself. */
 int run_summary_begin(struct run *run, struct error *why);
 int run_summary_end(struct run *run, const struct interval *interval, const struct step_result *result, struct error *why);
+/* Rank 0 only. Shows the result of an evaluation beside the summaries. */
+void run_summary_evaluated(struct run *run, const struct evaluated *evaluated);
 /* Rank 0 only, at the end of a run: waits for the thread that writes, a few seconds at most, and logs what was not written. */
 void run_summary_finish(struct run *run, bool completed);
 

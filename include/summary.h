@@ -30,7 +30,7 @@ struct summary {
 /* Everything is read during summary_writer_open only. */
 struct summary_request {
     const char *directory;  /* the train-dir */
-    int64_t first_step;     /* of a run that continues: earlier summaries of this step and later ones become void; 0: a new run */
+    int64_t first_step;     /* that the run will do: what earlier files hold of it and later ones becomes void; 0: nothing */
     int images;
     bool activations;
     const struct event_graph *graph; /* its net is the run's */
@@ -50,6 +50,9 @@ int summary_writer_open(struct summary_writer *writer, const struct summary_requ
 struct summary *summary_writer_take(struct summary_writer *writer);
 /* Lets the thread write the summary that was taken. */
 void summary_writer_give(struct summary_writer *writer);
+/* Lets the thread write one of the run's own evaluations to DIRECTORY/events/eval. It counts as a summary, and is dropped while too
+ * many wait. No effect on a closed writer. */
+void summary_writer_evaluated(struct summary_writer *writer, const struct evaluated *evaluated);
 /* Counts a summary that could not be taken. */
 void summary_writer_drop(struct summary_writer *writer);
 

@@ -23,7 +23,7 @@ static void add_number(struct event *event, double value, const char *format, ..
     event_add_scalar(event, tag, value);
 }
 
-/* Of each phase its share of the step. */
+/* Of each phase its share of the step, of which the run's own evaluations are no part. */
 static void add_interval(struct event *event, const struct summary *summary)
 {
     const struct interval *i = &summary->interval;
@@ -36,7 +36,7 @@ static void add_interval(struct event *event, const struct summary *summary)
     event_add_scalar(event, "examples_per_second", i->examples_per_second);
     event_add_scalar(event, "rank_seconds/slowest", i->slowest_seconds);
     event_add_scalar(event, "rank_seconds/mean", i->mean_rank_seconds);
-    for (int kind = PHASE_LOAD; kind < PHASE_END; kind++)
+    for (int kind = PHASE_LOAD; kind < PHASE_EVALUATE; kind++)
         add_number(event, i->phases[kind] / i->seconds_per_batch, "phase/%s", phase_name((enum phase_kind)kind));
 }
 
@@ -181,6 +181,15 @@ static void add_images(struct event *event, struct shape shape, const float *ima
         event_add_image(event, tag, &image);
     }
     image_free(&image);
+}
+
+void evaluated_event(struct event *event, const struct evaluated *evaluated)
+{
+    double images = (double)evaluated->images;
+    event_reset(event, (int64_t)evaluated->step);
+    event_add_scalar(event, "Precision @ 1", (double)evaluated->right / images);
+    event_add_scalar(event, "Precision @ 5", (double)evaluated->in_five / images);
+    event_add_scalar(event, "cross_entropy", evaluated->cross_entropy);
 }
 
 void summary_event(struct event *event, const struct net *net, struct summary *summary, int images,

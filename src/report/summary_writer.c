@@ -1,4 +1,5 @@
-/* The thread that writes summaries. It holds the mutex only to read or change its counts, so the owner never waits for the disk. */
+/* The thread that writes summaries and the run's own evaluations. It holds the mutex only to read or change its counts and short
+ * copies, so the owner never waits for the disk. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,20 +9,24 @@
 #include "summary_event.h"
 #include "thread.h"
 
-enum { END_SECONDS = 3 /* that the end of a run waits for the thread, at most */ };
+enum { END_SECONDS = 3 /* that the end of a run waits for the thread, at most */, EVALUATIONS_MAX = 16 /* that wait */ };
 
 struct summary_state {
     struct net net; /* a copy: a thread that is stuck outlives the run */
     int images;
     struct summary slots[SUMMARIES_MAX]; /* summary n is in slot n % SUMMARIES_MAX */
     char above[4096]; /* DIRECTORY/events */
+    int64_t first_step; /* as in the request */
     struct event_file file;
+    struct event_file evaluations; /* in DIRECTORY/events/eval, opened for the first one */
     struct event event;
     struct summary_averages averages;
     pthread_t thread;
     pthread_mutex_t lock; /* protects the members below */
     pthread_cond_t changed;
     uint64_t given, done;
+    uint64_t evaluations_given, evaluations_done;
+    struct evaluated evaluated[EVALUATIONS_MAX]; /* evaluation n is at n % EVALUATIONS_MAX */
     struct summary_count count;
     double seconds;
     bool ending, completed, ended;
@@ -71,6 +76,7 @@ static void summary_state_free(struct summary_state *state)
     for (int i = 0; i < SUMMARIES_MAX; i++)
         slot_release(&state->slots[i], &state->net);
     event_file_close(&state->file, &ignored);
+    event_file_close(&state->evaluations, &ignored);
     event_clear(&state->event);
     free(state->averages.decay);
     net_free(&state->net);
@@ -100,6 +106,38 @@ static int write_alone(struct summary_state *state, struct error *why)
     return event_file_close(&file, status ? &second : why) || status ? -1 : 0;
 }
 
+/* Needs the lock. */
+static void count_outcome(struct summary_state *state, int status, const struct error *why)
+{
+    if (status && state->count.failed++ == 0)
+        state->failure = *why;
+    state->count.written += !status;
+}
+
+/* A file of a run that continues makes void what earlier files hold of the steps that are done again. */
+static int append_evaluated(struct summary_state *state, int64_t step, struct error *why)
+{
+    char directory[sizeof state->above + 8];
+    int64_t first_step = step < state->first_step ? step : state->first_step;
+    snprintf(directory, sizeof directory, "%s/eval", state->above);
+    if (state->evaluations.descriptor < 0 && event_file_open(&state->evaluations, directory, first_step, why))
+        return -1;
+    return event_file_append(&state->evaluations, &state->event, why);
+}
+
+/* Takes and returns with the lock held. */
+static void write_evaluated(struct summary_state *state)
+{
+    struct evaluated evaluated = state->evaluated[state->evaluations_done % EVALUATIONS_MAX];
+    struct error why;
+    pthread_mutex_unlock(&state->lock);
+    evaluated_event(&state->event, &evaluated);
+    int status = append_evaluated(state, state->event.step, &why);
+    pthread_mutex_lock(&state->lock);
+    count_outcome(state, status, &why);
+    state->evaluations_done++;
+}
+
 /* Takes and returns with the lock held. */
 static void write_next(struct summary_state *state)
 {
@@ -112,21 +150,27 @@ static void write_next(struct summary_state *state)
     pthread_mutex_lock(&state->lock);
     if (summary->whole)
         state->seconds = thread_seconds() - before;
-    if (status && state->count.failed++ == 0)
-        state->failure = why;
-    state->count.written += !status;
+    count_outcome(state, status, &why);
     state->done++;
 }
 
 static void write_end(struct summary_state *state)
 {
-    struct error why = {""};
+    struct error why = {""}, second;
     event_reset(&state->event, 0);
     event_add_run_end(&state->event, true);
     if (state->completed)
         write_alone(state, &why); /* without it TensorBoard does not know the run's status; no more is lost */
-    if (event_file_close(&state->file, &why) && state->count.failed++ == 0)
-        state->failure = why;
+    int status = event_file_close(&state->file, &why), other = event_file_close(&state->evaluations, &second);
+    pthread_mutex_lock(&state->lock);
+    state->count.failed += (status != 0) + (other != 0);
+    pthread_mutex_unlock(&state->lock);
+}
+
+/* Needs the lock. */
+static uint64_t count_waiting(const struct summary_state *state)
+{
+    return state->given - state->done + state->evaluations_given - state->evaluations_done;
 }
 
 static void *summary_work(void *of)
@@ -134,8 +178,10 @@ static void *summary_work(void *of)
     struct summary_state *state = of;
     thread_step_back();
     pthread_mutex_lock(&state->lock);
-    while (!state->ending || state->done < state->given) {
-        if (state->done < state->given)
+    while (!state->ending || count_waiting(state) > 0) {
+        if (state->evaluations_done < state->evaluations_given)
+            write_evaluated(state);
+        else if (state->done < state->given)
             write_next(state);
         else
             pthread_cond_wait(&state->changed, &state->lock);
@@ -180,6 +226,7 @@ static int state_fill(struct summary_state *state, const struct summary_request 
         return -1;
     snprintf(directory, sizeof directory, "%s/train", state->above);
     state->images = request->images;
+    state->first_step = request->first_step;
     state->averages.decay = memory_new((size_t)net->tensor_count, sizeof *state->averages.decay, "a summary", why);
     if (!state->averages.decay)
         return -1;
@@ -196,7 +243,7 @@ int summary_writer_open(struct summary_writer *writer, const struct summary_requ
     pthread_condattr_t monotonic;
     if (!state)
         return -1;
-    state->file.descriptor = -1;
+    state->file.descriptor = state->evaluations.descriptor = -1;
     pthread_mutex_init(&state->lock, NULL);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -239,6 +286,20 @@ void summary_writer_drop(struct summary_writer *writer)
     pthread_mutex_lock(&writer->state->lock);
     writer->state->count.dropped++;
     pthread_mutex_unlock(&writer->state->lock);
+}
+
+void summary_writer_evaluated(struct summary_writer *writer, const struct evaluated *evaluated)
+{
+    struct summary_state *state = writer->state;
+    if (!state)
+        return;
+    pthread_mutex_lock(&state->lock);
+    if (state->evaluations_given - state->evaluations_done < EVALUATIONS_MAX)
+        state->evaluated[state->evaluations_given++ % EVALUATIONS_MAX] = *evaluated;
+    else
+        state->count.dropped++;
+    pthread_cond_broadcast(&state->changed);
+    pthread_mutex_unlock(&state->lock);
 }
 
 double summary_writer_seconds(struct summary_writer *writer)
@@ -300,7 +361,7 @@ void summary_writer_close(struct summary_writer *writer, bool completed, struct 
     pthread_cond_broadcast(&state->changed);
     bool ended = wait_for_end(state);
     *count = state->count;
-    count->dropped += state->given - state->done;
+    count->dropped += count_waiting(state);
     state->abandoned = !ended;
     pthread_mutex_unlock(&state->lock);
     if (!ended) { /* it is stuck in a write */

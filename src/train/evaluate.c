@@ -44,7 +44,6 @@ static int make_trial(struct run *run, struct error *why)
 int run_evaluate_open(struct run *run, struct error *why)
 {
     run->trial.every = steps_between(run);
-    run->trial.events.descriptor = -1;
     if (!run->trial.every)
         return 0;
     if (dataset_open(&run->trial.dataset, run->world, run->dataset.file, "test", why))
@@ -54,9 +53,6 @@ int run_evaluate_open(struct run *run, struct error *why)
 
 void run_evaluate_close(struct run *run)
 {
-    struct error ignored;
-    if (run->trial.every)
-        event_file_close(&run->trial.events, &ignored);
     counter_free(&run->trial.counter);
     tower_free(&run->trial.tower);
     dataset_close(&run->trial.dataset);
@@ -99,39 +95,13 @@ static void tell_time(struct run *run)
         report_line(&run->report, "(of earlier runs only the time up to a checkpoint)");
 }
 
-/* Rank 0. The file of a run that continues makes void what earlier files hold of this step and later ones. */
-static int append_event(struct run *run, const struct evaluated *e, struct error *why)
-{
-    char directory[4096];
-    struct event_file *file = &run->trial.events;
-    struct event event = {.step = (int64_t)e->step};
-    if (snprintf(directory, sizeof directory, "%s/events/eval", run->options->train_dir) >= (int)sizeof directory)
-        return error_set(why, "the name of the directory %.60s... is too long", run->options->train_dir);
-    if (file->descriptor < 0 && event_file_open(file, directory, run->resumed_from[0] ? event.step : 0, why))
-        return -1;
-    event_add_scalar(&event, "Precision @ 1", (double)e->right / (double)e->images);
-    event_add_scalar(&event, "Precision @ 5", (double)e->in_five / (double)e->images);
-    event_add_scalar(&event, "cross_entropy", e->cross_entropy);
-    int status = event_file_append(file, &event, why);
-    event_clear(&event);
-    return status;
-}
-
-/* Rank 0. */
-static void write_event(struct run *run, const struct evaluated *evaluated)
-{
-    struct error why;
-    if (run->options->summary_frequency && events_library() && append_event(run, evaluated, &why))
-        report_line(&run->report, "no event of this evaluation: %s", why.text);
-}
-
 /* Rank 0. again: the state is that of a checkpoint, and the log has the time already. */
 static void tell_evaluated(struct run *run, const struct evaluated *evaluated, bool again)
 {
     const struct checkpoint *state = &run->state;
     double target = run->options->target_precision;
     report_evaluation(&run->report, run->options->train_dir, evaluated);
-    write_event(run, evaluated);
+    run_summary_evaluated(run, evaluated);
     if (is_reached(run, evaluated))
         report_line(&run->report, "--target-precision %g %sreached at step %" PRIu64 ", epoch %.2f", target, again ? "was " : "",
                     state->step, (double)state->position / (double)run->dataset.count);

@@ -106,7 +106,7 @@ static int open_writer(struct run *run, int images, const char *const *devices, 
     s->adapts = write_command(run->options, command, sizeof command);
     list_hparams(run, &hparams);
     struct summary_request request = {.directory = run->options->train_dir,
-                                      .first_step = run->state.step ? (int64_t)run->state.step + 1 : 0,
+                                      .first_step = (int64_t)run->state.step + 1,
                                       .images = images,
                                       .activations = s->observes,
                                       .graph = &graph,
@@ -236,10 +236,16 @@ static int fill_whole(struct run *run, struct summary *summary, const struct ste
     return 0;
 }
 
+static void tell_news(struct run *run)
+{
+    struct error news;
+    if (summary_writer_news(&run->summary.writer, &news))
+        report_line(&run->report, "%s; training goes on", news.text);
+}
+
 int run_summary_end(struct run *run, const struct interval *interval, const struct step_result *result, struct error *why)
 {
     struct run_summary *s = &run->summary;
-    struct error news;
     if (!s->writer.state || !is_multiple(interval->step, run->options->summary_frequency))
         return 0;
     struct summary *summary = summary_writer_take(&s->writer);
@@ -255,9 +261,14 @@ int run_summary_end(struct run *run, const struct interval *interval, const stru
             return -1;
         summary_writer_give(&s->writer);
     }
-    if (summary_writer_news(&s->writer, &news))
-        report_line(&run->report, "%s; training goes on", news.text);
+    tell_news(run);
     return 0;
+}
+
+void run_summary_evaluated(struct run *run, const struct evaluated *evaluated)
+{
+    summary_writer_evaluated(&run->summary.writer, evaluated);
+    tell_news(run);
 }
 
 void run_summary_finish(struct run *run, bool completed)

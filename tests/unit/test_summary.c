@@ -135,8 +135,9 @@ static void all_are_written(void **state)
         wait_for_free_place();
         assert_true(give_step(step));
     }
+    summary_writer_evaluated(&writer, &(struct evaluated){.step = 5, .images = 10, .right = 5});
     assert_false(summary_writer_news(&writer, &news));
-    close_with(5, 0, 0);
+    close_with(6, 0, 0);
 }
 
 static void a_full_disk_is_told_once(void **state)
@@ -162,7 +163,7 @@ static void a_full_disk_is_told_once(void **state)
     close_with(1, 0, 4);
 }
 
-/* A hanging disk: two summaries wait, others are dropped, and the end of the run does not wait for ever. */
+/* A hanging disk: two summaries wait, and some evaluations; others are dropped, and the end of the run does not wait for ever. */
 static void a_hanging_disk_delays_nothing(void **state)
 {
     struct error news;
@@ -175,11 +176,13 @@ static void a_hanging_disk_delays_nothing(void **state)
     assert_true(give_step(2));
     for (uint64_t step = 3; step <= 6; step++)
         assert_false(give_step(step));
+    for (uint64_t step = 1; step <= 20; step++)
+        summary_writer_evaluated(&writer, &(struct evaluated){.step = step, .images = 10, .right = 5});
     assert_true(clock_seconds() - before < 2);
     assert_true(summary_writer_news(&writer, &news));
     assert_non_null(strstr(news.text, "a summary was dropped: the thread that writes them to "));
     assert_false(summary_writer_news(&writer, &news));
-    close_with(0, 6, 0);
+    close_with(0, 26, 0);
     assert_true(clock_seconds() - before < 6);
     set(&hangs, false);
     usleep(200000); /* the thread ends, and frees its memory */

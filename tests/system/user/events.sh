@@ -19,6 +19,9 @@ check "it goes on from step 2" train shown --summary-frequency 2 --checkpoint-st
 if python=$(tests/venv); then
     check "TensorBoard reads steps 2 and 4 once, with the numbers of metrics.csv and the checkpoints" \
         "$python" tests/system/user/events_check.py "$tmp/shown" 2 4
+    rm "$tmp"/shown/checkpoint-*
+    check "a run that lost all checkpoints begins anew" train shown --summary-frequency 2 --checkpoint-steps 1 --max-steps 4
+    check "TensorBoard reads each step once again" "$python" tests/system/user/events_check.py "$tmp/shown" 2 4
 else
     skip "TensorBoard reads the events" "$python"
 fi

@@ -5,7 +5,8 @@ data=$(small_data) || { not_ok "a packed data set" "$data"; finish; exit; }
 train="train --data $data --batch-size 4 --conv direct --checkpoint-steps 8 --keep 0"
 result='precision @ [15] = [0-9.]+ \([^)]*\)|cross-entropy [0-9.]+ .*'
 
-mpirun -np 2 ./cifar10_mpi $train --max-steps 16 --eval-steps 8 --train-dir "$tmp/self" > "$tmp/out" 2>&1
+mpirun -np 2 ./cifar10_mpi $train --max-steps 16 --eval-steps 8 --summary-frequency 8 --log-frequency 8 \
+    --train-dir "$tmp/self" > "$tmp/out" 2>&1
 mpirun -np 2 ./cifar10_mpi $train --max-steps 16 --train-dir "$tmp/plain" > /dev/null 2>&1
 if ! ls "$tmp/self/events/eval/" > /dev/null 2>&1; then skip "TensorBoard shows the evaluations" "this program was built without event files"
 elif python=$(tests/venv); then
@@ -18,8 +19,11 @@ rows = list(csv.DictReader(open(sys.argv[1] + "/eval.csv")))
 for tag, column in ("Precision @ 1", "precision_at_1"), ("Precision @ 5", "precision_at_5"), ("cross_entropy", "cross_entropy"):
     shown = [(s.step, round(s.value, 5)) for s in events.Scalars(tag)]
     assert shown == [(int(row["step"]), round(float(row[column]), 5)) for row in rows] and len(shown) == 2, shown
+steps = EventAccumulator(sys.argv[1] + "/events/train").Reload()
+shares = [steps.Scalars(tag)[1].value for tag in steps.Tags()["scalars"] if tag.startswith("phase/")]
+assert 0.9 < sum(shares) < 1.1, shares # of the steps after the first evaluation, without it
 END
-    check "TensorBoard shows the evaluations" "$python" "$tmp/shown.py" "$tmp/self"
+    check "TensorBoard shows the evaluations, and the phases of the steps without them" "$python" "$tmp/shown.py" "$tmp/self"
 else skip "TensorBoard shows the evaluations" "$python"; fi
 mpirun -np 3 ./cifar10_mpi eval --conv direct --run-once --train-dir "$tmp/self" 2>&1 | grep -oE "$result" > "$tmp/eval"
 check "eval prints three results" test "$(wc -l < "$tmp/eval")" -eq 3
