@@ -30,7 +30,7 @@ struct summary {
 /* Everything is read during summary_writer_open only. */
 struct summary_request {
     const char *directory;  /* the train-dir */
-    int64_t first_step;     /* of a run that continues: earlier summaries of this step and later ones become void; 0: a new run */
+    int64_t first_step;     /* of a run that continues: TensorBoard ignores earlier summaries from this step on; 0: a new run */
     int images;
     bool activations;
     const struct event_graph *graph; /* its net is the run's */

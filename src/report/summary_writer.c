@@ -8,7 +8,7 @@
 #include "summary_event.h"
 #include "thread.h"
 
-enum { END_SECONDS = 3 /* that the end of a run waits for the thread, at most */ };
+enum { END_SECONDS = 3 /* how long the end of a run waits for the thread at most */ };
 
 struct summary_state {
     struct net net; /* a copy: a thread that is stuck outlives the run */
@@ -25,7 +25,7 @@ struct summary_state {
     struct summary_count count;
     double seconds;
     bool ending, completed, ended;
-    bool abandoned; /* the run did not wait for the thread any longer: it frees this struct itself */
+    bool abandoned; /* the run no longer waits for the thread, which then frees this struct itself */
     struct error failure; /* of the first summary that could not be written */
     bool drop_reported, failure_reported;
 };
@@ -88,8 +88,7 @@ static double thread_seconds(void)
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-/* Writes the event to a file of its own in the directory above those of the summaries, where TensorBoard looks for
- * hyperparameters. */
+/* Writes the event to its own file in the directory above those of the summaries, where TensorBoard looks for hyperparameters. */
 static int write_alone(struct summary_state *state, struct error *why)
 {
     struct event_file file;
@@ -100,7 +99,7 @@ static int write_alone(struct summary_state *state, struct error *why)
     return event_file_close(&file, status ? &second : why) || status ? -1 : 0;
 }
 
-/* Takes and returns with the lock held. */
+/* Called and returns with the lock held. */
 static void write_next(struct summary_state *state)
 {
     struct summary *summary = &state->slots[state->done % SUMMARIES_MAX];
@@ -154,7 +153,7 @@ static void *summary_work(void *of)
 
 /* ---- opening ---- */
 
-/* What is the same for the whole run. */
+/* Adds what does not change during the run. */
 static int write_start(struct summary_state *state, const struct summary_request *request, struct error *why)
 {
     static const struct hparam_metric metrics[] = {{"train", "total_loss"}, {"train", "cross_entropy"}, {"train", "precision"},
@@ -275,7 +274,7 @@ bool summary_writer_news(struct summary_writer *writer, struct error *news)
     return found;
 }
 
-/* Waits until the thread has ended; false: it has not in time. */
+/* Waits until the thread has ended; false: it took too long. */
 static bool wait_for_end(struct summary_state *state)
 {
     struct timespec until;
