@@ -115,8 +115,8 @@ void predictions_drop(struct predictions *p);
 
 /* ---- TensorBoard (events.c), rank 0 ---- */
 
-/* Whether eval.csv, events and best.h5 are written: not for a single file, and of several copies of the program
- * (world_refuse_copies) only by the first, since all would write the same files. On any rank. */
+/* Whether eval.csv, events and best.h5 are written: not for a single file. If several copies of the program
+ * run (world_refuse_copies), only the first writes, since all would write the same files. On any rank. */
 bool eval_writes_files(const struct evaluation *e);
 /* Without eval_events_init, the other functions do nothing. */
 int eval_events_init(struct eval_events *events, int classes, struct error *why);

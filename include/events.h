@@ -39,7 +39,7 @@ struct message_buffer {
     bool no_memory;    /* a message is missing: memory was short */
 };
 
-/* Zeroed except for the step: an empty event. If memory was short for a value, event_file_append fails. */
+/* An empty event is zeroed except for the step. If memory was short for a value, event_file_append fails. */
 struct event {
     int64_t step;
     struct message_buffer values;
@@ -67,7 +67,7 @@ struct hparam {
     const char *text;
 };
 /* A scalar that the table shows beside them: its tag, and the folder of its event files below that of the run's event. TensorBoard
- * finds scalars only there, so the run's event belongs into TRAIN_DIR/events, above the folders train and eval. */
+ * finds scalars only there, so the run's event belongs in TRAIN_DIR/events, above the folders train and eval. */
 struct hparam_metric {
     const char *folder, *tag; /* "train", "total_loss" */
 };
@@ -75,7 +75,7 @@ struct hparam_metric {
  * resumed. */
 void event_add_run(struct event *event, const struct hparam *hparams, int count, const struct hparam_metric *metrics,
                    int metric_count);
-/* The end of the run, for good: TensorBoard uses the first one that it finds. A run without it has no status in the table. */
+/* The end of a run that is complete: TensorBoard uses the first one that it finds. A run without it has no status in the table. */
 void event_add_run_end(struct event *event, bool succeeded);
 
 /* ---- files ---- */
@@ -85,15 +85,15 @@ void event_add_run_end(struct event *event, bool succeeded);
 struct event_file {
     int descriptor; /* -1: closed */
     off_t bytes;    /* of its whole records */
-    bool half;      /* part of a record could not be cut off yet; it is before the next record is written */
+    bool half;      /* the file ends with part of a record, which is cut off before the next record is written */
     char name[4112];
 };
 /* Creates the directory if it is missing, and a new file in it. A run that continues after a checkpoint of step S gives
- * `first_step` S + 1: values of this step and later ones, which earlier files may hold, become void. 0: none are. */
+ * `first_step` S + 1: TensorBoard then ignores values of this step and later ones in earlier files. 0: it ignores none. */
 int event_file_open(struct event_file *file, const char *directory, int64_t first_step, struct error *why);
 /* Appends the event. After a failure the file ends with its last whole record, and a later call may succeed. */
 int event_file_append(struct event_file *file, const struct event *event, struct error *why);
-/* Fine on a closed file and on one whose opening failed. */
+/* The file may be closed already, or its opening may have failed. */
 int event_file_close(struct event_file *file, struct error *why);
 
 /* ---- the graph ---- */
@@ -103,7 +103,7 @@ int event_file_close(struct event_file *file, struct error *why);
 struct event_graph {
     const struct net *net;
     int ranks;
-    int images; /* per rank and step; -1: it varies */
+    int images; /* per rank and step; -1: the number varies */
     const char *const *devices; /* a name per rank, "node1/onednn", by which nodes can be coloured; NULL: none */
 };
 /* Appends the graph to the file, once per run. Only the first EVENT_TOWERS_MAX ranks are drawn. */

@@ -30,7 +30,7 @@ struct progress {
     int terminal; /* descriptor of the terminal that standard error goes to; 0: none */
     bool shared;  /* standard output goes to that terminal too */
     bool hidden;  /* PROGRESS_NEVER */
-    bool lines;   /* there is no terminal, and lines are printed all the same */
+    bool lines;   /* PROGRESS_ALWAYS without a terminal: whole lines are printed */
     bool blocks;  /* the terminal shows UTF-8's block characters */
     bool drawn;   /* a progress line is on the terminal now */
     double started, drawn_at; /* seconds, monotonic: of the first call, of the last drawing */

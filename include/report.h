@@ -62,7 +62,7 @@ void report_hint(struct report *report, const char *format, ...) __attribute__((
  *   save_seconds, parity_seconds
  *                        mean over the interval: seconds per step that rank 0 spent in each phase (phases.h); together they are
  *                        about seconds_per_batch
- *   slowest_rank         the rank with the most seconds of work of its own: load, forward, backward, device and update
+ *   slowest_rank         the rank with the most seconds of own work: load, forward, backward, device and update
  *   slowest_seconds      mean over the interval: that rank's seconds of such work per step
  *   mean_rank_seconds    the mean of these seconds over all ranks
  *

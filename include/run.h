@@ -31,7 +31,7 @@ struct tally {
     double started;   /* seconds, monotonic */
 };
 
-/* What a run evaluates itself with (evaluate.c). */
+/* For evaluations during training: --eval-steps (evaluate.c). */
 struct trial {
     int64_t every; /* steps from one evaluation to the next; 0: none, and the rest is zeroed */
     struct dataset dataset; /* the test split */
@@ -46,7 +46,7 @@ struct timeline {
     uint64_t first, last;   /* the steps to record */
     uint64_t before;        /* the step before the first one recorded */
     double started, block;  /* when recording and the present block began (clock_seconds) */
-    double offset;          /* of the clock, then */
+    double offset;          /* seconds to add to this rank's clock to get rank 0's, when recording began */
     const char **names;     /* of the parts of the forward and backward pass */
 };
 
@@ -61,7 +61,7 @@ struct run_summary {
     bool adapts;     /* --summary-frequency is at its default: a summary is left out if it would take over 1 % of the time */
     uint64_t wanted; /* the step of the next summary, chosen when the step before it has been given; 0: none yet */
     uint64_t begun;  /* the step of the last summary whose `before` was copied */
-    double seconds, ended; /* that the last one took; when it ended */
+    double seconds, ended; /* how long the last summary took; when it ended */
 };
 
 struct run {
@@ -157,7 +157,7 @@ int run_save_last(struct run *run, struct error *why);
 uint64_t run_saved_step(struct run *run);
 
 /* Collective, interval.c. Call after a step that has a row of metrics.csv, with its result. Rank 0 reports the steps since the last
- * row; all ranks' phases are timed anew. */
+ * row; then all ranks set their phases' times to 0. */
 int run_report(struct run *run, const struct step_result *result, struct error *why);
 
 /* Collective, evaluate.c. Opens the test split and makes another tower if the run is to evaluate itself. Call run_evaluate_close in
@@ -167,8 +167,8 @@ void run_evaluate_close(struct run *run);
 /* Whether the run is to be evaluated after this step: every --eval-steps, and after the last one. */
 bool run_evaluates_now(const struct run *run);
 /* Collective. Call between blocks of steps. Evaluates the moving averages on the test split; rank 0 reports the result and writes a
- * row of eval.csv. If --target-precision is reached, the step becomes the run's last one. A loss that is not finite is reported
- * only. again: no step was trained since the checkpoint that the run continues from. */
+ * row of eval.csv. If --target-precision is reached, the step becomes the run's last one. A loss that is not finite is only
+ * reported. again: no step was trained since the checkpoint that the run continues from. */
 int run_evaluate(struct run *run, bool again, struct error *why);
 /* Collective, summary.c. After start_block_print. If summaries cannot be written, rank 0 logs why, and the run goes on without
  * them. run_summary_close: not collective; call it in either case. */
@@ -176,9 +176,9 @@ int run_summary_open(struct run *run, struct error *why);
 void run_summary_close(struct run *run);
 /* Rank 0 only. Call after steps were given, and before the first ones: chooses whether the next step has a summary. */
 void run_summary_choose(struct run *run);
-/* Rank 0 only. Whether the state after the steps given is read for a summary, so that no later step may be given yet. */
+/* Rank 0 only. Whether a summary reads the state after the steps given, so that no later step may be given yet. */
 bool run_summary_reads(const struct run *run);
-/* Rank 0 only. Call before and after a step: copies the parameters before it if it has a summary; the summary itself. */
+/* Rank 0 only. If the step has a summary: begin, before the step, copies the parameters; end, after it, makes the summary. */
 int run_summary_begin(struct run *run, struct error *why);
 int run_summary_end(struct run *run, const struct interval *interval, const struct step_result *result, struct error *why);
 /* Rank 0 only. Shows the result of an evaluation beside the summaries. */
@@ -190,8 +190,8 @@ void run_summary_finish(struct run *run, bool completed);
  * 0: training continues as --on-nan says, and the log says how; ALL_FAILED: it ends. */
 int run_fault(struct run *run, uint64_t step, struct error *why);
 
-/* --trace, timeline.c. Not collective: before the threads that record are started, the parts are opened; then the layers are named.
- * run_trace_close: after these threads have ended. */
+/* --trace, timeline.c. Not collective. Call run_trace_open before the threads that record are started, run_trace_name_layers when
+ * the tower exists, and run_trace_close when these threads have ended. */
 int run_trace_open(struct run *run, struct error *why);
 int run_trace_name_layers(struct run *run, struct error *why);
 void run_trace_close(struct run *run);
@@ -201,7 +201,7 @@ bool run_traces(const struct run *run, uint64_t step);
  * ranks' parts become one file. -1: MPI failed; a file that cannot be written is only reported. */
 int run_trace_start(struct run *run, struct error *why);
 int run_trace_block(struct run *run, int count, struct error *why);
-/* Collective. At the end of the run, if steps were still to come. */
+/* Collective. Call at the end of the run: if it ended before the last step to record, makes the file now. */
 int run_trace_finish(struct run *run, struct error *why);
 
 /* Whether something done every `of` steps is due after `step`; of = 0: never. */

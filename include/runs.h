@@ -1,6 +1,6 @@
-/* Runs: what the directories of training runs tell, as a page about one run and as a table of several. Reads metrics.csv, eval.csv,
- * train.log and the newest whole checkpoint (src/store/README.md describes the files), of runs that have ended and of runs that are
- * going on; writes nothing into the directories. Curves are drawn by gnuplot, a program that must be installed for them.
+/* Runs: a page about one run and a table of several, made from the runs' directories. Reads metrics.csv, eval.csv, train.log and
+ * the newest whole checkpoint (src/store/README.md describes the files); a run may still be going on. Writes nothing into the
+ * directories. gnuplot draws the curves, and must be installed for them.
  *
  * Rank 0 only. A failure is one sentence. */
 #ifndef RUNS_H

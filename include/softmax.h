@@ -1,4 +1,4 @@
-/* Softmax: a net's logits -> the probabilities of the classes. Training needs only the loss, so no layer computes them. The
+/* Softmax: a net's logits -> the probabilities of the classes. Training needs only the loss, so the net has no softmax layer. The
  * CIFAR-10 tutorial leaves these normalised predictions as an exercise. */
 #ifndef SOFTMAX_H
 #define SOFTMAX_H

@@ -30,7 +30,7 @@ struct summary {
 /* Everything is read during summary_writer_open only. */
 struct summary_request {
     const char *directory;  /* the train-dir */
-    int64_t first_step;     /* that the run will do: what earlier files hold of it and later ones becomes void; 0: nothing */
+    int64_t first_step;     /* of this run: TensorBoard ignores what earlier files hold from this step on; 0: it ignores nothing */
     int images;
     bool activations;
     const struct event_graph *graph; /* its net is the run's */

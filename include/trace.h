@@ -32,13 +32,13 @@ struct trace_request {
     int rank;
     bool device;  /* whether there are tracks for a device */
     int loaders;  /* the loader's threads */
-    int messages; /* of a step, that the ranks exchange while they compute */
+    int messages; /* number of messages that the ranks exchange in a step while they compute */
 };
 
 /* Creates FILE.rankN, or empties an earlier run's. */
 int trace_open(struct trace *trace, const struct trace_request *request, struct error *why);
 /* Ends recording, writes what is left and closes the file. Other threads may still call trace_slice, without effect. A closed trace
- * may be closed again. -1: the file lacks something. */
+ * may be closed again. -1: the file is not complete. */
 int trace_close(struct trace *trace, struct error *why);
 /* After all threads that record have ended. A zeroed trace may be freed too. */
 void trace_free(struct trace *trace);

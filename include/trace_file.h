@@ -12,7 +12,7 @@
 struct trace_file {
     int descriptor; /* owned */
     char name[4096];
-    int process;    /* 0, 1, ...: tells the processes of a trace apart, since process numbers of two nodes may be equal */
+    int process;    /* 0, 1, ...: identifies the process in the trace, since process numbers of two nodes may be equal */
     unsigned char *buffer;
     size_t used;
 };
@@ -30,7 +30,7 @@ int trace_file_slice(struct trace_file *file, int track, const char *category, c
 /* Writes what has been added. */
 int trace_file_flush(struct trace_file *file, struct error *why);
 
-/* How fast the clock that the trace is to show gains on the one of a file: time t becomes t + drift * (t - since). */
+/* Corrects a file's times to another clock, by how fast that clock gains on the file's: time t becomes t + drift * (t - since). */
 struct trace_drift {
     double since, drift; /* seconds; seconds a second */
 };

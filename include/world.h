@@ -48,7 +48,8 @@ int world_sum(const struct world *world, int64_t *values, int count, struct erro
 /* Collective. Collects every rank's `bytes` of data, in rank order, in rank 0's `all` (size * bytes; NULL elsewhere). */
 int world_gather(const struct world *world, const void *data, size_t bytes, void *all, struct error *why);
 
-/* Collective. *offset: seconds to add to this rank's clock_seconds for rank 0's, to about half of a message's round trip. */
+/* Collective. *offset: seconds to add to this rank's clock_seconds to get rank 0's; the error is about half of a message's
+ * round trip at most. */
 int world_clock_offset(const struct world *world, double *offset, struct error *why);
 
 /* Collective. Waits for all ranks of the job, or of this node. */

@@ -28,7 +28,7 @@ run rate-0.1
 run rate-0.02 --learning-rate 0.02
 
 # ---- screenshots, reduced to 256 colours
-screenshot() { # NAME ADDRESS WIDTH HEIGHT [SECONDS]: SECONDS of the page's own clock, by which it has drawn itself
+screenshot() { # NAME ADDRESS WIDTH HEIGHT [SECONDS]: how long the page gets to draw itself, by its own clock
     chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --user-data-dir="$work/chromium" --window-size="$3,$4" \
         --virtual-time-budget="$((${5:-20} * 1000))" --screenshot="$work/$1.png" "$2" > "$work/chromium.log" 2>&1
     "$python" -c 'import sys; from PIL import Image

@@ -103,7 +103,7 @@ void progress_begin(struct progress *progress)
     progress->started = 0;
 }
 
-/* Whether the line has room for that many more columns; if so, they are taken. */
+/* Reserves that many more columns of the line; false: there is no room. */
 static bool take(struct progress_line *line, int columns)
 {
     bool fits = columns <= line->width - line->length;

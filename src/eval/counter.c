@@ -1,5 +1,5 @@
-/* All ranks work in rounds. A round is a contiguous part of the images, of which each rank takes a contiguous share, so that rank 0
- * gets the results in the order of the images and keeps only one round of them. */
+/* All ranks work in rounds. A round is a contiguous part of the images, and each rank takes a contiguous share of it. So rank 0
+ * gets the results in the order of the images, and keeps only one round of them. */
 #include "counter.h"
 
 #include <inttypes.h>
@@ -45,8 +45,8 @@ static void fill_batch(struct counter *c, struct share share)
     }
 }
 
-/* How many classes come before the label. Equal logits keep the order of the classes, as in index_of_largest: rank 0 is the
- * prediction. */
+/* The number of classes that are more probable than the label. Of classes with equal logits the first counts as more probable, as
+ * in index_of_largest; so the label has rank 0 if it is the prediction. */
 static int32_t rank_of(const float *logits, int classes, int label)
 {
     int32_t rank = 0;

@@ -13,7 +13,7 @@ enum {
     CELL_CHARACTERS = 10,  /* of a named column */
     LABEL_CHARACTERS = 14, /* of a row's name */
     NAMED_HEIGHT = IMAGE_TEXT_HEIGHT + 7,
-    PLAIN_SIDE = 512       /* pixels, about: of a matrix without names */
+    PLAIN_SIDE = 512       /* about as many pixels has a side of a matrix without names */
 };
 
 struct matrix {

@@ -1,4 +1,4 @@
-/* What an evaluation tells TensorBoard: an event in TRAIN_DIR/events/eval. */
+/* Writes an evaluation for TensorBoard: an event in TRAIN_DIR/events/eval. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>

@@ -12,7 +12,7 @@ static bool is_once(const struct evaluation *e)
     return e->options->run_once || e->options->checkpoint[0];
 }
 
-/* Rank 0. A failure to write one of the files ends an eval that evaluates once. Another one reports it and continues: the next
+/* Rank 0. If one of the files cannot be written, eval --run-once fails. An eval that watches reports it and continues: the next
  * checkpoint may succeed. */
 static int tell_unwritten(struct evaluation *e, const char *what, int status, struct error *why)
 {

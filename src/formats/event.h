@@ -1,4 +1,4 @@
-/* What the files of event files share. */
+/* Shared by the sources of event files. */
 #ifndef EVENT_H
 #define EVENT_H
 

@@ -51,7 +51,7 @@ static void lanes_add(struct lanes *lanes, const float *values, size_t count)
         lane_add(lanes, (int)(i - whole), values[i]);
 }
 
-/* Values in turn increment counters of several tables: if many values are equal, one increment need not wait for the last one. */
+/* Consecutive values are counted in different tables: of equal values, an increment then need not wait for the one before it. */
 static void count_slots(struct histogram *histogram, const float *values, size_t count)
 {
     uint16_t tables[TABLES][HISTOGRAM_SLOTS] = {{0}};
@@ -62,7 +62,7 @@ static void count_slots(struct histogram *histogram, const float *values, size_t
             histogram->count[slot] += tables[table][slot];
 }
 
-/* Adds 1 to BLOCK finite values. */
+/* Adds `count` finite values; 1 <= count <= BLOCK. */
 static void block_add(struct histogram *histogram, const float *values, size_t count)
 {
     struct lanes lanes = {.sum = {0}};
@@ -82,7 +82,7 @@ static void block_add(struct histogram *histogram, const float *values, size_t c
     }
 }
 
-/* Adds those of 1 to BLOCK values that are finite. */
+/* Adds the finite ones of `count` values; 1 <= count <= BLOCK. */
 static void block_add_finite(struct histogram *histogram, const float *values, size_t count)
 {
     float finite[BLOCK];
@@ -106,7 +106,7 @@ void histogram_add(struct histogram *histogram, const float *values, size_t coun
     }
 }
 
-/* Appends a bucket, unless it is empty and would be the first. */
+/* Appends a bucket, but no empty one at the beginning. */
 static void bucket_add(struct histogram_buckets *buckets, double limit, uint64_t values)
 {
     if (buckets->count == 0 && values == 0)

@@ -52,7 +52,7 @@ static int text_of(struct h5 *h5, const char *object, const char *name, bool is_
     return 0;
 }
 
-/* *different: is increased by the number of attributes that differ. A digest is left out: it always differs with the rest. */
+/* Adds the number of attributes that differ to *different. Digests are left out: they differ whenever something else does. */
 static int compare_attributes(struct h5 *a, struct h5 *b, const char *object, int *different, struct error *why)
 {
     struct name_walk w = {0};
@@ -115,7 +115,7 @@ static void difference_print(const char *name, const struct difference *d)
            sqrt(d->squares / (double)d->count), d->first > 0 ? 100 * sqrt(d->squares / d->first) : INFINITY);
 }
 
-/* *different: is increased if the data set differs. */
+/* Adds 1 to *different if the data set differs. */
 static int compare_both(struct h5 *a, struct h5 *b, const char *name, int *different, struct error *why)
 {
     struct reading of_a, of_b = {0};

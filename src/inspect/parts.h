@@ -24,7 +24,7 @@ void reading_close(struct reading *reading);
 /* An element of the rows in memory, 0 <= index < count * row. */
 double reading_value(const struct reading *reading, int64_t index);
 
-/* Reads a whole split's labels and counts the images of each class. A split that is not there has none. *labels (images), *counts
+/* Reads a whole split's labels and counts the images of each class. A missing split has none. *labels (images), *counts
  * (classes): new arrays, also after a failure; the caller frees them. */
 int labels_count(struct h5 *h5, const char *split, int classes, uint8_t **labels, int64_t **counts, int64_t *images,
                  struct error *why);

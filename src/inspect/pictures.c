@@ -155,7 +155,7 @@ struct filters {
     float largest;          /* absolute value */
 };
 
-/* Finds the weights of the first layer that has some. */
+/* Finds the weights of the first layer that has weights. */
 static int find_filters(struct filters *f, struct h5 *h5, bool averaged, struct error *why)
 {
     struct checkpoint checkpoint = {0};

@@ -1,11 +1,12 @@
-/* The difference of two ranks' clocks, by messages to and fro. */
+/* The difference of two ranks' clocks, measured by round trips of messages. */
 #include "clock.h"
 #include "mpi_check.h"
 #include "world.h"
 
 enum { ROUND_TRIPS = 32, TAG = 7 };
 
-/* Rank 0. The shortest round trip counts: the other rank read its clock in the middle of it, give or take half of it. */
+/* Rank 0. Uses the shortest round trip, and assumes that the other rank read its clock in the middle of it. The error is at most
+ * half of the round trip. */
 static int ask_clock(MPI_Comm all, int rank, double *offset, struct error *why)
 {
     double least = -1;

@@ -11,7 +11,7 @@ enum { ANSWER_CLASSES = 5 };
 struct answer {
     bool failed;
     int count;                           /* of classes: 5, or all if there are fewer */
-    int classes[ANSWER_CLASSES];         /* the most probable ones, falling; of equal ones the first */
+    int classes[ANSWER_CLASSES];         /* the most probable first; of equally probable ones the first class */
     float probabilities[ANSWER_CLASSES]; /* 0 to 1 */
     struct error why;                    /* of a failure */
 };

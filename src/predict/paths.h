@@ -23,7 +23,7 @@ struct paths {
     int count;
 };
 
-/* Replaces the names by the next ones of the list, at most `most`; count 0 at the end of the list. Waits for standard input. */
+/* Replaces the names by the next ones of the list, at most `most`; count 0 at the end of the list. May wait for standard input. */
 int paths_take(struct paths *paths, struct path_list *list, int most, struct error *why);
 /* Makes room for bytes. */
 int paths_reserve(struct paths *paths, size_t bytes, struct error *why);

@@ -81,8 +81,8 @@ static int share_checkpoint(struct predictor *p, struct error *why)
     return 0;
 }
 
-/* Collective, because only rank 0 has the names. As few images as there are for each rank, or BATCH_MAX if there are more, or if a
- * list on standard input may have more. */
+/* Collective, because only rank 0 has the names. Chooses the batch: each rank's share of the images, or BATCH_MAX if that is less
+ * or if a list on standard input may have any length. */
 static int choose_batch(struct predictor *p, struct error *why)
 {
     int names = p->options->file_count, ranks = p->world->size;
@@ -220,7 +220,7 @@ static int share_names(struct predictor *p, struct error *why)
     return 0;
 }
 
-/* Rank 0. Every failure is printed; the last one of all rounds by the caller. */
+/* Rank 0. Prints every failure, except that the caller prints the last one of all rounds. */
 static void print_answer(struct predictor *p, const struct answer *answer, const char *name, struct error *why)
 {
     if (p->options->json)
@@ -243,7 +243,7 @@ static void print_round(struct predictor *p, struct error *why)
         for (int i = share_begin(p, rank); i < share_begin(p, rank + 1); i++, name = path_next(name))
             print_answer(p, answer++, name, why);
     }
-    fflush(stdout); /* the list may be read from a program that goes on only when it has the answers */
+    fflush(stdout); /* the program that writes the list may wait for the answers before it goes on */
 }
 
 /* Rank 0. */

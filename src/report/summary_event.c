@@ -23,7 +23,7 @@ static void add_number(struct event *event, double value, const char *format, ..
     event_add_scalar(event, tag, value);
 }
 
-/* Of each phase its share of the step, of which the run's own evaluations are no part. */
+/* Adds each phase's share of the step. A run's own evaluations are not part of the step. */
 static void add_interval(struct event *event, const struct summary *summary)
 {
     const struct interval *i = &summary->interval;
@@ -42,7 +42,7 @@ static void add_interval(struct event *event, const struct summary *summary)
 
 /* ---- tensors ---- */
 
-/* Over the trained tensors of a layer. */
+/* Sums over the trained tensors of a layer. */
 struct norms {
     bool trained;
     double gradient, update, parameters; /* sums of squares */
@@ -57,7 +57,7 @@ static double add_histogram(struct event *event, const char *tag, const float *v
     return histogram.squares;
 }
 
-/* Makes the sums over the images the gradient of the total loss: their mean, and that of the weight decay. */
+/* Turns the sums over the images into the gradient of the total loss: their mean, plus the gradient of the weight decay. */
 static void finish_gradient(float *gradients, const float *parameters, const struct tensor *t, double samples)
 {
     float scale = (float)(1 / samples);
@@ -164,7 +164,7 @@ static void draw_image(const float *values, struct shape shape, uint8_t *pixels)
     float scale = largest > 0 ? (PIXEL_ZERO - 1) / largest : 0;
     for (size_t i = 0; i < rows; i++)
         for (int c = 0; c < IMAGE_CHANNELS; c++) {
-            int from = c < shape.channels && shape.channels >= IMAGE_CHANNELS ? c : 0; /* grey: the first channel thrice */
+            int from = c < shape.channels && shape.channels >= IMAGE_CHANNELS ? c : 0; /* grey: the first channel three times */
             *pixels++ = (uint8_t)fminf(PIXEL_MAX, PIXEL_ZERO + scale * values[i * (size_t)shape.channels + (size_t)from]);
         }
 }

@@ -9,7 +9,7 @@
 #include "summary_event.h"
 #include "thread.h"
 
-enum { END_SECONDS = 3 /* that the end of a run waits for the thread, at most */, EVALUATIONS_MAX = 16 /* that wait */ };
+enum { END_SECONDS = 3 /* how long the end of a run waits for the thread at most */, EVALUATIONS_MAX = 16 /* in the queue */ };
 
 struct summary_state {
     struct net net; /* a copy: a thread that is stuck outlives the run */
@@ -30,7 +30,7 @@ struct summary_state {
     struct summary_count count;
     double seconds;
     bool ending, completed, ended;
-    bool abandoned; /* the run did not wait for the thread any longer: it frees this struct itself */
+    bool abandoned; /* the run no longer waits for the thread, which then frees this struct itself */
     struct error failure; /* of the first summary that could not be written */
     bool drop_reported, failure_reported;
 };
@@ -94,8 +94,7 @@ static double thread_seconds(void)
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-/* Writes the event to a file of its own in the directory above those of the summaries, where TensorBoard looks for
- * hyperparameters. */
+/* Writes the event to its own file in the directory above those of the summaries, where TensorBoard looks for hyperparameters. */
 static int write_alone(struct summary_state *state, struct error *why)
 {
     struct event_file file;
@@ -114,7 +113,7 @@ static void count_outcome(struct summary_state *state, int status, const struct 
     state->count.written += !status;
 }
 
-/* A file of a run that continues makes void what earlier files hold of the steps that are done again. */
+/* In a run that continues, TensorBoard ignores what earlier files hold of the steps that are repeated. */
 static int append_evaluated(struct summary_state *state, int64_t step, struct error *why)
 {
     char directory[sizeof state->above + 8];
@@ -125,7 +124,7 @@ static int append_evaluated(struct summary_state *state, int64_t step, struct er
     return event_file_append(&state->evaluations, &state->event, why);
 }
 
-/* Takes and returns with the lock held. */
+/* Called and returns with the lock held. */
 static void write_evaluated(struct summary_state *state)
 {
     struct evaluated evaluated = state->evaluated[state->evaluations_done % EVALUATIONS_MAX];
@@ -138,7 +137,7 @@ static void write_evaluated(struct summary_state *state)
     state->evaluations_done++;
 }
 
-/* Takes and returns with the lock held. */
+/* Called and returns with the lock held. */
 static void write_next(struct summary_state *state)
 {
     struct summary *summary = &state->slots[state->done % SUMMARIES_MAX];
@@ -200,7 +199,7 @@ static void *summary_work(void *of)
 
 /* ---- opening ---- */
 
-/* What is the same for the whole run. */
+/* Adds what does not change during the run. */
 static int write_start(struct summary_state *state, const struct summary_request *request, struct error *why)
 {
     static const struct hparam_metric metrics[] = {{"train", "total_loss"}, {"train", "cross_entropy"}, {"train", "precision"},
@@ -336,7 +335,7 @@ bool summary_writer_news(struct summary_writer *writer, struct error *news)
     return found;
 }
 
-/* Waits until the thread has ended; false: it has not in time. */
+/* Waits until the thread has ended; false: it took too long. */
 static bool wait_for_end(struct summary_state *state)
 {
     struct timespec until;

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Points of a curve. With more of them, each one drawn is the mean of several neighbours. */
+/* Points drawn of a curve. If it has more, each point drawn is the mean of several neighbours. */
 enum { POINTS_MOST = 500 };
 
 /* Colours that people with any colour vision can tell apart, on white and on black (near those of Okabe and Ito). Further curves
@@ -36,7 +36,7 @@ struct chart_series *chart_add(struct chart *chart, const double *x, const doubl
     return &chart->series[chart->count++];
 }
 
-/* Writes the text as a constant of gnuplot's, which replaces nothing in it. */
+/* Writes the text as a single-quoted string of gnuplot, in which nothing is expanded. */
 static void write_quoted(FILE *script, const char *text)
 {
     fputc('\'', script);

@@ -51,7 +51,7 @@ static double common_precision(const struct comparison *c)
 
 /* ---- the table ---- */
 
-/* The length of the parent that all directories have in common, with its last '/'. */
+/* The length of the directories' common parent, with its last '/'. */
 static int common_prefix(const struct history *runs, int count)
 {
     const char *first = runs[0].directory, *slash = strrchr(first, '/');
@@ -140,7 +140,7 @@ static int print_results(const struct comparison *c, int width, struct error *wh
     return 0;
 }
 
-/* What is damaged, and what is half-finished: a line for each. */
+/* A line for each run that is damaged or unfinished. */
 static void print_notes(const struct comparison *c, int width)
 {
     bool any = false;

@@ -5,7 +5,7 @@
 #include "compare.h"
 #include "sheet.h"
 
-/* Settings that differ without a meaning for the comparison. */
+/* Settings whose differences mean nothing for the comparison. */
 static bool is_incidental(const char *name)
 {
     static const char *const names[] = {"train-dir", "config", "resume", "force", "verbose"};

@@ -52,7 +52,7 @@ static char *memory_text(int descriptor, struct error *why)
     return text;
 }
 
-/* The sentence about what gnuplot wrote to standard error; returns -1. */
+/* Makes a sentence of what gnuplot wrote to standard error; returns -1. */
 static int gnuplot_failed(int messages, struct error *why)
 {
     struct error ignored;

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { GAP = 2, SHORTEST = 16 }; /* columns between two cells; to which the first column is cut, if that makes the table fit */
+enum { GAP = 2, SHORTEST = 16 }; /* columns between two cells; width to which the first column may be cut so that the table fits */
 
 int grid_init(struct grid *grid, int rows, struct error *why)
 {
@@ -41,7 +41,7 @@ void grid_set(struct grid *grid, int row, const char *format, ...)
     cell[text_fit(cell, GRID_TEXT - 1)] = 0;
 }
 
-/* The columns of a terminal that a UTF-8 text takes, one a character. */
+/* The width of a UTF-8 text in a terminal: one column a character. */
 static int width_of_text(const char *text)
 {
     int width = 0;
@@ -64,7 +64,7 @@ static int widths_find(const struct grid *grid, int widths[GRID_COLUMNS_MAX])
     return sum;
 }
 
-/* Prints the text, or if it is too long "..." and its end, which tells names apart more often than its beginning. */
+/* Prints the text. If it is too long, prints "..." and its end, because names differ more often there than at the beginning. */
 static void print_cell(const char *text, int column, int width)
 {
     int blanks = width - width_of_text(text);

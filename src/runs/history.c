@@ -16,7 +16,7 @@ static const char *const history_columns[METRICS] = {
     "reduce_seconds", "update_seconds", "report_seconds", "save_seconds", "parity_seconds", "evaluate_seconds", "slowest_rank",
     "slowest_seconds", "mean_rank_seconds"};
 
-/* Rows of the first version: the cells that every row has. */
+/* Cells of a row in the first version; every later row has at least as many. */
 enum { METRICS_LEAST = 12, EVALUATIONS_LEAST = 8 };
 
 /* ---- metrics.csv ---- */
@@ -30,7 +30,7 @@ static int values_allocate(struct history *history, int rows, struct error *why)
     return history->elapsed ? 0 : -1;
 }
 
-/* Takes the rows whose steps increase; others are damaged. */
+/* Takes the rows whose steps increase; the others count as damaged. */
 static void values_take(struct history *history, const struct table *table)
 {
     double before = 0, elapsed = 0;

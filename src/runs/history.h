@@ -40,7 +40,7 @@ struct history_evaluation {
     double step, precision, cross_entropy;
 };
 
-/* What train.log tells. Times are seconds since 1970. */
+/* Read from train.log. Times are seconds since 1970. */
 struct history_log {
     double began, ended; /* of the first and the last line; NaN: there are no lines */
     int stops;           /* times that the run was stopped, or had done all its steps, and then continued */

@@ -1,4 +1,4 @@
-/* What the newest checkpoint tells about its run. */
+/* Reads the newest checkpoint of a run: options, step, time. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-/* What train.log tells. */
+/* Reads train.log. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

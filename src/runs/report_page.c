@@ -15,7 +15,7 @@ enum { NO_BAR = -1 };
 
 /* ---- facts ---- */
 
-/* "stopped at step 90: SIGTERM", or what is known otherwise. */
+/* "stopped at step 90: SIGTERM", or the best that is known. */
 static void history_state(const struct history *history, char *text, size_t size)
 {
     const char *goal = history_setting(history, "last_step");

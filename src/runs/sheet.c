@@ -9,7 +9,7 @@
 
 #include "error.h"
 
-enum { LEFT = 19, NARROW = 60, BAR = 24 }; /* columns: of the names; terminals that have no room for them; of a whole bar */
+enum { LEFT = 19, NARROW = 60, BAR = 24 }; /* columns: of the names; of a terminal too narrow for them; of a whole bar */
 
 void sheet_add(struct sheet *sheet, const char *section, const char *name, double share, const char *format, ...)
 {
@@ -39,7 +39,7 @@ int sheet_width(void)
     return width > 0 ? (width < 20 ? 20 : width) : 80;
 }
 
-/* The columns of a UTF-8 text, one a character. */
+/* The width of a UTF-8 text in a terminal: one column a character. */
 static int columns_of(const char *text, size_t bytes)
 {
     int columns = 0;

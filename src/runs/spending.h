@@ -19,8 +19,8 @@ enum spending_kind {
 
 struct spending {
     double step;                    /* mean seconds of a step, as rank 0 sees it; NaN: there are no rows */
-    double seconds[SPENDING_KINDS]; /* their parts, which add up to `step` */
-    bool has_phases;                /* false: metrics.csv is of an older version and tells data and communication only */
+    double seconds[SPENDING_KINDS]; /* its parts, which add up to `step` */
+    bool has_phases;                /* false: metrics.csv is of an older version, which has only data and communication */
     bool on_device;                 /* a GPU worked: computing may include waits for gradients, which NCCL sums */
     int slowest_rank;               /* the rank that was the slowest one most often; -1: unknown */
     double slowest_share;           /* of the steps */

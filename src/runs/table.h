@@ -11,14 +11,14 @@ struct table {
     const char *names[TABLE_COLUMNS_MAX];
     const char **cells; /* (rows, columns), pointing into `text`; "" where a row ends before the last column */
     int columns, rows;
-    int damaged; /* rows that were left out, because they have too few or too many cells */
+    int damaged; /* rows that were left out because they have too few or too many cells */
 };
 
 /* Reads the table from `text`, which now belongs to it, on failure too. header: the line of names, if the text has none; else NULL.
- * first: a column that there must be, or the table is damaged. least: the number of cells that a row has at least. A last line
+ * first: a column without which the table counts as damaged. least: the smallest number of cells of a row. A last line
  * without a newline is still being written and is left out. text NULL: an empty table. */
 int table_read(struct table *table, char *text, const char *header, const char *first, int least, struct error *why);
-/* Fine on a zeroed table. */
+/* A zeroed table may be freed. */
 void table_free(struct table *table);
 
 /* The index of the column of that name; -1: there is none. */

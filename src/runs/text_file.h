@@ -4,7 +4,7 @@
 
 #include "error.h"
 
-/* Reads the file into *text, a new array ending in 0; the caller frees it. A missing file: 0, and *text is NULL. Refuses what is
+/* Reads the file into *text, a new array ending in 0; the caller frees it. A missing file: 0, and *text is NULL. Fails if it is
  * not a regular file. Zero bytes become '?'. */
 int text_file_read(const char *directory, const char *name, char **text, struct error *why);
 

@@ -79,7 +79,7 @@ static int share_averages(struct run *run, struct error *why)
     return tower_set_parameters(&run->trial.tower, state->parameters, why);
 }
 
-/* The same on all ranks. */
+/* Returns the same on all ranks. */
 static bool is_reached(const struct run *run, const struct evaluated *evaluated)
 {
     double target = run->options->target_precision;
@@ -95,7 +95,7 @@ static void tell_time(struct run *run)
         report_line(&run->report, "(of earlier runs only the time up to a checkpoint)");
 }
 
-/* Rank 0. again: the state is that of a checkpoint, and the log has the time already. */
+/* Rank 0. again: the state is that of a checkpoint, and the time is already in the log. */
 static void tell_evaluated(struct run *run, const struct evaluated *evaluated, bool again)
 {
     const struct checkpoint *state = &run->state;
@@ -111,7 +111,7 @@ static void tell_evaluated(struct run *run, const struct evaluated *evaluated, b
         tell_time(run);
 }
 
-/* Evaluating costs training no rate: its time is taken out of the interval of metrics.csv. */
+/* The time of an evaluation is not part of the interval in metrics.csv, so it does not lower the rate shown there. */
 static void add_seconds(struct run *run, double seconds)
 {
     run->state.evaluation_seconds += seconds;

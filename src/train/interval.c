@@ -4,7 +4,7 @@
 #include "clock.h"
 #include "run.h"
 
-/* Seconds in which this rank itself worked; in the other phases it waits for other ranks, or rank 0 for files. */
+/* Seconds in which this rank itself worked. In the other phases it waits for other ranks, or for rank 0, which writes files. */
 static double own_seconds(const double *phases)
 {
     return phases[PHASE_LOAD] + phases[PHASE_FORWARD] + phases[PHASE_BACKWARD] + phases[PHASE_DEVICE] + phases[PHASE_UPDATE];

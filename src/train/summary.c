@@ -10,7 +10,7 @@
 #include "recipe.h"
 #include "run.h"
 
-enum { OBSERVED = 8 /* images, at most */, COST_SHARE = 100 /* a summary may take 1 / COST_SHARE of the time */ };
+enum { OBSERVED = 8 /* images, at most */, COST_SHARE = 100 /* summaries may take 1 / COST_SHARE of the time */ };
 enum { DEVICE_TEXT = 128, HPARAMS_MAX = 24, COMMAND_TEXT = 16384 };
 
 /* ---- opening ---- */
@@ -46,7 +46,7 @@ static int open_samples(struct run *run, int images, struct error *why)
     return s->labels ? shuffle_init(&s->shuffle, run->state.seed, (uint32_t)run->dataset.count, why) : -1;
 }
 
-/* The command line, from the options that are not at their defaults. Returns whether --summary-frequency is at its. */
+/* The command line, from the options that are not at their defaults. Returns whether --summary-frequency is at its default. */
 static bool write_command(const struct options *options, char *text, size_t size)
 {
     const char *name;
@@ -64,7 +64,7 @@ static bool write_command(const struct options *options, char *text, size_t size
     return adapts;
 }
 
-/* Hyperparameters: what a run's result depends on. A value that is a number is one. */
+/* Hyperparameters: what a run's result depends on. Values that look like numbers are stored as numbers. */
 struct summary_hparams {
     struct hparam list[HPARAMS_MAX];
     char values[HPARAMS_MAX][64];
@@ -204,7 +204,7 @@ int run_summary_begin(struct run *run, struct error *why)
     return status;
 }
 
-/* The images of the step's batch, and the activations that they cause in the observer. */
+/* The images of the step's batch, and their activations in the observer. */
 static int observe(struct run *run, struct summary *summary, struct error *why)
 {
     struct run_summary *s = &run->summary;

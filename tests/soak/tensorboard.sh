@@ -1,5 +1,5 @@
 #!/bin/bash
-# TensorBoard's own server shows a run: it is asked over HTTP for what each of its pages shows.
+# TensorBoard's own server shows a run: checks what it answers over HTTP for each of its pages.
 # time limit: 300 s
 . tests/lib.sh
 if ! python=$(tests/venv); then skip "TensorBoard's server" "$python"; finish; exit; fi

@@ -3,7 +3,7 @@
 # time limit: 300 s
 . tests/lib.sh
 
-# What make does does not depend on what the sources contain: in this tree they are empty, and so quicker.
+# These checks do not depend on what the sources contain: in this tree they are empty, which is quicker.
 tree=$tmp/tree fakes=$tmp/fakes
 mkdir "$tree" "$fakes"
 copy() { tar -cf - Makefile README.md LICENSE include src 2> /dev/null | tar -xf - -C "$1"; }

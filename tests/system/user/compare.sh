@@ -1,5 +1,5 @@
 #!/bin/bash
-# report and compare: what they tell about runs whose files are written here, so that the figures are known.
+# report and compare, on runs whose files are written here, so that the figures are known.
 # time limit: 120 s
 . tests/lib.sh
 data=$(small_data) || { not_ok "packed data set" "$data"; finish; exit; }

@@ -14,7 +14,7 @@ counts() { # RANKS OPTIONS...: "right total"
         sed -n 's/.*precision @ 1 = .*: \([0-9]*\) of \([0-9]*\)).*/\1 \2/p'
 }
 
-# Whether the rows of both files are of the same images, in order, each once, with the same predictions and as many right as counted.
+# Whether both files have the same images, in order, each once, with the same predictions, and as many right ones as counted.
 # A probability may differ by the rounding of another batch size.
 same_rows() { # FILE FILE "RIGHT TOTAL"
     paste -d , "$1" "$2" | awk -F , -v counted="$3" '
