@@ -56,7 +56,7 @@ static int text_of(struct h5 *h5, const char *object, const char *name, bool is_
 static int compare_attributes(struct h5 *a, struct h5 *b, const char *object, int *different, struct error *why)
 {
     struct name_walk w = {0};
-    char of_a[VALUE_TEXT], of_b[VALUE_TEXT];
+    char of_a[VALUE_TEXT], of_b[VALUE_TEXT], name[H5_NAME];
     int status = 0;
     if (h5_has(a, object, NULL) && h5_attributes(a, object, &w.a, &w.a_count, why))
         return -1;
@@ -66,7 +66,8 @@ static int compare_attributes(struct h5 *a, struct h5 *b, const char *object, in
         status = text_of(a, object, w.name, w.in_a, of_a, why) || text_of(b, object, w.name, w.in_b, of_b, why) ? -1 : 0;
         if (status || !strcmp(w.name, "digest") || !strcmp(of_a, of_b))
             continue;
-        printf("  %-20s %s -> %s\n", w.name, of_a, of_b);
+        text_printable(strcpy(name, w.name));
+        printf("  %-20s %s -> %s\n", name, of_a, of_b);
         ++*different;
     }
     walk_free(&w);
@@ -111,7 +112,7 @@ static bool shapes_equal(const struct h5_shape *a, const struct h5_shape *b)
 
 static void difference_print(const char *name, const struct difference *d)
 {
-    printf("  %-32s %9.2f%% %10.3g %10.3g %9.3g%%\n", name, 100 * (double)d->different / (double)d->count, d->most,
+    line_print(stdout, "  %-32s %9.2f%% %10.3g %10.3g %9.3g%%", name, 100 * (double)d->different / (double)d->count, d->most,
            sqrt(d->squares / (double)d->count), d->first > 0 ? 100 * sqrt(d->squares / d->first) : INFINITY);
 }
 
@@ -125,7 +126,8 @@ static int compare_both(struct h5 *a, struct h5 *b, const char *name, int *diffe
     if (!status && !shapes_equal(&of_a.shape, &of_b.shape)) {
         h5_shape_text(&of_a.shape, shape_a, sizeof shape_a);
         h5_shape_text(&of_b.shape, shape_b, sizeof shape_b);
-        printf("  %-32s %s %s -> %s %s\n", name, h5_type_name(of_a.shape.type), shape_a, h5_type_name(of_b.shape.type), shape_b);
+        line_print(stdout, "  %-32s %s %s -> %s %s", name, h5_type_name(of_a.shape.type), shape_a, h5_type_name(of_b.shape.type),
+                   shape_b);
         ++*different;
     } else if (!status) {
         status = difference_take(&d, &of_a, &of_b, why);
@@ -148,7 +150,7 @@ static int compare_data_sets(struct h5 *a, struct h5 *b, int *different, int *co
             status = compare_both(a, b, w.name, different, why);
             continue;
         }
-        printf("  %-32s only in %s\n", w.name, h5_path(w.in_a ? a : b));
+        line_print(stdout, "  %-32s only in %s", w.name, h5_path(w.in_a ? a : b));
         ++*different;
     }
     walk_free(&w);

@@ -98,6 +98,10 @@ static void add_limit(struct sheet *sheet, const struct spending *s)
     }
     sheet_add(sheet, section, spending_name(s->limit), NO_BAR, "%.0f %% of a step (%s)", 100 * share, spending_meaning(s->limit));
     sheet_add(sheet, section, "what helps", NO_BAR, "%s", spending_remedy(s->limit));
+    for (int i = 0; i < SPENDING_KINDS; i++)
+        if (spending_matters(s, i))
+            sheet_add(sheet, section, "also", NO_BAR, "%s, %.0f %% (%s): %s", spending_name(i), 100 * s->seconds[i] / s->step,
+                      spending_meaning(i), spending_remedy(i));
 }
 
 static void add_times(struct sheet *sheet, const struct spending *s)

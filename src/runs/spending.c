@@ -1,15 +1,17 @@
 #include "spending.h"
 
+#include <limits.h>
 #include <math.h>
+#include <stdlib.h>
 
-/* A part of the step that is smaller than this does not limit the run: computing does. */
+/* A part of the step that is smaller than this is not worth mending. */
 static const double least_share = 0.1;
 
 static const struct {
     const char *name, *meaning, *remedy;
 } kinds[SPENDING_KINDS] = {
     [SPENDING_COMPUTING] = {"computing", "forward and backward pass, update",
-                            "Only more or faster hardware helps: more ranks (--batch-size is per rank), or a GPU; "
+                            "More or faster hardware: more ranks (--batch-size is per rank), or a GPU; "
                             "'cifar10_mpi bench' shows the time of each layer."},
     [SPENDING_DATA] = {"data", "waits for images", "Give the loader more threads: --loader-threads 2 or more, on free cores."},
     [SPENDING_STRAGGLERS] = {"stragglers", "waits for the slowest rank",
@@ -47,28 +49,37 @@ static double mean_or_zero(const struct history *history, enum metric metric)
     return isnan(mean) ? 0 : mean;
 }
 
-/* The rank that was the slowest one in most steps. */
+static int rank_steps_compare(const void *left, const void *right)
+{
+    const double *l = left, *r = right;
+    return (l[0] > r[0]) - (l[0] < r[0]);
+}
+
+/* The rank that was the slowest one in most steps. (rank, steps) of each row are sorted by rank, so that equal ranks meet. */
 static void slowest_find(struct spending *s, const struct history *history)
 {
-    double steps = 0, most = 0;
+    struct error ignored;
+    double all = 0, of_rank = 0, most = 0, before = 0, (*found)[2];
+    int count = 0;
     s->slowest_rank = -1;
-    for (int row = 0; row < history->rows; row++) {
-        double rank = history->values[METRIC_SLOWEST_RANK][row], of_rank = 0, before = 0;
-        if (!isfinite(rank) || rank == s->slowest_rank)
-            continue;
-        steps = 0;
-        for (int other = 0; other < history->rows; other++) {
-            double step = history->values[METRIC_STEP][other], found = history->values[METRIC_SLOWEST_RANK][other];
-            steps += isfinite(found) ? step - before : 0;
-            of_rank += found == rank ? step - before : 0;
-            before = step;
-        }
+    if (!(found = memory_new((size_t)history->rows + 1, sizeof *found, "the slowest ranks", &ignored)))
+        return;
+    for (int row = 0; row < history->rows; before = history->values[METRIC_STEP][row++]) {
+        found[count][0] = history->values[METRIC_SLOWEST_RANK][row];
+        found[count][1] = history->values[METRIC_STEP][row] - before;
+        count += found[count][0] >= 0 && found[count][0] <= INT_MAX; /* false for a NaN, too */
+    }
+    qsort(found, (size_t)count, sizeof *found, rank_steps_compare);
+    for (int i = 0; i < count; i++) {
+        of_rank = (i && found[i][0] == found[i - 1][0] ? of_rank : 0) + found[i][1];
+        all += found[i][1];
         if (of_rank > most) {
             most = of_rank;
-            s->slowest_rank = (int)rank;
+            s->slowest_rank = (int)found[i][0];
         }
     }
-    s->slowest_share = steps > 0 ? most / steps : NAN;
+    s->slowest_share = all > 0 ? most / all : NAN;
+    free(found);
 }
 
 /* Rank 0's wait for gradients consists of the wait for the slowest rank, if that is not rank 0, and of the sum itself. */
@@ -98,13 +109,19 @@ static void phases_take(struct spending *s, const struct history *history)
     s->seconds[SPENDING_OTHER] = s->step - covered;
 }
 
+/* The largest part. */
 static enum spending_kind limit_of(const struct spending *s)
 {
-    enum spending_kind largest = SPENDING_DATA;
-    for (int i = SPENDING_DATA; i < SPENDING_KINDS; i++)
+    enum spending_kind largest = SPENDING_COMPUTING;
+    for (int i = SPENDING_COMPUTING; i < SPENDING_KINDS; i++)
         if (s->seconds[i] > s->seconds[largest])
             largest = i;
-    return s->seconds[largest] >= least_share * s->step ? largest : SPENDING_COMPUTING;
+    return largest;
+}
+
+bool spending_matters(const struct spending *s, enum spending_kind kind)
+{
+    return kind != s->limit && kind != SPENDING_COMPUTING && s->seconds[kind] >= least_share * s->step;
 }
 
 void spending_find(struct spending *spending, const struct history *history)

@@ -25,10 +25,12 @@ struct spending {
     int slowest_rank;               /* the rank that was the slowest one most often; -1: unknown */
     double slowest_share;           /* of the steps */
     double slowest_seconds, mean_seconds; /* a step's own work: of the slowest rank, of all ranks on average; NaN: unknown */
-    enum spending_kind limit;       /* what limits the run */
+    enum spending_kind limit;       /* what limits the run: the largest part */
 };
 
 void spending_find(struct spending *spending, const struct history *history);
+/* Whether a part, besides the one that limits the run, is large enough to be worth mending. Computing never is. */
+bool spending_matters(const struct spending *spending, enum spending_kind kind);
 /* "computing", "data", ... */
 const char *spending_name(enum spending_kind kind);
 /* What each kind means, and what makes its part smaller: a phrase. */

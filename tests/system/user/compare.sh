@@ -25,10 +25,13 @@ says() { # NAME DIRECTORY PATTERN...: each pattern is in the page, its lines joi
 # ---- what limits a run
 metrics "$tmp/old/fast" 0.1 0 0.005
 metrics "$tmp/old/waits" 0.1 0.06 0.01
-metrics "$tmp/old/talks" 0.1 0.01 0.03
+metrics "$tmp/old/talks" 0.1 0.01 0.05
+metrics "$tmp/old/mostly" 0.1 0.009 0.018
 says "an old run that computes" "$tmp/old/fast" "limits this run computing 95 % of a step" "computing 95\.00 ms 95 %" "options unknown"
 says "one that waits for data" "$tmp/old/waits" "limits this run data 60 %" "--loader-threads"
-says "one that waits for gradients" "$tmp/old/talks" "limits this run communication 30 %" "larger --batch-size"
+says "one that waits for gradients" "$tmp/old/talks" "limits this run communication 50 %" "larger --batch-size"
+says "one that computes most of the time, and waits" "$tmp/old/mostly" "limits this run computing 73 %" \
+    "hardware.* also communication, 18 % .*larger --batch-size" "--bucket-kib\. Where"
 
 # Of 100 ms: 1 load, 20 forward, 30 backward, 4 device = 55 of rank 0's own; 40 until the gradients have come, of which the slowest rank,
 # with 85 of its own, explains 30; 5 elsewhere. Rank 3 is the slowest one in 30 of the 40 steps.
@@ -37,7 +40,7 @@ metrics "$tmp/late" 0.1 0.001 0.04
 awk -v header="$new_columns" -v phases="$phases" \
     'NR == 1 { print $0 header } NR > 1 { print $0 phases "," (NR == 3 ? 1 : 3) ",0.085,0.06" }' "$tmp/late/metrics.csv" > "$tmp/new" &&
     mv "$tmp/new" "$tmp/late/metrics.csv"
-says "one that waits for a slow rank" "$tmp/late" "limits this run stragglers 30 %" "computing 54\.00 ms 54 %" "stragglers 30\.00 ms" \
+says "one that waits for a slow rank" "$tmp/late" "limits this run computing 54 %" "also stragglers, 30 %" "also communication, 10 %" "computing 54\.00 ms 54 %" "stragglers 30\.00 ms" \
     "communication 10\.00 ms 10 %" "saving 2\.00 ms" "On a GPU" "other 1\.00 ms" "rank 3, the slowest one in 75 %" "slowest rank 85\.00 ms a step, mean of all ranks 60\.00 ms: 42 % more"
 
 # ---- restarts, checkpoints, damage
