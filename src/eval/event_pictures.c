@@ -10,8 +10,8 @@ enum { WHITE = 255, BLACK = 0, GAP = 3, TEXT = 64 };
 
 enum {
     NAMED_MAX = 30,        /* more classes: no names, no numbers */
-    CELL_CHARACTERS = 10,  /* of a named column */
-    LABEL_CHARACTERS = 14, /* of a row's name */
+    CELL_CHARACTERS = 5,   /* of a named column: TensorBoard shows pictures 350 pixels wide */
+    LABEL_CHARACTERS = 10, /* of a row's name */
     NAMED_HEIGHT = IMAGE_TEXT_HEIGHT + 7,
     PLAIN_SIDE = 512       /* about as many pixels has a side of a matrix without names */
 };
@@ -96,7 +96,7 @@ int confusion_draw(struct image *picture, const struct dataset *dataset, const i
 
 /* ---- mistakes ---- */
 
-enum { COLUMNS = 5, SIDE_MIN = 128, SIDE_MAX = 256, LINES = 3 };
+enum { COLUMNS = 3, SIDE_MIN = 128, SIDE_MAX = 256, LINES = 3 };
 
 /* Where one image of a sheet is, and its size in pixels of the sheet. */
 struct place_on_sheet {

@@ -8,7 +8,7 @@
 /* Settings whose differences mean nothing for the comparison. */
 static bool is_incidental(const char *name)
 {
-    static const char *const names[] = {"train-dir", "config", "resume", "force", "verbose"};
+    static const char *const names[] = {"train-dir", "config", "resume", "force", "verbose", "trace", "trace-steps", "progress"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (!strcmp(name, names[i]))
             return true;

@@ -87,6 +87,8 @@ static void list_hparams(const struct run *run, struct summary_hparams *all)
                                         "lr-decay-factor", "lr-decay-epochs", "ema-decay", "max-steps", "epochs"};
     char value[OPTION_TEXT];
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (!strcmp(names[i], "epochs") && run->options->epochs <= 0)
+            continue; /* max-steps alone gives the length */
         options_value(run->options, names[i], value, sizeof value);
         add_hparam(all, names[i], strcmp(names[i], "tower") ? value : run->backend->name);
     }
