@@ -114,7 +114,7 @@ static void count_outcome(struct summary_state *state, int status, const struct 
 }
 
 /* In a run that continues, TensorBoard ignores what earlier files hold of the steps that are repeated. */
-static int append_evaluated(struct summary_state *state, int64_t step, struct error *why)
+static int append_evaluation(struct summary_state *state, int64_t step, struct error *why)
 {
     char directory[sizeof state->above + 8];
     int64_t first_step = step < state->first_step ? step : state->first_step;
@@ -131,7 +131,7 @@ static void write_evaluated(struct summary_state *state)
     struct error why;
     pthread_mutex_unlock(&state->lock);
     evaluated_event(&state->event, &evaluated);
-    int status = append_evaluated(state, state->event.step, &why);
+    int status = append_evaluation(state, state->event.step, &why);
     pthread_mutex_lock(&state->lock);
     count_outcome(state, status, &why);
     state->evaluations_done++;

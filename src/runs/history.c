@@ -16,6 +16,9 @@ static const char *const history_columns[METRICS] = {
     "reduce_seconds", "update_seconds", "report_seconds", "save_seconds", "parity_seconds", "evaluate_seconds", "slowest_rank",
     "slowest_seconds", "mean_rank_seconds"};
 
+/* Above every step and every number of seconds per step: rows with larger ones are damaged. */
+static const double history_most = 1e12;
+
 /* Cells of a row in the first version; every later row has at least as many. */
 enum { METRICS_LEAST = 12, EVALUATIONS_LEAST = 8 };
 
@@ -40,7 +43,7 @@ static void values_take(struct history *history, const struct table *table)
         for (int i = 0; i < METRICS; i++)
             history->values[i][to] = table_number(table, row, table_column(table, history_columns[i]));
         double step = history->values[METRIC_STEP][to], seconds = history->values[METRIC_SECONDS][to];
-        if (!(step > before) || !isfinite(seconds)) {
+        if (!(step > before && step < history_most && seconds >= 0 && seconds < history_most)) {
             history->damaged++;
             continue;
         }
@@ -60,7 +63,7 @@ static void repeats_count(struct history *history, const struct table *undone)
         double interval = history->rows ? history->values[METRIC_STEP][0] : step; /* steps from one row to the next */
         history->repeats += step <= before;
         interval = step > before ? step - before : interval;
-        if (!isfinite(step) || !isfinite(seconds))
+        if (!(step > 0 && step < history_most && seconds >= 0 && seconds < history_most))
             continue;
         history->repeated_steps += interval;
         history->repeated_seconds += interval * seconds;

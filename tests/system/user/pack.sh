@@ -164,7 +164,7 @@ used=$(python memory ./cifar10_mpi pack --from "$tmp/large" "$tmp/large.h5" | ta
 check "60,000 images are packed in less than 70 MB of memory (${used:-?} MB)" test "${used:-999}" -lt 70
 if terminals; then
     TERM=xterm script -qec "./cifar10_mpi pack --from $tmp/large $tmp/large.h5" /dev/null < /dev/null > "$tmp/typescript" 2>&1
-    check "a terminal shows progress" grep -qE 'packing [0-9]+/60000 images, [0-9]+ images/s, [0-9]+s left' \
+    check "a terminal shows progress" grep -qE 'packing .*[0-9]+/60000 \[[0-9:]+<[0-9:]+, [0-9]+ images/s\]' \
         "$tmp/typescript"
     TERM=xterm script -qec "stty cols 40; ./cifar10_mpi pack --from $tmp/large $tmp/large.h5" /dev/null < /dev/null > "$tmp/typescript" 2>&1
     check "of 40 columns, too" test "$(tr '\r' '\n' < "$tmp/typescript" | sed 's/\x1b.*//' | grep '^packing' | wc -L)" -lt 40
