@@ -42,7 +42,7 @@ rm -f "$tmp"/cluster/{dpkg,apt}*
 echo 'echo trained here' > "$tree/scripts/run.sh"
 on_cluster() { (unset MAKEFLAGS MAKELEVEL BACKENDS BUILD; cd "$tree" && PATH=$tmp/cluster make --no-print-directory OPTIMISE=-O0 "$@"); }
 on_cluster BACKENDS=openblas run > "$tmp/said" 2>&1
-check "make run without apt-get prints a command for root" grep -qx 'apt-get install -y --no-install-recommends gcc libc6-dev .*librandom123-dev curl xz-utils' "$tmp/said"
+check "make run without apt-get prints a command for root" grep -qx 'apt-get install -y --no-install-recommends gcc libc6-dev .*librandom123-dev .*curl xz-utils' "$tmp/said"
 check "and goes on" grep -q '^trained here' "$tmp/said"
 deps_fails() { ! on_cluster deps; }
 check "make deps fails there" deps_fails
