@@ -43,6 +43,19 @@ check "phases add up to within 2 % of each step, clocks agree" perfetto steps 2 
 check "every layer is there" perfetto layers conv1 pool1 norm1 conv2 norm2 pool2 local3 local4 softmax_linear
 check "so is the loader" perfetto has "loader 0" "batch 5"
 
+# The same by Perfetto's own reader, which Debian does not have: TRACE_PROCESSOR names it.
+processor=${TRACE_PROCESSOR:-$(command -v trace_processor_shell)}
+cat > "$tmp/shares.sql" << 'END'
+select count(*) from (select sum(iif(t.name = 'main', s.dur, 0)) * 1.0 / sum(iif(t.name = 'steps', s.dur, 0)) as share
+    from slice s join process_track t on s.track_id = t.id group by t.upid) where share between 0.98 and 1.02;
+END
+queried() { [ "$("$processor" -q "$tmp/shares.sql" "$trace" 2> /dev/null | tail -n 1)" = 2 ]; }
+if [ -n "$processor" ]; then
+    check "Perfetto's trace_processor opens it, and both ranks' phases add up to the steps" queried
+else
+    skip "Perfetto's trace_processor opens it" "TRACE_PROCESSOR does not name it"
+fi
+
 # Each rank's file can be read while the run goes on, and after a kill; files put together are one trace.
 ranks_start 2 "$tmp/killed" $(train killed --batch-size 4 --max-steps 1000000 --trace-steps 2:999999 --checkpoint-steps 3 | cut -d ' ' -f 2-)
 check "the run saves a checkpoint" eventually 20 grep -aq 'checkpoint 3' "$trace.rank0"
