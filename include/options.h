@@ -95,8 +95,10 @@ void options_value(const struct options *options, const char *name, char *value,
 /* The steps of --trace-steps A:B, both included; -1 with a sentence if it has another form. */
 int options_trace_steps(const struct options *options, uint64_t *first, uint64_t *last, struct error *why);
 
-/* Whether the option of that name is a switch: its text is "yes" or "no". On the command line --NAME means yes, and
- * --NAME=no turns off what a file turns on. */
-bool options_is_switch(const char *name);
+/* The index-th option of the command as a shell takes it: "--batch-size 64", "--force", or "--force=no", which turns off what a
+ * file turns on. "" for one at its default, and for --config, since the options from that file are listed themselves. False after
+ * the last. */
+enum { OPTION_WORD = 4 * OPTION_TEXT + 68 };
+bool options_word(const struct options *options, int index, char word[OPTION_WORD]);
 
 #endif

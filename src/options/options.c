@@ -3,7 +3,6 @@
 
 #include <getopt.h>
 #include <inttypes.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,12 +39,21 @@ void options_value(const struct options *options, const char *name, char *value,
         flag_text(options, flag, value, size);
 }
 
-bool options_is_switch(const char *name)
+bool options_word(const struct options *options, int index, char word[OPTION_WORD])
 {
-    for (int i = 0; i < option_flag_count; i++)
-        if (strcmp(option_flags[i].name, name) == 0)
-            return option_flags[i].kind == SWITCH;
-    return false;
+    const char *name;
+    char value[OPTION_TEXT], quoted[4 * OPTION_TEXT + 4];
+    bool is_default;
+    if (!options_text(options, index, &name, value, sizeof value, &is_default))
+        return false;
+    text_quote(value, quoted, sizeof quoted);
+    if (is_default || !strcmp(name, "config"))
+        *word = '\0';
+    else if (flag_find(options->command, name)->kind != SWITCH)
+        snprintf(word, OPTION_WORD, "--%s %s", name, quoted);
+    else
+        snprintf(word, OPTION_WORD, "--%s%s", name, strcmp(value, "yes") ? "=no" : "");
+    return true;
 }
 
 /* ---- checks ---- */

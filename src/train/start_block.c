@@ -9,8 +9,6 @@
 
 #include "start_block.h"
 
-enum { QUOTED = 4 * OPTION_TEXT + 4 };
-
 /* ---- ranks ---- */
 
 /* What each rank sends to rank 0. */
@@ -200,22 +198,15 @@ static void print_place(FILE *out, const struct run *run)
                          run->options->epochs > 0 ? "epochs" : "max-steps");
 }
 
-/* The options as shell words, to be copied after the program's name. They include those from --config, so --config is left out. */
+/* The options as shell words, to be copied after the program's name. */
 static void print_options(FILE *out, const struct run *run)
 {
-    const char *name;
-    char value[OPTION_TEXT], quoted[QUOTED], word[sizeof quoted + 64];
-    bool is_default;
+    char word[OPTION_WORD];
     struct row row = row_begin(out, "options", " \\");
     row_add(&row, 0, "train", 5);
-    for (int i = 0; options_text(run->options, i, &name, value, sizeof value, &is_default); i++) {
-        if (is_default || !strcmp(name, "config"))
-            continue;
-        text_quote(value, quoted, sizeof quoted);
-        bool alone = options_is_switch(name);
-        snprintf(word, sizeof word, "--%s%s%s", name, alone ? "" : " ", alone ? "" : quoted);
-        row_add(&row, 1, word, strlen(word));
-    }
+    for (int i = 0; options_word(run->options, i, word); i++)
+        if (*word)
+            row_add(&row, 1, word, strlen(word));
     fprintf(out, "\n");
 }
 

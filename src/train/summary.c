@@ -46,20 +46,17 @@ static int open_samples(struct run *run, int images, struct error *why)
     return s->labels ? shuffle_init(&s->shuffle, run->state.seed, (uint32_t)run->dataset.count, why) : -1;
 }
 
-/* The command line, from the options that are not at their defaults. Returns whether --summary-frequency is at its default. */
+/* The command line, from the options that are not at their defaults. Returns whether --summary-frequency is at its. */
 static bool write_command(const struct options *options, char *text, size_t size)
 {
-    const char *name;
-    char value[OPTION_TEXT], word[4 * OPTION_TEXT + 4];
-    bool is_default, adapts = true;
+    static const char frequency[] = "--summary-frequency ";
+    char word[OPTION_WORD];
+    bool adapts = true;
     size_t length = (size_t)snprintf(text, size, "cifar10_mpi train");
-    for (int i = 0; options_text(options, i, &name, value, sizeof value, &is_default); i++) {
-        if (is_default || !strcmp(name, "config") || length >= size)
-            continue;
-        adapts = adapts && strcmp(name, "summary-frequency");
-        text_quote(value, word, sizeof word);
-        bool alone = options_is_switch(name);
-        length += (size_t)snprintf(text + length, size - length, " --%s%s%s", name, alone ? "" : " ", alone ? "" : word);
+    for (int i = 0; options_word(options, i, word); i++) {
+        adapts = adapts && strncmp(word, frequency, sizeof frequency - 1) != 0;
+        if (*word && length < size)
+            length += (size_t)snprintf(text + length, size - length, " %s", word);
     }
     return adapts;
 }
