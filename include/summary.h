@@ -68,4 +68,7 @@ struct summary_count {
  * reached its last step. Does nothing to a closed writer. */
 void summary_writer_close(struct summary_writer *writer, bool completed, struct summary_count *count);
 
+/* Makes the event that of an evaluation, with its precision @ 1 and @ 5 and its cross-entropy. */
+void evaluated_event(struct event *event, const struct evaluated *evaluated);
+
 #endif

@@ -5,6 +5,7 @@
 
 #include "eval.h"
 #include "event_pictures.h"
+#include "summary.h"
 
 bool eval_writes_files(const struct evaluation *e)
 {
@@ -56,13 +57,9 @@ void eval_events_add(struct eval_events *events, int classes, const struct class
 
 /* ---- the event ---- */
 
-static void add_scalars(struct event *event, const struct evaluation *e, const struct evaluated *evaluated)
+static void add_classes(struct event *event, const struct evaluation *e)
 {
     char tag[128];
-    double images = (double)evaluated->images;
-    event_add_scalar(event, "Precision @ 1", (double)evaluated->right / images);
-    event_add_scalar(event, "Precision @ 5", (double)evaluated->in_five / images);
-    event_add_scalar(event, "cross_entropy", evaluated->cross_entropy);
     for (int class = 0; class < e->dataset.classes; class++) {
         const int64_t *row = e->events.confusion + (size_t)class * (size_t)e->dataset.classes;
         int64_t of_class = 0;
@@ -115,12 +112,13 @@ static int append(struct event_file *file, const char *directory, const struct e
 int eval_events_write(struct evaluation *e, const struct evaluated *evaluated, struct error *why)
 {
     char directory[4096];
-    struct event event = {.step = (int64_t)evaluated->step};
+    struct event event = {.step = 0};
     if (!e->events.confusion)
         return 0;
     if (directory_name(e, directory, sizeof directory, why))
         return -1;
-    add_scalars(&event, e, evaluated);
+    evaluated_event(&event, evaluated);
+    add_classes(&event, e);
     int status = add_pictures(&event, e, why);
     if (!status)
         status = append(&e->events.file, directory, &event, why);

@@ -12,7 +12,5 @@ struct summary_averages {
 /* Fills in the event. Changes summary->gradients: they become means, with weight decay. images: as in struct summary_request. */
 void summary_event(struct event *event, const struct net *net, struct summary *summary, int images,
                    struct summary_averages *averages);
-/* Fills in the event of an evaluation. */
-void evaluated_event(struct event *event, const struct evaluated *evaluated);
 
 #endif
