@@ -73,33 +73,39 @@ void event_add_image(struct event *event, const char *tag, const struct image *i
     free(picture.encoded_image_string.data);
 }
 
+void event_add_tensor(struct event *event, const char *tag, const char *plugin_name, ProtobufCBinaryData content,
+                      Tf__Tensor *tensor)
+{
+    Tf__SummaryMetadata__PluginData plugin = TF__SUMMARY_METADATA__PLUGIN_DATA__INIT;
+    Tf__SummaryMetadata metadata = TF__SUMMARY_METADATA__INIT;
+    Tf__Summary__Value value = TF__SUMMARY__VALUE__INIT;
+    plugin.plugin_name = (char *)plugin_name;
+    plugin.content = content;
+    metadata.plugin_data = &plugin;
+    metadata.data_class = TF__DATA_CLASS__DATA_CLASS_TENSOR;
+    value.tag = (char *)tag;
+    value.metadata = &metadata;
+    value.value_case = TF__SUMMARY__VALUE__VALUE_TENSOR;
+    value.tensor = tensor;
+    event_add_value(event, &value);
+}
+
 /* A text is a tensor of one string, which TensorBoard's plugin "text" shows. */
 static void add_text(struct event *event, const char *tag, const char *text, const char *indentation)
 {
-    static const char plugin_name[] = "text";
-    Tf__SummaryMetadata__PluginData plugin = TF__SUMMARY_METADATA__PLUGIN_DATA__INIT;
-    Tf__SummaryMetadata metadata = TF__SUMMARY_METADATA__INIT;
     Tf__TensorShape scalar = TF__TENSOR_SHAPE__INIT;
     Tf__Tensor tensor = TF__TENSOR__INIT;
-    Tf__Summary__Value value = TF__SUMMARY__VALUE__INIT;
     char *clean = text_as_utf8(text, indentation);
     if (!clean) {
         event->values.no_memory = true;
         return;
     }
     ProtobufCBinaryData bytes = {.len = strlen(clean), .data = (uint8_t *)clean};
-    plugin.plugin_name = (char *)plugin_name;
-    metadata.plugin_data = &plugin;
-    metadata.data_class = TF__DATA_CLASS__DATA_CLASS_TENSOR;
     tensor.dtype = TF__DATA_TYPE__DT_STRING;
     tensor.tensor_shape = &scalar;
     tensor.n_string_val = 1;
     tensor.string_val = &bytes;
-    value.tag = (char *)tag;
-    value.metadata = &metadata;
-    value.value_case = TF__SUMMARY__VALUE__VALUE_TENSOR;
-    value.tensor = &tensor;
-    event_add_value(event, &value);
+    event_add_tensor(event, tag, "text", (ProtobufCBinaryData){.len = 0}, &tensor);
     free(clean);
 }
 

@@ -12,6 +12,9 @@ double seconds_since_1970(void);
 
 /* Adds a value with its tag and its content. */
 void event_add_value(struct event *event, Tf__Summary__Value *value);
+/* Adds a tensor that one of TensorBoard's plugins shows; content: what the plugin keeps in its metadata. */
+void event_add_tensor(struct event *event, const char *tag, const char *plugin_name, ProtobufCBinaryData content,
+                      Tf__Tensor *tensor);
 
 /* A copy of the text in which bytes that are not valid UTF-8 are '?', because protobuf's readers refuse them. Each line begins with
  * the indentation. The caller frees it. NULL: no memory. */

@@ -6,28 +6,16 @@
 
 static void add_plugin_data(struct event *event, const char *tag, const Hparams__PluginData *data, bool no_memory)
 {
-    static const char plugin_name[] = "hparams";
-    Tf__SummaryMetadata__PluginData plugin = TF__SUMMARY_METADATA__PLUGIN_DATA__INIT;
-    Tf__SummaryMetadata metadata = TF__SUMMARY_METADATA__INIT;
     Tf__TensorShape__Dim none = TF__TENSOR_SHAPE__DIM__INIT, *dims[] = {&none};
     Tf__TensorShape shape = TF__TENSOR_SHAPE__INIT;
     Tf__Tensor tensor = TF__TENSOR__INIT;
-    Tf__Summary__Value value = TF__SUMMARY__VALUE__INIT;
     struct message_buffer content = {.data = NULL};
-    plugin.plugin_name = (char *)plugin_name;
     message_buffer_add(&content, &data->base);
-    plugin.content = (ProtobufCBinaryData){.len = content.size, .data = content.data};
-    metadata.plugin_data = &plugin;
-    metadata.data_class = TF__DATA_CLASS__DATA_CLASS_TENSOR;
     shape.n_dim = 1;
     shape.dim = dims;
     tensor.dtype = TF__DATA_TYPE__DT_FLOAT;
     tensor.tensor_shape = &shape;
-    value.tag = (char *)tag;
-    value.metadata = &metadata;
-    value.value_case = TF__SUMMARY__VALUE__VALUE_TENSOR;
-    value.tensor = &tensor;
-    event_add_value(event, &value);
+    event_add_tensor(event, tag, "hparams", (ProtobufCBinaryData){.len = content.size, .data = content.data}, &tensor);
     event->values.no_memory = event->values.no_memory || no_memory || content.no_memory;
     free(content.data);
 }
